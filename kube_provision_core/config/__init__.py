@@ -1,0 +1,1 @@
+"""config.yml + flags + environment → Config."""

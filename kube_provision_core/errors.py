@@ -1,0 +1,62 @@
+"""Expected failures: one base, one subclass per domain. Their text is the one line that a user reads.
+
+The text says what happened, where (file and line, node, object) and what to do. It never holds a secret. A failure that
+is not one of these is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class KubeProvisionError(Exception):
+    """Base of every expected failure; a plugin raises one of the subclasses below."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class ConfigError(KubeProvisionError):
+    """Bad input: a flag, a key, a file. Nothing has been touched."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: str) -> None:
+        """Each problem is one line; all problems of a run's input are told at once."""
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class PluginError(KubeProvisionError):
+    """A driver that is missing, broken, claimed twice or does not answer a hook that is needed."""
+
+    exit_code = 2
+
+
+class TargetError(KubeProvisionError):
+    """The hypervisor, or the way to it."""
+
+    exit_code = 3
+
+
+class BootError(KubeProvisionError):
+    """Boot data that cannot be rendered, merged or delivered."""
+
+    exit_code = 2
+
+
+class DiscoveryError(KubeProvisionError):
+    """The discovery service cannot be asked, so that nothing can be known."""
+
+    exit_code = 3
+
+
+class ControlPlaneError(KubeProvisionError):
+    """The living cluster's API cannot be asked, or refuses."""
+
+    exit_code = 3
+
+
+class FolderError(KubeProvisionError):
+    """The cluster's folder of secrets is missing, damaged, in use or open to others."""
+
+    exit_code = 2

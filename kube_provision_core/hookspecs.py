@@ -1,0 +1,144 @@
+"""The whole contract between the core and its plugins, in the order in which a run calls it.
+
+A plugin implements the hooks of its kind with `@hookimpl`. Implementations may take fewer arguments than the spec names;
+that is how a hook grows. "First result" hooks stop at the first answer that is not None. Only chosen drivers are loaded,
+so no implementation ever asks whether it is meant. All hooks may be called from several threads at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from .model import Boot, BootFragment, Cluster, Discovery, Node, Packages, Repository, Vm
+
+PROJECT = "kube_provision"
+API_VERSION = 1
+"""Version of this contract. A driver class may say `api_version = 1`; another number is refused with a sentence."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+# --- the headline: four hooks make a cluster -----------------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def provision_vm(node: Node, boot: Boot) -> Vm | None:
+    """Create the machine, deliver its boot data, stamp it, power it on. Asked of the target; first result.
+
+    Returns at power-on and does not wait for an address. Idempotent by `node.name`: a second call finds the same machine
+    and returns it, powered on; it never replaces the machine or its boot data. A machine of that name without our stamp
+    raises `TargetError` and stays as it is. What was begun and failed is removed again, or is found by the next `list_vms`.
+    """
+
+
+@hookspec
+def render_boot(node: Node, cluster: Cluster) -> BootFragment | None:
+    """This plugin's part of the node's boot. Asked of every plugin; all results are merged.
+
+    A function of its arguments and of the plugin's configuration: no I/O on the target, the same answer every time. None:
+    nothing to add. A wrapper of this hook sees everything, secrets included, and is trusted code.
+    """
+
+
+@hookspec(firstresult=True)
+def os_packages(
+    components: frozenset[str],
+    versions: Mapping[str, str],
+    repositories: Mapping[str, Repository],
+    extra: frozenset[str],
+) -> Packages | None:
+    """How this operating system installs `components`. Asked of the OS driver once per node, for the union; first result.
+
+    `versions` pins components (`{"kubeadm": "1.36.4"}`; a minor alone means its newest patch). `repositories` are mirrors
+    by component (`kubernetes`, `container-runtime`, `consul`, `os`). `extra` are package names in the system's own words.
+    Raises `BootError` for a component that it does not know.
+    """
+
+
+@hookspec(firstresult=True)
+def discover_masters(cluster: Cluster) -> Discovery | None:
+    """Whether the cluster was initialised, and its healthy masters. Asked of discovery; first result.
+
+    Reads consistently. Raises `DiscoveryError` when it cannot know: only "absent" means absent.
+    """
+
+
+# --- what a target also answers ------------------------------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def list_vms(cluster: Cluster) -> Sequence[Vm] | None:
+    """Every machine whose stamp names the cluster, and any machine, stamped or not, that bears one of `cluster.names`.
+
+    Asked again and again while a run waits: the core polls, no driver waits. The number of calls to the target does not
+    depend on the number of machines.
+    """
+
+
+@hookspec
+def preflight(machines: Sequence[tuple[Node, Boot]]) -> Sequence[str] | None:
+    """Problems that would stop these machines from being created, one line each, before anything is created.
+
+    Asked of every plugin; all lines are shown. A target checks whatever its configuration names and the size of the boot
+    data (`boot` was rendered with a stand-in for addresses that are not known yet). Lines are bad input (exit code 2);
+    trouble on the way to the target raises `TargetError`.
+    """
+
+
+@hookspec(firstresult=True)
+def arrange_vms(cluster: Cluster, vms: Sequence[Vm]) -> bool | None:
+    """After machines were created: whatever concerns them together, such as keeping masters on different hosts.
+
+    `vms` are all machines of the cluster. Idempotent. True when done.
+    """
+
+
+@hookspec(firstresult=True)
+def scrub_boot(vm: Vm) -> bool | None:
+    """Replace the boot data that the target still holds by one without secrets, so that a reboot stays no first boot.
+
+    Called for every finished machine that a run observes with `scrubbed` false. Idempotent. True when done.
+    """
+
+
+@hookspec(firstresult=True)
+def destroy_vm(vm: Vm) -> bool | None:
+    """Power off and delete the machine with its disks. True when it is gone, also when it was gone before.
+
+    Reads the stamp again first: a machine whose stamp is not `vm.stamp` raises `TargetError` and stays as it is.
+    """
+
+
+# --- what discovery may also answer --------------------------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def lock_cluster(cluster: Cluster) -> AbstractContextManager[None] | None:
+    """A lock that two runs for one cluster cannot hold at once. Entering raises `DiscoveryError` naming the holder."""
+
+
+@hookspec(firstresult=True)
+def forget_initialising(cluster: Cluster, node_name: str) -> bool | None:
+    """Delete the record that `node_name` is initialising the cluster; called when that machine is observed gone.
+
+    Checks and deletes in one step: a record that has changed meanwhile stays.
+    """
+
+
+@hookspec(firstresult=True)
+def forget_cluster(cluster: Cluster) -> bool | None:
+    """Delete everything the service knows about the cluster, so that the next one of its name starts afresh."""
+
+
+# --- the end -------------------------------------------------------------------------------------------------------
+
+
+@hookspec
+def close() -> None:
+    """The run is over, well or badly: log out, close connections. Never raises. Called once, on every plugin."""

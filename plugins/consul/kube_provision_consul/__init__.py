@@ -1,0 +1,1 @@
+"""Consul discovery for kube-provision."""

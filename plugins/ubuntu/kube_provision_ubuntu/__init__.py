@@ -1,0 +1,1 @@
+"""Ubuntu for kube-provision."""

@@ -1,0 +1,1 @@
+"""VMware vSphere target for kube-provision."""
