@@ -1,0 +1,133 @@
+"""What a cluster's identity rests on: its certificate authorities, the key of its service accounts, its join secrets.
+
+All of it is made here, before the first machine exists, so that no machine has to wait for another one to make it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from .certificates import KeyPair, create_authority, create_signing_key, load_key, public_pem, sign_client
+
+ADMINISTRATORS = "kubeadm:cluster-admins"
+"""The group that `kubeadm init` binds to cluster-admin. Unlike `system:masters` it can be revoked by deleting the binding,
+and nothing that we ask of a cluster needs more."""
+
+AUTHORITIES = {"ca": "kubernetes", "etcd/ca": "etcd-ca", "front-proxy-ca": "front-proxy-ca"}
+"""Common names of the certificate authorities, by their path without suffix: kubeadm's own names."""
+
+PKI_FILES = (
+    "ca.crt",
+    "ca.key",
+    "etcd/ca.crt",
+    "etcd/ca.key",
+    "front-proxy-ca.crt",
+    "front-proxy-ca.key",
+    "sa.key",
+    "sa.pub",
+)
+"""What kubeadm takes from outside, by path below /etc/kubernetes/pki; everything else it makes itself on each master."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pki:
+    """The cluster's certificate authorities and its service-account key, PEM by path below /etc/kubernetes/pki."""
+
+    files: Mapping[str, bytes] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if set(self.files) != set(PKI_FILES):
+            raise ValueError(f"a PKI has exactly these files: {', '.join(PKI_FILES)}")
+        object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
+
+    @property
+    def ca(self) -> bytes:
+        """The certificate that every client of the API server trusts."""
+        return self.files["ca.crt"]
+
+    @property
+    def etcd_ca(self) -> bytes:
+        return self.files["etcd/ca.crt"]
+
+    @property
+    def ca_pin(self) -> str:
+        """What a joining node pins: `sha256:` and the hex digest of the authority's public key."""
+        key = x509.load_pem_x509_certificate(self.ca).public_key()
+        return "sha256:" + hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+    def authority(self, path: str) -> KeyPair:
+        """One of `AUTHORITIES`, by its path."""
+        return KeyPair(self.files[f"{path}.crt"], self.files[f"{path}.key"])
+
+    def administrator(self, common_name: str, lifetime: timedelta, now: datetime | None = None) -> KeyPair:
+        """A client certificate for the API server that may do everything; see `ADMINISTRATORS`."""
+        return sign_client(self.authority("ca"), common_name, ADMINISTRATORS, lifetime, now)
+
+    def etcd_client(self, common_name: str, lifetime: timedelta, now: datetime | None = None) -> KeyPair:
+        """A client certificate for the cluster's etcd, which lets in whoever its authority has signed."""
+        return sign_client(self.authority("etcd/ca"), common_name, None, lifetime, now)
+
+    def damaged(self) -> tuple[str, ...]:
+        """The files that are no certificate or key, or that do not belong together; empty when all is well."""
+        return tuple(path for path in PKI_FILES if not self._sound(path))
+
+    def _sound(self, path: str) -> bool:
+        """A private key is measured by itself, its public half by the private one."""
+        stem, _, suffix = path.rpartition(".")
+        try:
+            expected = public_pem(load_key(self.files[f"{stem}.key"]).public_key())
+            if suffix == "crt":
+                return _public_pem_of(self.files[path]) == expected
+        except ValueError:
+            return False
+        return suffix == "key" or self.files[path].strip() == expected.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class JoinSecrets:
+    """What machines need to become part of the cluster.
+
+    Only a machine that may initialise it is given the keys of `pki`; only masters are given the certificate key.
+    """
+
+    pki: Pki = field(repr=False)
+    token: str = field(repr=False)
+    certificate_key: str = field(repr=False)
+
+
+def create_pki(cluster_name: str, now: datetime | None = None) -> Pki:
+    """New authorities for a new cluster. `now` is for tests."""
+    files: dict[str, bytes] = {}
+    for path, common_name in AUTHORITIES.items():
+        pair = create_authority(common_name, cluster_name, now)
+        files |= {f"{path}.crt": pair.certificate, f"{path}.key": pair.key}
+    files["sa.key"], files["sa.pub"] = create_signing_key()
+    return Pki(files)
+
+
+def create_token() -> str:
+    """A bootstrap token: six and sixteen characters; the first six are public."""
+    alphabet = string.ascii_lowercase + string.digits
+    return ".".join("".join(secrets.choice(alphabet) for _ in range(length)) for length in (6, 16))
+
+
+def create_certificate_key() -> str:
+    """The key under which kubeadm's uploaded certificates are encrypted: 32 bytes as hex digits."""
+    return secrets.token_hex(32)
+
+
+def _public_pem_of(certificate: bytes) -> bytes:
+    return (
+        x509.load_pem_x509_certificate(certificate)
+        .public_key()
+        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
