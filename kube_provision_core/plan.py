@@ -1,0 +1,152 @@
+"""Actions and plans: what a run would do, as plain data. Planners make them, one executor applies them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .model import Node, Vm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """One thing to do about one machine or one other subject."""
+
+    verb: ClassVar[str]
+    mark: ClassVar[str] = "~"
+    """`+` makes something, `-` removes something, `~` changes something, `.` only looks."""
+
+    reason: str = ""
+    after: frozenset[str] = frozenset()
+    """Keys of the actions that must be done before; when one of them fails, this one is skipped."""
+
+    @property
+    def subject(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def key(self) -> str:
+        return f"{self.verb} {self.subject}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfNode(Action):
+    node: Node
+
+    @property
+    def subject(self) -> str:
+        return self.node.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfVm(Action):
+    vm: Vm
+
+    @property
+    def subject(self) -> str:
+        return self.vm.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfCluster(Action):
+    cluster: str
+
+    @property
+    def subject(self) -> str:
+        return self.cluster
+
+
+class CreateVm(OfNode):
+    """Render the boot data, create the machine, power it on."""
+
+    verb = "create"
+    mark = "+"
+
+
+class StartVm(OfNode):
+    """Power on a machine that exists."""
+
+    verb = "start"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwaitNode(OfNode):
+    """Look at the machine until it has an address, or until its boot has finished."""
+
+    verb = "await"
+    mark = "."
+    until_finished: bool = False
+    existed: bool = False
+
+
+class ScrubNode(OfNode):
+    """Take the secrets out of the boot data that the target still holds for a finished machine."""
+
+    verb = "scrub"
+
+
+class DestroyVm(OfVm):
+    """Power off and delete a stamped machine with its disks."""
+
+    verb = "destroy"
+    mark = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveMember(Action):
+    """Take a machine that is gone, or about to go, out of the living cluster: its etcd member, then its Node."""
+
+    verb = "remove-member"
+    mark = "-"
+    name: str
+    peer_hosts: frozenset[str] = frozenset()
+    """Addresses by which an unnamed etcd member (a learner that never started) is recognised."""
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
+class ArrangeVms(OfCluster):
+    """Let the target arrange the machines among themselves, such as masters on different hosts."""
+
+    verb = "arrange"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetInitialising(OfCluster):
+    """Delete the record that a machine which is gone was initialising the cluster."""
+
+    verb = "forget-initialising"
+    name: str
+
+
+class ForgetCluster(OfCluster):
+    """Let discovery forget the cluster."""
+
+    verb = "forget"
+    mark = "-"
+
+
+class ArchiveFolder(OfCluster):
+    """Move the folder of secrets aside."""
+
+    verb = "archive-folder"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Actions in an order that respects what each waits for, and what the user should know."""
+
+    actions: tuple[Action, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Action, ...]:
+        """Actions that do more than look."""
+        return tuple(action for action in self.actions if action.mark != ".")
+
+
+def keys(actions: Iterable[Action]) -> frozenset[str]:
+    return frozenset(action.key for action in actions)
