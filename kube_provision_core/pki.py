@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from .certificates import KeyPair, create_authority, create_signing_key, load_key, public_pem, sign_client
 
@@ -77,19 +78,20 @@ class Pki:
         return sign_client(self.authority("etcd/ca"), common_name, None, lifetime, now)
 
     def damaged(self) -> tuple[str, ...]:
-        """The files that are no certificate or key, or that do not belong together; empty when all is well."""
-        return tuple(path for path in PKI_FILES if not self._sound(path))
+        """The files that are no certificate or key, or that do not belong to their key; empty when all is well."""
+        return tuple(path for stem in (*AUTHORITIES, "sa") for path in self._damaged_pair(stem))
 
-    def _sound(self, path: str) -> bool:
-        """A private key is measured by itself, its public half by the private one."""
-        stem, _, suffix = path.rpartition(".")
+    def _damaged_pair(self, stem: str) -> tuple[str, ...]:
+        private, public = f"{stem}.key", f"{stem}.pub" if stem == "sa" else f"{stem}.crt"
         try:
-            expected = public_pem(load_key(self.files[f"{stem}.key"]).public_key())
-            if suffix == "crt":
-                return _public_pem_of(self.files[path]) == expected
-        except ValueError:
-            return False
-        return suffix == "key" or self.files[path].strip() == expected.strip()
+            expected = public_pem(load_key(self.files[private]).public_key())
+        except (ValueError, UnsupportedAlgorithm):
+            return (private,)
+        try:
+            found = _public_key(self.files[public])
+        except (ValueError, UnsupportedAlgorithm):
+            return (public,)
+        return () if found == expected else (private, public)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,7 @@ def create_certificate_key() -> str:
     return secrets.token_hex(32)
 
 
-def _public_pem_of(certificate: bytes) -> bytes:
-    return (
-        x509.load_pem_x509_certificate(certificate)
-        .public_key()
-        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
+def _public_key(pem: bytes) -> bytes:
+    """The public key of a certificate, or a public key itself, PEM as we write it."""
+    holder = x509.load_pem_x509_certificate(pem).public_key() if b"CERTIFICATE" in pem else load_pem_public_key(pem)
+    return holder.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -1,0 +1,241 @@
+"""The cluster's folder of secrets: the only thing that is kept between runs.
+
+STATE/prod.lock             held by the run that acts on the cluster
+STATE/prod/cluster.json     name and identity
+STATE/prod/secrets.json     first token, certificate key, values that drivers had made
+STATE/prod/pki/…            certificate authorities and service-account key
+STATE/prod/initialised      exists once the cluster was observed to be initialised
+STATE/prod/kubeconfig       for the operator; may be written again at any time
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from uuid import uuid4
+
+from . import private_files, run_lock
+from .errors import FolderError
+from .kubeconfig import render_kubeconfig
+from .pki import PKI_FILES, JoinSecrets, Pki, create_certificate_key, create_pki, create_token
+
+FORMAT = 1
+"""Version of the folder's layout; a folder of a later one is refused."""
+
+Makers = Mapping[str, Callable[[], str]]
+"""Name of a value → how to make it."""
+
+
+def default_state(environ: Mapping[str, str]) -> Path:
+    """Where folders are kept unless `--state` says otherwise, by the XDG rules: a relative setting is ignored."""
+    configured = Path(environ.get("XDG_STATE_HOME", ""))
+    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    return (configured if configured.is_absolute() else home / ".local" / "state") / "kube-provision"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One cluster's folder, read and checked. Change it only while holding its lock."""
+
+    path: Path
+    name: str
+    cluster_id: str
+    pki: Pki = field(repr=False)
+    token: str = field(repr=False)
+    certificate_key: str = field(repr=False)
+    generated: Mapping[str, str] = field(repr=False)
+    """Values made once for drivers, by field name."""
+
+    @staticmethod
+    @contextmanager
+    def lock(state: Path, name: str) -> Iterator[None]:
+        """Let no other run act on this cluster, nor create its folder, meanwhile. Creates `state` if need be.
+
+        Raises FolderError that names the other run. What a killed run had begun to create is cleared away.
+        """
+        _create_state(state)
+        with run_lock.hold(_path(state, name).with_name(f"{name}.lock"), f"cluster {name}"):
+            _clear_away(state, name)
+            yield
+
+    @classmethod
+    def open(cls, state: Path, name: str) -> Folder | None:
+        """The cluster's folder, None if there is none. Raises FolderError if it is damaged or open to others."""
+        path = _path(state, name)
+        if not private_files.is_there(path):
+            return None
+        for folder in (path, path / "pki", path / "pki" / "etcd"):
+            private_files.check_folder(folder)
+        identity = _read_json(path / "cluster.json", {"format": int, "name": str, "cluster_id": str})
+        _check_identity(path, identity)
+        values = _read_json(path / "secrets.json", {"token": str, "certificate_key": str, "generated": dict})
+        return cls(
+            path=path,
+            name=name,
+            cluster_id=identity["cluster_id"],
+            pki=_read_pki(path / "pki"),
+            token=values["token"],
+            certificate_key=values["certificate_key"],
+            generated=MappingProxyType({key: str(value) for key, value in values["generated"].items()}),
+        )
+
+    @classmethod
+    def create(cls, state: Path, name: str, makers: Makers) -> Folder:
+        """A new folder with a new identity, for a cluster that does not exist yet.
+
+        It appears in one step: a run killed meanwhile leaves nothing of that name. Raises FolderError if there is one.
+        """
+        _create_state(state)
+        created = cls(
+            path=_path(state, name),
+            name=name,
+            cluster_id=str(uuid4()),
+            pki=create_pki(name),
+            token=create_token(),
+            certificate_key=create_certificate_key(),
+            generated=MappingProxyType({key: make() for key, make in makers.items()}),
+        )
+        with _telling_os_errors(created.path):
+            created._write()
+        return created
+
+    @property
+    def initialised(self) -> bool:
+        """Whether a run has seen the cluster initialised; from then on the first token and certificate key are history."""
+        return (self.path / "initialised").exists()
+
+    def mark_initialised(self) -> None:
+        """Idempotent."""
+        if not self.initialised:
+            self._replace("initialised", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode())
+
+    def complete(self, makers: Makers) -> Folder:
+        """Make and keep the values that are missing, as when a driver was chosen later. Values that exist stay."""
+        missing = {key: make() for key, make in makers.items() if key not in self.generated}
+        if not missing:
+            return self
+        completed = replace(self, generated=MappingProxyType({**self.generated, **missing}))
+        completed._replace("secrets.json", completed._secrets())
+        return completed
+
+    def write_kubeconfig(self, server_host: str) -> Path:
+        """Write or replace the operator's kubeconfig, for the master at the address `server_host`."""
+        return self._replace("kubeconfig", render_kubeconfig(self.name, server_host, self.pki))
+
+    def join_secrets(self) -> JoinSecrets:
+        """The secrets of the first run; later ones mint a token and a certificate key through a living master."""
+        return JoinSecrets(self.pki, self.token, self.certificate_key)
+
+    def archive(self) -> Path:
+        """Move the folder aside, so that the next cluster of this name gets its own. Returns where to."""
+        base = f"{self.name}.destroyed-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        names = (base, *(f"{base}-{number}" for number in range(2, 100)))
+        aside = next(path for path in map(self.path.with_name, names) if not path.exists())
+        with _telling_os_errors(self.path):
+            self.path.rename(aside)
+            private_files.sync_folder(aside.parent)
+        return aside
+
+    def _write(self) -> None:
+        """Write everything beside the folder's place, then move it there."""
+        beside = self.path.with_name(f".{self.name}.new-{secrets.token_hex(8)}")
+        try:
+            self._write_files(beside)
+            beside.rename(self.path)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+        private_files.sync_folder(self.path.parent)
+
+    def _write_files(self, path: Path) -> None:
+        folders = (path, path / "pki", path / "pki" / "etcd")
+        for folder in folders:
+            private_files.make_folder(folder)
+        for file, content in self.pki.files.items():
+            private_files.write_new(path / "pki" / file, content)
+        identity = {"format": FORMAT, "name": self.name, "cluster_id": self.cluster_id}
+        private_files.write_new(path / "cluster.json", _json(identity))
+        private_files.write_new(path / "secrets.json", self._secrets())
+        for folder in folders:
+            private_files.sync_folder(folder)
+
+    def _secrets(self) -> bytes:
+        return _json(
+            {"token": self.token, "certificate_key": self.certificate_key, "generated": dict(self.generated)},
+        )
+
+    def _replace(self, file: str, content: bytes) -> Path:
+        path = self.path / file
+        with _telling_os_errors(path):
+            private_files.replace(path, content)
+        return path
+
+
+def _path(state: Path, name: str) -> Path:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", name):
+        raise FolderError(f"{name!r} is no cluster name: it must be a DNS label")
+    return state / name
+
+
+def _create_state(state: Path) -> None:
+    with _telling_os_errors(state):
+        state.parent.mkdir(parents=True, exist_ok=True)
+        state.mkdir(mode=0o700, exist_ok=True)
+
+
+def _clear_away(state: Path, name: str) -> None:
+    with _telling_os_errors(state):
+        for leftover in state.glob(f".{name}.new-*"):
+            shutil.rmtree(leftover)
+
+
+def _read_pki(path: Path) -> Pki:
+    pki = Pki({file: private_files.read(path / file) for file in PKI_FILES})
+    damaged = pki.damaged()
+    if damaged:
+        files = ", ".join(str(path / file) for file in damaged)
+        raise FolderError(f"damaged or not made for each other: {files}; restore the folder from your backup")
+    return pki
+
+
+def _read_json(path: Path, shape: Mapping[str, type]) -> dict[str, Any]:
+    content = private_files.read(path)
+    try:
+        document = json.loads(content)
+        sound = all(isinstance(document[key], kind) for key, kind in shape.items())
+    except (ValueError, TypeError, KeyError) as problem:
+        raise FolderError(f"{path} is damaged: restore it from your backup") from problem
+    if not sound:
+        raise FolderError(f"{path} is damaged: restore it from your backup")
+    return dict(document)
+
+
+def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:
+    if identity["format"] > FORMAT:
+        raise FolderError(f"{path} was written by a later version of kube-provision: use that one")
+    if identity["name"] != path.name:
+        raise FolderError(f"{path} holds the secrets of cluster {identity['name']}, not of {path.name}: rename it back")
+
+
+def _json(document: Mapping[str, object]) -> bytes:
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+@contextmanager
+def _telling_os_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise FolderError(f"{path} exists already, which another run may have made: run again") from problem
+        raise FolderError(f"{problem.filename or path}: {problem.strerror}") from problem
