@@ -207,6 +207,8 @@ class BootFragment:
 
     components: frozenset[str] = frozenset()
     """Abstract names such as `kubeadm`, `container-runtime`, `tcp-proxy`, `consul`; the OS driver knows packages."""
+    versions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Pins of components (`{"kubeadm": "1.36.4"}`; a minor alone means its newest patch), passed on to `os_packages`."""
     packages: frozenset[str] = frozenset()
     """Extra packages in the operating system's own words."""
     files: tuple[File, ...] = ()
