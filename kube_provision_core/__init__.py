@@ -42,6 +42,7 @@ from .model import (
 
 if TYPE_CHECKING:
     from .driver import DriverConfig, option
+    from .local import LocalFile, LocalPath
 
 __version__ = "0.1.0"
 
@@ -63,6 +64,8 @@ __all__ = [
     "File",
     "FolderError",
     "KubeProvisionError",
+    "LocalFile",
+    "LocalPath",
     "Machine",
     "MasterRecord",
     "Node",
@@ -89,4 +92,8 @@ def __getattr__(name: str) -> Any:
         from . import driver
 
         return getattr(driver, name)
+    if name in ("LocalFile", "LocalPath"):
+        from . import local
+
+        return getattr(local, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

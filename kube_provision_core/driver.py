@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.config import JsonDict
 
+from .local import enter_key
 from .model import Role
 
 
@@ -28,6 +29,12 @@ class DriverConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _note_folder(cls, value: Any, info: ValidationInfo) -> Any:
+        enter_key(info)
+        return value
 
     def generated(self) -> Mapping[str, Callable[[], str]]:
         """Secrets to make where the user gave none: field name → maker.

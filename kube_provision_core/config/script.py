@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from ..driver import DriverConfig, option
-
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/")]
-Mode = Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3,4}$")]
+from ..local import LocalFile
+from .words import AbsolutePath, Mode, Owner, ServiceName, UserName, Variable, Word
 
 
 class Strict(BaseModel):
@@ -20,28 +18,40 @@ class Strict(BaseModel):
 class Source(Strict):
     """The longer form of a file or a template: where it comes from, who owns it."""
 
-    source: Path
-    owner: str = "root:root"
+    source: LocalFile
+    owner: Owner = "root:root"
     mode: Mode = "0644"
+
+
+def _long_form(value: object) -> object:
+    return value if isinstance(value, (Source, dict)) else {"source": value}
+
+
+FileSource = Annotated[Source, BeforeValidator(_long_form, json_schema_input_type=str | Source)]
+"""Written as a local path, or in the longer form; always read as the longer form."""
+
+
+def _refuse_docker_args(value: object) -> None:
+    raise ValueError("there is no Docker on a node; containers run by `ctr run --net-host`: use `args`, `env`, `volumes`")
 
 
 class Container(Strict):
     """A container that runs as a systemd unit on the node's container runtime, on the host's network."""
 
-    image: str
-    service: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-    env: dict[str, str] = {}
+    image: Word
+    service: ServiceName
+    env: dict[Variable, str] = {}
     args: list[str] = []
     volumes: list[str] = []
     """`source:destination` or `source:destination:ro`."""
     ports: list[str] = []
     """Informational: the container shares the host's network."""
-    docker_args: Any = None
+    docker_args: Annotated[None, BeforeValidator(_refuse_docker_args), WithJsonSchema({"not": {}})] = None
     """Refused: there is no Docker on a node."""
 
 
 class User(Strict):
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
+    name: UserName
     ssh_keys: list[str] = []
 
 
@@ -51,7 +61,7 @@ class Volume(Strict):
     dev: AbsolutePath
     mount: AbsolutePath
     format: Literal["ext4", "xfs"] = "ext4"
-    owner: str = "root:root"
+    owner: Owner = "root:root"
     size: str | None = None
     """Informational: how large the device is meant to be."""
 
@@ -59,24 +69,32 @@ class Volume(Strict):
 class ScriptConfig(DriverConfig):
     """Keys of the boot script. All may differ per role."""
 
-    files: dict[AbsolutePath, Path | Source] = option(
-        {}, per_role=True, help="Files put on the node: remote path to local path."
-    )
-    templates: dict[AbsolutePath, Path | Source] = option(
+    files: dict[AbsolutePath, FileSource] = option(
         {},
         per_role=True,
-        help="Jinja templates put on the node: remote path to local path. They see `node`, `cluster` and `env_vars`.",
+        help="Files put on the node: remote path to local path, or to `{source, owner, mode}`.",
+    )
+    templates: dict[AbsolutePath, FileSource] = option(
+        {},
+        per_role=True,
+        help="Jinja templates put on the node, written like `files`. They see `node`, `cluster` and `env_vars`.",
     )
     pre_commands: list[str] = option([], per_role=True, help="Shell commands before the cluster's own steps.")
     commands: list[str] = option([], per_role=True, help="Shell commands after the node has joined.")
     phone_home: list[str] = option([], per_role=True, help="Shell commands at the end of every first boot.")
-    packages: list[str] = option([], per_role=True, help="Extra packages, in the operating system's own words.")
-    containers: list[Container] = option([], per_role=True, help="Containers run as systemd units on the container runtime.")
-    sysctls: dict[str, str | int] = option({}, per_role=True, help="Kernel parameters.")
-    env_vars: dict[str, str] = option(
+    packages: list[Word] = option([], per_role=True, help="Extra packages, in the operating system's own words.")
+    containers: list[Container] = option(
+        [],
+        per_role=True,
+        help="Containers run as systemd units on the container runtime: `image`, `service`, `env`, `args`, `volumes`.",
+    )
+    sysctls: dict[Word, str] = option({}, per_role=True, help="Kernel parameters.")
+    env_vars: dict[Variable, str] = option(
         {}, per_role=True, help="Environment variables for every login and for the boot script."
     )
     mounts: dict[AbsolutePath, str] = option({}, per_role=True, help="File systems to mount: mount point to source.")
-    volumes: list[Volume] = option([], per_role=True, help="Block devices to format once and mount.")
-    users: list[User] = option([], per_role=True, help="Users with SSH keys and password-less sudo.")
+    volumes: list[Volume] = option(
+        [], per_role=True, help="Block devices to format once and mount: `dev`, `mount`, `format`, `owner`, `size`."
+    )
+    users: list[User] = option([], per_role=True, help="Users with `ssh_keys` and password-less sudo.")
     cloud_init: dict[str, Any] = option({}, per_role=True, help="Raw cloud-config, merged in last.")

@@ -1,0 +1,50 @@
+"""Types for keys that name something on the operator's own machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ValidationInfo
+
+FOLDERS = "folders"
+"""Validation context: folder by key, for keys whose value stands in a file."""
+FOLDER = "folder"
+"""Validation context: the folder of the key that is being validated."""
+
+
+def enter_key(info: ValidationInfo) -> None:
+    """From here on, relative paths are those of the file in which this key stands."""
+    context: dict[str, Any] | None = info.context
+    if context is not None:
+        folders: Mapping[str, Path] = context.get(FOLDERS, {})
+        context[FOLDER] = folders.get(info.field_name or "", Path())
+
+
+def resolve(path: Path, info: ValidationInfo) -> Path:
+    """The absolute path. Relative ones start at the folder of the file they stand in, else at the working directory."""
+    try:
+        path = path.expanduser()
+    except RuntimeError as error:
+        raise ValueError("names a home folder that does not exist") from error
+    return ((info.context or {}).get(FOLDER, Path()) / path).absolute()
+
+
+def readable(path: Path) -> Path:
+    """Raise ValueError unless `path` is a file that can be read."""
+    if not path.exists():
+        raise ValueError(f"there is no file {path}")
+    if not path.is_file():
+        raise ValueError(f"{path} is not a file")
+    if not os.access(path, os.R_OK):
+        raise ValueError(f"{path} cannot be read: permission denied")
+    return path
+
+
+LocalPath = Annotated[Path, AfterValidator(resolve)]
+"""A path on the operator's machine, made absolute; it need not exist."""
+
+LocalFile = Annotated[Path, AfterValidator(resolve), AfterValidator(readable)]
+"""A file on the operator's machine, made absolute; it exists and can be read."""
