@@ -136,8 +136,9 @@ class _Executor:
         return self._interrupt.stop.is_set() or self._bug is not None
 
     def _begin(self, action: Action) -> None:
-        unmet = [key for key in sorted(action.after & self._actions.keys()) if self._outcomes[key].state is not State.DONE]
-        if unmet:
+        awaited = sorted(action.after & self._actions.keys())
+        unmet = [key for key in awaited if self._outcomes[key].state is not State.DONE]
+        if unmet and not action.tolerant:
             self._settle(action.key, State.SKIPPED, f"because of: {unmet[0]}")
         elif self._stopping:
             self._settle(action.key, State.SKIPPED, "interrupted before it began")

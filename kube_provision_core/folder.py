@@ -76,8 +76,7 @@ class Folder:
             return None
         for folder in (path, path / "pki", path / "pki" / "etcd"):
             private_files.check_folder(folder)
-        identity = _read_json(path / "cluster.json", {"format": int, "name": str, "cluster_id": str})
-        _check_identity(path, identity)
+        identity = _read_identity(path)
         values = _read_json(path / "secrets.json", {"token": str, "certificate_key": str, "generated": dict})
         return cls(
             path=path,
@@ -90,13 +89,9 @@ class Folder:
         )
 
     @classmethod
-    def create(cls, state: Path, name: str, makers: Makers) -> Folder:
-        """A new folder with a new identity, for a cluster that does not exist yet.
-
-        It appears in one step: a run killed meanwhile leaves nothing of that name. Raises FolderError if there is one.
-        """
-        _create_state(state)
-        created = cls(
+    def draft(cls, state: Path, name: str, makers: Makers) -> Folder:
+        """A new identity for a cluster that does not exist yet, in memory until it is saved."""
+        return cls(
             path=_path(state, name),
             name=name,
             cluster_id=str(uuid4()),
@@ -105,9 +100,31 @@ class Folder:
             certificate_key=create_certificate_key(),
             generated=MappingProxyType({key: make() for key, make in makers.items()}),
         )
-        with _telling_os_errors(created.path):
-            created._write()
+
+    @classmethod
+    def create(cls, state: Path, name: str, makers: Makers) -> Folder:
+        """A draft, saved."""
+        created = cls.draft(state, name, makers)
+        created.save()
         return created
+
+    @property
+    def saved(self) -> bool:
+        """Whether there is a folder. A cluster's first machine is not created before."""
+        return private_files.is_there(self.path)
+
+    def save(self) -> None:
+        """Write a draft, in one step: a run killed meanwhile leaves nothing of that name. A saved one: its completed values.
+
+        Raises FolderError if there is another cluster's folder in its place.
+        """
+        if self.saved:
+            _check_same(self)
+            self._replace("secrets.json", self._secrets())
+            return
+        _create_state(self.path.parent)
+        with _telling_os_errors(self.path):
+            self._write()
 
     @property
     def initialised(self) -> bool:
@@ -120,13 +137,9 @@ class Folder:
             self._replace("initialised", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode())
 
     def complete(self, makers: Makers) -> Folder:
-        """Make and keep the values that are missing, as when a driver was chosen later. Values that exist stay."""
+        """With the values that are missing, as when a driver was chosen later; kept by `save`. Values that exist stay."""
         missing = {key: make() for key, make in makers.items() if key not in self.generated}
-        if not missing:
-            return self
-        completed = replace(self, generated=MappingProxyType({**self.generated, **missing}))
-        completed._replace("secrets.json", completed._secrets())
-        return completed
+        return replace(self, generated=MappingProxyType({**self.generated, **missing})) if missing else self
 
     def write_kubeconfig(self, server_host: str) -> Path:
         """Write or replace the operator's kubeconfig, for the master at the address `server_host`."""
@@ -220,11 +233,18 @@ def _read_json(path: Path, shape: Mapping[str, type]) -> dict[str, Any]:
     return dict(document)
 
 
-def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:
+def _read_identity(path: Path) -> dict[str, Any]:
+    identity = _read_json(path / "cluster.json", {"format": int, "name": str, "cluster_id": str})
     if identity["format"] > FORMAT:
         raise FolderError(f"{path} was written by a later version of kube-provision: use that one")
     if identity["name"] != path.name:
         raise FolderError(f"{path} holds the secrets of cluster {identity['name']}, not of {path.name}: rename it back")
+    return identity
+
+
+def _check_same(folder: Folder) -> None:
+    if _read_identity(folder.path)["cluster_id"] != folder.cluster_id:
+        raise FolderError(f"{folder.path} exists already, which another run may have made: run again")
 
 
 def _json(document: Mapping[str, object]) -> bytes:

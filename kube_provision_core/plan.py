@@ -16,6 +16,8 @@ class Action:
     verb: ClassVar[str]
     mark: ClassVar[str] = "~"
     """`+` makes something, `-` removes something, `~` changes something, `.` only looks."""
+    tolerant: ClassVar[bool] = False
+    """Done even when something that it waits for has failed."""
 
     reason: str = ""
     after: frozenset[str] = frozenset()
@@ -77,7 +79,6 @@ class AwaitNode(OfNode):
     verb = "await"
     mark = "."
     until_finished: bool = False
-    existed: bool = False
 
 
 class ScrubNode(OfNode):
@@ -100,18 +101,27 @@ class RemoveMember(Action):
     verb = "remove-member"
     mark = "-"
     name: str
-    peer_hosts: frozenset[str] = frozenset()
-    """Addresses by which an unnamed etcd member (a learner that never started) is recognised."""
+    member: int | None = None
+    """Id of an etcd member that has no name: a learner that never started."""
 
     @property
     def subject(self) -> str:
         return self.name
 
 
+@dataclass(frozen=True, kw_only=True)
+class MintSecrets(OfCluster):
+    """Have a living master accept a fresh token and, for new masters, a fresh upload of the certificates."""
+
+    verb = "mint"
+    masters: bool
+
+
 class ArrangeVms(OfCluster):
     """Let the target arrange the machines among themselves, such as masters on different hosts."""
 
     verb = "arrange"
+    tolerant = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,64 @@
+"""The machines that a configuration asks for: their names, sizes and stamps. Names are deterministic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from .model import Cluster, Machine, Node, Role, Stamp
+
+if TYPE_CHECKING:
+    from .config import Config
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What should exist."""
+
+    cluster: Cluster
+    masters: tuple[Node, ...]
+    workers: tuple[Node, ...]
+    discovery: Node | None
+    """The machine of the discovery service; None where an existing service is used."""
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Everything but the discovery machine."""
+        return self.masters + self.workers
+
+    @property
+    def all(self) -> tuple[Node, ...]:
+        return ((self.discovery,) if self.discovery else ()) + self.nodes
+
+
+def desire(config: Config, cluster_id: str, discovery_address: str | None) -> Desired:
+    """What `config` asks for. `discovery_address` is an existing service's; None adds a machine for it."""
+    core = config.core
+    masters = _nodes(config, cluster_id, Role.MASTER, core.master_label, core.masters)
+    workers = _nodes(config, cluster_id, Role.WORKER, core.worker_label, core.workers)
+    server = None
+    if discovery_address is None:
+        server = _node(config, cluster_id, Role.DISCOVERY, f"{core.host_prefix}{core.discovery}-{core.name}", 0)
+    cluster = Cluster(
+        name=core.name,
+        id=cluster_id,
+        kubernetes_version=core.kubernetes_version,
+        names=frozenset(node.name for node in chain(masters, workers, (server,) if server else ())),
+        pod_subnet=str(core.pod_subnet),
+        service_subnet=str(core.service_subnet),
+        domain=core.cluster_domain,
+        discovery_address=discovery_address,
+    )
+    return Desired(cluster, masters, workers, server)
+
+
+def _nodes(config: Config, cluster_id: str, role: Role, label: str, count: int) -> tuple[Node, ...]:
+    stem = f"{config.core.host_prefix}{label}{config.core.name}"
+    return tuple(_node(config, cluster_id, role, f"{stem}-{index}", index) for index in range(1, count + 1))
+
+
+def _node(config: Config, cluster_id: str, role: Role, name: str, index: int) -> Node:
+    core = config.by_role[role]
+    machine = Machine(core.cpu, core.mem, core.boot_disk_size, core.data_volume)
+    return Node(name, role, index, machine, Stamp(config.core.name, cluster_id, role, config.spec(role)))

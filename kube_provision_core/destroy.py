@@ -1,0 +1,54 @@
+"""The planner of `destroy`: stamped machines only, whole clusters or single nodes. Pure, like every planner."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from .errors import ConfigError
+from .living import Living
+from .model import Role
+from .observe import Observation
+from .plan import Action, ArchiveFolder, DestroyVm, ForgetCluster, Plan, RemoveMember, keys
+
+
+def plan_cluster(seen: Observation, *, folder_saved: bool) -> Plan:
+    """Delete every machine of the cluster, have discovery forget it, move its folder aside. Empty where nothing is left."""
+    name = seen.cluster.name
+    nodes = [DestroyVm(vm=vm) for vm in seen.ours.values() if vm.stamp and vm.stamp.role is not Role.DISCOVERY]
+    forget: list[Action] = []
+    if seen.discovery is not None:
+        forget.append(ForgetCluster(cluster=name, after=keys(nodes)))
+    servers = [DestroyVm(vm=vm, after=keys((*nodes, *forget))) for vm in seen.of(Role.DISCOVERY)]
+    actions: list[Action] = [*nodes, *forget, *servers]
+    if folder_saved:
+        actions.append(ArchiveFolder(cluster=name, after=keys(actions)))
+    notes = () if seen.discovery or servers or not seen.discovery_error else (f"not forgotten: {seen.discovery_error}",)
+    return Plan(tuple(actions), notes)
+
+
+def plan_nodes(seen: Observation, names: Collection[str], living: Living) -> Plan:
+    """Delete single nodes, each after the living cluster has let go of it. Raises `ConfigError` for what must not go."""
+    _refuse(seen, names)
+    actions: list[Action] = []
+    for name in sorted(names):
+        remove = [RemoveMember(name=name, reason="its machine is about to go")] if living.knows(name) else []
+        actions += remove
+        if name in seen.ours:
+            actions.append(DestroyVm(vm=seen.ours[name], after=keys(remove)))
+    return Plan(tuple(actions))
+
+
+def _refuse(seen: Observation, names: Collection[str]) -> None:
+    cluster = seen.cluster.name
+    known = {vm.name for vm in seen.ours.values() if vm.stamp and vm.stamp.role is not Role.DISCOVERY}
+    unknown = sorted(set(names) - known - seen.cluster.names)
+    if unknown:
+        raise ConfigError(
+            f"--node {', '.join(unknown)}: no such node in cluster {cluster}; it has {', '.join(sorted(known))}"
+        )
+    masters = {vm.name for vm in seen.of(Role.MASTER)}
+    if masters and masters <= set(names):
+        raise ConfigError(
+            f"--node {', '.join(sorted(masters))}: without them cluster {cluster} has no master left. To remove all of it: "
+            f"kube-provision destroy --name {cluster}"
+        )

@@ -1,0 +1,42 @@
+"""What a run asks of a cluster that lives already, before it changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import ControlPlaneError
+
+if TYPE_CHECKING:
+    from .control_plane import ClusterNode, EtcdMember
+    from .pki import Pki
+
+
+@dataclass(frozen=True)
+class Living:
+    """The cluster's own view of itself, from one living master."""
+
+    nodes: tuple[ClusterNode, ...] = ()
+    members: tuple[EtcdMember, ...] = ()
+
+    def knows(self, name: str) -> bool:
+        """Whether the cluster still counts a machine of that name."""
+        return any(node.name == name for node in self.nodes) or any(member.name == name for member in self.members)
+
+    def strangers(self, hosts: Sequence[str]) -> tuple[EtcdMember, ...]:
+        """Members without a name (learners that never started) on none of these addresses."""
+        return tuple(member for member in self.members if not member.name and not member.hosts & set(hosts))
+
+
+def look(addresses: Sequence[str], pki: Pki) -> Living:
+    """Ask a living master. Raises `ControlPlaneError` when none answers, or when etcd has lost its quorum."""
+    from .control_plane import ControlPlane
+
+    if not addresses:
+        raise ControlPlaneError("the cluster is initialised, but no address of a master is known; start one of its masters")
+    with ControlPlane(addresses, pki) as api:
+        api.check()
+        members = api.etcd_members()
+        api.check_quorum()
+        return Living(api.nodes(), members)

@@ -1,0 +1,68 @@
+"""Observe what exists: machines on the target, the record in discovery. Nothing is remembered from earlier runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from .errors import DiscoveryError
+from .model import Cluster, Discovery, Role, Vm
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a run knows before it plans."""
+
+    cluster: Cluster
+    """With the discovery service's address and the machines' addresses filled in, as far as they are known."""
+    vms: tuple[Vm, ...] = ()
+    discovery: Discovery | None = None
+    """None: there is no discovery service yet, or it could not be asked."""
+    discovery_error: str = ""
+    """Why it could not be asked."""
+
+    @cached_property
+    def ours(self) -> dict[str, Vm]:
+        """The cluster's machines by name."""
+        return {vm.name: vm for vm in self.vms if vm.stamp and vm.stamp.cluster == self.cluster.name}
+
+    @property
+    def foreign(self) -> tuple[Vm, ...]:
+        """Machines that bear a name we need and are not this cluster's."""
+        return tuple(vm for vm in self.vms if vm.name in self.cluster.names and vm.name not in self.ours)
+
+    def of(self, role: Role) -> tuple[Vm, ...]:
+        return tuple(vm for vm in self.ours.values() if vm.stamp and vm.stamp.role is role)
+
+    @property
+    def master_addresses(self) -> tuple[str, ...]:
+        """Where the living cluster may answer: healthy masters as discovery sees them, then the machines themselves."""
+        healthy = [master.address for master in self.discovery.masters] if self.discovery else []
+        observed = [vm.address for vm in self.of(Role.MASTER) if vm.address]
+        return tuple(dict.fromkeys([*healthy, *observed]))
+
+
+def observe(hook: Any, cluster: Cluster) -> Observation:
+    """Look once at the target and, where its address is known, at discovery.
+
+    `cluster.discovery_address` is an existing service's address or None; the address of an observed discovery machine takes
+    its place. Raises `TargetError`; a discovery service that does not answer is an observation, not a failure.
+    """
+    vms = tuple(hook.list_vms(cluster=cluster))
+    cluster = locate(cluster, vms)
+    if cluster.discovery_address is None:
+        return Observation(cluster, vms)
+    try:
+        return Observation(cluster, vms, hook.discover_masters(cluster=cluster))
+    except DiscoveryError as error:
+        return Observation(cluster, vms, discovery_error=str(error))
+
+
+def locate(cluster: Cluster, vms: tuple[Vm, ...]) -> Cluster:
+    """The cluster with the addresses that its machines tell."""
+    ours = [vm for vm in vms if vm.stamp and vm.stamp.cluster == cluster.name and vm.address]
+    servers = [vm.address for vm in ours if vm.stamp and vm.stamp.role is Role.DISCOVERY]
+    address = cluster.discovery_address or next(iter(servers), None)
+    peers = tuple(sorted(vm.address for vm in ours if vm.address and vm.stamp and vm.stamp.role is not Role.DISCOVERY))
+    return replace(cluster, discovery_address=address, peers=peers)

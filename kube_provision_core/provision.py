@@ -1,0 +1,206 @@
+"""The planner of `provision`: desired minus observed = actions. Pure: it asks nobody and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from .desired import Desired
+from .errors import ConfigError, DiscoveryError
+from .living import Living
+from .model import Node, Power, Role, Vm
+from .observe import Observation
+from .plan import (
+    Action,
+    ArrangeVms,
+    AwaitNode,
+    CreateVm,
+    ForgetInitialising,
+    MintSecrets,
+    Plan,
+    RemoveMember,
+    ScrubNode,
+    StartVm,
+    keys,
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What is missing, and what that means."""
+
+    missing: tuple[Node, ...]
+    """Masters and workers that do not exist."""
+    stopped: tuple[Node, ...]
+    """Machines that exist and are not powered on."""
+    server: Node | None
+    """The discovery machine, where it has to be created."""
+
+    @property
+    def masters(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.missing if node.role is Role.MASTER)
+
+
+def plan(
+    desired: Desired, seen: Observation, difference: Difference, *, initialised: bool, living: Living, wait: bool
+) -> Plan:
+    """The actions that lead from what was observed to what is desired; none where nothing is missing.
+
+    `initialised`: what `is_initialised` said. `living`: what a master told, empty where nobody had to be asked. `wait`: also
+    await the end of every boot. Raises `ConfigError` when the wish contradicts what exists, and `DiscoveryError` when the
+    plan would rest on what nobody can know; nothing has been changed then.
+    """
+    _refuse_blind(desired, seen, difference, initialised)
+    server = _server_actions(desired, difference)
+    before = [*_repairs(seen, difference, initialised, living), *_mint(desired, difference, initialised)]
+    creations = _creations(seen, difference, initialised, after=keys((*server, *before)))
+    starts = [StartVm(node=node, reason="it is not powered on") for node in difference.stopped if node != desired.discovery]
+    begun = [*creations, *starts]
+    arrange = [ArrangeVms(cluster=seen.cluster.name, after=keys(begun))] if difference.masters else []
+    actions = [*server, *before, *begun, *arrange, *_awaits(desired, seen, begun, wait), *_scrubs(desired, seen)]
+    return Plan(tuple(actions), tuple(_notes(desired, seen)))
+
+
+def compare(desired: Desired, seen: Observation) -> Difference:
+    """What is missing. Raises `ConfigError` where machines are in the way or more exist than are desired."""
+    _refuse_foreign(seen)
+    _refuse_fewer(desired, seen)
+    ours = seen.ours
+    return Difference(
+        missing=tuple(node for node in desired.nodes if node.name not in ours),
+        stopped=tuple(node for node in desired.all if node.name in ours and ours[node.name].power is not Power.ON),
+        server=desired.discovery if desired.discovery and desired.discovery.name not in ours else None,
+    )
+
+
+def is_initialised(seen: Observation, marked: bool) -> bool:
+    """Whether the cluster is known to live: by the record, by the mark in its folder, or by a master that has finished.
+
+    "No master answers right now" is never taken for "no cluster".
+    """
+    recorded = seen.discovery is not None and seen.discovery.initialised
+    return recorded or marked or any(vm.status and vm.status.finished for vm in seen.of(Role.MASTER))
+
+
+def _refuse_foreign(seen: Observation) -> None:
+    problems = [
+        f"{vm.where or vm.name}: this machine is not one of cluster {seen.cluster.name}'s and bears a name that the cluster "
+        "needs; it is left alone. Rename it, or choose another --name or --host-prefix"
+        for vm in seen.foreign
+    ]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _refuse_fewer(desired: Desired, seen: Observation) -> None:
+    surplus = sorted(seen.ours.keys() - {node.name for node in desired.all} - {vm.name for vm in seen.of(Role.DISCOVERY)})
+    if surplus:
+        nodes = " ".join(f"--node {name}" for name in surplus)
+        raise ConfigError(
+            f"cluster {seen.cluster.name} has {len(surplus)} more machine(s) than asked for: {', '.join(surplus)}. To remove "
+            f"them: kube-provision destroy --name {seen.cluster.name} {nodes} (with the same --config)"
+        )
+
+
+def _refuse_blind(desired: Desired, seen: Observation, difference: Difference, initialised: bool) -> None:
+    """New machines need discovery. A server of our own may still be booting, as long as the cluster is not initialised."""
+    booting = desired.discovery is not None and not initialised
+    if difference.missing and seen.discovery_error and not booting:
+        raise DiscoveryError(f"{seen.discovery_error}. New machines could not find their cluster; nothing was changed")
+
+
+def _server_actions(desired: Desired, difference: Difference) -> list[Action]:
+    """The discovery machine first, as far as its address: every other machine is told where it is."""
+    server = desired.discovery
+    if server and server == difference.server:
+        begin: Action = CreateVm(node=server, reason="no existing discovery service was named")
+    elif server and server in difference.stopped:
+        begin = StartVm(node=server, reason="it is not powered on")
+    else:
+        return []
+    return [begin, AwaitNode(node=server, reason="the others are told its address", after=keys([begin]))]
+
+
+def _repairs(seen: Observation, difference: Difference, initialised: bool, living: Living) -> Iterator[Action]:
+    """What is left in the cluster of machines that are gone."""
+    for node in difference.missing:
+        if living.knows(node.name):
+            yield RemoveMember(name=node.name, reason="its machine is gone")
+    if difference.masters:
+        for member in living.strangers(seen.master_addresses):
+            yield RemoveMember(name=f"etcd-{member.id}", member=member.id, reason="a learner whose machine is gone")
+    initialising = seen.discovery.initialising if seen.discovery else None
+    if initialising and not initialised and initialising not in seen.ours:
+        yield ForgetInitialising(cluster=seen.cluster.name, name=initialising, reason="its machine is gone")
+
+
+def _mint(desired: Desired, difference: Difference, initialised: bool) -> Iterator[Action]:
+    if initialised and difference.missing:
+        what = "a join token and an upload of the certificates" if difference.masters else "a join token"
+        yield MintSecrets(cluster=desired.cluster.name, masters=bool(difference.masters), reason=what)
+
+
+def _creations(seen: Observation, difference: Difference, initialised: bool, after: frozenset[str]) -> list[Action]:
+    carrier = _carrier(seen, difference, initialised)
+    return [
+        CreateVm(
+            node=replace(node, stamp=replace(node.stamp, carries_ca=True)) if node == carrier else node,
+            reason="it may initialise the cluster" if node == carrier else "it does not exist",
+            after=after,
+        )
+        for node in difference.missing
+    ]
+
+
+def _carrier(seen: Observation, difference: Difference, initialised: bool) -> Node | None:
+    """The one machine that is given the certificate authorities: only in a cluster that surely has no other such machine."""
+    if initialised or any(vm.stamp and vm.stamp.carries_ca for vm in seen.of(Role.MASTER)):
+        return None
+    if not difference.masters:
+        raise ConfigError(
+            f"no machine of cluster {seen.cluster.name} can initialise it: the one that could is gone. Remove a master and run "
+            f"again: kube-provision destroy --name {seen.cluster.name} --node {seen.of(Role.MASTER)[0].name}"
+        )
+    if seen.of(Role.MASTER) and seen.discovery is None:
+        raise DiscoveryError(
+            f"cannot know whether cluster {seen.cluster.name} was initialised, and so which machine may do it: "
+            f"{seen.discovery_error or 'its discovery machine is gone'}. Nothing was changed"
+        )
+    return difference.masters[0]
+
+
+def _awaits(desired: Desired, seen: Observation, begun: Iterable[Action], wait: bool) -> Iterator[Action]:
+    begun_keys = {action.subject: action.key for action in begun}
+    for node in desired.nodes:
+        vm = seen.ours.get(node.name)
+        finished = bool(vm and vm.status and vm.status.finished)
+        if node.name in begun_keys or (wait and not finished):
+            after = frozenset(filter(None, [begun_keys.get(node.name)]))
+            yield (awaited := AwaitNode(node=node, until_finished=wait, after=after))
+            if wait:
+                yield ScrubNode(node=node, reason="its boot data is no longer needed", after=keys([awaited]))
+
+
+def _scrubs(desired: Desired, seen: Observation) -> Iterator[Action]:
+    for node in desired.all:
+        vm = seen.ours.get(node.name)
+        if vm and vm.status and vm.status.finished and not vm.scrubbed:
+            yield ScrubNode(node=node, reason="it has finished its boot")
+
+
+def _notes(desired: Desired, seen: Observation) -> Iterator[str]:
+    for node in desired.all:
+        vm = seen.ours.get(node.name)
+        if vm is None:
+            continue
+        if vm.stamp and vm.stamp.spec != node.stamp.spec:
+            yield f"{node.name} was made from another configuration; to make it anew: {_replace_command(seen, vm)}"
+        if vm.status and vm.status.state == "failed":
+            failure = f"{node.name} failed in stage {vm.status.stage}: {vm.status.error}"
+            yield f"{failure}. To replace it: {_replace_command(seen, vm)}"
+    if seen.discovery_error:
+        yield f"discovery could not be asked: {seen.discovery_error}"
+
+
+def _replace_command(seen: Observation, vm: Vm) -> str:
+    return f"kube-provision destroy --name {seen.cluster.name} --node {vm.name}, then provision again"

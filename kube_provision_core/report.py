@@ -1,0 +1,88 @@
+"""What came of a run, node by node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .apply import Outcome, State
+from .observe import Observation
+from .plan import Action
+
+DONE, FAILED, PARTLY, INTERRUPTED = 0, 3, 4, 130
+"""Exit codes: done, nothing of it could be done, partly done, interrupted."""
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """One machine, and what the run did about it."""
+
+    name: str
+    role: str
+    state: State
+    actions: tuple[str, ...]
+    """What was done: `create`, `await`, …; empty where nothing had to be done."""
+    address: str
+    text: str
+    """The failure, or what came of the last action."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a run."""
+
+    cluster: str
+    outcomes: tuple[Outcome, ...]
+    observation: Observation
+    interrupted: bool = False
+    notes: tuple[str, ...] = ()
+    kubeconfig: Path | None = None
+
+    @property
+    def exit_code(self) -> int:
+        if self.interrupted:
+            return INTERRUPTED
+        states = {outcome.state for outcome in self.outcomes}
+        if states <= {State.DONE}:
+            return DONE
+        return PARTLY if any(o.state is State.DONE and o.action.mark != "." for o in self.outcomes) else FAILED
+
+    @property
+    def abandoned(self) -> bool:
+        """Threads still run: the process must end without waiting for them."""
+        return any(outcome.state is State.ABANDONED and outcome.action.mark != "." for outcome in self.outcomes)
+
+    @property
+    def nodes(self) -> tuple[NodeReport, ...]:
+        """Machines that exist or were acted upon, by name; actions about something else are in `others`."""
+        subjects = {o.action.subject for o in self.outcomes if self._is_node(o.action)}
+        return tuple(self._node(name) for name in sorted(subjects | self.observation.ours.keys(), key=natural_order))
+
+    @property
+    def others(self) -> tuple[Outcome, ...]:
+        return tuple(outcome for outcome in self.outcomes if not self._is_node(outcome.action))
+
+    def _is_node(self, action: Action) -> bool:
+        return action.subject != self.cluster
+
+    def _node(self, name: str) -> NodeReport:
+        vm = self.observation.ours.get(name)
+        mine = [outcome for outcome in self.outcomes if outcome.action.subject == name]
+        bad = [outcome for outcome in mine if outcome.state is not State.DONE]
+        last = (bad or mine)[0 if bad else -1] if mine else None
+        return NodeReport(
+            name=name,
+            role=vm.stamp.role.value if vm and vm.stamp else "",
+            state=last.state if last else State.DONE,
+            actions=tuple(outcome.action.verb for outcome in mine if outcome.state is not State.SKIPPED),
+            address=(vm.address if vm else None) or "",
+            text=last.text if last else "",
+            seconds=round(sum(outcome.seconds for outcome in mine), 3),
+        )
+
+
+def natural_order(name: str) -> tuple[str, int]:
+    """`w-prod-2` before `w-prod-10`."""
+    stem, _, index = name.rpartition("-")
+    return (stem, int(index)) if index.isdigit() else (name, 0)

@@ -1,0 +1,92 @@
+"""What is known about a cluster now, node by node. Asks the target and discovery; a silent discovery is part of the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .desired import Desired
+from .model import Node, Vm
+from .observe import Observation, observe
+from .provision import is_initialised
+from .report import natural_order
+from .session import Session, check_identity
+
+
+@dataclass(frozen=True)
+class NodeStatusRow:
+    """One machine that exists or should."""
+
+    name: str
+    role: str
+    power: str
+    """`on`, `off`, `suspended`, or `missing`."""
+    address: str
+    stage: str
+    """The stage that the node last told of, with its state; empty where it has told nothing yet."""
+    error: str
+    scrubbed: bool
+    """The target no longer holds its secrets."""
+    drifted: bool
+    """It was made from another configuration than today's."""
+    healthy: bool | None
+    """Masters: whether discovery sees its API server answering. None: nobody could tell."""
+
+
+@dataclass(frozen=True)
+class Status:
+    cluster: str
+    cluster_id: str
+    initialised: bool
+    discovery_address: str
+    discovery_error: str
+    nodes: tuple[NodeStatusRow, ...]
+    folder: Path | None
+    kubeconfig: Path | None
+
+
+def status(session: Session) -> Status:
+    """Look once. Raises `TargetError` when the target cannot be asked, `FolderError` when the cluster is another's."""
+    session.require("target", "list_vms")
+    seen = observe(session.hook, session.desired.cluster)
+    check_identity(session.folder, seen)
+    folder, kubeconfig = session.folder, session.folder.path / "kubeconfig"
+    return Status(
+        cluster=seen.cluster.name,
+        cluster_id=folder.cluster_id if folder.saved else "",
+        initialised=is_initialised(seen, folder.initialised),
+        discovery_address=seen.cluster.discovery_address or "",
+        discovery_error=seen.discovery_error,
+        nodes=_rows(session.desired, seen),
+        folder=folder.path if folder.saved else None,
+        kubeconfig=kubeconfig if kubeconfig.exists() else None,
+    )
+
+
+def _rows(desired: Desired, seen: Observation) -> tuple[NodeStatusRow, ...]:
+    wanted = {node.name: node for node in desired.all}
+    names = sorted(wanted.keys() | seen.ours.keys(), key=natural_order)
+    return tuple(_row(name, wanted.get(name), seen.ours.get(name), seen) for name in names)
+
+
+def _row(name: str, node: Node | None, vm: Vm | None, seen: Observation) -> NodeStatusRow:
+    stamp = vm.stamp if vm else None
+    role = stamp.role if stamp else node.role if node else None
+    told = vm.status if vm else None
+    return NodeStatusRow(
+        name=name,
+        role=role.value if role else "",
+        power=vm.power.value if vm else "missing",
+        address=(vm.address if vm else None) or "",
+        stage=f"{told.stage} {told.state}" if told else "",
+        error=told.error if told else "",
+        scrubbed=vm.scrubbed if vm else False,
+        drifted=bool(node and stamp and stamp.spec != node.stamp.spec),
+        healthy=_healthy(name, seen) if role == "master" else None,
+    )
+
+
+def _healthy(name: str, seen: Observation) -> bool | None:
+    if seen.discovery is None:
+        return None
+    return any(master.name == name for master in seen.discovery.masters)
