@@ -1,0 +1,154 @@
+"""The cluster's etcd: who belongs to it, whether it has a quorum, and how a member that is gone for good leaves it.
+
+Spoken to through etcd's own JSON gateway (the same port as its clients'), as of etcd 3.4 and later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import ControlPlaneError
+from .https_client import Answer, HttpsClient
+
+PROBE_TIMEOUT = 3.0
+"""Seconds for one member to say whether it sees a leader; it answers from memory."""
+
+NOT_FOUND = 404
+BAD_REQUEST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdMember:
+    """One member, as the others know it."""
+
+    id: str
+    """etcd's own 64-bit number, in decimal, as its JSON writes it."""
+    name: str
+    """The master's name; empty for a member that was announced and has never started."""
+    peer_urls: tuple[str, ...]
+    learner: bool = False
+    """Does not vote yet."""
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The addresses of its machine."""
+        return frozenset(host for url in self.peer_urls if (host := urlsplit(url).hostname))
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdQuorum:
+    """Which members answer and see a leader, as far as it can be seen from here."""
+
+    members: tuple[EtcdMember, ...]
+    answering: frozenset[str]
+    """Ids."""
+
+    @property
+    def voters(self) -> tuple[EtcdMember, ...]:
+        return tuple(member for member in self.members if not member.learner)
+
+    @property
+    def needed(self) -> int:
+        return len(self.voters) // 2 + 1
+
+    @property
+    def holds(self) -> bool:
+        return sum(member.id in self.answering for member in self.voters) >= self.needed
+
+    def without(self, member_id: str) -> EtcdQuorum:
+        """What it would be once that member has left."""
+        return EtcdQuorum(tuple(member for member in self.members if member.id != member_id), self.answering)
+
+    def __str__(self) -> str:
+        silent = [member.name or "one that never started" for member in self.voters if member.id not in self.answering]
+        answering = len(self.voters) - len(silent)
+        missing = f" (missing: {', '.join(silent)})" if silent else ""
+        return f"{answering} of {len(self.voters)} voting etcd members answer{missing}, {self.needed} are needed"
+
+
+class Etcd:
+    """Calls to the cluster's etcd. Every error is a ControlPlaneError."""
+
+    def __init__(self, client: HttpsClient) -> None:
+        self._client = client
+
+    def members(self) -> tuple[EtcdMember, ...]:
+        """All members, learners too, as a majority of them knows them."""
+        try:
+            answer = self._client.call("POST", "/v3/cluster/member/list", {"linearizable": True})
+        except ControlPlaneError:
+            self.check_quorum()
+            raise
+        if answer.status == BAD_REQUEST:
+            # etcd 3.4 does not know the option.
+            return self._local_members()
+        return _members(answer)
+
+    def quorum(self) -> EtcdQuorum:
+        """Ask every member at once. Answers without a quorum, too, from what the first reachable member knows."""
+        members = self._local_members()
+        with ThreadPoolExecutor(max_workers=max(1, min(16, len(members)))) as pool:
+            alive = list(pool.map(self._sees_a_leader, members))
+        return EtcdQuorum(members, frozenset(member.id for member, yes in zip(members, alive, strict=True) if yes))
+
+    def check_quorum(self) -> None:
+        """Raises ControlPlaneError, saying who is missing, unless a majority answers."""
+        _require(self.quorum())
+
+    def remove(self, member_id: str) -> None:
+        """Remove a member; one that is gone already is fine.
+
+        Asks for the quorum first: a removal that a leader accepts while it loses its majority would be carried out later,
+        unasked. Refuses what would itself cost the quorum.
+        """
+        quorum = self.quorum()
+        _require(quorum)
+        after = quorum.without(member_id)
+        if not after.holds:
+            raise ControlPlaneError(f"without member {member_id} etcd would lose its quorum: {after}. Nothing was changed")
+        answer = self._client.call("POST", "/v3/cluster/member/remove", {"ID": member_id})
+        if answer.status not in (200, NOT_FOUND):
+            raise ControlPlaneError(
+                f"etcd on {answer.server} does not remove member {member_id} ({answer.status}: {answer.reason})"
+            )
+
+    def _local_members(self) -> tuple[EtcdMember, ...]:
+        return _members(self._client.call("POST", "/v3/cluster/member/list", {}))
+
+    def _sees_a_leader(self, member: EtcdMember) -> bool:
+        return any(self._sees_a_leader_at(host) for host in sorted(member.hosts))
+
+    def _sees_a_leader_at(self, host: str) -> bool:
+        try:
+            answer = self._client.call_at(host, "POST", "/v3/maintenance/status", {}, timeout=PROBE_TIMEOUT)
+        except ControlPlaneError:
+            return False
+        return answer.status == 200 and answer.document.get("leader", "0") != "0"
+
+
+def _require(quorum: EtcdQuorum) -> None:
+    if not quorum.holds:
+        raise ControlPlaneError(
+            f"etcd has lost its quorum: {quorum}. Nothing was changed: start the missing masters again, or restore "
+            "etcd from a snapshot"
+        )
+
+
+def _members(answer: Answer) -> tuple[EtcdMember, ...]:
+    if answer.status != 200 or not isinstance(answer.document.get("members"), list):
+        raise ControlPlaneError(f"etcd on {answer.server} does not list its members ({answer.status}: {answer.reason})")
+    return tuple(_member(member) for member in answer.document["members"])
+
+
+def _member(document: Mapping[str, Any]) -> EtcdMember:
+    """JSON leaves out what is empty or false."""
+    return EtcdMember(
+        id=str(document.get("ID", "0")),
+        name=document.get("name", ""),
+        peer_urls=tuple(document.get("peerURLs", ())),
+        learner=bool(document.get("isLearner", False)),
+    )
