@@ -37,6 +37,5 @@ def look(addresses: Sequence[str], pki: Pki) -> Living:
         raise ControlPlaneError("the cluster is initialised, but no address of a master is known; start one of its masters")
     with ControlPlane(addresses, pki) as api:
         api.check()
-        members = api.etcd_members()
         api.check_quorum()
-        return Living(api.nodes(), members)
+        return Living(api.nodes(), api.etcd_members())

@@ -101,7 +101,7 @@ class RemoveMember(Action):
     verb = "remove-member"
     mark = "-"
     name: str
-    member: int | None = None
+    member: str | None = None
     """Id of an etcd member that has no name: a learner that never started."""
 
     @property

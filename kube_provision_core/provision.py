@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from .desired import Desired
 from .errors import ConfigError, DiscoveryError
 from .living import Living
-from .model import Node, Power, Role, Vm
+from .model import Node, Power, Role
 from .observe import Observation
 from .plan import (
     Action,
@@ -95,10 +95,9 @@ def _refuse_foreign(seen: Observation) -> None:
 def _refuse_fewer(desired: Desired, seen: Observation) -> None:
     surplus = sorted(seen.ours.keys() - {node.name for node in desired.all} - {vm.name for vm in seen.of(Role.DISCOVERY)})
     if surplus:
-        nodes = " ".join(f"--node {name}" for name in surplus)
         raise ConfigError(
-            f"cluster {seen.cluster.name} has {len(surplus)} more machine(s) than asked for: {', '.join(surplus)}. To remove "
-            f"them: kube-provision destroy --name {seen.cluster.name} {nodes} (with the same --config)"
+            f"cluster {seen.cluster.name} has {len(surplus)} more machine(s) than asked for: {', '.join(surplus)}. "
+            f"To remove them: {_destroy_command(seen, *surplus)} (with the same --config)"
         )
 
 
@@ -158,8 +157,8 @@ def _carrier(seen: Observation, difference: Difference, initialised: bool) -> No
         return None
     if not difference.masters:
         raise ConfigError(
-            f"no machine of cluster {seen.cluster.name} can initialise it: the one that could is gone. Remove a master and run "
-            f"again: kube-provision destroy --name {seen.cluster.name} --node {seen.of(Role.MASTER)[0].name}"
+            f"no machine of cluster {seen.cluster.name} can initialise it: the one that could is gone. "
+            f"Remove a master and run again: {_destroy_command(seen, seen.of(Role.MASTER)[0].name)}"
         )
     if seen.of(Role.MASTER) and seen.discovery is None:
         raise DiscoveryError(
@@ -194,13 +193,13 @@ def _notes(desired: Desired, seen: Observation) -> Iterator[str]:
         if vm is None:
             continue
         if vm.stamp and vm.stamp.spec != node.stamp.spec:
-            yield f"{node.name} was made from another configuration; to make it anew: {_replace_command(seen, vm)}"
+            yield f"{node.name} was made from another configuration; to make it anew: {_destroy_command(seen, vm.name)}, then provision again"
         if vm.status and vm.status.state == "failed":
             failure = f"{node.name} failed in stage {vm.status.stage}: {vm.status.error}"
-            yield f"{failure}. To replace it: {_replace_command(seen, vm)}"
+            yield f"{failure}. To replace it: {_destroy_command(seen, vm.name)}, then provision again"
     if seen.discovery_error:
         yield f"discovery could not be asked: {seen.discovery_error}"
 
 
-def _replace_command(seen: Observation, vm: Vm) -> str:
-    return f"kube-provision destroy --name {seen.cluster.name} --node {vm.name}, then provision again"
+def _destroy_command(seen: Observation, *names: str) -> str:
+    return " ".join(["kube-provision destroy --name", seen.cluster.name, *(f"--node {name}" for name in names)])

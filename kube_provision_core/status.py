@@ -1,4 +1,4 @@
-"""What is known about a cluster now, node by node. Asks the target and discovery; a silent discovery is part of the answer."""
+"""What is known about a cluster now, node by node. A discovery service that is silent is part of the answer."""
 
 from __future__ import annotations
 
