@@ -193,12 +193,16 @@ def _notes(desired: Desired, seen: Observation) -> Iterator[str]:
         if vm is None:
             continue
         if vm.stamp and vm.stamp.spec != node.stamp.spec:
-            yield f"{node.name} was made from another configuration; to make it anew: {_destroy_command(seen, vm.name)}, then provision again"
+            yield f"{node.name} was made from another configuration. To make it anew: {_replace_command(seen, node.name)}"
         if vm.status and vm.status.state == "failed":
             failure = f"{node.name} failed in stage {vm.status.stage}: {vm.status.error}"
-            yield f"{failure}. To replace it: {_destroy_command(seen, vm.name)}, then provision again"
+            yield f"{failure}. To replace it: {_replace_command(seen, node.name)}"
     if seen.discovery_error:
         yield f"discovery could not be asked: {seen.discovery_error}"
+
+
+def _replace_command(seen: Observation, name: str) -> str:
+    return f"{_destroy_command(seen, name)}, then provision again"
 
 
 def _destroy_command(seen: Observation, *names: str) -> str:
