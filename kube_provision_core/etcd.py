@@ -5,6 +5,7 @@ Spoken to through etcd's own JSON gateway (the same port as its clients'), as of
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from .https_client import Answer, HttpsClient
 
 PROBE_TIMEOUT = 3.0
 """Seconds for one member to say whether it sees a leader; it answers from memory."""
+
+ELECTIONS = 2
+ELECTION_SECONDS = 1.5
+"""A dead leader is noticed and replaced within a second or two: so long the quorum is asked for again."""
 
 NOT_FOUND = 404
 BAD_REQUEST = 400
@@ -44,8 +49,8 @@ class EtcdQuorum:
     """Which members answer and see a leader, as far as it can be seen from here."""
 
     members: tuple[EtcdMember, ...]
-    answering: frozenset[str]
-    """Ids."""
+    leaders: Mapping[str, str]
+    """By the id of each member that answers: the id of the leader that it sees. Members that see none are left out."""
 
     @property
     def voters(self) -> tuple[EtcdMember, ...]:
@@ -57,14 +62,19 @@ class EtcdQuorum:
 
     @property
     def holds(self) -> bool:
-        return sum(member.id in self.answering for member in self.voters) >= self.needed
+        return sum(member.id in self.leaders for member in self.voters) >= self.needed
+
+    @property
+    def settled(self) -> bool:
+        """The leader that they see answers, too: it has not just died unnoticed."""
+        return set(self.leaders.values()) <= set(self.leaders)
 
     def without(self, member_id: str) -> EtcdQuorum:
         """What it would be once that member has left."""
-        return EtcdQuorum(tuple(member for member in self.members if member.id != member_id), self.answering)
+        return EtcdQuorum(tuple(member for member in self.members if member.id != member_id), self.leaders)
 
     def __str__(self) -> str:
-        silent = [member.name or "one that never started" for member in self.voters if member.id not in self.answering]
+        silent = [member.name or "one that never started" for member in self.voters if member.id not in self.leaders]
         answering = len(self.voters) - len(silent)
         missing = f" (missing: {', '.join(silent)})" if silent else ""
         return f"{answering} of {len(self.voters)} voting etcd members answer{missing}, {self.needed} are needed"
@@ -92,12 +102,23 @@ class Etcd:
         """Ask every member at once. Answers without a quorum, too, from what the first reachable member knows."""
         members = self._local_members()
         with ThreadPoolExecutor(max_workers=max(1, min(16, len(members)))) as pool:
-            alive = list(pool.map(self._sees_a_leader, members))
-        return EtcdQuorum(members, frozenset(member.id for member, yes in zip(members, alive, strict=True) if yes))
+            leaders = list(pool.map(self._leader_seen_by, members))
+        return EtcdQuorum(members, {member.id: leader for member, leader in zip(members, leaders, strict=True) if leader})
 
-    def check_quorum(self) -> None:
-        """Raises ControlPlaneError, saying who is missing, unless a majority answers."""
-        _require(self.quorum())
+    def check_quorum(self) -> EtcdQuorum:
+        """The quorum, where there is one. Raises ControlPlaneError, saying who is missing, unless a majority answers."""
+        quorum = self.quorum()
+        for _ in range(ELECTIONS):
+            if quorum.holds and quorum.settled:
+                return quorum
+            time.sleep(ELECTION_SECONDS)
+            quorum = self.quorum()
+        if quorum.holds:
+            return quorum
+        raise ControlPlaneError(
+            f"etcd has lost its quorum: {quorum}. Nothing was changed: start the missing masters again, or restore etcd "
+            "from a snapshot"
+        )
 
     def remove(self, member_id: str) -> None:
         """Remove a member; one that is gone already is fine.
@@ -105,9 +126,7 @@ class Etcd:
         Asks for the quorum first: a removal that a leader accepts while it loses its majority would be carried out later,
         unasked. Refuses what would itself cost the quorum.
         """
-        quorum = self.quorum()
-        _require(quorum)
-        after = quorum.without(member_id)
+        after = self.check_quorum().without(member_id)
         if not after.holds:
             raise ControlPlaneError(f"without member {member_id} etcd would lose its quorum: {after}. Nothing was changed")
         answer = self._client.call("POST", "/v3/cluster/member/remove", {"ID": member_id})
@@ -119,23 +138,16 @@ class Etcd:
     def _local_members(self) -> tuple[EtcdMember, ...]:
         return _members(self._client.call("POST", "/v3/cluster/member/list", {}))
 
-    def _sees_a_leader(self, member: EtcdMember) -> bool:
-        return any(self._sees_a_leader_at(host) for host in sorted(member.hosts))
-
-    def _sees_a_leader_at(self, host: str) -> bool:
-        try:
-            answer = self._client.call_at(host, "POST", "/v3/maintenance/status", {}, timeout=PROBE_TIMEOUT)
-        except ControlPlaneError:
-            return False
-        return answer.status == 200 and answer.document.get("leader", "0") != "0"
-
-
-def _require(quorum: EtcdQuorum) -> None:
-    if not quorum.holds:
-        raise ControlPlaneError(
-            f"etcd has lost its quorum: {quorum}. Nothing was changed: start the missing masters again, or restore "
-            "etcd from a snapshot"
-        )
+    def _leader_seen_by(self, member: EtcdMember) -> str | None:
+        """Id of the leader; None if the member does not answer or sees none."""
+        for host in sorted(member.hosts):
+            try:
+                answer = self._client.call_at(host, "POST", "/v3/maintenance/status", {}, timeout=PROBE_TIMEOUT)
+            except ControlPlaneError:
+                continue
+            leader = str(answer.document.get("leader", "0"))
+            return leader if answer.status == 200 and leader != "0" else None
+        return None
 
 
 def _members(answer: Answer) -> tuple[EtcdMember, ...]:
