@@ -1,0 +1,339 @@
+"""How a node becomes a member of its cluster: who initialises it, who joins, and when.
+
+    choreography.py join      become a member, then apply the seed manifests; on a member, finish what was left undone
+    choreography.py record    on a master that is a member: tell discovery again that the cluster is initialised
+
+Nothing but discovery's answers decides, and only "absent" means absent: an answer that does not come means wait. `Client`
+below is what the discovery driver's module must offer; docs/discovery-on-the-node.md explains it to its authors.
+
+What is waited for here adds up to at most 85 minutes, kubeadm included: a step that runs it needs a longer time limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import random
+import signal
+import sys
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, NamedTuple, Protocol
+
+import authorities
+from decision import Candidate, DeadClusterError, Decision, decide, refuse_dead_cluster
+from journal import log_to_journal
+from kubeadm import Kubeadm, KubeadmError
+from proxy import Proxy, unready
+from settings import Node, Places, read_document, read_node
+
+log = logging.getLogger(__name__)
+
+TURN_LIMIT = 2400.0
+"""Seconds that a node waits for its turn: the first master may still be installing packages."""
+LOCK_LIMIT = 900.0
+RECORD_LIMIT = 600.0
+"""Seconds for telling discovery what has happened; it may be down just then."""
+_PAUSE = 3.0
+
+
+class Versioned(NamedTuple):
+    """The record of initialisation, and what says whether it has changed since."""
+
+    content: dict[str, str]
+    version: Any
+
+
+class Client(Protocol):
+    """What `discovery.connect(node, folder)` returns.
+
+    Every method is bounded in time. One that cannot know the answer raises the module's `UnavailableError`, nothing else.
+    """
+
+    def address(self) -> str:
+        """This node's own address, as the others reach it."""
+
+    def read_record(self) -> Versioned | None:
+        """The cluster's record, read consistently. None only if there is certainly none."""
+
+    def create_record(self, content: dict[str, str]) -> bool:
+        """Write the record if there is none; whether it was written."""
+
+    def replace_record(self, content: dict[str, str], version: Any) -> bool:
+        """Write the record if it is still the one of that version; whether it was written."""
+
+    def lock(self, limit: float) -> AbstractContextManager[Any]:
+        """Hold the cluster's lock. `UnavailableError`, naming the holder, if it is not free within `limit` seconds.
+
+        It frees itself when its holder dies. Losing it ends nothing: what runs goes on, and check-and-set guards the record.
+        """
+
+    def register(self) -> None:
+        """Make this node known as a master, with a health check of its API server. Idempotent."""
+
+    def masters(self, index: str, wait: float) -> tuple[str, list[str]]:
+        """The next index and the healthy masters' addresses, as soon as they differ from those at `index`.
+
+        After `wait` seconds, or at once for the empty index, as they are.
+        """
+
+
+class GaveUpError(Exception):
+    """It did not come to this node's turn; says what it waited for."""
+
+
+class TakenOverError(Exception):
+    """Another machine has taken the initialisation over."""
+
+
+@dataclass(frozen=True)
+class Choreography:
+    places: Places
+    node: Node
+    client: Client
+    unavailable: type[Exception]
+    """The discovery module's `UnavailableError`."""
+    proxy: Proxy
+    kubeadm: Kubeadm
+    sleep: Callable[[float], None] = time.sleep
+
+    # --- join ------------------------------------------------------------------------------------------------------
+
+    def join(self) -> None:
+        """Become a member. Idempotent.
+
+        Raises `DeadClusterError`, `GaveUpError`, `KubeadmError`, `authorities.UnfitError` or `OSError`.
+        """
+        if not self.member.exists():
+            turn = self.take_turn_as_master if self.node.is_master else self.take_turn_as_worker
+            self.wait_until_done(turn, TURN_LIMIT)
+        if self.node.is_master:
+            self.wait_until_done(self.announce, RECORD_LIMIT)
+        self.forget_secrets()
+        if self.initialiser.exists() and not self.seeded.exists():
+            self.apply_seed_manifests()
+
+    def wait_until_done(self, attempt: Callable[[], str], limit: float) -> None:
+        """Call `attempt` until there is nothing more that it waits for. Raises `GaveUpError` after `limit` seconds."""
+        deadline = time.monotonic() + limit
+        last = ""
+        while True:
+            try:
+                waits_for = attempt()
+            except self.unavailable as problem:
+                waits_for = str(problem)
+            if not waits_for:
+                return
+            if waits_for != last:
+                log.info("waiting: %s", waits_for)
+                last = waits_for
+            if time.monotonic() > deadline:
+                raise GaveUpError(f"waited {limit:.0f} s in vain: {waits_for}")
+            self.sleep(_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+
+    def take_turn_as_worker(self) -> str:
+        """Join as soon as a master answers, without a lock; else what is waited for."""
+        self.look_for_dead_cluster()
+        waits_for = unready(self.node.proxy_port)
+        if not waits_for:
+            self.join_cluster()
+        return waits_for
+
+    def take_turn_as_master(self) -> str:
+        """Act under the lock if it is this master's turn; else what is waited for.
+
+        What is read before the lock only spares the lock; what is read under it decides.
+        """
+        before = self.decide()
+        if before is Decision.WAIT:
+            return "another master is to initialise the cluster"
+        waits_for = unready(self.node.proxy_port) if before is Decision.JOIN else ""
+        if waits_for:
+            return waits_for
+        with self.client.lock(LOCK_LIMIT):
+            decision = self.decide()
+            if decision is not before:
+                return "the record has changed"
+            log.info("under the lock: %s", decision.value)
+            return self.act(decision)
+
+    def act(self, decision: Decision) -> str:
+        if decision is Decision.INIT:
+            return self.initialise()
+        if decision is Decision.JOIN:
+            self.join_cluster()
+        else:
+            mark(self.initialiser, self.member)
+        return ""
+
+    def announce(self) -> str:
+        """Make this master known, now that it is a member."""
+        self.client.register()
+        return ""
+
+    def decide(self) -> Decision:
+        record = self.client.read_record()
+        return decide(record.content if record else None, self.me)
+
+    def look_for_dead_cluster(self) -> None:
+        """A worker needs no record to join; but where there is one, it must be this cluster's."""
+        try:
+            record = self.client.read_record()
+        except self.unavailable as problem:
+            log.debug("%s", problem)
+        else:
+            refuse_dead_cluster(record.content if record else None, self.node)
+
+    def join_cluster(self) -> None:
+        """`kubeadm join`, after undoing what an earlier attempt has left, its etcd member included."""
+        if self.kubeadm.left_something():
+            self.kubeadm.reset()
+        self.kubeadm.join(self.client.address())
+        mark(self.member)
+
+    # --- initialise ------------------------------------------------------------------------------------------------
+
+    def initialise(self) -> str:
+        """Initialise the cluster, with the record saying so from before the beginning to the end.
+
+        An initialisation that is not recorded has no joiners, so it may be undone and begun again.
+        """
+        claim = self.claim()
+        if claim is None:
+            return "the record has changed"
+        address = self.client.address()
+        if self.kubeadm.left_something():
+            self.kubeadm.reset()
+        authorities.install(self.places.authorities, self.places.kubernetes / "pki", self.node.ca_pin)
+        if not self.proxy.show([address]):  # kubeadm talks to the API server that it starts through localhost:8443
+            raise KubeadmError(f"nginx cannot be pointed at this node: try nginx -t -c {self.proxy.configuration}")
+        self.kubeadm.init(address)
+        try:
+            self.wait_until_done(lambda: self.record_initialised(claim), RECORD_LIMIT)
+        except TakenOverError as problem:
+            self.kubeadm.reset()
+            return str(problem)
+        mark(self.initialiser, self.member)
+        return ""
+
+    def claim(self) -> Versioned | None:
+        """Write that this node is initialising the cluster; the record as written, or None if another one was faster."""
+        content = self.me.record("initialising")
+        record = self.client.read_record()
+        written = self.client.replace_record(content, record.version) if record else self.client.create_record(content)
+        claim = self.client.read_record() if written else None
+        return claim if claim and claim.content == content else None
+
+    def record_initialised(self, claim: Versioned) -> str:
+        """Write that the cluster is initialised. Raises `TakenOverError` if the claim is no longer this node's."""
+        content = self.me.record("initialised")
+        if self.client.replace_record(content, claim.version):
+            return ""
+        record = self.client.read_record()
+        if record is None:  # discovery has lost its data
+            return "" if self.client.create_record(content) else "the record has changed"
+        if record.content != content:  # else an answer to an earlier attempt was lost
+            raise TakenOverError(f"{record.content.get('node')} has taken the initialisation over")
+        return ""
+
+    def apply_seed_manifests(self) -> None:
+        """Outside of the lock, after the record: a manifest that cannot be fetched keeps nobody from joining."""
+        for manifest in self.node.seed_manifests:
+            log.info("applying %s", manifest)
+            self.kubeadm.apply(manifest)
+        mark(self.seeded)
+
+    # --- record ----------------------------------------------------------------------------------------------------
+
+    def assert_record(self) -> str:
+        """Tell a discovery service that may have lost its data that the cluster is initialised, and register; what was done.
+
+        Only a master whose own API server is ready speaks for the cluster. Raises `DeadClusterError`, or what the client
+        raises.
+        """
+        if not (self.node.is_master and self.member.exists() and self.kubeadm.runs_api_server()):
+            return "nothing to record: no member of the control plane"
+        not_ready = unready(self.node.api_port)
+        if not_ready:
+            return f"nothing to record: {not_ready}"
+        content = self.me.record("initialised")
+        record = self.client.read_record()
+        refuse_dead_cluster(record.content if record else None, self.node)
+        if record is None:
+            self.client.create_record(content)
+        elif record.content.get("state") != "initialised":  # somebody is initialising a cluster that exists
+            self.client.replace_record(content, record.version)
+        self.client.register()
+        self.forget_secrets()
+        return "recorded and registered"
+
+    # --- what is kept on the disk ----------------------------------------------------------------------------------
+
+    @property
+    def member(self) -> Path:
+        return self.places.state / "member"
+
+    @property
+    def initialiser(self) -> Path:
+        """This node has initialised the cluster, so it applies the seed manifests."""
+        return self.places.state / "initialiser"
+
+    @property
+    def seeded(self) -> Path:
+        return self.places.state / "seeded"
+
+    @property
+    def me(self) -> Candidate:
+        instance_id = self.places.instance_id.read_text().strip()
+        carries = authorities.delivered(self.places.authorities)
+        return Candidate(self.node, instance_id, carries, self.kubeadm.runs_api_server())
+
+    def forget_secrets(self) -> None:
+        """A member needs no token, no certificate key and, the cluster being recorded, no authorities to try again with."""
+        for verb in ("init", "join"):
+            (self.places.config / f"kubeadm-{verb}.yaml").unlink(missing_ok=True)
+        authorities.forget(self.places.authorities)
+
+
+def mark(*markers: Path) -> None:
+    for marker in markers:
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+
+
+def connect(root: Path) -> Choreography:
+    """The choreography of the node at `root`."""
+    places = Places(root)
+    document = read_document(places)
+    node = read_node(document)
+    discovery = importlib.import_module("discovery")
+    client = discovery.connect(document, places.config)
+    proxy = Proxy(places, node.proxy_port, node.api_port)
+    return Choreography(places, node, client, discovery.UnavailableError, proxy, Kubeadm(places))
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("command", nargs="?", choices=("join", "record"), default="join")
+    arguments.add_argument("--root", type=Path, default=Path("/"))
+    chosen = arguments.parse_args()
+    log_to_journal()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the lock is released
+    choreography = connect(chosen.root)
+    expected = (DeadClusterError, GaveUpError, KubeadmError, authorities.UnfitError, OSError, choreography.unavailable)
+    try:
+        if chosen.command == "record":
+            log.info("%s", choreography.assert_record())
+        else:
+            choreography.join()
+    except expected as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""What Consul adds to a node's boot: an agent, or the server, and the node's side of discovery."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+from kube_provision_core import DISCOVERY_CLIENT, BootFragment, Cluster, File, Node, Role, Stage, Step, Unit
+
+from . import layout
+from .config import ConsulConfig
+
+_RETRY_INTERVAL = "5s"
+"""Consul's own default of 30 s would be most of a node's boot."""
+
+
+def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
+    """The same for every role: a server is an agent with a few lines more."""
+    return BootFragment(
+        components=frozenset({"consul"}),
+        versions={"consul": config.consul_version} if config.consul_version else {},
+        files=(
+            File(layout.AGENT_FILE, _json(agent_configuration(node, cluster, config))),
+            File(layout.CLIENT_DATA, _json(client_data(node, cluster, config))),
+            File(DISCOVERY_CLIENT, _resource("node", "discovery.py")),
+            *_secret_files(config),
+        ),
+        units=(Unit(layout.UNIT, _resource("templates", layout.UNIT)),),
+        steps=(Step("agent", Stage.DISCOVER, _resource("templates", "agent.sh"), timeout=300, attempts=10),),
+    )
+
+
+def agent_configuration(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str, Any]:
+    """The agent's configuration without its secrets. Its address the machine adds itself, at every start."""
+    common = {
+        "node_name": node.name,
+        "datacenter": config.consul_datacenter,
+        "data_dir": layout.DATA_DIR,
+        "node_meta": {
+            layout.CLUSTER_META: cluster.name,
+            layout.CLUSTER_ID_META: cluster.id,
+            layout.ROLE_META: node.role.value,
+        },
+        "retry_join": retry_join(node, cluster, config),
+        "retry_interval": _RETRY_INTERVAL,
+        "rejoin_after_leave": True,
+        "disable_update_check": True,
+        "log_level": "INFO",
+        "ports": {"dns": -1},
+    }
+    if node.role is Role.DISCOVERY:
+        # A server that left at every shutdown would have to be let in again; the only one there is just comes back.
+        return common | {"server": True, "bootstrap_expect": 1, "leave_on_terminate": False}
+    # An agent that leaves takes its master off the others' lists at once, before its API server stops answering.
+    return common | {"server": False, "leave_on_terminate": True}
+
+
+def retry_join(node: Node, cluster: Cluster, config: ConsulConfig) -> list[str]:
+    """A server joins the machines that are there: created anew, it would otherwise not know them, nor they it."""
+    if node.role is Role.DISCOVERY:
+        return list(cluster.peers)
+    address = server_address(cluster, config)
+    return [address] if address else []
+
+
+def client_data(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str, Any]:
+    """What `node/discovery.py` is told."""
+    return {
+        "server": "" if node.role is Role.DISCOVERY else server_address(cluster, config),
+        "is_server": node.role is Role.DISCOVERY,
+        "interface": config.consul_bind_interface or "",
+    }
+
+
+def server_address(cluster: Cluster, config: ConsulConfig) -> str:
+    """The existing Consul's address, or that of the server that was provisioned; empty when neither is known yet."""
+    return str(config.consul_ip) if config.consul_ip else cluster.discovery_address or ""
+
+
+def _secret_files(config: ConsulConfig) -> tuple[File, ...]:
+    """0600 until the agent's user exists; then its start makes the file readable to that user's group."""
+    secrets: dict[str, Any] = {}
+    if config.consul_encrypt:
+        secrets["encrypt"] = config.consul_encrypt.get_secret_value()
+    if config.consul_token:
+        secrets["acl"] = {"enabled": True, "tokens": {"default": config.consul_token.get_secret_value()}}
+    return (File(layout.SECRETS_FILE, _json(secrets), mode=0o600, secret=True),) if secrets else ()
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def _resource(folder: str, name: str) -> str:
+    return (resources.files(__package__) / folder / name).read_text()

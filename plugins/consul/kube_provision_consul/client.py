@@ -1,0 +1,167 @@
+"""The operator's side of Consul's HTTP interface. The only module that imports `consul`.
+
+py-consul lets the environment overrule what it is told, so everything is said explicitly and the token set once more after
+construction; proxies of the environment are passed by, since the servers' addresses are the cluster's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import consul
+
+from kube_provision_core import DiscoveryError
+
+from . import layout
+
+TIMEOUT = 10.0
+"""Seconds for any one request."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key's value, and the index that says whether it has changed since."""
+
+    text: str
+    version: int
+    locked: bool
+
+
+@dataclass(frozen=True)
+class Service:
+    """One instance of a service."""
+
+    node: str
+    id: str
+    address: str
+
+
+class Client:
+    """One connection to one Consul server; not to be shared between threads. Every method may raise `DiscoveryError`."""
+
+    def __init__(self, address: str, datacenter: str, token: str | None, port: int = layout.HTTP_PORT) -> None:
+        self._where = f"Consul at {address}:{port}"
+        self._consul = consul.Consul(
+            host=address,
+            port=port,
+            scheme="http",
+            verify=True,
+            dc=datacenter,
+            consistency="consistent",
+            connections_timeout=TIMEOUT,
+        )
+        self._consul.token = token
+        self._consul.http.session.trust_env = False
+
+    def close(self) -> None:
+        self._consul.http.session.close()
+
+    def read(self, key: str) -> Entry | None:
+        """None only if there is certainly no such key."""
+        with self._failures():
+            _, entry = self._consul.kv.get(key)
+        if entry is None:
+            return None
+        return Entry((entry["Value"] or b"").decode(errors="replace"), entry["ModifyIndex"], bool(entry.get("Session")))
+
+    def delete(self, key: str, version: int) -> bool:
+        """Delete the key if it is still that version; whether it was deleted."""
+        with self._failures():
+            return bool(self._consul.kv.delete(key, cas=version))
+
+    def delete_below(self, prefix: str) -> None:
+        with self._failures():
+            self._consul.kv.delete(prefix, recurse=True)
+
+    def healthy(self, service: str) -> list[Service]:
+        """Instances all of whose checks pass. An instance without an address has its node's."""
+        with self._failures():
+            _, entries = self._consul.health.service(service, passing=True)
+        return [
+            Service(entry["Node"]["Node"], entry["Service"]["ID"], entry["Service"]["Address"] or entry["Node"]["Address"])
+            for entry in entries
+        ]
+
+    def nodes(self, meta: dict[str, str] | None = None) -> dict[str, dict[str, str]]:
+        """Metadata of every node in the catalog that has `meta`, by name."""
+        with self._failures():
+            _, nodes = self._consul.catalog.nodes(node_meta=meta)
+        return {node["Node"]: node.get("Meta") or {} for node in nodes}
+
+    def living_nodes(self) -> set[str]:
+        """Names of the nodes whose agents answer."""
+        with self._failures():
+            _, checks = self._consul.health.state("passing")
+        return {check["Node"] for check in checks if check["CheckID"] == "serfHealth"}
+
+    def remove_node(self, name: str) -> None:
+        """Take a node and its services out of the catalog. An agent that still runs comes back by itself."""
+        with self._failures():
+            with suppress(consul.ConsulException):  # only a machine that has gossiped can be made to leave
+                self._consul.agent.force_leave(name)
+            self._consul.catalog.deregister(name)
+
+    # --- sessions --------------------------------------------------------------------------------------------------
+
+    def create_session(self, name: str, ttl: int) -> str:
+        """A session whose end, by time limit too, deletes what it has locked."""
+        with self._failures():
+            return str(self._consul.session.create(name=name, ttl=ttl, behavior="delete", lock_delay=0))
+
+    def renew_session(self, session: str) -> None:
+        with self._failures():
+            self._consul.session.renew(session)
+
+    def destroy_session(self, session: str) -> None:
+        with self._failures():
+            self._consul.session.destroy(session)
+
+    def acquire(self, key: str, value: str, session: str) -> bool:
+        with self._failures():
+            return bool(self._consul.kv.put(key, value, acquire=session))
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turn whatever goes wrong on the way into the one line that the user reads."""
+        try:
+            yield
+        except consul.ACLPermissionDenied as error:
+            raise DiscoveryError(
+                f"{self._where} denies permission: consul_token needs the rights in the driver's README"
+            ) from error
+        except consul.ConsulException as error:
+            raise DiscoveryError(f"{self._where} cannot answer: {_first_line(error)}") from error
+        except OSError as error:  # requests' own exceptions are OSErrors
+            raise DiscoveryError(
+                f"{self._where} cannot be reached: {_cause(error)}. Check that it runs, that consul_ip is right, and that no"
+                " firewall is between"
+            ) from error
+
+
+def decode_record(text: str, cluster: str) -> dict[str, Any]:
+    """The record as the nodes write it. Raises `DiscoveryError` for anything else: it must not be taken for absent."""
+    try:
+        record = json.loads(text)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or record.get("state") not in ("initialising", "initialised"):
+        raise DiscoveryError(
+            f"Consul's key {layout.record_key(cluster)} is no record of initialisation; only if you know that no cluster"
+            f" {cluster} lives, delete it"
+        )
+    return record
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason: what the outer layers of an HTTP library say is long and says less."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return _first_line(error) if isinstance(error, Exception) else type(error).__name__

@@ -1,0 +1,68 @@
+"""The Consul keys of the configuration."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address
+
+from pydantic import SecretStr, field_validator
+
+from kube_provision_core import DriverConfig, option
+
+_GOSSIP_KEY_BYTES = 32
+_GOSSIP_KEY_LENGTHS = (16, 24, 32)
+"""What Consul takes: AES-128, AES-192, AES-256."""
+
+
+def new_gossip_key() -> str:
+    return base64.b64encode(secrets.token_bytes(_GOSSIP_KEY_BYTES)).decode()
+
+
+class ConsulConfig(DriverConfig):
+    """Keys for discovery by Consul."""
+
+    consul_ip: IPv4Address | None = option(
+        None, help="Address of an existing Consul server; unset: a Consul server is provisioned first."
+    )
+    consul_bind_interface: str | None = option(
+        None,
+        per_role=True,
+        min_length=1,
+        max_length=15,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        help="Network interface whose address a node uses; unset: that of its route to Consul.",
+    )
+    consul_version: str | None = option(
+        None,
+        pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$",
+        help="Version of the Consul package (`1.22` or `1.22.1`); unset: the repository's newest.",
+    )
+    consul_datacenter: str = option("dc1", pattern=r"^[a-z0-9_-]+$", help="Consul datacenter.")
+    consul_token: SecretStr | None = option(
+        None, per_role=True, help="ACL token for an existing Consul; it may differ per role, so that workers may do less."
+    )
+    consul_encrypt: SecretStr | None = option(
+        None, help="Gossip key, base64 of 16, 24 or 32 bytes; generated when the Consul server is provisioned."
+    )
+
+    @field_validator("consul_encrypt")
+    @classmethod
+    def _is_gossip_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            length = len(base64.b64decode(value.get_secret_value(), validate=True))
+        except (binascii.Error, ValueError):
+            length = 0
+        if length not in _GOSSIP_KEY_LENGTHS:
+            raise ValueError("no gossip key: base64 of 16, 24 or 32 bytes is needed, as `consul keygen` prints it")
+        return value
+
+    def generated(self) -> Mapping[str, Callable[[], str]]:
+        """A gossip key for the server that is provisioned; an existing one's users know theirs."""
+        if self.consul_ip is None and self.consul_encrypt is None:
+            return {"consul_encrypt": new_gossip_key}
+        return {}

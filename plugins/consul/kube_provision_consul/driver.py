@@ -1,0 +1,150 @@
+"""The discovery driver `consul`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+from kube_provision_core import (
+    Boot,
+    BootFragment,
+    Cluster,
+    Discovery,
+    DiscoveryError,
+    MasterRecord,
+    Node,
+    Role,
+    hookimpl,
+)
+
+from . import boot, layout
+from .config import ConsulConfig
+
+if TYPE_CHECKING:
+    from .client import Client
+
+
+class Consul:
+    """Discovery by Consul: an existing server, or one that is provisioned for the cluster."""
+
+    Config = ConsulConfig
+    api_version = 1
+
+    def __init__(self, config: Mapping[Role, ConsulConfig], port: int = layout.HTTP_PORT) -> None:
+        """`port`: of the server's HTTP interface; another one than Consul's own is for tests."""
+        self._config = config
+        self._port = port
+
+    @property
+    def address(self) -> str | None:
+        """The existing server's address; None: one is to be provisioned."""
+        own = self._own.consul_ip
+        return str(own) if own else None
+
+    @hookimpl
+    def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
+        return boot.render(node, cluster, self._config[node.role])
+
+    @hookimpl
+    def discover_masters(self, cluster: Cluster) -> Discovery:
+        from .client import decode_record
+
+        with self._connected(cluster) as client:
+            entry = client.read(layout.record_key(cluster.name))
+            healthy = client.healthy(layout.service_name(cluster.name))
+        record = decode_record(entry.text, cluster.name) if entry else {}
+        return Discovery(
+            initialised=record.get("state") == "initialised",
+            masters=tuple(
+                MasterRecord(service.node, service.address) for service in sorted(healthy, key=lambda one: one.node)
+            ),
+            initialising=record.get("node") if record.get("state") == "initialising" else None,
+            cluster_id=record.get("cluster_id"),
+        )
+
+    @hookimpl
+    def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
+        """Names that somebody else's agents bear already in an existing Consul: two of one name break both silently."""
+        if self._own.consul_ip is None:
+            return ()
+        with self._open(str(self._own.consul_ip)) as client:
+            nodes, living = client.nodes(), client.living_nodes()
+        foreign = {
+            node.name
+            for node, _ in machines
+            if node.name in living and nodes.get(node.name, {}).get(layout.CLUSTER_ID_META) != node.stamp.cluster_id
+        }
+        return tuple(
+            f"{name}: Consul at {self._own.consul_ip} knows another living machine of this name. Choose another --name or"
+            " --host-prefix"
+            for name in sorted(foreign)
+        )
+
+    @hookimpl
+    def lock_cluster(self, cluster: Cluster) -> AbstractContextManager[None] | None:
+        from .run_lock import run_lock
+
+        address = self._address_for(cluster)
+        return run_lock(lambda: self._client(address), cluster.name) if address else None
+
+    @hookimpl
+    def forget_initialising(self, cluster: Cluster, node_name: str) -> bool:
+        """Whether the record was deleted; one that says something else by now stays."""
+        from .client import decode_record
+
+        key = layout.record_key(cluster.name)
+        with self._connected(cluster) as client:
+            entry = client.read(key)
+            if entry is None:
+                return False
+            record = decode_record(entry.text, cluster.name)
+            is_that = record["state"] == "initialising" and record.get("node") == node_name
+            return is_that and client.delete(key, entry.version)
+
+    @hookimpl
+    def forget_cluster(self, cluster: Cluster) -> bool | None:
+        """Delete the cluster's keys, and its nodes with their services. Nothing to do where no server is known."""
+        if not self._address_for(cluster):
+            return None
+        with self._connected(cluster) as client:
+            for name, meta in client.nodes({layout.CLUSTER_META: cluster.name}).items():
+                if meta.get(layout.ROLE_META) != Role.DISCOVERY:  # it is being asked, and goes with its machine
+                    client.remove_node(name)
+            client.delete_below(layout.prefix(cluster.name))
+        return True
+
+    @property
+    def _own(self) -> ConsulConfig:
+        """The operator's own configuration: the discovery machine's, whose role has no keys that differ from the document's
+        unless the user says so."""
+        return self._config[Role.DISCOVERY]
+
+    def _address_for(self, cluster: Cluster) -> str:
+        return boot.server_address(cluster, self._own)
+
+    @contextmanager
+    def _connected(self, cluster: Cluster) -> Iterator[Client]:
+        address = self._address_for(cluster)
+        if not address:
+            raise DiscoveryError(
+                f"cluster {cluster.name} has no Consul server with a known address yet: provision it, or name one with"
+                " --consul-ip"
+            )
+        with self._open(address) as client:
+            yield client
+
+    @contextmanager
+    def _open(self, address: str) -> Iterator[Client]:
+        client = self._client(address)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def _client(self, address: str) -> Client:
+        """Loads the client library only where Consul is really asked: rendering needs none of it."""
+        from .client import Client
+
+        token = self._own.consul_token
+        return Client(address, self._own.consul_datacenter, token.get_secret_value() if token else None, self._port)

@@ -1,0 +1,42 @@
+"""Where things are: on a node, and in Consul. The operator's side and `node/discovery.py` mean the same."""
+
+from __future__ import annotations
+
+from kube_provision_core import NODE_CONFIG_DIR
+
+HTTP_PORT = 8500
+
+AGENT_DIR = f"{NODE_CONFIG_DIR}/consul"
+"""The agent's configuration. Not the package's own folder, whose sample configuration is not ours to rely on."""
+AGENT_FILE = f"{AGENT_DIR}/agent.json"
+SECRETS_FILE = f"{AGENT_DIR}/secrets.json"
+CLIENT_DATA = f"{NODE_CONFIG_DIR}/discovery.json"
+UNIT = "kube-provision-consul.service"
+DATA_DIR = "/var/lib/kube-provision-consul"
+"""Not the package's either: a template that carries a data directory gives all its clones one identity."""
+
+CLUSTER_META = "kube-provision-cluster"
+CLUSTER_ID_META = "kube-provision-cluster-id"
+ROLE_META = "kube-provision-role"
+"""Metadata of a Consul node: whose it is, and what for."""
+
+
+def prefix(cluster: str) -> str:
+    """Everything that is kept about a cluster. The last slash tells `prod` from `prod2`."""
+    return f"kube-provision/{cluster}/"
+
+
+def record_key(cluster: str) -> str:
+    return f"{prefix(cluster)}record"
+
+
+def run_lock_key(cluster: str) -> str:
+    """Held by a run of kube-provision; the nodes' own lock is another key.
+
+    Outside of the prefix, so that the run that forgets a cluster keeps its lock to the end.
+    """
+    return f"kube-provision-runs/{cluster}"
+
+
+def service_name(cluster: str) -> str:
+    return f"kube-provision-{cluster}"
