@@ -165,8 +165,10 @@ class Folder:
         try:
             self._write_files(beside)
             beside.rename(self.path)
-        except BaseException:
+        except BaseException as problem:
             shutil.rmtree(beside, ignore_errors=True)
+            if isinstance(problem, OSError) and problem.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise _made_meanwhile(self.path) from problem
             raise
         private_files.sync_folder(self.path.parent)
 
@@ -202,8 +204,11 @@ def _path(state: Path, name: str) -> Path:
 
 def _create_state(state: Path) -> None:
     with _telling_os_errors(state):
-        state.parent.mkdir(parents=True, exist_ok=True)
-        state.mkdir(mode=0o700, exist_ok=True)
+        try:
+            state.parent.mkdir(parents=True, exist_ok=True)
+            state.mkdir(mode=0o700, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as problem:
+            raise FolderError(f"{problem.filename} is no folder: choose another --state") from problem
 
 
 def _clear_away(state: Path, name: str) -> None:
@@ -244,7 +249,11 @@ def _read_identity(path: Path) -> dict[str, Any]:
 
 def _check_same(folder: Folder) -> None:
     if _read_identity(folder.path)["cluster_id"] != folder.cluster_id:
-        raise FolderError(f"{folder.path} exists already, which another run may have made: run again")
+        raise _made_meanwhile(folder.path)
+
+
+def _made_meanwhile(path: Path) -> FolderError:
+    return FolderError(f"{path} exists already, which another run may have made: run again")
 
 
 def _json(document: Mapping[str, object]) -> bytes:
@@ -256,6 +265,4 @@ def _telling_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        if problem.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise FolderError(f"{path} exists already, which another run may have made: run again") from problem
         raise FolderError(f"{problem.filename or path}: {problem.strerror}") from problem

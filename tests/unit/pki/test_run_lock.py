@@ -1,0 +1,114 @@
+"""One run at a time, between threads and between processes, however the other one ends."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from kube_provision_core.errors import FolderError
+from kube_provision_core.folder import Folder
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from kube_provision_core.folder import Folder
+with Folder.lock(Path(sys.argv[1]), "prod"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def another_run(state: Path) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(state)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == b"held\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+
+
+def test_another_process_is_kept_out_and_told_who_is_at_work(tmp_path: Path) -> None:
+    with another_run(tmp_path) as other:
+        expected = rf"process {other.pid} on {re.escape(socket.gethostname())}, since \d{{4}}-\d\d-\d\dT[\d:]{{8}}Z"
+        with pytest.raises(FolderError, match=rf"another run is at work on cluster prod \({expected}\)"):
+            Folder.lock(tmp_path, "prod").__enter__()
+
+
+def test_a_killed_run_leaves_no_lock(tmp_path: Path) -> None:
+    with another_run(tmp_path) as other:
+        other.kill()
+        other.wait(10)
+        with Folder.lock(tmp_path, "prod"):
+            pass
+
+
+def test_of_many_threads_one_gets_in(tmp_path: Path) -> None:
+    barrier, done = Barrier(8), Barrier(8)
+
+    def enter(_: int) -> bool:
+        barrier.wait(20)
+        try:
+            with Folder.lock(tmp_path, "prod"):
+                done.wait(20)
+                return True
+        except FolderError:
+            done.wait(20)
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(enter, range(8))) == 1
+
+
+def test_other_clusters_are_free(tmp_path: Path) -> None:
+    with Folder.lock(tmp_path, "prod"), Folder.lock(tmp_path, "other"):
+        pass
+
+
+def test_it_may_be_held_again_and_again(tmp_path: Path) -> None:
+    for _ in range(3):
+        with Folder.lock(tmp_path, "prod"):
+            pass
+
+
+def test_it_never_waits(tmp_path: Path) -> None:
+    with Folder.lock(tmp_path, "prod"):
+        begin = time.monotonic()
+        with pytest.raises(FolderError):
+            Folder.lock(tmp_path, "prod").__enter__()
+        assert time.monotonic() - begin < 1
+
+
+def test_a_holder_that_has_not_said_who_it_is_still_holds(tmp_path: Path) -> None:
+    with Folder.lock(tmp_path, "prod"):
+        (tmp_path / "prod.lock").write_bytes(b'{"pid": ')
+        with pytest.raises(FolderError, match="it has just begun"):
+            Folder.lock(tmp_path, "prod").__enter__()
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "prod.lock").symlink_to(tmp_path / "mine")
+    with pytest.raises(FolderError, match="symbolic link"):
+        Folder.lock(tmp_path, "prod").__enter__()
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("state", ["file", "file/below"])
+def test_a_state_that_cannot_be_a_folder_is_named(tmp_path: Path, state: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FolderError, match=f"{re.escape(str(tmp_path / 'file'))}.* is no folder: choose another --state"):
+        Folder.lock(tmp_path / state, "prod").__enter__()
