@@ -2,47 +2,47 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from .errors import (
-    BootError,
-    ConfigError,
-    ControlPlaneError,
-    DiscoveryError,
-    FolderError,
-    KubeProvisionError,
-    PluginError,
-    TargetError,
-)
-from .hookspecs import API_VERSION, hookimpl
-from .model import (
-    DISCOVERY_CLIENT,
-    NODE_CONFIG_DIR,
-    NODE_DIR,
-    PUBLISHER,
-    Boot,
-    BootFragment,
-    Cluster,
-    Discovery,
-    File,
-    Machine,
-    MasterRecord,
-    Node,
-    NodeStatus,
-    Packages,
-    Power,
-    Repository,
-    Role,
-    Stage,
-    Stamp,
-    Step,
-    Unit,
-    Vm,
-)
 
 if TYPE_CHECKING:
     from .driver import DriverConfig, option
+    from .errors import (
+        BootError,
+        ConfigError,
+        ControlPlaneError,
+        DiscoveryError,
+        FolderError,
+        KubeProvisionError,
+        PluginError,
+        TargetError,
+    )
+    from .hookspecs import API_VERSION, hookimpl
     from .local import LocalFile, LocalPath
+    from .model import (
+        DISCOVERY_CLIENT,
+        NODE_CONFIG_DIR,
+        NODE_DIR,
+        PUBLISHER,
+        Boot,
+        BootFragment,
+        Cluster,
+        Discovery,
+        File,
+        Machine,
+        MasterRecord,
+        Node,
+        NodeStatus,
+        Packages,
+        Power,
+        Repository,
+        Role,
+        Stage,
+        Stamp,
+        Step,
+        Unit,
+        Vm,
+    )
 
 __version__ = "0.1.0"
 
@@ -87,13 +87,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load pydantic only for who declares a configuration: `kube-provision --help` does without it."""
-    if name in ("DriverConfig", "option"):
-        from . import driver
-
-        return getattr(driver, name)
-    if name in ("LocalFile", "LocalPath"):
-        from . import local
-
-        return getattr(local, name)
+    """Load what is asked for, pydantic last: `kube-provision --help` needs none of it."""
+    if name in __all__:
+        for part in ("errors", "model", "hookspecs", "driver", "local"):
+            module = import_module(f".{part}", __name__)
+            if hasattr(module, name):
+                return globals().setdefault(name, getattr(module, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
