@@ -1,0 +1,35 @@
+"""`kube-provision provision`, which is also `kube-provision` alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..options import Input, configuration, debug, output, parallel, progress, state, wait, wait_timeout
+from ..program import EXIT_CODES, SUMMARIES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("provision", short_help=SUMMARIES["provision"], epilog=EXIT_CODES)
+@configuration
+@state
+@parallel
+@wait
+@wait_timeout
+@progress
+@output
+@debug
+def command(given: Input, state: Path, parallel: int | None, wait: bool, wait_timeout: int, progress: str, form: str) -> int:
+    """Create what a cluster lacks: observe, plan, apply. Run it again after any failure."""
+    from ...run import Options, provision
+    from ...session import open_session
+    from ..running import Running, finish
+
+    config = given.load()
+    options = Options(wait=wait, finish_timeout=wait_timeout, parallel=parallel)
+    with open_session(config, state, alone=True) as session, Running(config.core.name, progress) as run:
+        report = provision(session, options, run.listen, run.interrupt, run.begin)
+    return finish(report, form)

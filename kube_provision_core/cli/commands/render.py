@@ -1,0 +1,43 @@
+"""`kube-provision render`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..options import Input, configuration, debug, output, state
+from ..output import emit, table
+from ..program import EXIT_CODES, SUMMARIES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("render", short_help=SUMMARIES["render"], epilog=EXIT_CODES)
+@click.argument("folder", type=click.Path(file_okay=False), metavar="FOLDER")
+@configuration
+@click.option("--with-secrets", is_flag=True, help="Write secrets too, readable by nobody else.")
+@click.option("--force", is_flag=True, help="Replace what an earlier run wrote to FOLDER.")
+@state
+@output
+@debug
+def command(given: Input, folder: str, with_secrets: bool, force: bool, state: Path, form: str) -> None:
+    """Write every machine's boot files to FOLDER: NODE/user-data, and its files under NODE/rootfs.
+
+    No server is asked. The secrets are the cluster's own where its folder exists, else made for the occasion. A discovery
+    server that has yet to be made has the address 255.255.255.255.
+    """
+    from pathlib import Path
+
+    from ...preview import preview, write
+    from ...session import open_session
+
+    with open_session(given.load(), state) as session:
+        shown = tuple(preview(session))
+    write(Path(folder), shown, secrets=with_secrets, force=force)
+    data = [
+        {"name": node.name, "role": node.role.value, "folder": f"{folder}/{node.name}", "files": len(boot.files)}
+        for node, boot in shown
+    ]
+    emit(data, form, lambda: table(data, "name", "role", "folder", "files"))

@@ -1,0 +1,88 @@
+"""The live view of a run on a terminal. The only module that imports rich."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from .board import Board, Row, Standing
+from .talk import one_line
+
+if TYPE_CHECKING:
+    from ..apply import Event
+    from ..plan import Action
+
+_STYLES = {
+    Standing.FAILED: "bold red",
+    Standing.RUNNING: "cyan",
+    Standing.ABANDONED: "yellow",
+    Standing.SKIPPED: "yellow",
+    Standing.WAITING: "dim",
+    Standing.DONE: "green",
+}
+_FRAME_LINES = 4
+"""Lines of the screen that are no rows: counters, the line of what does not fit, a notice, the cursor's own."""
+
+
+@contextmanager
+def live_view(cluster: str, actions: Sequence[Action], console: Console | None = None) -> Iterator[LiveView]:
+    """A view that redraws itself while the context lasts and then disappears: the report says how it ended."""
+    console = console or Console(stderr=True)
+    shown = LiveView(cluster, actions)
+    with Live(shown, console=console, transient=True, refresh_per_second=4, redirect_stdout=False):
+        yield shown
+
+
+class LiveView:
+    """A row per machine, never higher than the terminal."""
+
+    def __init__(self, cluster: str, actions: Sequence[Action]) -> None:
+        self._cluster = cluster
+        self._board = Board(actions)
+        self._began = time.monotonic()
+        self._notice = ""
+
+    def show(self, event: Event) -> None:
+        self._board.take(event, time.monotonic())
+
+    def notice(self, text: str) -> None:
+        self._notice = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        now = time.monotonic()
+        counts = self._board.counts()
+        rows = self._board.rows(console.height - _FRAME_LINES)
+        yield self._headline(counts, now)
+        yield self._table(rows, now)
+        if hidden := sum(counts.values()) - len(rows):
+            yield Text(f"… and {hidden} more", style="dim")
+        if self._notice:
+            yield Text(self._notice, style="yellow", no_wrap=True, overflow="ellipsis")
+
+    def _headline(self, counts: dict[Standing, int], now: float) -> RenderableType:
+        parts = [Text(self._cluster, style="bold"), Text(_clock(now - self._began))]
+        parts += [Text(f"{count} {standing}", style=_STYLES[standing]) for standing, count in counts.items()]
+        return Text("  ", no_wrap=True, overflow="ellipsis").join(parts)
+
+    def _table(self, rows: Sequence[Row], now: float) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        for name in ("subject", "standing", "verb", "seconds"):
+            table.add_column(name, no_wrap=True, justify="right" if name == "seconds" else "left")
+        table.add_column("text", no_wrap=True, overflow="ellipsis", ratio=1)
+        for row in rows:
+            seconds = _clock(now - row.since) if row.standing is Standing.RUNNING else ""
+            standing = Text(row.standing, style=_STYLES[row.standing])
+            table.add_row(row.subject, standing, row.verb, seconds, Text(one_line(row.text)))
+        return table
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}"

@@ -1,0 +1,145 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from .output import FORMATS
+from .program import DEBUG
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..config import Config
+
+Command = Callable[..., Any]
+
+
+class Input(NamedTuple):
+    """A configuration as the command line gives it: files, `-e` values, and the flags that are keys."""
+
+    paths: tuple[str, ...]
+    extra: tuple[str, ...]
+    flags: Mapping[str, object]
+
+    def load(self) -> Config:
+        """Read and check it all. Raises `ConfigError`."""
+        from pathlib import Path
+
+        from ..config import load
+
+        return load([Path(path) for path in self.paths], extra=self.extra, flags=self.flags, environ=os.environ)
+
+
+def _dropped(flag: str, instead: str) -> Callable[[Command], Command]:
+    """An option of the past: refused in one line that says what to use instead."""
+
+    def refuse(ctx: click.Context, _: click.Parameter, value: object) -> None:
+        if value is not None:
+            raise click.UsageError(f"{flag} no longer exists: {instead}.", ctx)
+
+    return click.option(flag, hidden=True, expose_value=False, callback=refuse)
+
+
+def _remember_debug(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    ctx.meta[DEBUG] = wanted
+
+
+def _state_folder(ctx: click.Context, _: click.Parameter, value: str | None) -> Path | None:
+    if ctx.resilient_parsing:
+        return None
+    from pathlib import Path
+
+    from ..folder import default_state
+
+    return Path(value) if value else default_state(os.environ)
+
+
+_KEYS = {
+    "name": click.option("--name", "--cluster-name", "-n", "name", help="Cluster name, a DNS label."),
+    "masters": click.option("--masters", "-m", type=int, help="How many masters (3)."),
+    "workers": click.option("--workers", "-w", type=int, help="How many workers (3)."),
+    "consul_ip": click.option("--consul-ip", help="Address of an existing Consul. Without: a server is made first."),
+    "kubernetes_version": click.option(
+        "--k8s-version", "kubernetes_version", help="Kubernetes minor or exact version: 1.36, 1.36.4."
+    ),
+    "host_prefix": click.option("--host-prefix", "-p", help="First part of every host name."),
+    "master_label": click.option("--master-label", help="Part of a master's host name (m-)."),
+    "worker_label": click.option("--worker-label", help="Part of a worker's host name (w-)."),
+}
+"""The flags that are keys of the configuration, by key. The config file, `-e` and the environment can say the same."""
+
+_FILES = (
+    click.option("--config", "-c", "paths", multiple=True, type=click.Path(), help="Configuration file; repeatable."),
+    click.option("--extra", "-e", multiple=True, metavar="KEY=VALUE|@FILE", help="More keys; repeatable. No secrets here."),
+)
+
+_DROPPED = (
+    _dropped("--host-suffix-format", "names are <prefix><label><cluster>-<index>, so that a second run finds the machines"),
+    _dropped("--provisioner", "write `target: NAME` in the configuration, or use -e target=NAME"),
+)
+
+debug = click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_remember_debug,
+    help="Show a traceback for expected errors too.",
+)
+
+output = click.option(
+    "--output", "-o", "form", type=click.Choice(FORMATS), default="table", show_default=True, help="How data is printed."
+)
+
+state = click.option(
+    "--state",
+    type=click.Path(file_okay=False),
+    callback=_state_folder,
+    help="Where the clusters' folders of secrets are (~/.local/state/kube-provision).",
+)
+
+parallel = click.option(
+    "--parallel", type=click.IntRange(min=1), metavar="N", help="Machines worked on at once; default: the target's."
+)
+
+wait = click.option(
+    "--wait/--no-wait", default=False, show_default=True, help="Wait until every machine has finished its boot."
+)
+
+wait_timeout = click.option(
+    "--wait-timeout",
+    type=click.IntRange(min=1),
+    default=1800,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long one machine's boot may take.",
+)
+
+progress = click.option(
+    "--progress",
+    type=click.Choice(["auto", "live", "plain", "json"]),
+    default="auto",
+    show_default=True,
+    help="How progress is shown on stderr.",
+)
+
+
+def configuration(command: Command) -> Command:
+    """Add every option that names a configuration; the command gets them as one `Input` named `given`."""
+
+    @functools.wraps(command)
+    def with_input(*, paths: tuple[str, ...], extra: tuple[str, ...], **options: Any) -> Any:
+        flags = {key: value for key in _KEYS if (value := options.pop(key)) is not None}
+        return command(given=Input(paths, extra, flags), **options)
+
+    options: list[Callable[[Command], Command]] = [*_FILES, *_KEYS.values(), *_DROPPED]
+    decorated: Command = with_input
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated

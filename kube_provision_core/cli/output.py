@@ -1,0 +1,69 @@
+"""Data on stdout: a table for people, JSON or YAML for programs, all from the same plain values."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+import click
+
+from .talk import one_line
+
+FORMATS = ("table", "json", "yaml")
+BROKEN_PIPE = 128 + 13
+"""What a shell reports for a program that SIGPIPE ended."""
+
+
+def emit(data: Any, form: str, as_table: Callable[[], str]) -> None:
+    """Print plain `data` in one of `FORMATS`. `as_table` is called only when a table is wanted."""
+    if form == "json":
+        import json
+
+        write(json.dumps(data, indent=2, ensure_ascii=False))
+    elif form == "yaml":
+        import yaml
+
+        write(yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip("\n"))
+    else:
+        write(as_table())
+
+
+def plain(value: Any) -> Any:
+    """Values of the core as what JSON and YAML can say: a dataclass's fields are its keys."""
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value.value if isinstance(value, Enum) else os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def write(text: str) -> None:
+    """Print to stdout. A reader that has gone away (`| head`) ends the program quietly."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at exit
+        raise click.exceptions.Exit(BROKEN_PIPE) from error
+
+
+def table(rows: Sequence[Mapping[str, object]], *keys: str) -> str:
+    """A column for each of these keys, with a header."""
+    return columns([[key.upper().replace("_", " ") for key in keys], *([row[key] for key in keys] for row in rows)])
+
+
+def columns(rows: Sequence[Sequence[object]]) -> str:
+    """Left-aligned columns, two blanks apart, `-` where there is nothing, no trailing blanks."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)) for row in cells)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return one_line(str(value)) if value not in (None, "") else "-"

@@ -1,0 +1,86 @@
+"""Progress of a run, on stderr: a live view on a terminal, a line per change elsewhere, JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from .talk import one_line
+
+if TYPE_CHECKING:
+    from ..apply import Event
+    from ..plan import Action
+
+
+class View(Protocol):
+    def show(self, event: Event) -> None:
+        """May be called from any thread."""
+
+    def notice(self, text: str) -> None:
+        """Say something to the user. Called from a signal handler: takes no lock that `show` holds."""
+
+
+@contextmanager
+def view(mode: str, cluster: str, actions: Sequence[Action]) -> Iterator[View]:
+    """The view that suits `mode` (`auto`, `live`, `plain`, `json`), for as long as the context lasts.
+
+    What is no terminal, or a dumb one, gets plain lines instead of a live view.
+    """
+    if mode == "json":
+        yield JsonLines(cluster)
+    elif mode != "plain" and _can_redraw():
+        from .live import live_view  # rich, for who sees it
+
+        with live_view(cluster, actions) as live:
+            yield live
+    else:
+        yield PlainLines(cluster)
+
+
+def _can_redraw() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+class PlainLines:
+    """`prod: m-prod-1 create running`, a line per change."""
+
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
+
+    def show(self, event: Event) -> None:
+        text = f": {one_line(event.text)}" if event.text else ""
+        _write_line(f"{self._cluster}: {event.action.subject} {event.action.verb} {event.state}{text}")
+
+    def notice(self, text: str) -> None:
+        _write_line(f"{self._cluster}: {text}")
+
+
+class JsonLines:
+    """A JSON object per line; `docs/cli.md` lists the keys."""
+
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
+
+    def show(self, event: Event) -> None:
+        self._write(action=event.action.verb, subject=event.action.subject, state=str(event.state), text=event.text)
+
+    def notice(self, text: str) -> None:
+        self._write(action="interrupt", subject=self._cluster, state="requested", text=text)
+
+    def _write(self, **values: str) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        _write_line(json.dumps({"time": now, "cluster": self._cluster, **values}))
+
+
+def _write_line(line: str) -> None:
+    """One system call, so that threads and signal handlers need no lock to keep lines whole.
+
+    A reader who has gone away does not stop the run.
+    """
+    with suppress(OSError):
+        os.write(sys.stderr.fileno(), f"{line}\n".encode(errors="replace"))

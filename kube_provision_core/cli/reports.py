@@ -1,0 +1,53 @@
+"""What came of a run, as data and as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .output import columns, plain
+
+if TYPE_CHECKING:
+    from ..apply import Outcome
+    from ..report import NodeReport, Report
+
+
+def report_data(report: Report) -> dict[str, Any]:
+    return {
+        "cluster": report.cluster,
+        "exit_code": report.exit_code,
+        "interrupted": report.interrupted,
+        "nodes": plain(report.nodes),
+        "others": [_outcome_data(outcome) for outcome in report.others],
+        "kubeconfig": str(report.kubeconfig) if report.kubeconfig else None,
+        "notes": list(report.notes),
+    }
+
+
+def _outcome_data(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "subject": outcome.action.subject,
+        "state": outcome.state.value,
+        "action": outcome.action.verb,
+        "text": outcome.text,
+        "seconds": outcome.seconds,
+    }
+
+
+def report_table(report: Report) -> str:
+    """A row per machine, then a row per other thing that was done."""
+    if not report.outcomes and not report.nodes:
+        return "nothing there, nothing done"
+    rows: list[tuple[object, ...]] = [("NAME", "ROLE", "STATE", "DONE", "SECONDS", "ADDRESS", "TEXT")]
+    rows += [_node_row(node) for node in report.nodes]
+    rows += [
+        (outcome.action.subject, "", outcome.state, outcome.action.verb, f"{outcome.seconds:.1f}", "", outcome.text)
+        for outcome in report.others
+    ]
+    table = columns(rows)
+    return f"{table}\n\nkubeconfig: {report.kubeconfig}" if report.kubeconfig else table
+
+
+def _node_row(node: NodeReport) -> tuple[object, ...]:
+    text = "" if node.text == node.address else node.text
+    seconds = f"{node.seconds:.1f}" if node.actions else ""
+    return (node.name, node.role, node.state, ", ".join(node.actions), seconds, node.address, text)

@@ -1,0 +1,40 @@
+"""The program's entry: a command line in, an exit code out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from .interrupt import terminate_as_interrupt
+from .program import program
+from .talk import PROGRAM, complain
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (the process's own when None) and return its exit code.
+
+    Only a bug leaves as an exception.
+    """
+    with terminate_as_interrupt():
+        try:
+            code = program.main(arguments, PROGRAM, standalone_mode=False)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            return BAD_INPUT
+        except click.ClickException as error:
+            complain(_line(error))
+            return BAD_INPUT
+        except click.Abort:
+            complain("interrupted")
+            return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _line(error: click.ClickException) -> str:
+    message = " ".join(error.format_message().split())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} See: {context.command_path} --help" if context else message

@@ -1,0 +1,61 @@
+"""A run that changes things, as its user sees it: the plan, the progress, the interrupt, the report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from ..apply import Interrupt
+from .interrupt import requests
+from .output import emit
+from .plans import plan_table
+from .progress import View, view
+from .reports import report_data, report_table
+from .talk import complain, say
+
+if TYPE_CHECKING:
+    from ..apply import Event
+    from ..plan import Plan
+    from ..report import Report
+
+
+class Running(ExitStack):
+    """One run, until the context ends: what the core tells, and what the user answers."""
+
+    def __init__(self, cluster: str, progress: str, confirm: Callable[[], None] = lambda: None) -> None:
+        """`confirm` is called once the plan has been shown; it raises where the user does not agree."""
+        super().__init__()
+        self.interrupt = Interrupt()
+        self._cluster, self._progress, self._confirm = cluster, progress, confirm
+        self._view: View | None = None
+
+    def begin(self, plan: Plan) -> None:
+        """Show the plan. From then on progress is shown, and Ctrl-C is a request to stop."""
+        for note in plan.notes:
+            complain(f"note: {note}")
+        say(plan_table(plan))
+        self._confirm()
+        self._view = self.enter_context(view(self._progress, self._cluster, plan.actions))
+        self.enter_context(requests(self._stop))
+
+    def listen(self, event: Event) -> None:
+        if self._view:
+            self._view.show(event)
+
+    def _stop(self) -> None:
+        self.interrupt.request()
+        leaving = self.interrupt.abandon.is_set()
+        if self._view:
+            self._view.notice("leaving what still runs" if leaving else "stopping: waiting for what runs; again to leave it")
+
+
+def finish(report: Report, form: str) -> int:
+    """Print the report; the exit code says how the run ended."""
+    emit(report_data(report), form, lambda: report_table(report))
+    if report.abandoned:
+        sys.stdout.flush()
+        os._exit(report.exit_code)  # threads still wait for the target, and an ordinary end would wait for them
+    return report.exit_code

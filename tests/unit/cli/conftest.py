@@ -1,0 +1,52 @@
+"""A program to run, and real actions to make events of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from kube_provision_core import Machine, Node, Role, Stamp
+from kube_provision_core.cli import main
+from kube_provision_core.plan import Action, AwaitNode, CreateVm, keys
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def line(self) -> str:
+        """The only line on stderr."""
+        (line,) = self.err.splitlines()
+        return line
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Run the program in this process."""
+
+    def run(*arguments: object) -> Ran:
+        code = main([str(argument) for argument in arguments])
+        said = capfd.readouterr()
+        return Ran(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def boots() -> Callable[..., list[Action]]:
+    """What provisioning plans for machines of these names: create each, then await it."""
+
+    def boots(*names: str) -> list[Action]:
+        actions: list[Action] = []
+        for name in names:
+            node = Node(name, Role.MASTER, 1, Machine(2, 4), Stamp("prod", "id", Role.MASTER, "0" * 12))
+            create = CreateVm(node=node, reason="it does not exist")
+            actions += [create, AwaitNode(node=node, after=keys([create]))]
+        return actions
+
+    return boots

@@ -1,0 +1,132 @@
+"""Which command a command line means, and how bad ones are answered."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+import pytest
+
+from kube_provision_core import TargetError
+from kube_provision_core.cli.commands import provision
+from kube_provision_core.cli.options import Input
+from kube_provision_core.cli.program import SUMMARIES, program
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[Input]:
+    """What provisioning is asked for; it gets no further than that."""
+    caught: list[Input] = []
+    callback = click.command()(provision.configuration(lambda given, **_: caught.append(given)))
+    monkeypatch.setattr(provision.command, "callback", callback.callback)
+    return caught
+
+
+def test_no_command_means_provision(run, given) -> None:
+    line = "--config config.yml --masters 3 --workers 5 --name prod --consul-ip=10.200.200.1"
+    assert run(*line.split()).code == 0
+    assert given[0].flags == {"name": "prod", "masters": 3, "workers": 5, "consul_ip": "10.200.200.1"}
+    assert [str(path) for path in given[0].paths] == ["config.yml"]
+
+
+def test_short_flags_and_old_names(run, given) -> None:
+    line = "-c a.yml -c b.yml -m 1 -w 0 --cluster-name prod -p lab- -e cpu=4 -e @more.yml --k8s-version 1.36"
+    run(*line.split())
+    assert given[0].flags == {
+        "name": "prod",
+        "masters": 1,
+        "workers": 0,
+        "host_prefix": "lab-",
+        "kubernetes_version": "1.36",
+    }
+    assert given[0].extra == ("cpu=4", "@more.yml")
+    assert len(given[0].paths) == 2
+
+
+def test_only_given_flags_are_keys(run, given) -> None:
+    run("provision", "-c", "config.yml")
+    assert given[0].flags == {}
+
+
+def test_options_may_stand_before_the_command(run, given) -> None:
+    run("--name", "plan", "provision", "--masters", "1")
+    assert given[0].flags == {"name": "plan", "masters": 1}
+
+
+def test_nothing_at_all_shows_the_help(run) -> None:
+    ran = run()
+    assert ran.code == 2
+    assert "Commands" in ran.err
+    assert not ran.out
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--mastrs 3", "No such option '--mastrs'"),
+        ("--masters three", "'three' is not a valid integer"),
+        ("plann --config c.yml", "No such command 'plann'"),
+        ("--config c.yml plann", "No such command 'plann'"),
+        ("plan extra", "unexpected extra argument (extra)"),
+        ("plan --output xml", "'xml' is not one of"),
+        ("--provisioner vmware", "--provisioner no longer exists: write `target: NAME`"),
+        ("plan --host-suffix-format %d", "--host-suffix-format no longer exists: names are"),
+        ("--parallel 0", "0 is not in the range"),
+    ],
+)
+def test_bad_usage_is_one_line(run, line: str, said: str) -> None:
+    ran = run(*line.split())
+    assert ran.code == 2
+    assert said in ran.line
+    assert ran.line.startswith("kube-provision: ")
+    assert not ran.out
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def callback(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(provision.command, "callback", callback)
+
+
+def test_an_expected_error_is_its_line_and_its_exit_code(run, monkeypatch) -> None:
+    fail(monkeypatch, TargetError("vcenter.lab: it does not answer"))
+    ran = run("--name", "prod")
+    assert (ran.code, ran.line) == (3, "kube-provision: vcenter.lab: it does not answer")
+
+
+def test_debug_adds_the_traceback(run, monkeypatch) -> None:
+    fail(monkeypatch, TargetError("vcenter.lab: it does not answer"))
+    ran = run("--name", "prod", "--debug")
+    assert ran.code == 3
+    assert ran.err.startswith("Traceback")
+
+
+def test_a_bug_keeps_its_traceback(run, monkeypatch) -> None:
+    fail(monkeypatch, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        run("--name", "prod")
+
+
+def test_an_interrupt_is_one_line(run, monkeypatch) -> None:
+    fail(monkeypatch, KeyboardInterrupt())
+    ran = run("--name", "prod")
+    assert ran.code == 130
+    assert ran.err.strip() == "kube-provision: interrupted"
+
+
+def test_the_listing_says_what_each_command_says() -> None:
+    for name, summary in SUMMARIES.items():
+        command = import_module(f"kube_provision_core.cli.commands.{name}").command
+        assert (command.name, command.short_help) == (name, summary)
+
+
+def test_help_shows_the_commands_and_the_options_of_provisioning(run) -> None:
+    out = run("--help").out
+    assert all(word in out for word in [*SUMMARIES, "--masters", "--no-wait", "--version", "Exit codes"])
+    assert "--provisioner" not in out
+
+
+def test_every_command_has_help(run) -> None:
+    for name in program.list_commands(click.Context(program)):
+        assert run(name, "--help").out.startswith(f"Usage: kube-provision {name}")

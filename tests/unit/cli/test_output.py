@@ -1,0 +1,53 @@
+"""What stdout gets."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from kube_provision_core.cli.output import columns, emit
+
+DATA = {"cluster": "prod", "nodes": [{"name": "m-prod-1", "address": None, "scrubbed": True}]}
+
+
+def refuse() -> str:
+    pytest.fail("nobody asked for a table")
+
+
+@pytest.mark.parametrize(("form", "parse"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_programs_read_back_what_was_there(form, parse, capsys) -> None:
+    emit(DATA, form, refuse)
+    assert parse(capsys.readouterr().out) == DATA
+
+
+def test_keys_keep_their_order(capsys) -> None:
+    emit(DATA, "yaml", refuse)
+    assert capsys.readouterr().out.startswith("cluster: prod\nnodes:")
+
+
+def test_a_table_has_aligned_columns_and_no_trailing_blanks() -> None:
+    table = columns([("NAME", "ADDRESS", "SCRUBBED"), ("m-prod-1", None, True), ("w-prod-10", "10.0.0.1", False)])
+    assert table.splitlines() == [
+        "NAME       ADDRESS   SCRUBBED",
+        "m-prod-1   -         yes",
+        "w-prod-10  10.0.0.1  no",
+    ]
+
+
+def test_what_a_node_says_cannot_steer_the_terminal() -> None:
+    assert columns([("\x1b[2Jno\nroute",)]) == "[2Jno route"
+
+
+def test_a_reader_that_goes_away_ends_the_program_quietly() -> None:
+    program = "from kube_provision_core.cli.output import *\nimport click\n"
+    program += (
+        "try: [write('x' * 100_000) for _ in range(100)]\nexcept click.exceptions.Exit as end: sys.exit(end.exit_code)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
+        writer.stdout.close()
+        assert writer.stderr.read() == b""
+        assert writer.wait(10) == 141

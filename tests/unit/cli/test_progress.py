@@ -1,0 +1,128 @@
+"""Progress, as a real run of the executor tells it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import pytest
+from rich.console import Console
+
+from kube_provision_core import TargetError
+from kube_provision_core.apply import Event, Interrupt, Sight, State, apply
+from kube_provision_core.cli.live import LiveView, live_view
+from kube_provision_core.cli.progress import JsonLines, PlainLines, view
+
+
+def perform(action) -> str:
+    if action.subject == "m-prod-2":
+        raise TargetError("no\nspace")
+    return "/dc/vm"
+
+
+def watch(awaited):
+    return {action.key: Sight(State.DONE, "10.0.0.1") for action in awaited}
+
+
+def play(actions, listen) -> None:
+    apply(actions, perform, watch, parallel=1, listen=listen, interrupt=Interrupt())
+
+
+@pytest.fixture
+def actions(boots):
+    return boots("m-prod-1", "m-prod-2")
+
+
+def test_plain_lines_say_every_change(actions, capfd) -> None:
+    with view("plain", "prod", actions) as shown:
+        play(actions, shown.show)
+    assert set(capfd.readouterr().err.splitlines()) == {
+        "prod: m-prod-1 create running",
+        "prod: m-prod-1 create done: /dc/vm",
+        "prod: m-prod-1 await running",
+        "prod: m-prod-1 await done: 10.0.0.1",
+        "prod: m-prod-2 create running",
+        "prod: m-prod-2 create failed: no space",
+        "prod: m-prod-2 await skipped: because of: create m-prod-2",
+    }
+
+
+def test_json_lines_have_the_documented_keys(actions, capfd) -> None:
+    with view("json", "prod", actions) as shown:
+        play(actions, shown.show)
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert all(list(line) == ["time", "cluster", "action", "subject", "state", "text"] for line in lines)
+    failed = next(line for line in lines if line["state"] == "failed")
+    assert (failed["subject"], failed["action"], failed["text"]) == ("m-prod-2", "create", "no\nspace")
+
+
+@pytest.mark.parametrize("mode", ["auto", "live"])
+def test_what_is_no_terminal_gets_plain_lines(mode, actions, capfd) -> None:
+    with view(mode, "prod", actions) as shown:
+        assert isinstance(shown, PlainLines)
+
+
+@pytest.mark.parametrize("lines", [PlainLines, JsonLines])
+def test_a_reader_of_progress_who_goes_away_does_not_stop_the_run(lines, actions, monkeypatch) -> None:
+    monkeypatch.setattr("os.write", broken_pipe)
+    lines("prod").show(Event(actions[0], State.RUNNING))
+
+
+def broken_pipe(*_: object) -> int:
+    raise BrokenPipeError
+
+
+def screen(shown: LiveView, *, height: int = 24, width: int = 80, **settings: object) -> str:
+    console = Console(file=io.StringIO(), force_terminal=True, height=height, width=width, **settings)
+    console.print(shown)
+    return console.file.getvalue()
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_the_live_view_has_a_row_per_machine(actions) -> None:
+    shown = LiveView("prod", actions)
+    play(actions, shown.show)
+    headline, first, second = [line.rstrip() for line in plain(screen(shown)).splitlines()]
+    assert headline == "prod  0:00  1 failed  1 done"
+    assert re.fullmatch(r"m-prod-1 +done +await +10\.0\.0\.1", first)
+    assert re.fullmatch(r"m-prod-2 +failed +create +no space", second)
+
+
+@pytest.mark.parametrize("height", [3, 10, 24])
+def test_two_hundred_machines_fit_on_the_screen(height, boots) -> None:
+    shown = LiveView("prod", boots(*(f"w-prod-{index}" for index in range(200))))
+    shown.notice("stopping")
+    lines = plain(screen(shown, height=height)).splitlines()
+    assert len(lines) < height + 1
+    assert any("more" in line for line in lines)
+
+
+def test_a_long_text_does_not_wrap(actions) -> None:
+    shown = LiveView("prod", actions)
+    shown.show(Event(actions[0], State.RUNNING, "x" * 500))
+    assert all(len(line) <= 80 for line in plain(screen(shown)).splitlines())
+
+
+def test_text_from_elsewhere_is_no_markup(actions) -> None:
+    shown = LiveView("prod", actions)
+    shown.show(Event(actions[0], State.RUNNING, "[red]\x1b[2Jred[/red]"))
+    assert "[red] [2Jred[/red]" in plain(screen(shown))
+
+
+def test_no_color_is_honoured(actions, monkeypatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    shown = LiveView("prod", actions)
+    play(actions, shown.show)
+    assert "\x1b[31m" not in screen(shown)
+    assert "31m" not in screen(shown)
+
+
+def test_the_live_view_disappears_when_the_run_is_over(actions) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, height=10, width=60)
+    with live_view("prod", actions, console) as shown:
+        play(actions, shown.show)
+    assert console.file.getvalue().endswith("\x1b[2K")

@@ -1,0 +1,135 @@
+"""A run and its user: the plan shown first, Ctrl-C once and twice, the report in the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from kube_provision_core import Cluster, ConfigError
+from kube_provision_core.apply import Outcome, Sight, State, apply
+from kube_provision_core.cli.running import Running, finish
+from kube_provision_core.observe import Observation
+from kube_provision_core.plan import ArrangeVms, Plan
+from kube_provision_core.report import Report
+
+CLUSTER = Cluster("prod", "id", "1.36", frozenset())
+
+
+def play(plan: Plan, perform, *, parallel: int = 1) -> Report:
+    """What `run.provision` does around a plan."""
+
+    def watch(awaited):
+        return {action.key: Sight(State.DONE, "10.0.0.1") for action in awaited}
+
+    with Running("prod", "plain") as run:
+        run.begin(plan)
+        outcomes = apply(plan.actions, perform, watch, parallel=parallel, listen=run.listen, interrupt=run.interrupt)
+    return Report("prod", outcomes, Observation(CLUSTER), run.interrupt.stop.is_set(), plan.notes)
+
+
+def test_the_plan_and_its_notes_are_shown_before_anything_runs(boots, capfd) -> None:
+    play(Plan(tuple(boots("m-prod-1")), ("two masters survive no loss",)), lambda _: "")
+    assert capfd.readouterr().err.splitlines()[:3] == [
+        "kube-provision: note: two masters survive no loss",
+        "+  create  m-prod-1  it does not exist",
+        "prod: m-prod-1 create running",
+    ]
+
+
+def test_nothing_begins_when_the_user_does_not_agree(boots, capfd) -> None:
+    def refuse() -> None:
+        raise ConfigError("no")
+
+    with Running("prod", "plain", refuse) as run, pytest.raises(ConfigError):
+        run.begin(Plan(tuple(boots("m-prod-1"))))
+    assert "running" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_interrupt_lets_what_runs_end_and_begins_nothing(number, boots, capfd) -> None:
+    def perform(action) -> str:
+        os.kill(os.getpid(), number)
+        time.sleep(0.3)
+        return "made"
+
+    report = play(Plan(tuple(boots("m-prod-1", "m-prod-2"))), perform)
+    states = {outcome.action.key: outcome.state for outcome in report.outcomes}
+    assert states["create m-prod-1"] is State.DONE
+    assert states["create m-prod-2"] is State.SKIPPED
+    assert report.exit_code == 130
+    assert "prod: stopping: waiting for what runs" in capfd.readouterr().err
+
+
+def test_a_second_interrupt_leaves_what_runs(boots, capfd) -> None:
+    ends = threading.Event()
+
+    def perform(action) -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+        ends.wait(10)
+        return "made"
+
+    report = play(Plan(tuple(boots("m-prod-1"))), perform)
+    ends.set()
+    assert report.abandoned
+    assert "prod: leaving what still runs" in capfd.readouterr().err
+
+
+def test_signals_are_as_before_when_the_run_is_over(boots) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    play(Plan(tuple(boots("m-prod-1"))), lambda _: "")
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+ABANDONING = """
+import threading
+from kube_provision_core import Cluster
+from kube_provision_core.apply import Outcome, State
+from kube_provision_core.cli.running import finish
+from kube_provision_core.observe import Observation
+from kube_provision_core.plan import ArrangeVms
+from kube_provision_core.report import Report
+
+threading.Thread(target=threading.Event().wait).start()   # as a thread that waits for a target that never answers
+outcomes = (Outcome(ArrangeVms(cluster="prod"), State.ABANDONED, "left"),)
+finish(Report("prod", outcomes, Observation(Cluster("prod", "id", "1.36", frozenset())), interrupted=True), "json")
+"""
+
+
+def test_after_the_report_an_abandoned_run_ends_without_its_threads() -> None:
+    ran = subprocess.run([sys.executable, "-c", ABANDONING], capture_output=True, text=True, timeout=20)
+    assert ran.returncode == 130
+    assert json.loads(ran.stdout)["interrupted"] is True
+
+
+def test_the_report_says_what_happened_per_machine(boots, capfd) -> None:
+    create, wait = boots("m-prod-1")
+    outcomes = (
+        Outcome(create, State.DONE, "/dc/vm/m-prod-1", 2.04),
+        Outcome(wait, State.FAILED, "no address after 300 s", 300.0),
+        Outcome(ArrangeVms(cluster="prod"), State.DONE, "", 0.1),
+    )
+    assert finish(Report("prod", outcomes, Observation(CLUSTER)), "table") == 4
+    assert capfd.readouterr().out.splitlines() == [
+        "NAME      ROLE  STATE   DONE           SECONDS  ADDRESS  TEXT",
+        "m-prod-1  -     failed  create, await  302.0    -        no address after 300 s",
+        "prod      -     done    arrange        0.1      -        -",
+    ]
+
+
+def test_the_report_has_the_documented_keys(boots, capfd) -> None:
+    create, _ = boots("m-prod-1")
+    arrange = ArrangeVms(cluster="prod")
+    finish(Report("prod", (Outcome(create, State.DONE), Outcome(arrange, State.DONE)), Observation(CLUSTER)), "json")
+    data = json.loads(capfd.readouterr().out)
+    assert list(data) == ["cluster", "exit_code", "interrupted", "nodes", "others", "kubeconfig", "notes"]
+    assert list(data["nodes"][0]) == ["name", "role", "state", "actions", "address", "text", "seconds"]
+    assert list(data["others"][0]) == ["subject", "state", "action", "text", "seconds"]

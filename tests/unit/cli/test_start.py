@@ -1,0 +1,70 @@
+"""What a quick command line may import. Start-up time follows from that; it is not measured here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"pydantic", "jinja2", "cryptography", "rich", "yaml", "stevedore", "urllib3", "consul", "pyVmomi", "http", "ssl"}
+DRIVERS = {"kube_provision_vsphere", "kube_provision_ubuntu", "kube_provision_consul"}
+PROGRAM = Path(sys.executable).with_name("kube-provision")
+
+PROBE = """
+import json, sys
+from kube_provision_core.cli import main
+code = main(sys.argv[1:])
+print(json.dumps({"code": code, "modules": sorted(sys.modules)}), file=sys.stderr)
+"""
+
+
+def loaded(*arguments: str) -> set[str]:
+    """Names of the modules in memory after a command line that succeeded."""
+    ran = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, timeout=30)
+    told = json.loads(ran.stderr.splitlines()[-1])
+    assert told["code"] == 0, ran.stderr
+    return set(told["modules"])
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["provision", "--help"], ["plan", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    roots = {name.partition(".")[0] for name in loaded(*arguments)}
+    assert not roots & (HEAVY | DRIVERS)
+
+
+def test_help_loads_no_other_command() -> None:
+    commands = {name for name in loaded("--help") if name.startswith("kube_provision_core.cli.commands.")}
+    assert commands == {"kube_provision_core.cli.commands.provision"}
+
+
+def complete(line: str) -> subprocess.CompletedProcess[str]:
+    """What bash asks the program for when TAB is hit at the end of the line."""
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1), "_KUBE_PROVISION_COMPLETE": "bash_complete"}
+    command = [sys.executable, "-X", "importtime", str(PROGRAM)]
+    return subprocess.run(command, env={**os.environ, **words}, capture_output=True, text=True, timeout=30)
+
+
+def test_completion_loads_nothing_heavy() -> None:
+    imported = {
+        row.rpartition("|")[2].strip().partition(".")[0] for row in complete("kube-provision pl").stderr.splitlines()
+    }
+    assert not imported & (HEAVY | DRIVERS)
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("kube-provision pl", "plain,plan"),
+        ("kube-provision --clus", "plain,--cluster-name"),
+        ("kube-provision --config c.yml --prog", "plain,--progress"),
+        ("kube-provision --progress js", "plain,json"),
+        ("kube-provision plan --output y", "plain,yaml"),
+        ("kube-provision plan --config ", "file,"),
+    ],
+)
+def test_completion_offers(line: str, offered: str) -> None:
+    assert offered in complete(line).stdout.splitlines()
