@@ -72,7 +72,7 @@ class LiveView:
         return Text("  ", no_wrap=True, overflow="ellipsis").join(parts)
 
     def _table(self, rows: Sequence[Row], now: float) -> RenderableType:
-        table = Table.grid(padding=(0, 2))
+        table = Table.grid(padding=(0, 2), expand=True)
         for name in ("subject", "standing", "verb", "seconds"):
             table.add_column(name, no_wrap=True, justify="right" if name == "seconds" else "left")
         table.add_column("text", no_wrap=True, overflow="ellipsis", ratio=1)
