@@ -1,0 +1,49 @@
+"""What a machine boots with: every plugin's fragment, merged into one `#cloud-config` document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import pluggy
+
+    from ..config.core import CoreConfig
+    from ..model import Boot, Cluster, Node, Role
+    from ..pki import JoinSecrets
+
+
+class Configuration(Protocol):
+    """What this package reads of the configuration."""
+
+    @property
+    def core(self) -> CoreConfig: ...
+
+    @property
+    def by_role(self) -> Mapping[Role, CoreConfig]: ...
+
+
+# Imports stand inside these functions: a run that renders nothing, such as `status`, does without jinja2 and yaml.
+
+
+def parts(config: Configuration, secrets: JoinSecrets) -> Mapping[str, object]:
+    """The core's own plugins, by the names under which they are registered."""
+    from .kubeadm import KubeadmPart
+    from .node_part import NodePart
+    from .script import ScriptPart
+
+    return {
+        "kubeadm": KubeadmPart(config.by_role, secrets),
+        "node": NodePart(config.by_role, secrets.pki),
+        "script": ScriptPart(config.by_role),
+    }
+
+
+def render(plugins: pluggy.PluginManager, node: Node, cluster: Cluster, config: Configuration) -> Boot:
+    """The boot of one machine. Thread-safe; the same every time, but for the instance id, which is always a new one.
+
+    Raises `BootError` where fragments contradict each other or hold what must not be there.
+    """
+    from .assemble import assemble
+
+    return assemble(plugins, node, cluster, config)

@@ -1,0 +1,82 @@
+"""One machine's fragments → its `Boot`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BootError, PluginError
+from ..model import NODE_CONFIG_DIR, Boot, Cluster, File, Node, Packages, Repository, Role, Stage, Step
+from .cloud_config import document
+from .merge import CORE, OwnedStep, merge, versions
+from .private_keys import value_holds_private_key
+from .relay import NamedFragment, fragments
+
+if TYPE_CHECKING:
+    import pluggy
+
+    from . import Configuration
+
+ROOT = "root:root"
+
+
+def assemble(plugins: pluggy.PluginManager, node: Node, cluster: Cluster, config: Configuration) -> Boot:
+    """See `kube_provision_core.boot.render`."""
+    contributed = fragments(plugins, node, cluster)
+    packages = _packages(plugins, contributed, config)
+    installed = NamedFragment(plugin=config.core.os, files=packages.files, steps=packages.steps)
+    everything = (*contributed, installed)
+    merged = merge((*everything, _ownership(everything)), node.role)
+    files = (*merged.files, _steps_file(merged.steps))
+    user = config.by_role[node.role].cloud_init
+    _refuse_private_key(user, node.role)
+    return Boot(
+        hostname=node.name,
+        instance_id=f"{node.name}-{uuid.uuid4()}",
+        user_data=document(node.name, files, merged.enabled, merged.cloud_config, user),
+        files=files,
+    )
+
+
+def _packages(plugins: pluggy.PluginManager, contributed: Sequence[NamedFragment], config: Configuration) -> Packages:
+    """What the OS driver says, asked once for the union."""
+    answer: Packages | None = plugins.hook.os_packages(
+        components=frozenset().union(*(fragment.components for fragment in contributed)),
+        versions=versions(contributed),
+        repositories={name: Repository(it.url, it.key) for name, it in config.core.package_repositories.items()},
+        extra=frozenset().union(*(fragment.packages for fragment in contributed)),
+    )
+    if answer is None:
+        raise PluginError(f"os driver {config.core.os} does not answer os_packages, so nothing can be installed")
+    return answer
+
+
+def _ownership(contributed: Iterable[NamedFragment]) -> NamedFragment:
+    """Gives files to their owners once those exist: `write_files` runs before users and packages do."""
+    owners = {file.path: file.owner for fragment in contributed for file in fragment.files if file.owner != ROOT}
+    script = "\n".join(f"chown {shlex.quote(owner)} {shlex.quote(path)}" for path, owner in sorted(owners.items()))
+    return NamedFragment(plugin=CORE, steps=(Step("ownership", Stage.INSTALL, script),) if owners else ())
+
+
+def _steps_file(steps: Sequence[OwnedStep]) -> File:
+    """What the runner walks through."""
+    listed = [
+        {
+            "stage": owned.step.stage,
+            "plugin": owned.plugin,
+            "name": owned.step.name,
+            "path": owned.path,
+            "timeout": owned.step.timeout,
+            "attempts": owned.step.attempts,
+        }
+        for owned in steps
+    ]
+    return File(f"{NODE_CONFIG_DIR}/steps.json", json.dumps(listed, indent=1) + "\n")
+
+
+def _refuse_private_key(user: Mapping[str, Any], role: Role) -> None:
+    if role is not Role.MASTER and value_holds_private_key(user):
+        raise BootError(f"cloud_init: holds a private key, and a {role} machine must not be given one")

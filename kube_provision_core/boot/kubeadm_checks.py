@@ -1,0 +1,239 @@
+"""Checks of what kubeadm is told: what it would refuse only on the node, and what it would take without a word.
+
+Every rendered configuration goes through them. Messages never quote a secret.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ..errors import BootError
+from .kubeadm_config import API, NODE_IP, VERSION, Document
+
+_NAMES = "apiVersion kind"
+_REGISTRATION = "name criSocket taints kubeletExtraArgs ignorePreflightErrors imagePullPolicy imagePullSerial"
+_TIMEOUTS = (
+    "controlPlaneComponentHealthCheck kubeletHealthCheck kubernetesAPICall etcdAPICall tlsBootstrap discovery "
+    "upgradeManifests"
+)
+_COMPONENT = "extraArgs extraVolumes extraEnvs"
+_ENDPOINT = "advertiseAddress bindPort"
+_KEYS: dict[str, str] = {
+    "InitConfiguration": f"{_NAMES} bootstrapTokens dryRun nodeRegistration localAPIEndpoint certificateKey skipPhases "
+    "patches timeouts",
+    "InitConfiguration.bootstrapTokens": "token description ttl expires usages groups",
+    "InitConfiguration.localAPIEndpoint": _ENDPOINT,
+    "InitConfiguration.nodeRegistration": _REGISTRATION,
+    "InitConfiguration.timeouts": _TIMEOUTS,
+    "JoinConfiguration": f"{_NAMES} dryRun nodeRegistration caCertPath discovery controlPlane skipPhases patches timeouts",
+    "JoinConfiguration.controlPlane": "localAPIEndpoint certificateKey",
+    "JoinConfiguration.controlPlane.localAPIEndpoint": _ENDPOINT,
+    "JoinConfiguration.discovery": "bootstrapToken file tlsBootstrapToken",
+    "JoinConfiguration.discovery.bootstrapToken": "token apiServerEndpoint caCertHashes unsafeSkipCAVerification",
+    "JoinConfiguration.nodeRegistration": _REGISTRATION,
+    "JoinConfiguration.timeouts": _TIMEOUTS,
+    "ClusterConfiguration": f"{_NAMES} etcd networking kubernetesVersion controlPlaneEndpoint apiServer controllerManager "
+    "scheduler dns proxy certificatesDir imageRepository featureGates clusterName encryptionAlgorithm "
+    "certificateValidityPeriod caCertificateValidityPeriod",
+    "ClusterConfiguration.apiServer": f"{_COMPONENT} certSANs",
+    "ClusterConfiguration.controllerManager": _COMPONENT,
+    "ClusterConfiguration.networking": "serviceSubnet podSubnet dnsDomain",
+    "ClusterConfiguration.scheduler": _COMPONENT,
+}
+"""Fields of v1beta4; kubeadm refuses any other. What is not listed we do not write, so it is refused here too."""
+
+_TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
+_CERTIFICATE_KEY = re.compile(r"[0-9a-f]{64}")
+_PIN = re.compile(r"sha256:[0-9a-f]{64}")
+_EXACT_VERSION = re.compile(r"v1\.[0-9]{2}\.[0-9]{1,2}")
+_ARGUMENT = re.compile(r"[a-z0-9][a-z0-9-]*")
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
+_LONGEST_TTL = 30 * 60
+_CLUSTER_CIDR_MASK = 24
+"""How large a part of the pod network kubeadm gives to each node."""
+
+
+def check_documents(documents: Sequence[Document], kubernetes_version: str) -> None:
+    """Raise `BootError`, one line per fault. `kubernetes_version` is kubeadm's own: `1.36`, or `1.36.4`."""
+    faults = [fault for document in documents for fault in _faults(document, kubernetes_version)]
+    if faults:
+        raise BootError("\n".join(f"kubeadm configuration: {fault}" for fault in faults))
+
+
+def _faults(document: Document, kubernetes_version: str) -> Iterator[str]:
+    kind = str(document.get("kind"))
+    check = _CHECKS.get(kind)
+    if check is None:
+        yield f"{kind} is no kind that is checked"
+        return
+    if kind in _KEYS:
+        if document.get("apiVersion") != API:
+            yield f"{kind}.apiVersion must be {API}"
+        yield from _unknown_keys(kind, document)
+    yield from check(document, kubernetes_version)
+
+
+def _unknown_keys(place: str, document: Document) -> Iterator[str]:
+    known = _KEYS[place].split()
+    for key, value in document.items():
+        here = f"{place}.{key}"
+        if key not in known:
+            yield f"{here}: kubeadm knows no such key"
+        elif here in _KEYS:
+            for item in value if isinstance(value, list) else [value]:
+                yield from _unknown_keys(here, item)
+
+
+# --- the kinds -----------------------------------------------------------------------------------------------------
+
+
+def _check_init(document: Document, _: str) -> Iterator[str]:
+    for token in document.get("bootstrapTokens", [{}]):
+        yield from _token_faults("InitConfiguration.bootstrapTokens.token", token.get("token"))
+        if not 0 < _seconds(token.get("ttl")) <= _LONGEST_TTL:
+            yield "InitConfiguration.bootstrapTokens.ttl must be set, and 30 minutes at most"
+    yield from _certificate_key_faults("InitConfiguration.certificateKey", document.get("certificateKey"))
+    yield from _endpoint_faults("InitConfiguration.localAPIEndpoint", document.get("localAPIEndpoint", {}))
+    yield from _registration_faults("InitConfiguration.nodeRegistration", document.get("nodeRegistration", {}))
+
+
+def _check_join(document: Document, _: str) -> Iterator[str]:
+    discovery = document.get("discovery", {}).get("bootstrapToken", {})
+    place = "JoinConfiguration.discovery.bootstrapToken"
+    yield from _token_faults(f"{place}.token", discovery.get("token"))
+    pins = discovery.get("caCertHashes") or [""]
+    if not all(_PIN.fullmatch(str(pin)) for pin in pins):
+        yield f"{place}.caCertHashes must hold pins such as sha256:<64 hex digits>"
+    if discovery.get("unsafeSkipCAVerification"):
+        yield f"{place}.unsafeSkipCAVerification lets a node join anybody's cluster"
+    if not discovery.get("apiServerEndpoint"):
+        yield f"{place}.apiServerEndpoint is missing"
+    if "controlPlane" in document:
+        plane = document["controlPlane"]
+        yield from _certificate_key_faults("JoinConfiguration.controlPlane.certificateKey", plane.get("certificateKey"))
+        yield from _endpoint_faults("JoinConfiguration.controlPlane.localAPIEndpoint", plane.get("localAPIEndpoint", {}))
+    yield from _registration_faults("JoinConfiguration.nodeRegistration", document.get("nodeRegistration", {}))
+
+
+def _check_cluster(document: Document, kubernetes_version: str) -> Iterator[str]:
+    if not _LABEL.fullmatch(str(document.get("clusterName"))):
+        yield "ClusterConfiguration.clusterName must be a DNS label"
+    if not document.get("controlPlaneEndpoint"):
+        yield "ClusterConfiguration.controlPlaneEndpoint is missing, so that no second master could ever join"
+    missing = {"localhost", "127.0.0.1"} - set(document.get("apiServer", {}).get("certSANs", []))
+    if missing:
+        yield f"ClusterConfiguration.apiServer.certSANs lacks {', '.join(sorted(missing))}"
+    for component in ("apiServer", "controllerManager", "scheduler"):
+        yield from _arguments_faults(
+            f"ClusterConfiguration.{component}.extraArgs", document.get(component, {}).get("extraArgs", [])
+        )
+    yield from _version_faults(str(document.get("kubernetesVersion", "")), kubernetes_version)
+    yield from _network_faults(document.get("networking", {}))
+
+
+def _check_kubelet(document: Document, _: str) -> Iterator[str]:
+    if document.get("cgroupDriver") != "systemd":
+        yield "KubeletConfiguration.cgroupDriver must be systemd, as the container runtime's is"
+
+
+def _check_kube_proxy(document: Document, _: str) -> Iterator[str]:
+    if document.get("mode") not in ("iptables", "nftables"):
+        yield "KubeProxyConfiguration.mode must be iptables or nftables"
+
+
+_CHECKS: dict[str, Callable[[Document, str], Iterator[str]]] = {
+    "InitConfiguration": _check_init,
+    "JoinConfiguration": _check_join,
+    "ClusterConfiguration": _check_cluster,
+    "KubeletConfiguration": _check_kubelet,
+    "KubeProxyConfiguration": _check_kube_proxy,
+}
+
+
+# --- the values ----------------------------------------------------------------------------------------------------
+
+
+def _token_faults(place: str, token: object) -> Iterator[str]:
+    if not _TOKEN.fullmatch(str(token)):
+        yield f"{place} must be 6 and 16 lower-case letters or digits, with a dot between"
+
+
+def _certificate_key_faults(place: str, key: object) -> Iterator[str]:
+    if not _CERTIFICATE_KEY.fullmatch(str(key)):
+        yield f"{place} must be 64 hex digits"
+
+
+def _endpoint_faults(place: str, endpoint: Document) -> Iterator[str]:
+    """kubeadm makes a certificate for this address and tells it to all others."""
+    address = endpoint.get("advertiseAddress")
+    if address == NODE_IP:
+        return
+    try:
+        parsed = ipaddress.ip_address(str(address))
+    except ValueError:
+        yield f"{place}.advertiseAddress must be an IP address"
+        return
+    if parsed.is_loopback or parsed.is_unspecified or parsed.is_multicast:
+        yield f"{place}.advertiseAddress must be an address that other machines reach"
+
+
+def _registration_faults(place: str, registration: Document) -> Iterator[str]:
+    yield from _arguments_faults(f"{place}.kubeletExtraArgs", registration.get("kubeletExtraArgs", []))
+    if not str(registration.get("criSocket", "")).startswith("unix:///"):
+        yield f"{place}.criSocket must be a unix:/// URL"
+
+
+def _arguments_faults(place: str, arguments: Any) -> Iterator[str]:
+    if not isinstance(arguments, list):
+        yield f"{place} must be a list of name and value"
+        return
+    for argument in arguments:
+        if set(argument) != {"name", "value"} or not isinstance(argument["value"], str):
+            yield f"{place} must hold pairs of name and value, both text"
+        elif not _ARGUMENT.fullmatch(str(argument["name"])):
+            yield f"{place}: {argument['name']}: a name stands without dashes before it"
+
+
+def _version_faults(version: str, own: str) -> Iterator[str]:
+    """`own` is what the node's kubeadm is; it installs no newer Kubernetes than itself, but finds out late."""
+    if not version:
+        yield "ClusterConfiguration.kubernetesVersion is missing, so that kubeadm would ask the internet for it"
+    elif version != VERSION:
+        minor = ".".join(own.split(".")[:2])
+        if not _EXACT_VERSION.fullmatch(version) or not f"{version[1:]}.".startswith(f"{minor}."):
+            yield f"ClusterConfiguration.kubernetesVersion must be an exact version of {minor}, such as v{minor}.1"
+        elif own.count(".") == 2 and _numbers(version[1:]) > _numbers(own):
+            yield f"ClusterConfiguration.kubernetesVersion {version} is newer than kubeadm {own} itself"
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
+def _network_faults(networking: Document) -> Iterator[str]:
+    networks = {}
+    for key in ("podSubnet", "serviceSubnet"):
+        try:
+            networks[key] = ipaddress.ip_network(str(networking.get(key)))
+        except ValueError:
+            yield f"ClusterConfiguration.networking.{key} must be a network such as 10.244.0.0/16"
+    if len(networks) < 2:
+        return
+    pods, services = networks["podSubnet"], networks["serviceSubnet"]
+    if not 12 <= services.prefixlen <= 29:
+        yield f"ClusterConfiguration.networking.serviceSubnet {services} must be /12 to /29"
+    if not _CLUSTER_CIDR_MASK - 16 <= pods.prefixlen <= _CLUSTER_CIDR_MASK:
+        yield f"ClusterConfiguration.networking.podSubnet {pods} must be /8 to /24: each node gets a /24 of it"
+    if pods.overlaps(services):
+        yield f"ClusterConfiguration.networking: podSubnet {pods} and serviceSubnet {services} overlap"
+
+
+def _seconds(duration: object) -> int:
+    """A Go duration of whole hours, minutes and seconds; 0 for anything else."""
+    match = _DURATION.fullmatch(str(duration))
+    parts = match.groupdict(default="0") if match else {}
+    return sum(int(value) * {"h": 3600, "m": 60, "s": 1}[unit] for unit, value in parts.items())

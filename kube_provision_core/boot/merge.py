@@ -1,0 +1,166 @@
+"""Merges fragments, in an order that does not matter: what two plugins claim differently is an error that names both."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import BootError
+from ..model import NODE_DIR, File, Role, Stage, Step
+from .cloud_values import CloudValues
+from .private_keys import holds_private_key, value_holds_private_key
+from .relay import NamedFragment
+
+CORE = "core"
+"""Stands where a plugin's name would: for steps of the merge's own, which end their stage."""
+
+UNIT_DIR = "/etc/systemd/system"
+
+VANISHING = ("/run", "/var/run", "/tmp", "/dev", "/proc", "/sys")  # noqa: S108 - named in order to be refused
+"""What is written below these is gone, or hidden by a mount, before the runner or the next boot reads it."""
+
+_ORDER = {stage: f"{position}0-{stage}" for position, stage in enumerate(Stage, start=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedStep:
+    """A step and whose it is."""
+
+    plugin: str
+    step: Step
+
+    @property
+    def path(self) -> str:
+        return f"{NODE_DIR}/steps/{_ORDER[self.step.stage]}/{self.plugin}-{self.step.name}.sh"
+
+    @property
+    def file(self) -> File:
+        script = f"#!/usr/bin/env bash\nset -euo pipefail\n{self.step.script.rstrip()}\n"
+        return File(self.path, script, mode=0o700)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """All fragments of one machine as one."""
+
+    files: tuple[File, ...] = field(repr=False)
+    """By path; units and steps are among them."""
+    steps: tuple[OwnedStep, ...]
+    """In running order."""
+    enabled: tuple[str, ...]
+    """Names of the units to enable."""
+    cloud_config: dict[str, Any] = field(repr=False)
+
+
+def merge(fragments: Sequence[NamedFragment], role: Role) -> Merged:
+    """One plugin may have several fragments. Raises `BootError`, which never quotes the content of a file."""
+    ordered = sorted(fragments, key=lambda fragment: fragment.plugin)
+    steps = _steps(ordered)
+    if role is not Role.MASTER:
+        _refuse_private_keys(ordered, role)
+    return Merged(_files(ordered, steps), steps, _enabled(ordered), _cloud_config(ordered))
+
+
+def versions(fragments: Iterable[NamedFragment]) -> dict[str, str]:
+    """The pins of all components. Raises `BootError` where two plugins pin one component differently."""
+    pins: dict[str, tuple[str, str]] = {}
+    for fragment in sorted(fragments, key=lambda fragment: fragment.plugin):
+        for component, version in fragment.versions.items():
+            plugin, pinned = pins.setdefault(component, (fragment.plugin, version))
+            if pinned != version:
+                raise BootError(
+                    f"component {component}: plugin {plugin} pins {pinned}, plugin {fragment.plugin} pins {version}; "
+                    "configure one version"
+                )
+    return {component: version for component, (_, version) in pins.items()}
+
+
+def unit_path(name: str) -> str:
+    return f"{UNIT_DIR}/{name}"
+
+
+def _steps(fragments: Sequence[NamedFragment]) -> tuple[OwnedStep, ...]:
+    """By stage, then by plugin name (`CORE` last), then as declared; the same step twice runs once."""
+    owned = dict.fromkeys(OwnedStep(fragment.plugin, step) for fragment in fragments for step in fragment.steps)
+    stages = list(Stage)
+    return tuple(sorted(owned, key=lambda item: (stages.index(item.step.stage), item.plugin == CORE, item.plugin)))
+
+
+def _files(fragments: Sequence[NamedFragment], steps: Sequence[OwnedStep]) -> tuple[File, ...]:
+    claims: dict[str, tuple[str, File]] = {}
+    for fragment in fragments:
+        for file in (*fragment.files, *_unit_files(fragment)):
+            _claim(claims, fragment.plugin, file)
+    for owned in steps:
+        _claim(claims, owned.plugin, owned.file)
+    return tuple(claims[path][1] for path in sorted(claims))
+
+
+def _unit_files(fragment: NamedFragment) -> Iterable[File]:
+    return (File(unit_path(unit.name), unit.content) for unit in fragment.units)
+
+
+def _claim(claims: dict[str, tuple[str, File]], plugin: str, file: File) -> None:
+    _check_path(plugin, file.path)
+    owner, claimed = claims.setdefault(file.path, (plugin, file))
+    if claimed == file:
+        return
+    if replace(claimed, secret=file.secret) == file:
+        claims[file.path] = owner, replace(file, secret=True)
+        return
+    who = f"plugins {owner} and {plugin} both claim" if owner != plugin else f"plugin {plugin} claims twice"
+    raise BootError(f"{file.path}: {who} it, with different content, owner or mode; one of them must give way")
+
+
+def _check_path(plugin: str, path: str) -> None:
+    if not path.startswith("/") or posixpath.normpath(path) != path or path.startswith("//"):
+        raise BootError(
+            f"{path}: plugin {plugin} delivers a file to a path that is not absolute and plain; write it out in full"
+        )
+    for folder in VANISHING:
+        if path == folder or path.startswith(f"{folder}/"):
+            raise BootError(
+                f"{path}: plugin {plugin} delivers a file below {folder}, which does not last; choose /etc or /var/lib"
+            )
+
+
+def _enabled(fragments: Iterable[NamedFragment]) -> tuple[str, ...]:
+    names = set()
+    for fragment in fragments:
+        for unit in fragment.units:
+            if unit.enable and "[Install]" not in unit.content:
+                raise BootError(f"{unit.name}: plugin {fragment.plugin} wants it enabled, but it has no [Install] section")
+            names |= {unit.name} if unit.enable else set()
+    return tuple(sorted(names))
+
+
+def _cloud_config(fragments: Iterable[NamedFragment]) -> dict[str, Any]:
+    merged = CloudValues()
+    for fragment in fragments:
+        merged.add(fragment.plugin, fragment.cloud_config)
+    return merged.values
+
+
+def _refuse_private_keys(fragments: Iterable[NamedFragment], role: Role) -> None:
+    """Only masters are given private keys: a worker is where workloads may break out to."""
+    for fragment in fragments:
+        for place, content in _contents(fragment):
+            if holds_private_key(content):
+                raise BootError(_private_key(fragment.plugin, place, role))
+        for key, value in fragment.cloud_config.items():
+            if value_holds_private_key(value):
+                raise BootError(_private_key(fragment.plugin, f"cloud-config key {key}", role))
+
+
+def _contents(fragment: NamedFragment) -> Iterable[tuple[str, str | bytes]]:
+    yield from ((file.path, file.content) for file in fragment.files)
+    yield from ((unit.name, unit.content) for unit in fragment.units)
+    yield from ((f"step {step.name}", step.script) for step in fragment.steps)
+
+
+def _private_key(plugin: str, place: str, role: Role) -> str:
+    return (
+        f"{place}: plugin {plugin} puts a private key into the boot data of a {role} machine; only masters may be given one"
+    )

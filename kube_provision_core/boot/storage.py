@@ -1,0 +1,75 @@
+"""Mounts, volumes and the second disk: formatted only if blank, mounted by systemd at every boot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ..model import BootFragment, Stage, Step, Unit
+from . import systemd
+from .templating import render
+
+if TYPE_CHECKING:
+    from ..config.script import Volume
+
+DATA_LABEL = "kube-data"
+"""Label of the second disk's file system, by which later boots find it; at most 12 characters, for xfs."""
+_DATA_DEVICE = f"/dev/disk/by-label/{DATA_LABEL}"
+_LIMIT = 900
+"""Seconds; a large disk takes a while to format."""
+
+
+def mounts(sources: Mapping[str, str]) -> BootFragment:
+    """File systems that exist already, here or on a server."""
+    if not sources:
+        return BootFragment()
+    units = tuple(mount_unit(where, what) for where, what in sources.items())
+    script = render("steps/mounts.sh", units=tuple(unit.name for unit in units))
+    return BootFragment(units=units, steps=(Step("mounts", Stage.PREPARE, script, timeout=_LIMIT),))
+
+
+def volumes(wanted: list[Volume]) -> BootFragment:
+    units = tuple(mount_unit(volume.mount, volume.dev, volume.format) for volume in wanted)
+    return BootFragment(units=units, steps=tuple(_volume_steps(wanted)))
+
+
+def data_volume(size_gib: int | None, where: str, taken: list[Volume]) -> BootFragment:
+    """The machine's second disk: the one disk that is neither the boot disk nor a configured volume.
+
+    Where several are left, the one of the configured size. Once formatted it is found by its label.
+    """
+    if size_gib is None:
+        return BootFragment()
+    unit = mount_unit(where, _DATA_DEVICE, "ext4")
+    devices = tuple(volume.dev for volume in taken)
+    script = render("steps/data-volume.sh", kind="ext4", label=DATA_LABEL, size_gib=size_gib, taken=devices, unit=unit.name)
+    return BootFragment(units=(unit,), steps=(Step("data-volume", Stage.PREPARE, script, timeout=_LIMIT),))
+
+
+def mount_unit(where: str, what: str, kind: str = "") -> Unit:
+    """Wanted, not required, by the boot: a machine without its data disk should still be reachable."""
+    content = render("etc/systemd/system/volume.mount", what=what, where=where, kind=kind, remote=_is_remote(what))
+    return Unit(_unit_name(where), content)
+
+
+def _unit_name(where: str) -> str:
+    return f"{systemd.escape_path(where)}.mount"
+
+
+def _is_remote(what: str) -> bool:
+    """`server:/path` of NFS and `//server/share` of CIFS; `mount` tells the two apart by itself."""
+    return what.startswith("//") or ":/" in what
+
+
+def _volume_steps(wanted: list[Volume]) -> Iterator[Step]:
+    for number, volume in enumerate(wanted, start=1):
+        script = render(
+            "steps/volume.sh",
+            device=volume.dev,
+            kind=volume.format,
+            label="",
+            owner=volume.owner,
+            unit=_unit_name(volume.mount),
+            where=volume.mount,
+        )
+        yield Step(f"volume-{number}", Stage.PREPARE, script, timeout=_LIMIT)

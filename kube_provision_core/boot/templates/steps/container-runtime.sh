@@ -1,0 +1,9 @@
+# The runtime must not remove the image that kubeadm's kubelet starts pods with.
+kubeadm_version=$(kubeadm version --output short)
+pause=$(kubeadm config images list --kubernetes-version "$kubeadm_version"
+{%- if image_repository %} --image-repository {{ image_repository | shell }}{% endif %} | grep /pause:)
+sed --in-place "s|^  sandbox_image = .*|  sandbox_image = \"$pause\"|" /etc/containerd/config.toml
+systemctl daemon-reload
+systemctl enable --quiet containerd.service
+systemctl restart containerd.service
+timeout 60 bash -c 'until ctr version >/dev/null 2>&1; do sleep 1; done'

@@ -1,0 +1,4 @@
+systemctl daemon-reload
+{% for unit in units %}
+systemctl start {{ unit }}
+{% endfor %}

@@ -1,0 +1,1 @@
+exec python3 {{ NODE_DIR }}/choreography.py join

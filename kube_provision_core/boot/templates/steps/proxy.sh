@@ -1,0 +1,2 @@
+systemctl daemon-reload
+systemctl start kube-provision-proxy.service kube-provision-follower.service

@@ -1,0 +1,1 @@
+systemctl start kube-provision-record.timer

@@ -1,0 +1,10 @@
+device={{ device | shell }}
+udevadm settle --timeout 60
+if [ ! -b "$device" ]; then
+  echo "volumes: there is no block device $device" >&2
+  exit 1
+fi
+{% include "steps/format.sh" %}
+systemctl daemon-reload
+systemctl start {{ unit | shell }}
+chown {{ owner | shell }} {{ where | shell }}

@@ -1,0 +1,1 @@
+systemctl start apt-daily.timer apt-daily-upgrade.timer

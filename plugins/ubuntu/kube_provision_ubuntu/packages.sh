@@ -1,0 +1,79 @@
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+
+apt() {
+  apt-get --yes --quiet --no-install-recommends --allow-downgrades --allow-change-held-packages \
+    --option DPkg::Lock::Timeout=600 --option Acquire::Retries=5 --option APT::Update::Error-Mode=any \
+    --option Dpkg::Options::=--force-confdef --option Dpkg::Options::=--force-confold "$@"
+}
+
+# Whether packages are installed, each named as apt wants it: name, or name=pattern of a version.
+installed() {
+  local wanted pattern found
+  for wanted in "$@"; do
+    pattern='*'
+    if [[ $wanted == *=* ]]; then
+      pattern=${wanted#*=}
+    fi
+    # shellcheck disable=SC2016 # dpkg-query's own variables
+    found=$(dpkg-query --show --showformat '${db:Status-Status} ${Version}' "${wanted%%=*}" 2>/dev/null) || return 1
+    # shellcheck disable=SC2053 # a pattern
+    if [[ $found != "installed "$pattern ]]; then
+      return 1
+    fi
+  done
+}
+
+fetch_key() {
+  if [ -s "$1" ]; then
+    return
+  fi
+  curl --fail --silent --show-error --location --proto '=https' --retry 5 --retry-all-errors --max-time 60 --output "$1.part" "$2"
+  if ! grep --quiet 'BEGIN PGP PUBLIC KEY BLOCK' "$1.part"; then
+    echo "$2 is no signing key: does a proxy or a portal answer in its place?" >&2
+    exit 1
+  fi
+  mv "$1.part" "$1"
+}
+
+# Hands delivered repository definitions to apt.
+configure() {
+  local source codename
+  # shellcheck source=/dev/null
+  codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  for source in "$@"; do
+    if [ -e "$source" ]; then
+      sed "s/@CODENAME@/$codename/g" "$source" >"/etc/apt/sources.list.d/${source##*/}"
+    fi
+  done
+}
+
+for unit in "${masked[@]}"; do
+  systemctl mask --quiet "$unit"
+  if systemctl is-active --quiet "$unit"; then
+    systemctl stop "$unit"
+  fi
+done
+
+if ! installed "${wanted[@]}"; then
+  configure /etc/kube-provision/apt/kube-provision-os.sources
+  for old in "${replaced[@]}"; do
+    if [ -e "$old" ]; then
+      mv "$old" "$old.disabled"
+    fi
+  done
+  if [ "${#keys[@]}" -gt 0 ] && ! installed ca-certificates curl; then
+    apt update
+    apt install ca-certificates curl
+  fi
+  mkdir --parents /etc/apt/keyrings
+  for ((index = 0; index < ${#keys[@]}; index += 2)); do
+    fetch_key "${keys[index]}" "${keys[index + 1]}"
+  done
+  configure /etc/kube-provision/apt/*.sources
+  apt update
+  apt install "${wanted[@]}"
+fi
+
+if [ "${#held[@]}" -gt 0 ]; then
+  apt-mark hold "${held[@]}" >/dev/null
+fi
