@@ -46,11 +46,11 @@ class EtcdMember:
 
 @dataclass(frozen=True, slots=True)
 class EtcdQuorum:
-    """Which members answer and see a leader, as far as it can be seen from here."""
+    """Which members answer and follow a leader, as far as it can be seen from here."""
 
     members: tuple[EtcdMember, ...]
     leaders: Mapping[str, str]
-    """By the id of each member that answers: the id of the leader that it sees. Members that see none are left out."""
+    """By the id of each member that answers: the id of the leader that it follows, empty if it has none."""
 
     @property
     def voters(self) -> tuple[EtcdMember, ...]:
@@ -61,13 +61,18 @@ class EtcdQuorum:
         return len(self.voters) // 2 + 1
 
     @property
+    def following(self) -> tuple[EtcdMember, ...]:
+        """The voters that follow a leader; being one counts."""
+        return tuple(member for member in self.voters if self.leaders.get(member.id))
+
+    @property
     def holds(self) -> bool:
-        return sum(member.id in self.leaders for member in self.voters) >= self.needed
+        return len(self.following) >= self.needed
 
     @property
     def settled(self) -> bool:
-        """The leader that they see answers, too: it has not just died unnoticed."""
-        return set(self.leaders.values()) <= set(self.leaders)
+        """The leader that they follow answers, too: it has not just died unnoticed."""
+        return {leader for leader in self.leaders.values() if leader} <= set(self.leaders)
 
     def without(self, member_id: str) -> EtcdQuorum:
         """What it would be once that member has left."""
@@ -75,9 +80,8 @@ class EtcdQuorum:
 
     def __str__(self) -> str:
         silent = [member.name or "one that never started" for member in self.voters if member.id not in self.leaders]
-        answering = len(self.voters) - len(silent)
-        missing = f" (missing: {', '.join(silent)})" if silent else ""
-        return f"{answering} of {len(self.voters)} voting etcd members answer{missing}, {self.needed} are needed"
+        silence = f" (no answer: {', '.join(silent)})" if silent else ""
+        return f"{len(self.following)} of {len(self.voters)} voters follow a leader{silence}, {self.needed} are needed"
 
 
 class Etcd:
@@ -102,8 +106,9 @@ class Etcd:
         """Ask every member at once. Answers without a quorum, too, from what the first reachable member knows."""
         members = self._local_members()
         with ThreadPoolExecutor(max_workers=max(1, min(16, len(members)))) as pool:
-            leaders = list(pool.map(self._leader_seen_by, members))
-        return EtcdQuorum(members, {member.id: leader for member, leader in zip(members, leaders, strict=True) if leader})
+            leaders = list(pool.map(self._leader_of, members))
+        answers = {member.id: leader for member, leader in zip(members, leaders, strict=True) if leader is not None}
+        return EtcdQuorum(members, answers)
 
     def check_quorum(self) -> EtcdQuorum:
         """The quorum, where there is one. Raises ControlPlaneError, saying who is missing, unless a majority answers."""
@@ -138,15 +143,14 @@ class Etcd:
     def _local_members(self) -> tuple[EtcdMember, ...]:
         return _members(self._client.call("POST", "/v3/cluster/member/list", {}))
 
-    def _leader_seen_by(self, member: EtcdMember) -> str | None:
-        """Id of the leader; None if the member does not answer or sees none."""
+    def _leader_of(self, member: EtcdMember) -> str | None:
+        """Id of the leader that the member follows, empty if it has none; None if it does not answer."""
         for host in sorted(member.hosts):
             try:
                 answer = self._client.call_at(host, "POST", "/v3/maintenance/status", {}, timeout=PROBE_TIMEOUT)
             except ControlPlaneError:
                 continue
-            leader = str(answer.document.get("leader", "0"))
-            return leader if answer.status == 200 and leader != "0" else None
+            return str(answer.document.get("leader", "")) if answer.status == 200 else None
         return None
 
 

@@ -60,6 +60,7 @@ class ControlPlaneServer:
         port: int = 6443,
         objects: ClusterObjects | None = None,
         certificate_for: str | None = None,
+        certificate_lifetime: timedelta = timedelta(days=1),
     ) -> None:
         self.address = address
         self.port = port
@@ -68,7 +69,7 @@ class ControlPlaneServer:
         self.faults: deque[Fault] = deque()
         """Used up one per request."""
         self.requests: list[Request] = []
-        server = sign_server(pki.authority("ca"), "kube-apiserver", [certificate_for or address], timedelta(days=1))
+        server = sign_server(pki.authority("ca"), "kube-apiserver", [certificate_for or address], certificate_lifetime)
         self._context = server_context(server, pki.ca)
         self._stopping = threading.Event()
         self._server: _Server | None = None

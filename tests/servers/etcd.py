@@ -75,6 +75,26 @@ class EtcdServers:
                 raise TimeoutError(f"etcd: {waiting} not healthy in {PATIENCE:.0f} s: {self._tail(waiting[0])}")
             time.sleep(0.05)
 
+    def announce_learner(self, address: str) -> None:
+        """What a joining master does first; here it never starts. Waits for the cluster to allow it, as kubeadm does."""
+        command = self.etcdctl("member", "add", "late", "--learner", f"--peer-urls=https://{address}:{PEER_PORT}")
+        deadline = time.monotonic() + PATIENCE
+        while subprocess.run(command, capture_output=True, timeout=PATIENCE).returncode != 0:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"etcd takes no learner in {PATIENCE:.0f} s")
+            time.sleep(0.2)
+
+    def etcdctl(self, *arguments: str) -> list[str]:
+        """A command of etcd's own client, for the first member that runs."""
+        name = next(iter(self._processes))
+        options = {
+            "endpoints": f"https://{self.members[name]}:{CLIENT_PORT}",
+            "cacert": self._folder / "ca.crt",
+            "cert": self._folder / f"{name}.crt",
+            "key": self._folder / f"{name}.key",
+        }
+        return ["env", "ETCDCTL_API=3", "etcdctl", *(f"--{option}={value}" for option, value in options.items()), *arguments]
+
     def _arguments(self, name: str) -> list[str]:
         address = self.members[name]
         client, peer = f"https://{address}:{CLIENT_PORT}", f"https://{address}:{PEER_PORT}"

@@ -323,6 +323,21 @@ def test_a_folder_of_a_later_version_is_refused(state: Path, folder: Folder) -> 
         opened(state)
 
 
+def test_a_folder_rebuilt_by_hand_from_a_master_is_a_folder(state: Path, folder: Folder) -> None:
+    """As docs/secrets.md describes it."""
+    for file in ("cluster.json", "secrets.json"):
+        (folder.path / file).unlink()
+    (folder.path / "cluster.json").write_text(json.dumps({"format": 1, "name": "prod", "cluster_id": folder.cluster_id}))
+    (folder.path / "secrets.json").write_text(
+        '{"token": "", "certificate_key": "", "generated": {"consul_encrypt": "gossip"}}'
+    )
+    (folder.path / "initialised").touch()
+    subprocess.run(["chmod", "-R", "go-rwx", folder.path], check=True, timeout=10)
+    rebuilt = opened(state)
+    assert rebuilt.initialised
+    assert (rebuilt.cluster_id, rebuilt.pki, rebuilt.generated) == (folder.cluster_id, folder.pki, folder.generated)
+
+
 # --- changed -------------------------------------------------------------------------------------------------------
 
 

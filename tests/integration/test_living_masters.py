@@ -1,0 +1,54 @@
+"""The stand-ins for a whole living cluster, as the demonstration and the end-to-end tests use them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from servers.living_masters import LivingMasters
+
+from kube_provision_core.control_plane import ControlPlane
+from kube_provision_core.errors import ControlPlaneError
+from kube_provision_core.folder import Folder
+from kube_provision_core.pki import create_pki
+
+pytestmark = pytest.mark.integration
+
+TESTS = Path(__file__).parents[1]
+MASTERS = {f"m-prod-{index}": f"127.64.0.{index}" for index in (1, 2, 3)}
+
+
+def test_a_killed_master_is_replaced_through_the_others() -> None:
+    pki = create_pki("prod")
+    with LivingMasters(pki, MASTERS, {"w-prod-1": "127.64.0.9"}) as masters:
+        masters.kill("m-prod-1")
+        with ControlPlane(list(MASTERS.values()), pki, timeout=5) as api:
+            (gone,) = (member.id for member in api.etcd_members() if member.name == "m-prod-1")
+            api.remove_etcd_member(gone)
+            api.delete_node("m-prod-1")
+            assert {member.name for member in api.etcd_members()} == {"m-prod-2", "m-prod-3"}
+        assert masters.nodes == {"m-prod-2", "m-prod-3", "w-prod-1"}
+
+
+def test_the_program_waits_for_the_folder_lives_and_ends_without_a_trace(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "servers.living_masters", str(tmp_path / "prod"), "m-prod-1=127.64.0.1"]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as program:
+        try:
+            folder = Folder.create(tmp_path, "prod", {})
+            assert program.stdout is not None
+            assert program.stdout.readline() == b"ready\n"
+            with ControlPlane(["127.64.0.1"], folder.pki) as api:
+                api.check()
+                api.check_quorum()
+            program.send_signal(signal.SIGTERM)
+            assert program.wait(20) == 0
+        finally:
+            program.kill()
+    with ControlPlane(["127.64.0.1"], folder.pki) as api, pytest.raises(ControlPlaneError):
+        api.etcd_members()
+    assert [item.name for item in tmp_path.iterdir()] == ["prod"]
