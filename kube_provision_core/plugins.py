@@ -246,10 +246,22 @@ def connect(drivers: Sequence[ChosenDriver], parts: Mapping[str, object]) -> Ite
         for driver in drivers:
             _check_class(driver)
             name = driver.name if taken[driver.name] == 1 else f"{driver.kind}-{driver.name}"
-            _register(manager, name, _construct(driver), f"{driver.kind} driver {driver.name!r} of {driver.distribution}")
+            _register(manager, name, construct(driver), f"{driver.kind} driver {driver.name!r} of {driver.distribution}")
         yield manager
     finally:
         _close(manager)
+
+
+def construct(driver: ChosenDriver) -> Any:
+    """The driver's instance. Raises `PluginError` naming the driver where its constructor fails."""
+    try:
+        return driver.cls(driver.config)
+    except KubeProvisionError:
+        raise
+    except Exception as error:  # a boundary: a plugin's constructor may fail in any way
+        raise PluginError(
+            f"{driver.kind} driver {driver.name!r} of {driver.distribution} cannot be constructed: {type(error).__name__}"
+        ) from error
 
 
 def replace(manager: pluggy.PluginManager, parts: Mapping[str, object]) -> None:
@@ -275,17 +287,6 @@ def require(manager: pluggy.PluginManager, hook: str, kind: str, name: str) -> N
     """Raise `PluginError` naming the driver unless the hook is answered; asked before anything is touched."""
     if not answers(manager, hook):
         raise PluginError(f"{kind} {name} does not answer {hook}, which this command needs; nothing was changed")
-
-
-def _construct(driver: ChosenDriver) -> object:
-    try:
-        return driver.cls(driver.config)
-    except KubeProvisionError:
-        raise
-    except Exception as error:  # a boundary: a plugin's constructor may fail in any way
-        raise PluginError(
-            f"{driver.kind} driver {driver.name!r} of {driver.distribution} cannot be constructed: {type(error).__name__}"
-        ) from error
 
 
 def _register(manager: pluggy.PluginManager, name: str, plugin: object, what: str) -> None:

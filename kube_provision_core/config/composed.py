@@ -1,0 +1,82 @@
+"""The configuration as the rest of the program sees it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from ..driver import DriverConfig
+from ..model import Role
+from ..plugins import ChosenDriver
+from .core import CoreConfig
+from .shapes import shape_of
+
+MACHINE_KEYS = ("cpu", "mem", "boot_disk_size", "data_volume", "data_volume_mount")
+"""The core's keys that describe the machine itself."""
+
+AnyConfig = TypeVar("AnyConfig", bound=DriverConfig)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A valid configuration: the core's keys and the chosen drivers with theirs."""
+
+    core: CoreConfig
+    """The document's own level."""
+    by_role: Mapping[Role, CoreConfig]
+    drivers: tuple[ChosenDriver, ...]
+    """Target, operating system, discovery, then the extensions in the order given."""
+    warnings: tuple[str, ...] = ()
+    """Lines that the user should read; nothing that stops a run."""
+
+    def driver(self, kind: str) -> ChosenDriver:
+        """The chosen driver of a kind; of extensions the first."""
+        return next(driver for driver in self.drivers if driver.kind == kind)
+
+    def spec(self, role: Role) -> str:
+        """Hash of what a role's machines are made of: size, template, network …; 12 hexadecimal digits.
+
+        Of the target's and the operating system's keys only those count that may differ per role: the others say how to
+        reach the target, not what the machine is. Secrets and defaults do not count, so that neither a new password nor a
+        new version of a driver with more keys makes machines look changed.
+        """
+        core = self.by_role[role]
+        machine = {
+            "core": {key: getattr(core, key) for key in MACHINE_KEYS},
+            **{kind: _machine_keys(self.driver(kind).config[role]) for kind in ("target", "os")},
+        }
+        return hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:12]
+
+    def generated(self) -> Mapping[str, Callable[[], str]]:
+        """Secrets to make where the user gave none, by key: of all drivers."""
+        return {key: make for driver in self.drivers for key, make in driver.config[Role.MASTER].generated().items()}
+
+    def with_generated(self, values: Mapping[str, str]) -> Config:
+        """This configuration with generated secrets filled in, in every role; what the user gave stays."""
+        return replace(self, drivers=tuple(_fill_driver(driver, values) for driver in self.drivers))
+
+
+def _machine_keys(config: DriverConfig) -> dict[str, Any]:
+    model = type(config)
+    names = {name for name, field in model.model_fields.items() if _per_role(field.json_schema_extra)}
+    plain = {name for name in names if not shape_of(model, name).secret}
+    return config.model_dump(mode="json", include=plain, exclude_defaults=True)
+
+
+def _per_role(extra: object) -> bool:
+    return isinstance(extra, dict) and bool(extra.get("per_role"))
+
+
+def _fill_driver(driver: ChosenDriver, values: Mapping[str, str]) -> ChosenDriver:
+    return replace(driver, config={role: _fill(config, values) for role, config in driver.config.items()})
+
+
+def _fill(config: AnyConfig, values: Mapping[str, str]) -> AnyConfig:
+    new = {key: values[key] for key in config.generated() if key in values}
+    if not new:
+        return config
+    given = {name: getattr(config, name) for name in config.model_fields_set}
+    return type(config).model_validate(given | new)

@@ -1,0 +1,110 @@
+"""config.yml + flags + environment → Config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ..driver import DriverConfig
+from ..model import Role
+from ..plugins import ChosenDriver, FoundDriver, construct
+from . import rules
+from .choosing import choose_drivers
+from .composed import Config
+from .core import CoreConfig
+from .missing import tell_missing
+from .problems import Problems
+from .settings import arrange
+from .sources import collect, misspelt_variables
+from .validate import Outcome, Validator
+from .vocabulary import compose
+
+ByRole = Mapping[Role, Outcome[DriverConfig]]
+
+
+def load(
+    paths: Sequence[Path],
+    *,
+    extra: Sequence[str] = (),
+    flags: Mapping[str, object] = {},
+    environ: Mapping[str, str],
+) -> Config:
+    """Read, compose and check a configuration.
+
+    `paths` are documents, a later one beating an earlier one. `extra` are `-e` values: `key=value` or `@file`. `flags` are
+    parsed flags by key. Precedence: flag > `-e` > environment > role section > document > default.
+
+    Raises `ConfigError` with every problem at once, and `PluginError` where two plugins claim one key.
+    """
+    problems = Problems()
+    given = collect(paths, extra, flags, environ, problems)
+    problems.raise_if_any()
+
+    drivers = choose_drivers(given, problems)
+    vocabulary = compose(drivers)
+    settings = arrange(given, vocabulary, problems, complete=not problems)
+
+    validator = Validator(vocabulary, settings, environ, problems)
+    core = validator.validate(CoreConfig, "the configuration", None)
+    by_role = {role: _validate_core(validator, role) for role in Role}
+    outcomes = [(driver, _validate_driver(validator, driver)) for driver in drivers]
+
+    used = _used_roles(core.config, outcomes)
+    tell_missing(_missing(core, outcomes, used), used, vocabulary, given, problems)
+    if core.config and all(outcome.config for outcome in by_role.values()):
+        rules.check(core.config, Role.DISCOVERY in used, validator.place, problems)
+    problems.raise_if_any()
+
+    chosen = tuple(_choose(driver, configs) for driver, configs in outcomes)
+    cores = {role: _rename(outcome, chosen) for role, outcome in by_role.items()}
+    misspelt = misspelt_variables(environ, vocabulary.names)
+    warnings = [f"{name} in the environment is no key; did you mean {meant}?" for name, meant in misspelt.items()]
+    return Config(_rename(core, chosen), cores, chosen, (*warnings, *rules.warnings(cores[Role.MASTER])))
+
+
+def _validate_core(validator: Validator, role: Role) -> Outcome[CoreConfig]:
+    return validator.validate(CoreConfig, "the configuration", role, CoreConfig.role_defaults.get(role, {}))
+
+
+def _validate_driver(validator: Validator, driver: FoundDriver) -> ByRole:
+    return {role: validator.validate(driver.cls.Config, f"{driver.kind} {driver.name}", role) for role in Role}
+
+
+def _used_roles(core: CoreConfig | None, outcomes: Iterable[tuple[FoundDriver, ByRole]]) -> frozenset[Role]:
+    """Roles that have machines: the others need no key that is required."""
+    used = {Role.MASTER}
+    if core is None or core.workers:
+        used.add(Role.WORKER)
+    if any(_needs_machine(driver, by_role) for driver, by_role in outcomes if driver.kind == "discovery"):
+        used.add(Role.DISCOVERY)
+    return frozenset(used)
+
+
+def _needs_machine(driver: FoundDriver, by_role: ByRole) -> bool:
+    """Whether the discovery driver knows of no existing service. It says so by its constructor, which does no I/O."""
+    return by_role[Role.MASTER].config is not None and construct(_choose(driver, by_role)).address is None
+
+
+def _missing(
+    core: Outcome[CoreConfig], outcomes: Iterable[tuple[FoundDriver, ByRole]], used: Iterable[Role]
+) -> dict[str, set[Role]]:
+    """Roles by missing key."""
+    missing: dict[str, set[Role]] = {key: set(used) for key in core.missing}
+    for role, by_role in ((role, by_role) for role in used for _, by_role in outcomes):
+        for key in by_role[role].missing:
+            missing.setdefault(key, set()).add(role)
+    return missing
+
+
+def _choose(driver: FoundDriver, by_role: ByRole) -> ChosenDriver:
+    """The driver with its configuration; a role without machines may do without required keys and gets the masters'."""
+    configs = {role: outcome.config or by_role[Role.MASTER].config for role, outcome in by_role.items()}
+    valid = {role: config for role, config in configs.items() if config is not None}
+    return ChosenDriver(driver.kind, driver.name, driver.distribution, driver.cls, valid)
+
+
+def _rename(outcome: Outcome[CoreConfig], chosen: Iterable[ChosenDriver]) -> CoreConfig:
+    """The core's keys, drivers by their own names: which of its names a user wrote makes no difference later."""
+    assert outcome.config is not None, "problems were raised before"
+    names = {driver.kind: driver.name for driver in chosen if driver.kind != "extension"}
+    return outcome.config.model_copy(update=names)

@@ -1,0 +1,70 @@
+"""Everything that is wrong with a run's input, each with its place, told together."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..errors import ConfigError
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value was given: a line of a file, a flag, an `-e`, a variable of the environment."""
+
+    label: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.label if self.line is None else f"{self.label}:{self.line}"
+
+
+class Problems:
+    """Collects problems. The same one found twice, for two roles say, is one."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Place | None, str], None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, place: Place | None, text: str) -> None:
+        self._found[place, " ".join(text.split())] = None
+
+    def raise_if_any(self) -> None:
+        """Raise `ConfigError`: problems in files by file and line, then the others."""
+        if self._found:
+            raise ConfigError(*(f"{place}: {text}" if place else text for place, text in sorted(self._found, key=_order)))
+
+
+def _order(problem: tuple[Place | None, str]) -> tuple[bool, bool, str, int, str]:
+    place, text = problem
+    if place is None:
+        return (True, True, "", 0, text)
+    return (False, place.line is None, place.label, place.line or 0, text)
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`; did you mean X?`, or nothing where nothing is near."""
+    close = difflib.get_close_matches(word, list(words), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def show_key(key: str) -> str:
+    """A key as it may be shown. What is no plain word may hold a value, a secret even, that ran into its key."""
+    if _WORD.fullmatch(key):
+        return key
+    word = _WORD.match(key)
+    return f"{word[0]}…" if word else "…"
+
+
+def unknown_key(key: str, known: Iterable[str], *, within: str = "") -> str:
+    """The line for a key that nobody knows, in the document or in a part of it."""
+    where = f" in {within}" if within else ""
+    if _WORD.fullmatch(key):
+        return f"unknown key {key}{where}{nearest(key, known)}"
+    return f"unknown key {show_key(key)}{where} (is there a space after its colon?)"

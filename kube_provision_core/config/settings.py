@@ -1,0 +1,131 @@
+"""Sources → one entry per key and role. Precedence: flag > `-e` > environment > role section > document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..model import Role
+from .document import DocumentError, Table, parse
+from .problems import Place, Problems, unknown_key
+from .sources import Given, Source, section_entries
+from .values import Entry
+from .vocabulary import COUNT, DROPPED, ROLE_SECTIONS, Vocabulary
+
+
+@dataclass
+class Layer:
+    """Sources of one rank, merged."""
+
+    document: dict[str, Entry] = field(default_factory=dict)
+    sections: dict[Role, dict[str, Entry]] = field(default_factory=lambda: {role: {} for role in Role})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was given, by canonical key."""
+
+    layers: Sequence[Layer]
+    """The strongest first."""
+
+    def entry(self, key: str, role: Role | None = None) -> Entry | None:
+        """The strongest entry for a key: of a role, or of the document alone."""
+        for layer in self.layers:
+            if role and key in layer.sections[role]:
+                return layer.sections[role][key]
+            if key in layer.document:
+                return layer.document[key]
+        return None
+
+    def differs(self, role: Role) -> bool:
+        """Whether any section says something about the role."""
+        return any(layer.sections[role] for layer in self.layers)
+
+
+def arrange(given: Given, vocabulary: Vocabulary, problems: Problems, *, complete: bool = True) -> Settings:
+    """Sort what was given by key and role. What names no key is a problem, unless the vocabulary is not complete."""
+    sorter = _Sorter(vocabulary, problems, complete)
+    environment = given.environment([*vocabulary.names, *DROPPED])
+    ranks: list[Sequence[Source]] = [[given.flags], given.extra, [environment], given.files]
+    return Settings([sorter.layer(sources) for sources in ranks])
+
+
+class _Sorter:
+    def __init__(self, vocabulary: Vocabulary, problems: Problems, complete: bool) -> None:
+        self._vocabulary = vocabulary
+        self._problems = problems
+        self._complete = complete
+
+    def layer(self, sources: Iterable[Source]) -> Layer:
+        layer = Layer()
+        for source in sources:
+            document, sections = self._split(source)
+            layer.document.update(self._canonical(document, section=""))
+            for name, entries in sections.items():
+                role = self._vocabulary.sections[name]
+                layer.sections[role].update(self._per_role(self._canonical(entries, section=name), name))
+        return layer
+
+    def _split(self, source: Source) -> tuple[dict[str, Entry], dict[str, Source]]:
+        """Sections apart; a role's count is a key of the document."""
+        document: dict[str, Entry] = {}
+        sections: dict[str, Source] = {}
+        for written, entry in source.items():
+            if written not in self._vocabulary.sections:
+                document[written] = entry
+                continue
+            table = self._table(written, entry)
+            if table is not None:
+                entries = dict(section_entries(entry, table))
+                if written in ROLE_SECTIONS and COUNT in entries:
+                    document[written] = entries.pop(COUNT)
+                sections[written] = entries
+            elif written in ROLE_SECTIONS:
+                document[written] = entry
+        return document, sections
+
+    def _table(self, written: str, entry: Entry) -> Table | None:
+        """The section's mapping; None for a bare count, or after adding a problem."""
+        item = entry.content
+        if isinstance(item, str) and item.lstrip().startswith("{"):
+            try:
+                item = parse(item)
+            except DocumentError as error:
+                self._problems.add(entry.place, error.faults[0].text)
+                return None
+        if isinstance(item, Table):
+            return item
+        if written not in ROLE_SECTIONS:
+            self._problems.add(entry.place, f"{written} is the section of discovery's machine: it holds keys such as cpu")
+        return None
+
+    def _canonical(self, source: Source, section: str) -> dict[str, Entry]:
+        """Entries by canonical key. Unknown, dropped and doubly given keys are problems."""
+        found: dict[str, Entry] = {}
+        written_as: dict[str, str] = {}
+        for written, entry in source.items():
+            key = self._vocabulary.keys.get(written)
+            if key is None:
+                self._complain(written, entry.place, section)
+            elif key.name in found:
+                other = f"{written_as[key.name]} ({found[key.name].place})"
+                self._problems.add(entry.place, f"{written} and {other} are one key; keep one of them")
+            else:
+                found[key.name], written_as[key.name] = entry, written
+        return found
+
+    def _complain(self, written: str, place: Place, section: str) -> None:
+        if written in DROPPED:
+            self._problems.add(place, f"{written} {DROPPED[written]}")
+        elif self._complete and section:
+            names = [name for name, key in self._vocabulary.keys.items() if key.per_role]
+            self._problems.add(place, unknown_key(written, names, within=section))
+        elif self._complete:
+            self._problems.add(place, unknown_key(written, self._vocabulary.names))
+
+    def _per_role(self, entries: Mapping[str, Entry], section: str) -> dict[str, Entry]:
+        """Only keys that may differ per role; any other is a problem."""
+        for name, entry in entries.items():
+            if not self._vocabulary.keys[name].per_role:
+                self._problems.add(entry.place, f"{name} cannot differ per role; write it outside of {section}")
+        return {name: entry for name, entry in entries.items() if self._vocabulary.keys[name].per_role}
