@@ -1,0 +1,18 @@
+"""Contract suites for plugin authors: subclass one, tell it how to make your driver, run pytest.
+
+    from kube_provision_core.testing import TargetContract
+
+    class TestMyTarget(TargetContract):
+        @pytest.fixture
+        def make_driver(self, server):
+            return lambda: MyTarget({role: MyConfig(...) for role in Role})
+
+Every check is named for what it demands. Optional fixtures unlock further checks; see each suite.
+"""
+
+from .discovery import DiscoveryContract
+from .os import OsContract
+from .samples import boot_of, cluster_of, node_of
+from .target import TargetContract
+
+__all__ = ["DiscoveryContract", "OsContract", "TargetContract", "boot_of", "cluster_of", "node_of"]
