@@ -92,10 +92,13 @@ class HttpsClient:
                 self._addresses = (address, *(other for other in self._addresses if other != address))
                 return answer
             failures.append(f"{answer.server} answers {answer.status} ({answer.reason})")
-        raise ControlPlaneError("; ".join(failures) or "no address of a living master is known")
+        raise ControlPlaneError(
+            f"no master can be asked ({'; '.join(failures) or 'no address is known'}): start one, or mend the way to it, and "
+            "run again"
+        )
 
     def call_at(self, address: str, method: str, path: str, body: object = None, timeout: float | None = None) -> Answer:
-        """The answer of one address, whatever it is. Raises ControlPlaneError, which names the address, if there is none."""
+        """The answer of one address, whatever it is. Raises ControlPlaneError, naming the address, if there is none."""
         try:
             try:
                 return self._attempt(address, method, path, body, timeout or self._timeout)
@@ -118,9 +121,13 @@ class HttpsClient:
             preload_content=False,
         )
         try:
-            return Answer(self._server(address), response.status, _read(response, deadline))
-        finally:
-            response.release_conn()
+            answer = Answer(self._server(address), response.status, _read(response, deadline))
+        except BaseException:
+            # What is left unread would be taken for the next answer.
+            response.close()
+            raise
+        response.release_conn()
+        return answer
 
     def _pool(self, address: str) -> urllib3.HTTPSConnectionPool:
         if address not in self._pools:

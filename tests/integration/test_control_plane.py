@@ -64,6 +64,10 @@ def api(pki: Pki, server: ControlPlaneServer) -> Iterator[ControlPlane]:
         yield api
 
 
+def nobody(reasons: str) -> str:
+    return f"no master can be asked ({reasons}): start one, or mend the way to it, and run again"
+
+
 def trouble(call: Callable[[], object]) -> str:
     with pytest.raises(ControlPlaneError) as raised:
         call()
@@ -79,7 +83,7 @@ def test_a_ready_master_is_ready(api: ControlPlane) -> None:
 
 def test_a_master_that_is_not_ready_says_why(api: ControlPlane, server: ControlPlaneServer) -> None:
     server.ready = False
-    assert trouble(api.check) == f"{FIRST}:6443 answers 500 ([-]etcd failed: reason withheld)"
+    assert trouble(api.check) == nobody(f"{FIRST}:6443 answers 500 ([-]etcd failed: reason withheld)")
 
 
 def test_a_minted_token_is_stored_with_its_end(api: ControlPlane, server: ControlPlaneServer) -> None:
@@ -221,12 +225,14 @@ def test_if_nobody_answers_each_address_is_named_with_its_reason(pki: Pki, serve
     server.faults.append(Fault(status=503))
     with ControlPlane([NOBODY, FIRST], pki) as api:
         message = trouble(api.check)
-    assert message == f"{NOBODY}:6443 cannot be reached (Connection refused); {FIRST}:6443 answers 503 (told to fail)"
+    assert message == nobody(
+        f"{NOBODY}:6443 cannot be reached (Connection refused); {FIRST}:6443 answers 503 (told to fail)"
+    )
 
 
 def test_without_addresses_nothing_can_be_asked(pki: Pki) -> None:
     with ControlPlane([], pki) as api:
-        assert trouble(api.check) == "no address of a living master is known"
+        assert trouble(api.check) == nobody("no address is known")
 
 
 # --- time ----------------------------------------------------------------------------------------------------------
@@ -236,7 +242,7 @@ def test_a_silent_master_is_given_up_in_time(pki: Pki, server: ControlPlaneServe
     server.faults.append(Fault(delay=30))
     begin = time.monotonic()
     with ControlPlane([FIRST], pki, timeout=0.5) as api:
-        assert trouble(api.check) == f"{FIRST}:6443 does not answer in time"
+        assert trouble(api.check) == nobody(f"{FIRST}:6443 does not answer in time")
     assert time.monotonic() - begin < 3
 
 
@@ -273,8 +279,16 @@ def test_a_master_that_drips_is_given_up_in_time(pki: Pki) -> None:
 
     begin = time.monotonic()
     with listener(drip) as address, ControlPlane([address], pki, timeout=0.5) as api:
-        assert trouble(api.check) == f"{SECOND}:6443 does not answer in time"
+        assert trouble(api.check) == nobody(f"{SECOND}:6443 does not answer in time")
     assert time.monotonic() - begin < 5
+
+
+def test_a_flood_is_not_read_to_its_end(
+    api: ControlPlane, server: ControlPlaneServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kube_provision_core.https_client.LARGEST_ANSWER", 100)
+    server.objects.add_node("m-prod-1", "10.0.0.1")
+    assert trouble(api.nodes) == nobody(f"{FIRST}:6443 gives no usable answer (the answer is too large)")
 
 
 # --- who answers there ---------------------------------------------------------------------------------------------
@@ -282,7 +296,7 @@ def test_a_master_that_drips_is_given_up_in_time(pki: Pki) -> None:
 
 def test_another_cluster_at_the_address_is_told(other: Pki, server: ControlPlaneServer) -> None:
     with ControlPlane([FIRST], other) as api:
-        assert trouble(api.check) == (
+        assert trouble(api.check) == nobody(
             f"{FIRST}:6443 has a certificate that this cluster's authority has not signed: another cluster answers there"
         )
     assert server.requests == []
@@ -304,7 +318,7 @@ def test_something_that_speaks_no_tls_is_told(pki: Pki) -> None:
         listener(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")) as address,
         ControlPlane([address], pki, timeout=2) as api,
     ):
-        assert trouble(api.check) == f"{SECOND}:6443 does not speak TLS as a master does"
+        assert trouble(api.check) == nobody(f"{SECOND}:6443 does not speak TLS as a master does")
 
 
 def test_a_cluster_that_refuses_our_certificate_is_told(pki: Pki, other: Pki, server: ControlPlaneServer) -> None:

@@ -29,6 +29,7 @@ from kube_provision_core.certificates import KeyPair, sign_server
 from kube_provision_core.pki import Pki
 
 ADMINISTRATORS = {"kubeadm:cluster-admins", "system:masters"}
+CHUNK = 4096
 FOR_EVERYBODY = {"/readyz", "/livez", "/healthz"}
 
 
@@ -217,12 +218,16 @@ class _Handler(BaseHTTPRequestHandler):
         return {value for name in certificate.get("subject", ()) for key, value in name if key == attribute}
 
     def _send(self, status: int, document: Any) -> None:
+        """In chunks, as Go sends what is not short."""
         content = document.encode() if isinstance(document, str) else json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "text/plain" if isinstance(document, str) else "application/json")
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.wfile.write(content)
+        for begin in range(0, len(content), CHUNK):
+            chunk = content[begin : begin + CHUNK]
+            self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+        self.wfile.write(b"0\r\n\r\n")
 
 
 def _status(code: int, message: str) -> dict[str, Any]:
