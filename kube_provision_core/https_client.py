@@ -92,10 +92,8 @@ class HttpsClient:
                 self._addresses = (address, *(other for other in self._addresses if other != address))
                 return answer
             failures.append(f"{answer.server} answers {answer.status} ({answer.reason})")
-        raise ControlPlaneError(
-            f"no master can be asked ({'; '.join(failures) or 'no address is known'}): start one, or mend the way to it, and "
-            "run again"
-        )
+        reasons = "; ".join(failures) or "no address is known"
+        raise ControlPlaneError(f"no master can be asked ({reasons}): start one, or mend the way to it, and run again")
 
     def call_at(self, address: str, method: str, path: str, body: object = None, timeout: float | None = None) -> Answer:
         """The answer of one address, whatever it is. Raises ControlPlaneError, naming the address, if there is none."""
