@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"sync"
+
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// when a fault happens: as the answer to the call, or as the end of its task.
+const (
+	inCall = "call"
+	inTask = "task"
+)
+
+// faultConfig is a fault that a test asks for.
+type faultConfig struct {
+	Method  string          `json:"method"` // of the API: CloneVM_Task …
+	Name    string          `json:"name"`   // pattern: the clone's name, or that of the object that is called
+	Fault   string          `json:"fault"`  // its type: NoPermission …
+	Fields  json.RawMessage `json:"fields"` // of the fault
+	Message string          `json:"message"`
+	When    string          `json:"when"`  // "call" or "task"
+	Times   int             `json:"times"` // 0: always
+}
+
+type faults struct {
+	mu    sync.Mutex
+	rules []*faultConfig
+}
+
+func (f *faults) add(rule *faultConfig) error {
+	if _, err := newFault(rule); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rules = append(f.rules, rule)
+	return nil
+}
+
+func (f *faults) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rules = nil
+}
+
+// take answers the fault that should happen now, if any, and its message.
+func (f *faults) take(method, name, when string) (types.BaseMethodFault, string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, rule := range f.rules {
+		if rule.When != when || !matches(rule.Method, method) || !matches(rule.Name, name) {
+			continue
+		}
+		if rule.Times == 1 {
+			f.rules = append(f.rules[:i:i], f.rules[i+1:]...)
+		}
+		rule.Times--
+		fault, _ := newFault(rule)
+		return fault, rule.Message
+	}
+	return nil, ""
+}
+
+func newFault(rule *faultConfig) (types.BaseMethodFault, error) {
+	kind, ok := types.TypeFunc()(rule.Fault)
+	if !ok {
+		return nil, fmt.Errorf("no fault is called %q", rule.Fault)
+	}
+	value := reflect.New(kind).Interface()
+	if len(rule.Fields) > 0 {
+		if err := json.Unmarshal(rule.Fields, value); err != nil {
+			return nil, fmt.Errorf("fields of %s: %w", rule.Fault, err)
+		}
+	}
+	fault, ok := value.(types.BaseMethodFault)
+	if !ok {
+		return nil, fmt.Errorf("%s is no fault", rule.Fault)
+	}
+	return fault, nil
+}
+
+// faultMessage is the text that comes with a fault where no test gave one.
+func faultMessage(fault types.BaseMethodFault) string {
+	return "The simulator answers " + reflect.TypeOf(fault).Elem().Name() + "."
+}
