@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import ipaddress
 import logging
 import os
 import signal
@@ -52,9 +53,10 @@ class Proxy:
 
         The configuration that nginx's own test refuses is dropped, and nginx keeps the one it has.
         """
-        if not masters:
+        addresses = [host for host in masters if _is_address(host)]
+        if not addresses:
             return False
-        wanted = self.render(masters)
+        wanted = self.render(addresses)
         with self._alone():
             if self.configuration.exists() and self.configuration.read_text() == wanted:
                 return True
@@ -65,7 +67,7 @@ class Proxy:
                 return False
             candidate.replace(self.configuration)
             self._reload()
-        log.info("port %d leads to %s", self.port, ", ".join(masters))
+        log.info("port %d leads to %s", self.port, ", ".join(addresses))
         return True
 
     def render(self, masters: Sequence[str]) -> str:
@@ -129,6 +131,16 @@ def loopback_hosts() -> list[str]:
     except OSError:
         return ["127.0.0.1"]
     return ["127.0.0.1", "[::1]"]
+
+
+def _is_address(host: str) -> bool:
+    """What discovery says becomes part of a configuration that root reads: nothing but an address may."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        log.warning("%r is no address of a master", host)
+        return False
+    return "%" not in host  # a scope may be any text
 
 
 def _bracketed(host: str) -> str:

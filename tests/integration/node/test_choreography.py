@@ -1,0 +1,236 @@
+"""Who initialises a cluster and who joins, decided by real processes against a real Consul."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from servers.consul_agents import eventually
+from servers.nodes import Lab, ended
+
+pytestmark = pytest.mark.integration
+
+RACES = 30
+
+
+def test_races_have_one_winner_and_joins_come_one_at_a_time(labs: Iterator[Lab]) -> None:
+    """Harder than any run makes it: all three masters start at once, and all three may initialise."""
+    for lab in itertools.islice(labs, RACES):
+        processes = [lab.machine(number, may_init=True).start() for number in (1, 2, 3)]
+        assert [ended(process) for process in processes] == [(0, "")] * 3
+        assert_one_cluster(lab)
+
+
+def assert_one_cluster(lab: Lab) -> None:
+    calls = lab.calls("init", "join", "reset")
+    assert [call.verb for call in calls] == ["init", "join", "join"]
+    assert len({call.node for call in calls}) == 3
+    assert all(before.end <= after.begin for before, after in itertools.pairwise(calls))
+    assert lab.record() == {
+        "state": "initialised",
+        "node": calls[0].node,
+        "instance_id": f"{calls[0].node}-first",
+        "cluster_id": "id-1",
+    }
+    assert lab.registered() == {"consul-1", "consul-2", "consul-3"}
+    assert not any(machine.has("var/lib/kube-provision/ca") for machine in lab.machines)
+
+
+def test_everyone_waits_for_the_one_that_carries_the_authorities(lab: Lab) -> None:
+    waiting = [lab.machine(2).start(), lab.machine(3, role="worker").start()]
+    assert not eventually(lambda: lab.calls("init", "join"), timeout=1.5)
+    first = lab.machine(1, may_init=True)
+    assert first.run() == (0, "")
+    assert [ended(process) for process in waiting] == [(0, "")] * 2
+    assert [call.node for call in lab.calls("init")] == [first.name]
+    assert len(lab.calls("join")) == 2
+
+
+def test_only_masters_are_registered(lab: Lab) -> None:
+    lab.machine(1, may_init=True).run()
+    lab.machine(2, role="worker").run()
+    assert lab.registered() == {"consul-1"}
+
+
+def test_kubeadm_is_told_address_and_version_and_the_secrets_are_gone_afterwards(lab: Lab) -> None:
+    master, worker = lab.machine(1, may_init=True), lab.machine(2, role="worker")
+    master.run()
+    worker.run()
+    told = [(master.root / "init-configuration").read_text(), (worker.root / "join-configuration").read_text()]
+    assert told == [f"address: {machine.agent.address}\nversion: v1.36.4\n" for machine in (master, worker)]
+    assert (master.root / "init-ca.crt").read_bytes() == lab.pki.files["ca.crt"]
+    left = [path for machine in lab.machines for path in machine.root.rglob("kubeadm-*.yaml")]
+    assert left == []
+
+
+def test_the_master_that_initialises_points_its_proxy_at_itself(lab: Lab) -> None:
+    master = lab.machine(1, may_init=True)
+    master.run()
+    assert (
+        f"server {master.agent.address}:{lab.endpoint.port} " in (master.root / "etc/kube-provision/nginx.conf").read_text()
+    )
+
+
+def test_seed_manifests_are_applied_once_and_by_the_initialiser(lab: Lab) -> None:
+    first, second = lab.machine(1, may_init=True), lab.machine(2)
+    for machine in (first, second, first, second):
+        assert machine.run() == (0, "")
+    assert lab.applied() == [(first.name, "https://example.org/network.yaml")]
+
+
+def test_a_node_that_is_a_member_does_not_join_again(lab: Lab) -> None:
+    machines = [lab.machine(1, may_init=True), lab.machine(2), lab.machine(3, role="worker")]
+    for machine in [*machines, *machines]:
+        assert machine.run() == (0, "")
+    assert len(lab.calls("init", "join", "reset")) == 3
+
+
+def test_a_lost_lock_ends_no_kubeadm_and_lets_nobody_else_initialise(lab: Lab) -> None:
+    first, second = lab.machine(1, may_init=True), lab.machine(2, may_init=True)
+    first.environment["STUB_TIME"] = "2.5"
+    initialising = first.start()
+    assert eventually(lambda: lab.calls("init"))
+    assert lab.agents[0].end_sessions() == 1
+    joining = second.start()
+    assert ended(initialising) == (0, "")
+    assert ended(joining) == (0, "")
+    assert [(call.node, call.verb) for call in lab.calls()] == [(first.name, "init"), (second.name, "join")]
+
+
+def test_an_initialiser_that_was_killed_begins_anew_with_the_same_authorities(lab: Lab) -> None:
+    first, second = lab.machine(1, may_init=True), lab.machine(2)
+    hangs = first.touch("init-hangs")
+    first.start()
+    waiting = second.start()
+    assert eventually(lambda: first.has("etc/kubernetes/manifests/kube-apiserver.yaml"))
+    first.kill()
+    (first.root / "etc/kubernetes/pki/ca.key").unlink()
+    hangs.unlink()
+    lab.agents[0].end_sessions()
+    assert first.run() == (0, "")
+    assert ended(waiting) == (0, "")
+    assert [call.verb for call in lab.calls()] == ["init", "reset", "init", "join"]
+    assert (first.root / "init-ca.crt").read_bytes() == lab.pki.files["ca.crt"]
+
+
+def test_an_initialiser_that_is_told_to_end_frees_the_lock_at_once(lab: Lab) -> None:
+    first = lab.machine(1, may_init=True)
+    first.touch("init-hangs")
+    process = first.start()
+    assert eventually(lambda: lab.calls("init"))
+    process.terminate()
+    assert ended(process)[0] == 128 + 15
+    assert lab.agents[0].ask("GET", "/v1/session/list") == []
+
+
+def test_a_machine_created_anew_takes_over_the_initialisation_that_its_name_began(lab: Lab) -> None:
+    old = {"state": "initialising", "node": f"m-{lab.name}-1", "instance_id": "the-old-one", "cluster_id": "id-1"}
+    lab.agents[0].put(f"kube-provision/{lab.name}/record", old)
+    assert lab.machine(1, may_init=True).run() == (0, "")
+    assert lab.record() == {**old, "state": "initialised", "instance_id": f"m-{lab.name}-1-first"}
+
+
+def test_an_initialisation_that_was_taken_over_is_undone(lab: Lab) -> None:
+    first = lab.machine(1, may_init=True)
+    first.environment["STUB_TIME"] = "1"
+    process = first.start()
+    assert eventually(lambda: lab.calls("init"))
+    other = {"state": "initialised", "node": "m-other", "instance_id": "other", "cluster_id": "id-1"}
+    lab.agents[0].put(f"kube-provision/{lab.name}/record", other)
+    assert ended(process) == (0, "")
+    assert [call.verb for call in lab.calls()] == ["init", "reset", "join"]
+    assert lab.record() == other
+
+
+def test_an_initialiser_killed_after_the_record_carries_on_without_a_reset(lab: Lab) -> None:
+    first = lab.machine(1, may_init=True)
+    first.run()
+    for marker in ("member", "initialiser", "seeded"):
+        (first.root / "var/lib/kube-provision" / marker).unlink()
+    assert first.run() == (0, "")
+    assert [call.verb for call in lab.calls("init", "reset", "join")] == ["init"]
+
+
+def test_a_join_that_failed_is_reset_and_tried_again(lab: Lab) -> None:
+    lab.machine(1, may_init=True).run()
+    second = lab.machine(2)
+    second.touch("join-fails")
+    code, error = second.run()
+    assert (code, error) == (
+        1,
+        "kubeadm join: exit code 1: error execution phase control-plane-join/etcd: etcdserver: too many learner members;"
+        " To see the stack trace of this error execute with --v=5 or higher",
+    )
+    assert second.run() == (0, "")
+    assert [call.verb for call in lab.calls()] == ["init", "join", "reset", "join"]
+
+
+@pytest.mark.parametrize("role", ["master", "worker"])
+@pytest.mark.parametrize("state", ["initialising", "initialised"])
+def test_a_dead_cluster_of_the_same_name_is_never_joined(lab: Lab, role: str, state: str) -> None:
+    dead = {"state": state, "node": f"m-{lab.name}-1", "instance_id": "x", "cluster_id": "id-of-the-dead"}
+    lab.agents[0].put(f"kube-provision/{lab.name}/record", dead)
+    lab.endpoint.flag.touch()
+    code, error = lab.machine(1, role=role, may_init=role == "master").run()
+    assert code == 1
+    assert "a dead cluster of this name" in error
+    assert lab.calls() == []
+
+
+def test_authorities_that_do_not_match_the_pin_initialise_nothing(lab: Lab) -> None:
+    first = lab.machine(1, may_init=True)
+    (first.root / "var/lib/kube-provision/ca/ca.crt").write_bytes(lab.pki.files["etcd/ca.crt"])
+    code, error = first.run()
+    assert code == 1
+    assert "this cluster's is" in error
+    assert lab.calls("init") == []
+
+
+def test_a_consul_that_has_lost_its_data_learns_the_cluster_again(lab: Lab) -> None:
+    first, second = lab.machine(1, may_init=True), lab.machine(2)
+    first.run()
+    second.run()
+    lab.agents[0].ask("DELETE", f"/v1/kv/kube-provision/{lab.name}?recurse")
+    lab.agents[1].ask("PUT", f"/v1/agent/service/deregister/kube-provision-{lab.name}")
+    assert second.run("record") == (0, "")
+    assert lab.record() == {
+        "state": "initialised",
+        "node": second.name,
+        "instance_id": f"{second.name}-first",
+        "cluster_id": "id-1",
+    }
+    assert eventually(lambda: lab.registered() == {"consul-1", "consul-2"})
+
+
+def test_only_members_whose_api_server_is_ready_speak_for_the_cluster(lab: Lab) -> None:
+    master, worker = lab.machine(1, may_init=True), lab.machine(2, role="worker")
+    master.run()
+    worker.run()
+    lab.agents[0].ask("DELETE", f"/v1/kv/kube-provision/{lab.name}?recurse")
+    lab.endpoint.flag.unlink()
+    for machine in (master, worker, lab.machine(3)):
+        assert machine.run("record") == (0, "")
+    assert lab.record() is None
+
+
+def test_a_member_never_overwrites_another_clusters_record(lab: Lab) -> None:
+    first = lab.machine(1, may_init=True)
+    first.run()
+    other = {"state": "initialised", "node": "m", "instance_id": "x", "cluster_id": "id-of-another"}
+    lab.agents[0].put(f"kube-provision/{lab.name}/record", other)
+    code, error = first.run("record")
+    assert code == 1
+    assert "dead cluster" in error
+    assert lab.record() == other
+
+
+def test_a_node_waits_while_consul_cannot_be_asked(lab: Lab) -> None:
+    first = lab.machine(1, may_init=True)
+    own = first.root / "etc/kube-provision/discovery.json"
+    right = own.read_text()
+    own.write_text(right.replace(":8500", ":1"))
+    process = first.start()
+    assert not eventually(lambda: process.poll() is not None or lab.calls(), timeout=1.0)
+    process.terminate()
+    ended(process)

@@ -1,0 +1,273 @@
+"""The runner with real scripts on a node that is a temporary folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import runner
+
+PUBLISHER = "#!/bin/bash\nset -eu\ncat >>{root}/published\necho >>{root}/published\n"
+
+
+class Machine:
+    """A node with steps, a publisher that writes down what it is given, and a cloud-init that has finished."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.steps: list[dict[str, Any]] = []
+        self.pauses: list[float] = []
+        self.write("run/cloud-init/result.json", "{}")
+        self.publisher(PUBLISHER.format(root=root))
+        self.write("etc/kube-provision/steps.json", "[]")
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def publisher(self, script: str) -> None:
+        self.write("usr/local/lib/kube-provision/publish", script).chmod(0o755)
+
+    def step(self, stage: str, script: str, *, name: str = "one", attempts: int = 1, timeout: float = 20) -> Path:
+        path = f"usr/local/lib/kube-provision/steps/{len(self.steps):02}-{stage}/test-{name}.sh"
+        entry = {"stage": stage, "plugin": "test", "name": name, "path": f"/{path}"}
+        self.steps.append({**entry, "timeout": timeout, "attempts": attempts})
+        self.write("etc/kube-provision/steps.json", json.dumps(self.steps))
+        return self.write(path, script)
+
+    def say(self, word: str) -> str:
+        """A script line that leaves a trace."""
+        return f"echo {word} >>{self.root}/said\n"
+
+    @property
+    def said(self) -> list[str]:
+        file = self.root / "said"
+        return file.read_text().split() if file.exists() else []
+
+    @property
+    def published(self) -> list[tuple[str, str]]:
+        return [(status["stage"], status["state"]) for status in self.statuses]
+
+    @property
+    def statuses(self) -> list[dict[str, str]]:
+        return [json.loads(line) for line in (self.root / "published").read_text().splitlines()]
+
+    def run(self) -> int:
+        return runner.run(self.root, sleep=self.pauses.append)
+
+    def start(self, preparation: str = "") -> subprocess.Popen[bytes]:
+        """The runner as a process of its own."""
+        program = f"import pathlib, runner\n{preparation}\nrunner.run(pathlib.Path({str(self.root)!r}))"
+        environment = os.environ | {"PYTHONPATH": str(Path(runner.__file__).parent)}
+        return subprocess.Popen([sys.executable, "-c", program], env=environment)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_stages_run_in_their_order_whatever_the_order_of_the_list(machine: Machine) -> None:
+    for stage in ("finish", "join", "discover", "install", "prepare"):
+        machine.step(stage, machine.say(stage))
+    assert machine.run() == 0
+    assert machine.said == list(runner.STAGES)
+
+
+def test_steps_of_one_stage_keep_the_order_of_the_list(machine: Machine) -> None:
+    for name in ("b", "a", "c"):
+        machine.step("install", machine.say(name), name=name)
+    machine.run()
+    assert machine.said == ["b", "a", "c"]
+
+
+def test_every_stage_is_published_and_the_end_too(machine: Machine) -> None:
+    machine.step("prepare", "true")
+    machine.step("join", "true")
+    machine.run()
+    assert machine.published == [("prepare", "running"), ("join", "running"), ("finish", "done")]
+
+
+def test_a_step_that_fails_at_first_is_tried_again(machine: Machine) -> None:
+    machine.step("install", f"{machine.say('try')}[ $(wc -l <{machine.root}/said) -ge 3 ]", attempts=5)
+    assert machine.run() == 0
+    assert machine.said == ["try"] * 3
+
+
+def test_pauses_grow_and_are_capped(machine: Machine) -> None:
+    machine.step("install", "false", attempts=9)
+    machine.run()
+    assert len(machine.pauses) == 8
+    assert machine.pauses[0] <= 5
+    assert all(30 <= pause <= 60 for pause in machine.pauses[-3:])
+
+
+def test_attempts_used_up_mean_failed_and_exit_code_one(machine: Machine) -> None:
+    machine.step("install", "echo 'no such mirror' >&2; exit 4", attempts=2)
+    machine.step("join", machine.say("joined"))
+    assert machine.run() == 1
+    last = machine.statuses[-1]
+    assert last == {"stage": "install", "state": "failed", "error": "test/one: exit code 4: no such mirror"}
+    assert machine.said == []
+
+
+def test_between_attempts_the_error_is_published_while_running(machine: Machine) -> None:
+    machine.step("install", "echo 'no such mirror' >&2; exit 4", attempts=2)
+    machine.run()
+    assert machine.statuses[1]["state"] == "running"
+    assert "no such mirror" in machine.statuses[1]["error"]
+
+
+def test_a_published_error_is_of_bounded_length(machine: Machine) -> None:
+    machine.step("install", "printf 'x%.0s' {1..9000} >&2; exit 1")
+    machine.run()
+    assert len(machine.statuses[-1]["error"]) == 300
+
+
+def test_an_undefined_variable_ends_a_step(machine: Machine) -> None:
+    machine.step("install", f'echo "$nothing"\n{machine.say("went-on")}')
+    assert machine.run() == 1
+    assert machine.said == []
+
+
+def test_a_failed_runner_goes_on_where_it_was(machine: Machine) -> None:
+    machine.step("prepare", machine.say("prepared"))
+    machine.step("install", f"{machine.say('installed')}[ -e {machine.root}/mirror ]")
+    assert machine.run() == 1
+    machine.write("mirror", "")
+    assert machine.run() == 0
+    assert machine.said == ["prepared", "installed", "installed"]
+
+
+def test_a_step_whose_content_has_changed_runs_again(machine: Machine) -> None:
+    script = machine.step("prepare", machine.say("old"))
+    machine.run()
+    script.write_text(machine.say("new"))
+    machine.run()
+    assert machine.said == ["old", "new"]
+
+
+def test_a_later_boot_does_nothing_but_say_that_it_is_done(machine: Machine) -> None:
+    machine.step("prepare", machine.say("prepared"))
+    machine.run()
+    (machine.root / "published").unlink()
+    assert machine.run() == 0
+    assert machine.said == ["prepared"]
+    assert machine.published == [("finish", "done")]
+
+
+def test_a_time_limit_ends_all_that_a_step_has_started(machine: Machine) -> None:
+    machine.step("install", f"sleep 300 & echo $! >{machine.root}/child; wait", timeout=0.5)
+    assert machine.run() == 1
+    assert "not done after" in machine.statuses[-1]["error"]
+    assert not _alive(int((machine.root / "child").read_text()))
+
+
+def test_what_a_failed_step_leaves_behind_is_ended_before_the_next_attempt(machine: Machine) -> None:
+    machine.step("install", f"sleep 300 2>/dev/null & echo $! >{machine.root}/child; exit 1")
+    machine.run()
+    assert not _alive(int((machine.root / "child").read_text()))
+
+
+def test_a_daemon_that_keeps_stderr_open_does_not_hold_a_successful_step(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("process._GRACE", 0.2)
+    machine.step("install", f"sleep 20 & echo $! >{machine.root}/child")
+    began = time.monotonic()
+    assert machine.run() == 0
+    assert time.monotonic() - began < 10
+    os.kill(int((machine.root / "child").read_text()), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "break_publisher",
+    [
+        lambda machine: (machine.root / "usr/local/lib/kube-provision/publish").unlink(),
+        lambda machine: machine.publisher("#!/bin/bash\nexit 9\n"),
+        lambda machine: machine.publisher("#!/bin/bash\nexec 0<&-; exit 0\n"),
+        lambda machine: machine.publisher("no program at all"),
+    ],
+    ids=["missing", "failing", "deaf", "garbage"],
+)
+def test_a_publisher_that_does_not_work_never_stops_the_boot(
+    machine: Machine, break_publisher: Callable[[Machine], None]
+) -> None:
+    break_publisher(machine)
+    machine.step("prepare", machine.say("prepared"))
+    assert machine.run() == 0
+    assert machine.said == ["prepared"]
+
+
+def test_a_publisher_that_hangs_is_ended(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_PUBLISH_LIMIT", 0.2)
+    machine.publisher("#!/bin/bash\nsleep 300\n")
+    machine.step("prepare", machine.say("prepared"))
+    assert machine.run() == 0
+    assert machine.said == ["prepared"]
+
+
+def test_a_runner_that_is_told_to_end_ends_its_step_and_resumes_later(machine: Machine) -> None:
+    machine.step("prepare", machine.say("prepared"))
+    machine.step("install", f"echo $$ >{machine.root}/child; sleep 300")
+    process = machine.start("import signal, sys; signal.signal(15, lambda *_: sys.exit(143))")
+    child = machine.root / "child"
+    _wait_for(lambda: child.exists() and child.read_text().strip())
+    process.terminate()
+    assert process.wait(20) == 143
+    assert not _alive(int(child.read_text()))
+    (machine.root / machine.steps[1]["path"].lstrip("/")).write_text(machine.say("installed"))
+    assert machine.run() == 0
+    assert machine.said == ["prepared", "installed"]
+
+
+def test_a_killed_runner_resumes_with_the_step_that_it_was_in(machine: Machine) -> None:
+    machine.step("prepare", machine.say("prepared"))
+    machine.step(
+        "install", f"echo $$ >{machine.root}/child; {machine.say('installing')}[ -e {machine.root}/mirror ] || sleep 300"
+    )
+    process = machine.start()
+    _wait_for(lambda: machine.said == ["prepared", "installing"])
+    process.kill()
+    process.wait(20)
+    os.killpg(int((machine.root / "child").read_text()), signal.SIGKILL)  # as systemd does with what a unit has started
+    machine.write("mirror", "")
+    assert machine.run() == 0
+    assert machine.said == ["prepared", "installing", "installing"]
+
+
+def test_cloud_init_that_does_not_finish_is_published(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    (machine.root / "run/cloud-init/result.json").unlink()
+    (machine.root / "var/lib/cloud").mkdir(parents=True)
+    monkeypatch.setattr("scrub.scrub.__defaults__", (0.1,))
+    assert machine.run() == 1
+    assert machine.published == [("finish", "failed")]
+
+
+def _alive(pid: int) -> bool:
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return False
+        if state == "Z":
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
