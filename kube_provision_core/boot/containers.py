@@ -29,7 +29,7 @@ def containers(config: CoreConfig) -> BootFragment:
     if not wanted:
         return BootFragment()
     names = tuple(f"{container.service}.service" for container in wanted)
-    start = render("steps/containers.sh", units=names)
+    start = render("steps/start.sh", units=names)
     return BootFragment(
         components=frozenset({"container-runtime"}),
         files=(

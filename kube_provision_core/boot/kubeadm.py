@@ -43,7 +43,7 @@ class KubeadmPart:
             components=frozenset({"kubeadm", "container-runtime"}),
             versions={"kubeadm": cluster.kubernetes_version},
             files=(*self._configurations(node, cluster, config), *self._authorities(node), *_system_files(config)),
-            steps=tuple(_steps(config)),
+            steps=(*_authorities_steps(node), *_steps(config)),
         )
 
     def _configurations(self, node: Node, cluster: Cluster, config: CoreConfig) -> Iterator[File]:
@@ -78,6 +78,11 @@ def _system_files(config: CoreConfig) -> Iterator[File]:
     if proxies.is_proxied(config):
         yield proxies.drop_in("containerd.service")
         yield proxies.drop_in("kubelet.service")
+
+
+def _authorities_steps(node: Node) -> Iterator[Step]:
+    if node.stamp.carries_ca:
+        yield Step("authorities", Stage.PREPARE, render("steps/authorities.sh", folder=AUTHORITIES), timeout=30)
 
 
 def _steps(config: CoreConfig) -> Iterator[Step]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PROXY_PORT = 8443
 MANIFESTS = f"{NODE_CONFIG_DIR}/manifests"
 
+_PROXY_UNITS = ("kube-provision-proxy.service", "kube-provision-follower.service")
+_RECORD_TIMER = "kube-provision-record.timer"
+
 
 class NodePart:
     """What walks a machine through its boot and, but for the discovery machine, keeps its localhost:8443 useful."""
@@ -94,11 +97,10 @@ def _behind_proxy(config: CoreConfig, cluster: Cluster) -> Iterator[File]:
 def _units(role: Role, proxied: bool) -> Iterator[Unit]:
     yield _unit("kube-provision.service", proxied=proxied)
     if role is not Role.DISCOVERY:
-        yield _unit("kube-provision-proxy.service")
-        yield _unit("kube-provision-follower.service")
+        yield from (_unit(name) for name in _PROXY_UNITS)
     if role is Role.MASTER:
         yield _unit("kube-provision-record.service", enable=False)
-        yield _unit("kube-provision-record.timer")
+        yield _unit(_RECORD_TIMER)
 
 
 def _unit(name: str, *, enable: bool = True, **values: bool) -> Unit:
@@ -107,6 +109,6 @@ def _unit(name: str, *, enable: bool = True, **values: bool) -> Unit:
 
 def _steps(role: Role) -> Iterator[Step]:
     if role is not Role.DISCOVERY:
-        yield Step("proxy", Stage.DISCOVER, render("steps/proxy.sh"), timeout=120)
+        yield Step("proxy", Stage.DISCOVER, render("steps/start.sh", units=_PROXY_UNITS), timeout=120)
     if role is Role.MASTER:
-        yield Step("record", Stage.FINISH, render("steps/record.sh"), timeout=60)
+        yield Step("record", Stage.FINISH, render("steps/start.sh", units=(_RECORD_TIMER,)), timeout=60)

@@ -170,10 +170,5 @@ def _cloud_config(config: CoreConfig) -> dict[str, Any]:
 
 
 def _user(name: str, ssh_keys: list[str]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "shell": "/bin/bash",
-        "sudo": "ALL=(ALL) NOPASSWD:ALL",
-        "lock_passwd": True,
-        "ssh_authorized_keys": list(ssh_keys),
-    }
+    user = {"name": name, "shell": "/bin/bash", "sudo": "ALL=(ALL) NOPASSWD:ALL", "lock_passwd": True}
+    return user | ({"ssh_authorized_keys": list(ssh_keys)} if ssh_keys else {})

@@ -20,12 +20,16 @@ _LIMIT = 900
 
 
 def mounts(sources: Mapping[str, str]) -> BootFragment:
-    """File systems that exist already, here or on a server."""
-    if not sources:
-        return BootFragment()
+    """File systems that exist already. A server's are mounted after packages, which may bring what mounts them."""
     units = tuple(mount_unit(where, what) for where, what in sources.items())
-    script = render("steps/mounts.sh", units=tuple(unit.name for unit in units))
-    return BootFragment(units=units, steps=(Step("mounts", Stage.PREPARE, script, timeout=_LIMIT),))
+    here = tuple(_unit_name(where) for where, what in sources.items() if not _is_remote(what))
+    remote = tuple(_unit_name(where) for where, what in sources.items() if _is_remote(what))
+    steps = (
+        Step(name, stage, render("steps/start.sh", units=names), timeout=_LIMIT)
+        for name, stage, names in (("mounts", Stage.PREPARE, here), ("remote-mounts", Stage.DISCOVER, remote))
+        if names
+    )
+    return BootFragment(units=units, steps=tuple(steps))
 
 
 def volumes(wanted: list[Volume]) -> BootFragment:

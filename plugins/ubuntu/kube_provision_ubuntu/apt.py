@@ -14,8 +14,10 @@ from kube_provision_core import (
     NODE_CONFIG_DIR,
     BootError,
     BootFragment,
+    Cluster,
     DriverConfig,
     File,
+    Node,
     Packages,
     Repository,
     Stage,
@@ -89,7 +91,8 @@ class AptSystem:
         """Nothing is configured: what is installed follows from the cluster, what it comes from is the core's."""
 
     @hookimpl
-    def render_boot(self) -> BootFragment:
+    def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
+        """The same on every machine."""
         release = _script("release.sh", system=[self.system], releases=self.releases)
         return BootFragment(
             steps=(

@@ -1,4 +1,0 @@
-systemctl daemon-reload
-{% for unit in units %}
-systemctl start {{ unit }}
-{% endfor %}

@@ -1,1 +1,0 @@
-systemctl start kube-provision-record.timer

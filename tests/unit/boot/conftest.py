@@ -1,0 +1,155 @@
+"""Machines to render: a configuration, secrets, and real plugins of the smallest kind in place of a target and a discovery."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pluggy
+import pytest
+
+from kube_provision_core import (
+    DISCOVERY_CLIENT,
+    PUBLISHER,
+    Boot,
+    BootFragment,
+    Cluster,
+    File,
+    Machine,
+    Node,
+    Role,
+    Stage,
+    Stamp,
+    Step,
+    boot,
+    hookimpl,
+    hookspecs,
+)
+from kube_provision_core.config.core import CoreConfig
+from kube_provision_core.pki import JoinSecrets, create_certificate_key, create_pki, create_token
+from kube_provision_ubuntu.driver import Ubuntu
+
+CLUSTER = Cluster(
+    name="prod",
+    id="6f9a3c52-1b7e-4a53-9a40-0d1f6f5e8a11",
+    kubernetes_version="1.36.4",
+    names=frozenset({"m-prod-1", "w-prod-1"}),
+    discovery_address="10.0.0.9",
+    peers=("10.0.0.9", "10.0.0.11"),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="Write what is rendered now to the golden files.")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    core: CoreConfig
+    by_role: Mapping[Role, CoreConfig]
+
+
+class FakeTarget:
+    @hookimpl
+    def render_boot(self, node: Node) -> BootFragment:
+        return BootFragment(
+            components=frozenset({"vmware-tools"}), files=(File(PUBLISHER, "#!/bin/sh\ncat >/dev/null\n", mode=0o755),)
+        )
+
+
+class FakeDiscovery:
+    @hookimpl
+    def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
+        start = Step("start", Stage.DISCOVER, f"echo {node.name} looks for {cluster.discovery_address}")
+        return BootFragment(files=(File(DISCOVERY_CLIENT, "class Unavailable(Exception):\n    pass\n"),), steps=(start,))
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return CLUSTER
+
+
+@pytest.fixture(scope="session")
+def secrets() -> JoinSecrets:
+    return JoinSecrets(create_pki("prod"), create_token(), create_certificate_key())
+
+
+def configuration(**keys: Any) -> Configuration:
+    """The same for all roles."""
+    core = CoreConfig(
+        **{"name": "prod", "target": "fake", "os": "ubuntu", "discovery": "seeker", "seed_manifests": []} | keys
+    )
+    return Configuration(core, dict.fromkeys(Role, core))
+
+
+@pytest.fixture
+def configure() -> Callable[..., Configuration]:
+    return configuration
+
+
+@pytest.fixture
+def make_node() -> Callable[..., Node]:
+    def make_node(
+        role: Role = Role.MASTER, *, index: int = 1, carries_ca: bool = False, data_volume: int | None = None
+    ) -> Node:
+        names = {Role.MASTER: f"m-prod-{index}", Role.WORKER: f"w-prod-{index}", Role.DISCOVERY: "seeker-prod"}
+        stamp = Stamp(CLUSTER.name, CLUSTER.id, role, "0123456789ab", carries_ca)
+        return Node(names[role], role, index, Machine(2, 4, None, data_volume), stamp)
+
+    return make_node
+
+
+@pytest.fixture
+def manager() -> pluggy.PluginManager:
+    """Knows the hooks and no plugin."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+@pytest.fixture
+def render(manager: pluggy.PluginManager, secrets: JoinSecrets, make_node: Callable[..., Node]) -> Callable[..., Boot]:
+    """Render a whole machine, as a run does; `plugins` come on top of the usual ones."""
+
+    def render(node: Node | None = None, plugins: Mapping[str, object] | None = None, **keys: Any) -> Boot:
+        config = configuration(**keys)
+        usual = {"fake": FakeTarget(), "seeker": FakeDiscovery(), "ubuntu": Ubuntu({}), **boot.parts(config, secrets)}
+        for name, plugin in {**usual, **(plugins or {})}.items():
+            manager.register(plugin, name)
+        try:
+            return boot.render(manager, node or make_node(), CLUSTER, config)
+        finally:
+            for plugin in manager.get_plugins():
+                manager.unregister(plugin)
+
+    return render
+
+
+@pytest.fixture
+def tool() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a program that is needed; a missing one fails the test, and says what to install."""
+
+    def tool(*command: str, package: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
+        if shutil.which(command[0]) is None:
+            pytest.fail(f"{command[0]} is missing: apt-get install {package or command[0]}")
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+
+    return tool
+
+
+def files_of(rendered: Boot) -> dict[str, File]:
+    return {file.path: file for file in rendered.files}
+
+
+@pytest.fixture
+def content() -> Callable[[Boot, str], str]:
+    """The text of a delivered file, by its path or the end of its path."""
+
+    def content(rendered: Boot, path: str) -> str:
+        (found,) = (file.content for file in rendered.files if file.path == path or file.path.endswith(f"/{path}"))
+        return found if isinstance(found, str) else found.decode()
+
+    return content
