@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from doubles.memory import World
 
 from kube_provision_core import Machine, Node, Role, Stamp
 from kube_provision_core.cli import main
@@ -50,3 +52,19 @@ def boots() -> Callable[..., list[Action]]:
         return actions
 
     return boots
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+    """An empty target that the configuration `config.yml` of the current folder names; state is kept beside it."""
+    monkeypatch.syspath_prepend(str(Path(__file__).with_name("site")))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    Path("config.yml").write_text("target: memory\nos: plain\ndiscovery: table\nname: prod\n")
+    for pause in ("TICK", "FIRST_LOOK"):
+        monkeypatch.setattr(f"kube_provision_core.apply.{pause}", 0.01)
+    from kp_cli_doubles import Memory
+
+    world = World()
+    monkeypatch.setattr(Memory, "shared", world)
+    return world

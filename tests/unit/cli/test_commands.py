@@ -1,0 +1,267 @@
+"""Whole command lines on a target in memory."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from doubles.memory import World
+
+from kube_provision_core import NodeStatus, Stage
+
+PROVISION = ["--config", "config.yml", "--masters", "3", "--workers", "2", "--name", "prod"]
+NAMES = ["m-prod-1", "m-prod-2", "m-prod-3", "table-prod", "w-prod-1", "w-prod-2"]
+
+
+# --- provision ------------------------------------------------------------------------------------------------------
+
+
+def test_the_oldest_command_line_makes_a_cluster(run, world: World) -> None:
+    ran = run(*PROVISION)
+    assert ran.code == 0, ran.err
+    assert sorted(world.vms) == NAMES
+    assert f"kubeconfig: {Path('state/kube-provision/prod/kubeconfig').resolve()}" in ran.out
+
+
+def test_an_existing_consul_needs_no_machine(run, world) -> None:
+    run(*PROVISION, "--consul-ip=10.200.200.1")
+    assert "table-prod" not in world.vms
+
+
+def test_the_report_is_data_and_progress_is_talk(run, world) -> None:
+    ran = run(*PROVISION, "--output", "json", "--progress", "json")
+    report = json.loads(ran.out)
+    assert [node["name"] for node in report["nodes"]] == NAMES
+    assert {node["state"] for node in report["nodes"]} == {"done"}
+    events = [json.loads(line) for line in ran.err.splitlines() if line.startswith("{")]
+    assert {event["subject"] for event in events} == {*NAMES, "prod"}
+
+
+def test_a_second_run_has_nothing_to_do(run, world) -> None:
+    run(*PROVISION)
+    ran = run(*PROVISION, "--progress", "json")
+    assert ran.code == 0
+    assert ran.line == "nothing to change"
+
+
+def test_partly_done_exits_with_4_and_the_report_names_the_machine(run, world) -> None:
+    world.breaks.add("w-prod-2")
+    ran = run(*PROVISION, "-o", "json")
+    assert ran.code == 4
+    failed = [node for node in json.loads(ran.out)["nodes"] if node["state"] == "failed"]
+    assert [(node["name"], node["text"]) for node in failed] == [("w-prod-2", "creating w-prod-2: no space left")]
+
+
+def test_waiting_takes_the_secrets_out_of_boot_data(run, world) -> None:
+    world.statuses.update(dict.fromkeys(NAMES, NodeStatus(Stage.FINISH, "done")))
+    assert run(*PROVISION, "--wait").code == 0
+    assert world.vms["m-prod-1"].scrubbed
+
+
+def test_bad_input_touches_nothing(run, world) -> None:
+    ran = run(*PROVISION, "-e", "cpuu=4", "--masters", "0")
+    assert ran.code == 2
+    assert len(ran.err.splitlines()) == 2
+    assert all(line.startswith("kube-provision: ") for line in ran.err.splitlines())
+    assert not world.vms
+    assert not Path("state").exists()
+
+
+def test_a_boot_that_the_target_refuses_touches_nothing(run, world) -> None:
+    ran = run(*PROVISION, "-e", "cpu=200")
+    assert ran.code == 2
+    assert "m-prod-1: too large" in ran.err
+    assert not world.vms
+
+
+# --- plan and status ------------------------------------------------------------------------------------------------
+
+
+def test_plan_shows_and_changes_nothing(run, world) -> None:
+    ran = run("plan", *PROVISION)
+    assert ran.code == 0
+    assert "+  create   m-prod-1    it may initialise the cluster" in ran.out
+    assert not world.vms
+    assert not Path("state").exists()
+
+
+def test_plan_has_the_documented_keys(run, world) -> None:
+    plan = json.loads(run("plan", *PROVISION, "-o", "json").out)
+    assert list(plan) == ["cluster", "changes", "actions", "notes"]
+    assert list(plan["actions"][0]) == ["mark", "action", "subject", "reason", "after"]
+    assert plan["actions"][1]["after"] == ["create table-prod"]
+
+
+def test_plan_notes_are_talk(run, world) -> None:
+    ran = run("plan", "-c", "config.yml", "-m", "2")
+    assert "kube-provision: note: " in ran.err
+    assert "note" not in ran.out
+
+
+def test_status_of_what_exists(run, world) -> None:
+    run(*PROVISION)
+    world.statuses["w-prod-1"] = NodeStatus(Stage.JOIN, "failed", "no\x1b[2J route")
+    ran = run("status", "-c", "config.yml", "-w", "2")
+    row = next(line for line in ran.out.splitlines() if line.startswith("w-prod-1"))
+    assert "join failed" in row
+    assert "no [2J route" in row
+
+
+def test_status_has_the_documented_keys(run, world) -> None:
+    run(*PROVISION)
+    status = yaml.safe_load(run("status", "-c", "config.yml", "-o", "yaml").out)
+    facts = ["cluster", "cluster_id", "initialised", "discovery_address", "discovery_error", "nodes", "folder", "kubeconfig"]
+    assert list(status) == facts
+    keys = ["name", "role", "power", "address", "stage", "error", "scrubbed", "drifted", "healthy"]
+    assert list(status["nodes"][0]) == keys
+    assert Path(status["kubeconfig"]).exists()
+
+
+# --- destroy --------------------------------------------------------------------------------------------------------
+
+
+def test_destroy_asks_on_a_terminal_only(run, world, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    ran = run("destroy", "-c", "config.yml")
+    assert ran.code == 2
+    assert "--yes" in ran.line
+
+
+def test_destroy_with_yes_removes_the_cluster(run, world) -> None:
+    run(*PROVISION)
+    assert run("destroy", "-c", "config.yml", "--yes").code == 0
+    assert not world.vms
+    assert not Path("state/kube-provision/prod").exists()
+
+
+def test_destroy_of_nothing_is_done(run, world) -> None:
+    ran = run("destroy", "-c", "config.yml", "--yes")
+    assert (ran.code, ran.out) == (0, "nothing there, nothing done\n")
+
+
+def test_destroy_of_single_nodes(run, world) -> None:
+    run(*PROVISION)
+    assert run("destroy", "-c", "config.yml", "-w", "2", "--node", "w-prod-2", "--yes").code == 0
+    assert sorted(world.vms) == NAMES[:-1]
+
+
+class Terminal(io.StringIO):
+    """A user who has typed already."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "code", "left"), [("prod\n", 0, []), ("prd\n", 2, NAMES), ("", 130, NAMES)])
+def test_destroy_shows_what_goes_and_asks_for_the_name(run, world, monkeypatch, typed, code, left) -> None:
+    run(*PROVISION)
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    ran = run("destroy", "-c", "config.yml")
+    assert ran.code == code
+    assert sorted(world.vms) == left
+    assert ran.err.index("-  destroy") < ran.err.index("Type the cluster's name, prod")
+
+
+# --- render and validate --------------------------------------------------------------------------------------------
+
+
+def test_render_writes_boot_files_without_secrets(run, world) -> None:
+    ran = run("render", "out", "-c", "config.yml", "-w", "1", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert [row["name"] for row in json.loads(ran.out)] == ["table-prod", "m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1"]
+    text = "".join(path.read_text() for path in Path("out").rglob("*") if path.is_file())
+    assert "PRIVATE KEY" not in text
+    assert "(secret)" in Path("out/m-prod-1/user-data").read_text()
+    assert Path("out/w-prod-1/rootfs/etc/kube-provision/steps.json").exists()
+    assert not Path("state").exists()
+
+
+def test_rendered_user_data_is_cloud_config_with_all_files(run, world) -> None:
+    run("render", "out", "-c", "config.yml")
+    text = Path("out/m-prod-1/user-data").read_text()
+    assert text.startswith("#cloud-config\n")
+    paths = {entry["path"] for entry in yaml.safe_load(text)["write_files"]}
+    assert paths == {f"/{path.relative_to('out/m-prod-1/rootfs')}" for path in files_below("out/m-prod-1/rootfs")}
+
+
+def files_below(folder: str) -> list[Path]:
+    return [path for path in Path(folder).rglob("*") if path.is_file()]
+
+
+def test_render_with_secrets_is_for_nobody_else(run, world) -> None:
+    run("render", "out", "-c", "config.yml", "--with-secrets")
+    assert "PRIVATE KEY" in Path("out/m-prod-1/user-data").read_text()
+    assert {path.stat().st_mode & 0o077 for path in [Path("out"), *Path("out").rglob("*")]} == {0}
+
+
+def test_only_the_first_master_is_rendered_with_the_authorities(run, world) -> None:
+    run("render", "out", "-c", "config.yml", "--with-secrets")
+    with_key = {path.name for path in Path("out").iterdir() if "PRIVATE KEY" in (path / "user-data").read_text()}
+    assert with_key == {"m-prod-1"}
+
+
+def test_render_keeps_what_is_there_unless_forced(run, world) -> None:
+    run("render", "out", "-c", "config.yml")
+    Path("out/m-prod-1/stale").touch()
+    ran = run("render", "out", "-c", "config.yml")
+    assert (ran.code, ran.line) == (
+        2,
+        "kube-provision: out: is not empty; name another folder, or replace its content with --force",
+    )
+    assert run("render", "out", "-c", "config.yml", "--force").code == 0
+    assert not Path("out/m-prod-1/stale").exists()
+
+
+def test_render_to_a_place_that_cannot_be_written(run, world) -> None:
+    Path("out").touch()
+    ran = run("render", "out/deeper", "-c", "config.yml")
+    assert ran.code == 2
+    assert "out" in ran.line
+
+
+def test_validate_renders_every_machine_and_keeps_nothing(run, world) -> None:
+    ran = run("validate", "-c", "config.yml", "-w", "1", "-m", "2", "-o", "json")
+    data = json.loads(ran.out)
+    assert list(data) == ["cluster", "warnings", "machines"]
+    assert [machine["name"] for machine in data["machines"]] == ["table-prod", "m-prod-1", "m-prod-2", "w-prod-1"]
+    assert all(machine["boot_bytes"] > 1000 for machine in data["machines"])
+    assert len(data["warnings"]) == 1
+    assert ran.line.startswith("kube-provision: warning: ")
+    assert not Path("state").exists()
+
+
+def test_validate_finds_what_only_rendering_can(run, world) -> None:
+    Path("broken.j2").write_text("{{ nobody.knows }}")
+    Path("config.yml").write_text(Path("config.yml").read_text() + "templates: {/etc/x: broken.j2}\n")
+    ran = run("validate", "-c", "config.yml")
+    assert ran.code == 2
+    assert "broken.j2" in ran.err
+
+
+# --- plugins --------------------------------------------------------------------------------------------------------
+
+
+def test_plugins_are_listed_without_importing_them(run, world) -> None:
+    rows = json.loads(run("plugins", "-o", "json").out)
+    mine = [row for row in rows if row["distribution"] == "kp-cli-doubles"]
+    assert [(row["kind"], row["name"], row["version"], row["problem"]) for row in mine] == [
+        ("target", "memory", "1.0", ""),
+        ("os", "plain", "1.0", ""),
+        ("discovery", "table", "1.0", ""),
+    ]
+
+
+def test_a_broken_plugin_is_shown_and_harms_no_other(run, world, monkeypatch, tmp_path) -> None:
+    info = tmp_path / "broken" / "kp_broken-0.1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kp-broken\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[kube_provision.target]\nbroken = kp_no_such_module:Driver\n")
+    monkeypatch.syspath_prepend(str(info.parent))
+    ran = run("plugins", "--check", "-o", "json")
+    assert ran.code == 0
+    problems = {row["name"]: row["problem"] for row in json.loads(ran.out)}
+    assert "kp_no_such_module" in problems["broken"]
+    assert problems["memory"] == ""
