@@ -1,0 +1,80 @@
+"""vCenter's custom attributes of machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from .faults import VcenterError
+from .read import Select, retrieve
+from .session import Session
+from .vmomi import managed_id, vim
+
+THREADS = 8
+DOING = "set custom attributes"
+
+Attributes = Mapping[str, Mapping[str, str]]
+"""Values by machine's id and attribute's name."""
+
+
+def set_attributes(session: Session, wanted: Attributes) -> None:
+    """Define what is not defined, set what differs, one call each: there is none for several. Raises `TargetError`."""
+    manager = session.call(DOING, lambda: managed_id(session.content.customFieldsManager))
+    found = retrieve(
+        session,
+        DOING,
+        Select({"CustomFieldsManager": ["field"]}, [("CustomFieldsManager", manager)]),
+        Select({"VirtualMachine": ["customValue"]}, [("VirtualMachine", machine) for machine in wanted]),
+    )
+    values = {one.id: one.values for one in found}
+    keys = _keys(session, manager, values[manager].get("field") or (), {name for names in wanted.values() for name in names})
+
+    def set_one(change: tuple[str, int, str]) -> None:
+        machine, key, value = change
+        session.call(
+            DOING, lambda: _manager(session, manager).SetField(session.managed("VirtualMachine", machine), key, value)
+        )
+
+    changes = [
+        (machine, keys[name], value)
+        for machine, attributes in wanted.items()
+        for name, value in attributes.items()
+        if machine in values and _current(values[machine]).get(keys[name]) != value
+    ]
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="attributes") as pool:
+        list(pool.map(set_one, changes))
+
+
+def _current(values: Mapping[str, Any]) -> dict[int, str]:
+    return {entry.key: entry.value for entry in values.get("customValue") or ()}
+
+
+def _keys(session: Session, manager: str, fields: Any, names: set[str]) -> dict[str, int]:
+    """Keys of the attributes by name; one that is not defined is defined, for virtual machines."""
+    keys = {field.name: field.key for field in fields if field.managedObjectType in (None, _machine_type())}
+    for name in sorted(names - keys.keys()):
+        keys[name] = _define(session, manager, name)
+    return keys
+
+
+def _define(session: Session, manager: str, name: str) -> int:
+    try:
+        return int(session.call(DOING, lambda: _manager(session, manager).AddCustomFieldDef(name, _machine_type()).key))
+    except VcenterError as error:
+        if error.kind != "DuplicateName":
+            raise
+    found = retrieve(session, DOING, Select({"CustomFieldsManager": ["field"]}, [("CustomFieldsManager", manager)]))
+    return next(int(field.key) for field in found[0].values["field"] if field.name == name)
+
+
+def _manager(session: Session, manager: str) -> Any:
+    return session.managed("CustomFieldsManager", manager)
+
+
+def _machine(session: Session, machine: str) -> Any:
+    return session.managed("VirtualMachine", machine)
+
+
+def _machine_type() -> Any:
+    return vim.VirtualMachine

@@ -1,0 +1,203 @@
+"""Looking at virtual machines and acting on single ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kube_provision_core import Power, TargetError
+
+from .. import stamp
+from ..addresses import GuestNic
+from ..inventory import unescape
+from .faults import VcenterError
+from .read import Found, Select, retrieve, walk
+from .session import Session
+from .specification import Order, clone_spec, options, size_spec
+from .tasks import LIMIT, Tasks
+from .vmomi import managed_id, vim
+from .waiting import Awaited, Seen, Values
+
+POWER_GRACE = 10.0
+"""Seconds after a clone in which vCenter powers the machine on, by a task of its own whose failure it does not tell."""
+
+POWER = "runtime.powerState"
+CPU, MEMORY = "config.hardware.numCPU", "config.hardware.memoryMB"
+SETTLING_PATHS = (POWER, CPU, MEMORY)
+
+POWERS = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.SUSPENDED}
+
+
+def _option(key: str) -> str:
+    """The property path of a single key of extraConfig."""
+    return f'config.extraConfig["{key}"]'
+
+
+TEMPLATE = "config.template"
+IDENTITY = ["name", "parent", TEMPLATE, _option(stamp.STAMP)]
+STATE = [*IDENTITY, POWER, _option(stamp.STATUS), _option(stamp.SCRUBBED)]
+GUEST = ["guest.net", "guest.ipAddress"]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What a look at a virtual machine showed."""
+
+    id: str
+    name: str
+    folder: str | None
+    complete: bool
+    """False while vCenter is still making it: nothing but its name is known then."""
+    stamp: str | None
+    power: Power = Power.OFF
+    status: str | None = None
+    scrubbed: bool = False
+    nics: tuple[GuestNic, ...] = ()
+    primary: str | None = None
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """A clone shortly after it was made."""
+
+    id: str
+    on: bool
+    right_size: bool
+
+
+class Machines:
+    """Virtual machines of one vCenter. Thread-safe. Every method raises `TargetError`."""
+
+    def __init__(self, session: Session, tasks: Tasks) -> None:
+        self._session, self._tasks = session, tasks
+
+    def scan(self, top_folder: str) -> list[Sighting]:
+        """Identity of every machine below the folder: one call."""
+        paths = {"VirtualMachine": IDENTITY}
+        walks = [walk("below", "Folder", "childEntity", "below")]
+        return self._sightings(Select(paths, [("Folder", top_folder)], walks))
+
+    def look(self, ids: Collection[str], without_guest: Collection[str] = ()) -> list[Sighting]:
+        """State of these machines: one call. Of those `without_guest`, not what guest tools report, for that is long."""
+        full = [("VirtualMachine", item) for item in ids]
+        short = [("VirtualMachine", item) for item in without_guest]
+        return self._sightings(Select({"VirtualMachine": [*STATE, *GUEST]}, full), Select({"VirtualMachine": STATE}, short))
+
+    def clone(self, order: Order) -> str:
+        """The id of the new machine, which is powered on and has the ordered size when this returns.
+
+        Servers that leave a part of the order undone have it done by further calls.
+        """
+        doing = f"{order.name}: clone"
+        settled = self._tasks.run_then(
+            "clone",
+            doing,
+            lambda: self._begin_clone(order),
+            lambda result: Seen(then=self._settling(order, managed_id(result))),
+        )
+        if settled is None:
+            raise RuntimeError("a clone ends settled or with an error")
+        self._complete(order, settled)
+        return settled.id
+
+    def look_when_made(self, name: str, ids: Collection[str]) -> list[Sighting]:
+        """State of these machines; one that is still being made, by a run that was killed perhaps, is awaited first."""
+
+        def judge(values: Values | None, waited: float) -> Seen[None] | None:
+            if values is None or CPU in values:
+                return Seen()
+            if waited > LIMIT:
+                raise TargetError(f"{name}: vCenter is still making it after {LIMIT / 60:.0f} minutes; look at its tasks")
+            return None
+
+        seen = self.look([], ids)
+        unfinished = [one.id for one in seen if not one.complete]
+        for item in unfinished:
+            self._tasks.waiting.wait(Awaited("VirtualMachine", item, judge))
+        return self.look([], ids) if unfinished else seen
+
+    def power_on(self, name: str, machine: str) -> None:
+        """Nothing to do is fine."""
+        self._power(f"{name}: power on", machine, "PowerOnVM_Task")
+
+    def power_off(self, name: str, machine: str) -> None:
+        """Without asking the guest. Nothing to do is fine."""
+        self._power(f"{name}: power off", machine, "PowerOffVM_Task")
+
+    def set_options(self, name: str, machine: str, values: Mapping[str, str], doing: str) -> None:
+        """Change keys of extraConfig, of a running machine too."""
+        spec = vim.vm.ConfigSpec(extraConfig=options(values))
+        self._run(f"{name}: {doing}", machine, "ReconfigVM_Task", spec)
+
+    def destroy(self, name: str, machine: str) -> None:
+        """Delete a machine that is powered off, with its disks."""
+        self._run(f"{name}: delete", machine, "Destroy_Task")
+
+    def _begin_clone(self, order: Order) -> Any:
+        template = self._session.managed("VirtualMachine", order.template.id)
+        folder = self._session.managed("Folder", order.folder)
+        return template.CloneVM_Task(folder=folder, name=order.name, spec=clone_spec(self._session, order))
+
+    def _settling(self, order: Order, machine: str) -> Awaited[_Settled]:
+        def judge(values: Values | None, waited: float) -> Seen[_Settled] | None:
+            seen = values or {}
+            on = seen.get(POWER) == vim.VirtualMachine.PowerState.poweredOn
+            right = seen.get(CPU) == order.cpu and seen.get(MEMORY) == order.memory_mib
+            if on or not right or waited > POWER_GRACE:
+                return Seen(_Settled(machine, on, right))
+            return None
+
+        return Awaited("VirtualMachine", machine, judge)
+
+    def _complete(self, order: Order, settled: _Settled) -> None:
+        if settled.on and settled.right_size:
+            return
+        if not settled.right_size:
+            if settled.on:
+                self.power_off(order.name, settled.id)
+            self._run(f"{order.name}: set the size", settled.id, "ReconfigVM_Task", size_spec(order))
+        self.power_on(order.name, settled.id)
+
+    def _power(self, doing: str, machine: str, method: str) -> None:
+        try:
+            self._run(doing, machine, method)
+        except VcenterError as error:
+            if error.kind != "InvalidPowerState":  # it is in that state already
+                raise
+
+    def _run(self, doing: str, machine: str, method: str, *arguments: Any) -> None:
+        self._tasks.run(method, doing, lambda: getattr(self._session.managed("VirtualMachine", machine), method)(*arguments))
+
+    def _sightings(self, *selects: Select) -> list[Sighting]:
+        return [_sighting(one) for one in retrieve(self._session, "look at the machines", *selects)]
+
+
+def _sighting(one: Found) -> Sighting:
+    values = one.values
+    parent = values.get("parent")
+    return Sighting(
+        id=one.id,
+        name=unescape(values.get("name", "")),
+        folder=managed_id(parent) if parent is not None else None,
+        complete=TEMPLATE in values,
+        stamp=_text(values.get(_option(stamp.STAMP))),
+        power=POWERS.get(str(values.get(POWER)), Power.OFF),
+        status=_text(values.get(_option(stamp.STATUS))),
+        scrubbed=_text(values.get(_option(stamp.SCRUBBED))) is not None,
+        nics=tuple(_nics(values.get("guest.net") or ())),
+        primary=values.get("guest.ipAddress"),
+    )
+
+
+def _text(option: Any) -> str | None:
+    """An option, or its bare value, as the server likes to answer a path with a key."""
+    value = getattr(option, "value", option)
+    return str(value) if value is not None and value != "" else None
+
+
+def _nics(nets: Collection[Any]) -> Iterator[GuestNic]:
+    for net in nets:
+        config = net.ipConfig.ipAddress if net.ipConfig else ()
+        detailed = [entry.ipAddress for entry in config if entry.state in (None, "preferred", "unknown")]
+        yield GuestNic(net.deviceConfigId, tuple(detailed or net.ipAddress))

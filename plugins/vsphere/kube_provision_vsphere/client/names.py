@@ -1,0 +1,65 @@
+"""Reading the inventory: datacenters, then everything in one of them."""
+
+from __future__ import annotations
+
+from ..inventory import DATACENTER, Inventory, Item, unescape, wanted
+from .read import Found, Select, retrieve, walk
+from .session import Session
+from .vmomi import managed_id
+
+TOP_FOLDERS = {"vmFolder", "hostFolder", "networkFolder", "datastoreFolder"}
+TEMPLATE = "config.template"
+
+
+def read_inventory(session: Session, datacenter: str | None) -> Inventory:
+    """Names and places of everything in the datacenter, in two calls. Raises `ConfigError` for an unknown datacenter."""
+    doing = "read vCenter's inventory"
+    above = _datacenters(session, doing)
+    names = Inventory(_item(found) for found in above)
+    what = wanted("datacenter", "datacenter", DATACENTER)
+    chosen = names.find(what, datacenter) if datacenter else names.only(what)
+    tops = next(found.values for found in above if found.id == chosen.id)
+    inside = _inside(session, doing, {key: managed_id(tops[key]) for key in TOP_FOLDERS})
+    line = [item for item in names.items.values() if item.kind != DATACENTER or item.id == chosen.id]
+    return Inventory([*line, *map(_item, inside)])
+
+
+def _datacenters(session: Session, doing: str) -> list[Found]:
+    root = session.call(doing, lambda: managed_id(session.content.rootFolder))
+    paths = {"Folder": ["name", "parent"], DATACENTER: ["name", "parent", *TOP_FOLDERS]}
+    found = retrieve(session, doing, Select(paths, [("Folder", root)], [walk("above", "Folder", "childEntity", "above")]))
+    return [item for item in found if item.id != root]
+
+
+def _inside(session: Session, doing: str, tops: dict[str, str]) -> list[Found]:
+    machines = Select(
+        {"Folder": ["name", "parent"], "VirtualMachine": ["name", "parent", TEMPLATE]},
+        [("Folder", tops["vmFolder"])],
+        [walk("machines", "Folder", "childEntity", "machines")],
+    )
+    hosts = [
+        walk("hosts", "Folder", "childEntity", "hosts", "pool", "members"),
+        walk("pool", "ComputeResource", "resourcePool", "pools"),
+        walk("pools", "ResourcePool", "resourcePool", "pools"),
+        walk("members", "ComputeResource", "host"),
+    ]
+    flat = [walk("flat", "Folder", "childEntity", "flat")]
+    names = {"ManagedEntity": ["name", "parent"]}
+    return retrieve(
+        session,
+        doing,
+        machines,
+        Select(names, [("Folder", tops["hostFolder"])], hosts),
+        Select(names, [("Folder", tops["networkFolder"]), ("Folder", tops["datastoreFolder"])], flat),
+    )
+
+
+def _item(found: Found) -> Item:
+    parent = found.values.get("parent")
+    return Item(
+        kind=found.kind,
+        id=found.id,
+        name=unescape(found.values.get("name", found.id)),
+        parent=managed_id(parent) if parent is not None else None,
+        template=bool(found.values.get(TEMPLATE)),
+    )

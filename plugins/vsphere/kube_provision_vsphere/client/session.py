@@ -1,0 +1,168 @@
+"""One login for a whole run, shared by its threads."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from http.client import RemoteDisconnected
+from threading import Lock
+from time import monotonic
+from typing import Any, TypeVar
+
+from kube_provision_core import TargetError
+
+from .faults import NETWORK_TROUBLE, VcenterError, explain
+from .vmomi import SoapStubAdapter, vim, vmodl
+
+T = TypeVar("T")
+
+VERSION = "vim.version.version12"
+"""vSphere API 6.7, which 6.7 and everything newer answers; nothing newer is needed."""
+
+CALL_TIMEOUT = 60.0
+"""Seconds that the server may take to answer one call. No call waits for anything on purpose."""
+
+LOGOUT_TIMEOUT = 3.0
+
+LOGIN_PAUSE = 5.0
+"""Seconds before a login that got no answer is tried again: threads that wait for it must not try one after the other."""
+
+IDLE_SECONDS = 60
+"""Kept connections are closed after this time: servers and firewalls drop them silently some time later."""
+
+STALE = (RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
+"""How a kept connection that the other side has closed shows at the next call."""
+
+
+class Session:
+    """Calls vCenter, logged in. Thread-safe. Logs in at the first call, and anew when the session has expired.
+
+    Every call must be one that can be repeated: a call whose connection broke is made a second time.
+    """
+
+    def __init__(
+        self, address: tuple[str, int], username: str, password: str, trust: Callable[[], ssl.SSLContext], threads: int
+    ) -> None:
+        """`trust` is called once, at the first call; `threads` is how many connections are kept."""
+        self._address, self._username, self._password = address, username, password
+        self._trust, self._threads = trust, threads
+        self._lock = Lock()
+        self._stub: Any = None
+        self._content: Any = None
+        self.key = ""
+        """vCenter's name for this session."""
+        self._logins = 0
+        """How often a login has succeeded: says whether somebody else has logged in meanwhile."""
+        self._ended: TargetError | None = None
+        """Why no call is made any more: the login was refused, or the run is over."""
+        self._failed: tuple[TargetError, float] | None = None
+        """How the last attempt to log in failed without an answer, and when."""
+        self.path: Callable[[str], str] = lambda item_id: item_id
+        """Inventory path of an object's id, for messages."""
+
+    def __repr__(self) -> str:
+        return "Session({}:{})".format(*self._address)
+
+    @property
+    def content(self) -> Any:
+        """vCenter's managers. Only for functions that `call` calls."""
+        return self._content
+
+    def managed(self, kind: str, item_id: str) -> Any:
+        """The managed object of that type and id. Only for functions that `call` calls."""
+        return getattr(vim, kind)(item_id, self._stub)
+
+    def call(self, doing: str, function: Callable[[], T]) -> T:
+        """What the function returns. Raises `TargetError` that begins with `doing`; `VcenterError` for vCenter's faults."""
+        logins = self._logins or self._log_in(0)
+        try:
+            try:
+                return self._persist(function)
+            except vim.fault.NotAuthenticated:
+                self._log_in(logins)
+                return self._persist(function)
+        except vmodl.MethodFault as fault:
+            raise explain(doing, fault, self.path) from fault
+        except NETWORK_TROUBLE as error:
+            raise self._lost(doing, error) from error
+
+    def close(self) -> None:
+        """Log out, in bounded time, also from a server that is gone. No call is made afterwards."""
+        with self._lock:
+            self._ended = self._ended or TargetError("the run is over: vCenter is not called any more")
+            if self._stub is None or not self._logins:
+                return
+            self._stub.DropConnections()
+            self._stub.schemeArgs["timeout"] = LOGOUT_TIMEOUT
+            try:
+                self.content.sessionManager.Logout()
+            except (vmodl.MethodFault, *NETWORK_TROUBLE):
+                pass  # the server ends an idle session itself
+            finally:
+                self._stub.DropConnections()
+
+    def _persist(self, function: Callable[[], T]) -> T:
+        if self._ended:
+            raise self._ended
+        try:
+            return function()
+        except STALE:
+            self._stub.DropConnections()
+            return function()
+
+    def _log_in(self, logins: int) -> int:
+        """Log in, unless another thread has done so since there were `logins`. How many there are now."""
+        with self._lock:
+            if self._ended:
+                raise self._ended
+            if self._logins == logins:
+                self._attempt_login()
+                self._logins += 1
+            return self._logins
+
+    def _attempt_login(self) -> None:
+        """Once for all threads: what vCenter refuses stays refused, what got no answer is tried again a little later."""
+        if self._failed and monotonic() - self._failed[1] < LOGIN_PAUSE:
+            raise self._failed[0]
+        try:
+            self._log_in_now()
+        except VcenterError as error:
+            self._ended = error
+            raise
+        except TargetError as error:
+            self._failed = error, monotonic()
+            raise
+
+    def _log_in_now(self) -> None:
+        doing = "log in to {}:{}".format(*self._address)
+        try:
+            stub = self._stub or self._connect()
+            stub.SetSessionId(None)
+            content = self._content or vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
+            if content.about.apiType != "VirtualCenter":
+                raise TargetError(
+                    f"{doing}: this is {content.about.fullName}; a vCenter server is needed, only it can clone"
+                )
+            login = content.sessionManager.Login(self._username, self._password)
+            self._stub, self._content, self.key = stub, content, str(login.key)
+        except vmodl.MethodFault as fault:
+            raise explain(doing, fault, self.path) from fault
+        except NETWORK_TROUBLE as error:
+            raise self._lost(doing, error) from error
+
+    def _connect(self) -> Any:
+        host, port = self._address
+        return SoapStubAdapter(
+            host=f"[{host}]" if ":" in host else host,
+            port=port,
+            path="/sdk",
+            version=VERSION,
+            sslContext=self._trust(),
+            poolSize=self._threads,
+            httpConnectionTimeout=CALL_TIMEOUT,
+            connectionPoolTimeout=IDLE_SECONDS,
+        )
+
+    def _lost(self, doing: str, error: Exception) -> TargetError:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return TargetError("{}: no answer from vCenter {}:{}: {}".format(doing, *self._address, reason))

@@ -1,0 +1,63 @@
+"""vCenter's tasks: begin one, wait for its end together with everybody else who waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from kube_provision_core import TargetError
+
+from .faults import explain
+from .session import Session
+from .vmomi import managed_id, vim
+from .waiting import Awaited, Seen, Values, Waiting
+
+T = TypeVar("T")
+
+LIMIT = 3600.0
+"""Seconds after which a task is no longer awaited. A clone of a large disk to a slow datastore takes many minutes."""
+
+TASK_PATHS = ("info.state", "info.error", "info.result", "info.queueTime", "info.completeTime")
+
+
+class Tasks:
+    """Runs tasks. Thread-safe."""
+
+    def __init__(self, session: Session, waiting: Waiting) -> None:
+        self._session, self.waiting = session, waiting
+        self._shortest: dict[str, float] = {}
+        """Seconds that the fastest task of a sort took, by vCenter's own clock."""
+
+    def run(self, sort: str, doing: str, begin: Callable[[], Any]) -> Any:
+        """The task's result. `begin` calls vCenter and returns the task. Raises `TargetError`."""
+        return self.run_then(sort, doing, begin, lambda result: Seen(result))
+
+    def run_then(self, sort: str, doing: str, begin: Callable[[], Any], then: Callable[[Any], Seen[T]]) -> T | None:
+        """As `run`, but what comes after success is decided by `then`, which may name a next object to wait for."""
+        task = self._session.call(doing, lambda: managed_id(begin()))
+
+        def judge(values: Values | None, waited: float) -> Seen[T] | None:
+            return self._judge(sort, doing, then, values, waited)
+
+        return self.waiting.wait(Awaited("Task", task, judge, expected=self._shortest.get(sort, 0.0)))
+
+    def _judge(
+        self, sort: str, doing: str, then: Callable[[Any], Seen[T]], values: Values | None, waited: float
+    ) -> Seen[T] | None:
+        if values is None:
+            raise TargetError(f"{doing}: vCenter has forgotten the task; the next run finds what came of it")
+        match values.get("info.state"):
+            case vim.TaskInfo.State.success:
+                self._learn(sort, values)
+                return then(values.get("info.result"))
+            case vim.TaskInfo.State.error:
+                raise explain(doing, values.get("info.error") or vim.fault.VimFault(), self._session.path)
+        if waited > LIMIT:
+            raise TargetError(f"{doing}: not done after {LIMIT / 60:.0f} minutes; look at the task in vCenter")
+        return None
+
+    def _learn(self, sort: str, values: Values) -> None:
+        queued, completed = values.get("info.queueTime"), values.get("info.completeTime")
+        if queued and completed:
+            took = max((completed - queued).total_seconds(), 0.0)
+            self._shortest[sort] = min(took, self._shortest.get(sort, took))

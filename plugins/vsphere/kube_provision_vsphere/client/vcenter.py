@@ -1,0 +1,55 @@
+"""One vCenter for one run: everything that the driver asks of it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Collection, Iterable, Mapping
+from threading import Lock
+
+from ..inventory import Inventory, Item
+from ..resources import Resources
+from .attributes import Attributes, set_attributes
+from .cluster import ClusterRules
+from .details import read_resources
+from .machines import SETTLING_PATHS, Machines
+from .names import read_inventory
+from .privileges import missing_privileges
+from .session import Session
+from .tasks import TASK_PATHS, Tasks
+from .waiting import Waiting
+
+
+class Vcenter:
+    """Connects at the first call. Thread-safe. Methods raise `TargetError`, its `VcenterError` for vCenter's faults."""
+
+    def __init__(
+        self, address: tuple[str, int], username: str, password: str, trust: Callable[[], ssl.SSLContext], threads: int
+    ) -> None:
+        self._session = Session(address, username, password, trust, threads)
+        self._waiting = Waiting(self._session, {"Task": TASK_PATHS, "VirtualMachine": SETTLING_PATHS})
+        self._tasks = Tasks(self._session, self._waiting)
+        self._rules_lock = Lock()
+        self.machines = Machines(self._session, self._tasks)
+
+    def inventory(self, datacenter: str | None) -> Inventory:
+        """Also raises `ConfigError` for a datacenter that does not exist."""
+        found = read_inventory(self._session, datacenter)
+        self._session.path = found.path
+        return found
+
+    def resources(self, items: Iterable[Item]) -> Resources:
+        return read_resources(self._session, items)
+
+    def rules(self, cluster: str) -> ClusterRules:
+        return ClusterRules(self._session, self._tasks, cluster, self._rules_lock)
+
+    def set_attributes(self, wanted: Attributes) -> None:
+        set_attributes(self._session, wanted)
+
+    def missing_privileges(self, needed: Mapping[tuple[str, str], Collection[str]]) -> dict[str, list[str]]:
+        return missing_privileges(self._session, needed)
+
+    def close(self) -> None:
+        """End all waits and log out. Never raises."""
+        self._waiting.close()
+        self._session.close()

@@ -1,0 +1,111 @@
+"""The driver's keys of the configuration."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+
+from kube_provision_core import DriverConfig, option
+
+HTTPS_PORT = 443
+
+HostName = Annotated[str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:/\[\]@]+)(:[0-9]{1,5})?$")]
+InventoryName = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _fingerprint(text: str) -> str:
+    digits = text.replace(":", "").lower()
+    if len(digits) != 64 or set(digits) - set("0123456789abcdef"):
+        raise ValueError("must be a SHA-256 fingerprint: 64 hexadecimal digits, colons between pairs allowed")
+    return digits
+
+
+class StaticIp(BaseModel):
+    """Fixed addresses of one role's machines."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    addresses: list[IPv4Interface] = Field(
+        min_length=1, description="With prefix length, one per machine: the first is that of the machine with index 1."
+    )
+    gateway: IPv4Address | None = Field(None, description="Default gateway.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for address in self.addresses:
+            network = address.network
+            if network.prefixlen == 32:
+                raise ValueError(f"{address.ip} needs its network's prefix length, such as {address.ip}/24")
+            if network.prefixlen < 31 and address.ip in (network.network_address, network.broadcast_address):
+                raise ValueError(f"{address} is a network's own or broadcast address")
+            if self.gateway and self.gateway not in network:
+                raise ValueError(f"gateway {self.gateway} is not in the network of {address}")
+        if len({address.ip for address in self.addresses}) < len(self.addresses):
+            raise ValueError("an address is listed twice")
+        return self
+
+
+class VsphereConfig(DriverConfig):
+    """Where machines are created, and from what. Inventory names may be full paths; an ambiguous name is refused."""
+
+    vcenter_hostname: HostName = option(help="The vCenter server: a host name or address, with `:port` if not 443.")
+    vcenter_username: InventoryName = option(help="The account, such as `kube-provision@vsphere.local`.")
+    vcenter_password: SecretStr = option(help="The account's password.")
+    vcenter_ca_file: Path | None = option(None, help="PEM file of the authority that signed vCenter's certificate.")
+    vcenter_thumbprint: Annotated[str, AfterValidator(_fingerprint)] | None = option(
+        None, help="SHA-256 fingerprint of vCenter's own certificate, instead of an authority."
+    )
+
+    datacenter: InventoryName | None = option(
+        None, aliases=["region"], help="Datacenter; unset: the only one that there is."
+    )
+    cluster: InventoryName | None = option(
+        None, per_role=True, aliases=["az"], help="Cluster of hosts; unset: the resource pool's, or the only one."
+    )
+    resource_pool: InventoryName | None = option(None, per_role=True, help="Resource pool; unset: the cluster's own.")
+    folder: InventoryName | None = option(
+        None, per_role=True, help="Folder of the machines; unset: the datacenter's top one."
+    )
+    template: InventoryName = option(
+        per_role=True,
+        aliases=["ami"],
+        help="Template that machines are cloned from; of a pattern such as `ubuntu-24.04-*`, the newest match.",
+    )
+    datastore: InventoryName | None = option(
+        None, per_role=True, help="Datastore or datastore cluster; unset: where the template lies."
+    )
+    network: InventoryName | None = option(
+        None, per_role=True, aliases=["vlan", "subnet_name"], help="Network or port group; unset: the template's."
+    )
+    static_ip: StaticIp | None = option(
+        None, per_role=True, help="Fixed addresses, `{addresses: [10.0.0.11/24, …], gateway: 10.0.0.1}`; unset: DHCP."
+    )
+    dns_servers: list[IPv4Address | IPv6Address] = option([], per_role=True, help="Name servers; unset: DHCP's.")
+    linked_clone: bool = option(
+        False, per_role=True, help="Share the template's disk through its newest snapshot: fast and small, but bound to it."
+    )
+    vm_groups: list[InventoryName] = option([], per_role=True, help="DRS groups of machines to join; they must exist.")
+    vm_attributes: dict[str, str] = option(
+        {}, per_role=True, aliases=["tags", "all_tags"], help="Custom attributes of the machines in vCenter."
+    )
+    wait_for_ip_address_subnet: IPv4Network | IPv6Network | None = option(
+        None, per_role=True, help="A machine's address must be in this network; others are ignored."
+    )
+    wait_for_ip_address_timeout: int = option(300, ge=1, help="Seconds that a machine may take until it has an address.")
+
+    @model_validator(mode="after")
+    def _one_trust(self) -> Self:
+        if self.vcenter_ca_file and self.vcenter_thumbprint:
+            raise ValueError("vcenter_ca_file and vcenter_thumbprint exclude each other: remove one of them")
+        return self
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the vCenter server."""
+        host, separator, port = self.vcenter_hostname.rpartition(":")
+        if not separator or self.vcenter_hostname.endswith("]"):
+            return self.vcenter_hostname.strip("[]"), HTTPS_PORT
+        return host.strip("[]"), int(port)

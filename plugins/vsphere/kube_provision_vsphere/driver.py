@@ -1,0 +1,104 @@
+"""The driver: each hook in a few lines. vCenter is called, and pyVmomi imported, at the first hook that needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from kube_provision_core import API_VERSION, Boot, BootFragment, Cluster, Node, Role, Vm, hookimpl
+
+from . import boot, tls
+from .config import VsphereConfig
+
+if TYPE_CHECKING:
+    from .client.vcenter import Vcenter
+    from .target import Target
+
+PARALLEL = 32
+"""Threads that only wait cost neither side much, and vCenter queues what its hosts and datastores cannot do at once (about
+8 full clones each); more would only make other people's tasks wait behind ours."""
+
+Connect = Callable[[VsphereConfig, int], "Vcenter"]
+
+
+def connect(config: VsphereConfig, threads: int) -> Vcenter:
+    """The vCenter of the configuration; nothing is sent yet."""
+    from .client.vcenter import Vcenter
+
+    trust = partial(tls.context, config.address, ca_file=config.vcenter_ca_file, fingerprint=config.vcenter_thumbprint)
+    password = config.vcenter_password.get_secret_value()
+    return Vcenter(config.address, config.vcenter_username, password, trust, threads)
+
+
+class Vsphere:
+    """VMware vSphere: machines are clones of a template in one vCenter."""
+
+    Config = VsphereConfig
+    api_version = API_VERSION
+    parallel = PARALLEL
+
+    def __init__(self, config: Mapping[Role, VsphereConfig], connect: Connect = connect) -> None:
+        self._config, self._connect = config, connect
+        self._lock = Lock()
+        self._opened: Target | None = None
+
+    @property
+    def address_timeout(self) -> int:
+        """Seconds that a machine may take until it has an address."""
+        return self._config[Role.MASTER].wait_for_ip_address_timeout
+
+    @hookimpl
+    def render_boot(self, node: Node) -> BootFragment:
+        return boot.fragment()
+
+    @hookimpl
+    def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
+        from .preflight import problems
+
+        return problems(self._target, machines)
+
+    @hookimpl
+    def list_vms(self, cluster: Cluster) -> Sequence[Vm]:
+        return self._target.fleet.look(cluster)
+
+    @hookimpl
+    def provision_vm(self, node: Node, boot: Boot) -> Vm:
+        return self._target.fleet.provision(node, lambda: self._target.order(node, boot))
+
+    @hookimpl
+    def arrange_vms(self, cluster: Cluster, vms: Sequence[Vm]) -> bool:
+        from .arrange import arrange
+
+        arrange(self._target, cluster, vms)
+        return True
+
+    @hookimpl
+    def scrub_boot(self, vm: Vm) -> bool:
+        self._target.fleet.scrub(vm)
+        return True
+
+    @hookimpl
+    def destroy_vm(self, vm: Vm) -> bool:
+        from .arrange import release_masters
+
+        if vm.stamp and vm.stamp.role is Role.MASTER:
+            release_masters(self._target, vm.stamp.cluster, self._target.fleet.other_masters(vm))
+        self._target.fleet.destroy(vm)
+        return True
+
+    @hookimpl
+    def close(self) -> None:
+        with self._lock:
+            if self._opened:
+                self._opened.vcenter.close()
+
+    @property
+    def _target(self) -> Target:
+        from .target import Target
+
+        with self._lock:
+            if self._opened is None:
+                self._opened = Target(self._connect(self._config[Role.MASTER], self.parallel), self._config)
+            return self._opened

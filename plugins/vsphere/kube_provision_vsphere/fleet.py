@@ -1,0 +1,179 @@
+"""The machines of a run: found, made, taken over, scrubbed and destroyed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from ipaddress import IPv4Network
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from kube_provision_core import Cluster, Node, Power, Role, Stamp, TargetError, Vm
+
+from . import guestinfo, stamp
+from .addresses import usable
+from .config import VsphereConfig
+from .inventory import Inventory
+
+if TYPE_CHECKING:
+    from .client.machines import Machines, Sighting
+    from .client.specification import Order
+
+SCAN_SECONDS = 30.0
+"""How long a look at the whole datacenter is good for. Between two of them only the machines that matter are looked at:
+what others make meanwhile under one of our names is noticed at the latest when vCenter refuses the name."""
+
+
+class Fleet:
+    """Thread-safe. Every method raises `TargetError`."""
+
+    def __init__(self, machines: Machines, inventory: Callable[[], Inventory], config: Mapping[Role, VsphereConfig]) -> None:
+        self._machines, self._inventory, self._config = machines, inventory, config
+        self._lock = Lock()
+        self._scanned: float | None = None
+        self._known: dict[str, tuple[str, Stamp | None]] = {}
+        """Name and stamp of every machine of the datacenter, by id."""
+        self._addresses: dict[str, tuple[str, ...]] = {}
+        """Of the machines that have one: what guest tools report of them is read again at the next scan only."""
+        self._going: set[str] = set()
+        """Ids of masters that are being destroyed."""
+
+    def look(self, cluster: Cluster) -> tuple[Vm, ...]:
+        """The cluster's machines, and any that bear one of its names: one call, another one when a scan is due."""
+        self._scan_when_due()
+        with self._lock:
+            ids = [item for item, (name, found) in self._known.items() if _concerns(cluster, name, found)]
+            addressed = self._addresses.keys() & set(ids)
+        sightings = self._machines.look([item for item in ids if item not in addressed], sorted(addressed))
+        self._forget_all_but(ids, sightings)
+        return tuple(sorted((self._vm(one, cluster) for one in sightings if one.complete), key=lambda vm: vm.name))
+
+    def provision(self, node: Node, order: Callable[[], Order]) -> Vm:
+        """The machine of that name: taken over where it exists with our stamp, else cloned as ordered."""
+        from .client.faults import VcenterError
+
+        self._scan_when_due(first_only=True)
+        existing = self._take_over(node, [item for item, (name, _) in self._known.items() if name == node.name])
+        if existing:
+            return existing
+        wanted = order()
+        try:
+            machine = self._machines.clone(wanted)
+        except VcenterError as error:
+            if error.kind != "DuplicateName" or error.object_id is None:
+                raise
+            existing = self._take_over(node, [error.object_id])
+            if existing is None:  # a folder bears the name, or the machine's own making failed meanwhile
+                raise
+            return existing
+        self._remember(machine, node)
+        return Vm(node.name, machine, Power.ON, node.stamp, where=f"{self._inventory().path(wanted.folder)}/{node.name}")
+
+    def scrub(self, vm: Vm) -> None:
+        values = {**guestinfo.scrubbed_values(), stamp.SCRUBBED: "true"}
+        self._machines.set_options(vm.name, vm.id, values, "replace the boot data")
+
+    def destroy(self, vm: Vm) -> None:
+        """Nothing to do is fine; another stamp than the given one is not."""
+        from .client.faults import VcenterError
+
+        found = self._machines.look([], [vm.id])
+        if found:
+            self._check_stamp(vm, found[0])
+            try:
+                if found[0].power is not Power.OFF:
+                    self._machines.power_off(vm.name, vm.id)
+                self._machines.destroy(vm.name, vm.id)
+            except VcenterError as error:
+                if error.kind != "ManagedObjectNotFound":
+                    raise
+        with self._lock:
+            self._known.pop(vm.id, None)
+            self._addresses.pop(vm.id, None)
+
+    def other_masters(self, vm: Vm) -> list[str]:
+        """Ids of the masters of that machine's cluster besides it, without those that are being destroyed."""
+        self._scan_when_due(first_only=True)
+        with self._lock:
+            self._going.add(vm.id)
+            return [
+                item
+                for item, (_, found) in self._known.items()
+                if item not in self._going
+                and found
+                and vm.stamp
+                and (found.cluster_id, found.role) == (vm.stamp.cluster_id, Role.MASTER)
+            ]
+
+    def _check_stamp(self, vm: Vm, seen: Sighting) -> None:
+        if vm.stamp is None or stamp.load(seen.stamp) != vm.stamp:
+            raise TargetError(f"{self._where(seen)}: its stamp is not the one that was observed; it is left alone")
+
+    def _take_over(self, node: Node, ids: Collection[str]) -> Vm | None:
+        """The machine that exists already, powered on; None if there is none. Raises for one that is not ours."""
+        for seen in self._machines.look_when_made(node.name, ids):
+            found = stamp.load(seen.stamp)
+            if found is None or found.cluster_id != node.stamp.cluster_id or seen.name != node.name:
+                raise TargetError(
+                    f"{self._where(seen)}: this machine bears the name {node.name} and is not one of cluster "
+                    f"{node.stamp.cluster}'s; it is left alone. Rename it, or choose another name for the cluster"
+                )
+            if seen.power is not Power.ON:
+                self._machines.power_on(node.name, seen.id)
+            self._remember(seen.id, node)
+            return Vm(seen.name, seen.id, Power.ON, found, scrubbed=seen.scrubbed, where=self._where(seen))
+        return None
+
+    def _scan_when_due(self, *, first_only: bool = False) -> None:
+        with self._lock:
+            due = self._scanned is None or (not first_only and monotonic() - self._scanned > SCAN_SECONDS)
+            if due:
+                seen = self._machines.scan(self._inventory().top("vm").id)
+                self._known = {one.id: (one.name, stamp.load(one.stamp)) for one in seen}
+                self._addresses.clear()
+                self._scanned = monotonic()
+
+    def _remember(self, machine: str, node: Node) -> None:
+        with self._lock:
+            self._known[machine] = (node.name, node.stamp)
+
+    def _forget_all_but(self, ids: Iterable[str], sightings: Iterable[Sighting]) -> None:
+        gone = set(ids) - {one.id for one in sightings}
+        with self._lock:
+            for item in gone:
+                self._known.pop(item, None)
+                self._addresses.pop(item, None)
+
+    def _vm(self, seen: Sighting, cluster: Cluster) -> Vm:
+        found = stamp.load(seen.stamp)
+        return Vm(
+            name=seen.name,
+            id=seen.id,
+            power=seen.power,
+            stamp=found,
+            addresses=self._address(seen, cluster, found.role) if found else (),
+            status=stamp.load_status(seen.status),
+            scrubbed=seen.scrubbed,
+            where=self._where(seen),
+        )
+
+    def _address(self, seen: Sighting, cluster: Cluster, role: Role) -> tuple[str, ...]:
+        """What is known stays known while the machine runs."""
+        if seen.power is not Power.ON:
+            with self._lock:
+                self._addresses.pop(seen.id, None)
+            return ()
+        own = (IPv4Network(cluster.pod_subnet), IPv4Network(cluster.service_subnet))
+        subnet = self._config[role].wait_for_ip_address_subnet
+        found = usable(seen.nics, seen.primary, skip=own, subnet=subnet)
+        with self._lock:
+            if found:
+                self._addresses[seen.id] = found
+            return self._addresses.get(seen.id, ())
+
+    def _where(self, seen: Sighting) -> str:
+        return f"{self._inventory().path(seen.folder or '')}/{seen.name}"
+
+
+def _concerns(cluster: Cluster, name: str, found: Stamp | None) -> bool:
+    return name in cluster.names or (found is not None and found.cluster == cluster.name)

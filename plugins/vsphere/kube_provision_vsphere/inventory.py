@@ -1,0 +1,164 @@
+"""The names of one datacenter, and how a name of the configuration is resolved. Pure: it was read elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from kube_provision_core import ConfigError
+
+DATACENTER = "Datacenter"
+
+ESCAPED = re.compile(r"%(2f|5c|25)", re.IGNORECASE)
+"""vSphere escapes these three characters in names: slash, backslash, percent sign."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object of the inventory."""
+
+    kind: str
+    """Its type in the vSphere API: `Folder`, `VirtualMachine`, …"""
+    id: str
+    name: str
+    parent: str | None = None
+    template: bool = False
+    """A virtual machine that is a template."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a key of the configuration may name."""
+
+    key: str
+    what: str
+    kinds: frozenset[str]
+    accept: Callable[[Item], bool]
+    below: str | None
+    """The datacenter's top folder that it must lie below."""
+
+
+def wanted(
+    key: str, what: str, *kinds: str, accept: Callable[[Item], bool] = lambda _: True, below: str | None = None
+) -> Wanted:
+    return Wanted(key, what, frozenset(kinds), accept, below)
+
+
+class Inventory:
+    """Objects by id, with their paths."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self.items = {item.id: item for item in items}
+
+    def path(self, item_id: str) -> str:
+        """The full path, `/datacenter/vm/folder/name`; of an unknown object, its id."""
+        return self._paths.get(item_id, item_id)
+
+    @cached_property
+    def _paths(self) -> dict[str, str]:
+        return {item.id: "/" + "/".join(step.name for step in reversed(self._line(item.id))) for item in self.items.values()}
+
+    def _line(self, item_id: str) -> list[Item]:
+        """The object and all above it, upwards."""
+        line: list[Item] = []
+        step = self.items.get(item_id)
+        while step:
+            line.append(step)
+            step = self.items.get(step.parent or "")
+        return line
+
+    def ancestor(self, item_id: str, kinds: Iterable[str]) -> Item | None:
+        """The nearest object of these kinds above this one, or this one."""
+        return next((item for item in self._line(item_id) if item.kind in kinds), None)
+
+    def top(self, name: str) -> Item:
+        """The datacenter's top folder of that name: `vm`, `host`, `network`, `datastore`."""
+        return next(item for item in self.items.values() if item.name == name and self._is_top(item))
+
+    def children(self, item_id: str, kind: str) -> list[Item]:
+        return [item for item in self.items.values() if item.parent == item_id and item.kind == kind]
+
+    def find(self, what: Wanted, text: str) -> Item:
+        """The one object that the text names. Raises `ConfigError` for none and for several."""
+        found = self.matches(what, text)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ConfigError(self.ambiguity(what, text, found))
+        raise ConfigError(f"{what.key}: {self._absence(what, text)}")
+
+    def only(self, what: Wanted) -> Item:
+        """The one object of that kind that there is. Raises `ConfigError` for none and for several."""
+        found = self._of(what)
+        if len(found) == 1:
+            return found[0]
+        choice = f"; name one of: {', '.join(sorted(self.path(item.id) for item in found))}" if found else ""
+        raise ConfigError(f"{what.key}: not set, and there is {'more than one' if found else 'no'} {what.what}{choice}")
+
+    def matches(self, what: Wanted, text: str) -> list[Item]:
+        """By full path; else by the path below its top folder; else by its last parts, of which the name is the least."""
+        candidates = self._of(what)
+        plain = unescape(text).strip("/")
+        for fits in (self._is_path, self._is_below_top, self._is_end):
+            found = [item for item in candidates if fits(item, plain)]
+            if found:
+                return found
+        return []
+
+    def pattern_matches(self, what: Wanted, pattern: str) -> list[Item]:
+        """Every object whose name, or path where the pattern has a slash, fits a shell pattern."""
+        if "/" not in pattern:
+            return [item for item in self._of(what) if fnmatchcase(item.name, pattern)]
+        ends = (f"/{pattern.strip('/')}", f"*/{pattern.strip('/')}")
+        return [item for item in self._of(what) if any(fnmatchcase(self.path(item.id), end) for end in ends)]
+
+    def ambiguity(self, what: Wanted, text: str, found: Iterable[Item]) -> str:
+        paths = ", ".join(sorted(self.path(item.id) for item in found))
+        return f"{what.key}: {text!r} names more than one {what.what}: {paths}; write the full path of the one that you mean"
+
+    def _absence(self, what: Wanted, text: str) -> str:
+        names = sorted({item.name for item in self._of(what)})
+        near = get_close_matches(text.rpartition("/")[2], names, n=3, cutoff=0.6) or names[:5]
+        hint = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+        return f"there is no {what.what} {text!r}, or the account may not see it{hint}"
+
+    def _of(self, what: Wanted) -> list[Item]:
+        return [
+            item
+            for item in self.items.values()
+            if item.kind in what.kinds and what.accept(item) and (what.below is None or self._is_below(item, what.below))
+        ]
+
+    def _is_top(self, item: Item) -> bool:
+        return item.parent in self.items and self.items[item.parent].kind == DATACENTER
+
+    def _is_below(self, item: Item, top: str) -> bool:
+        return any(step.name == top and self._is_top(step) for step in self._line(item.id)[1:])
+
+    def _is_path(self, item: Item, text: str) -> bool:
+        return self.path(item.id) == f"/{text}"
+
+    def _is_below_top(self, item: Item, text: str) -> bool:
+        names: list[str] = []
+        for step in self._line(item.id):
+            if self._is_top(step):
+                break
+            names.append(step.name)
+        return "/".join(reversed(names)) == text
+
+    def _is_end(self, item: Item, text: str) -> bool:
+        return self.path(item.id).endswith(f"/{text}")
+
+
+def unescape(name: str) -> str:
+    """A name as people write it."""
+    return ESCAPED.sub(lambda match: chr(int(match[1], 16)), name)
+
+
+def natural(name: str) -> tuple[tuple[int, int | str], ...]:
+    """Sorts `image-10` after `image-9`."""
+    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name))

@@ -1,0 +1,94 @@
+"""Everything that can be known to go wrong before the first machine is cloned, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from kube_provision_core import Boot, ConfigError, Node, Role
+
+from . import guestinfo
+from .config import VsphereConfig
+from .placement import Placement
+from .target import Target
+
+Machines = Sequence[tuple[Node, Boot]]
+
+ON_FOLDER = (
+    "VirtualMachine.Inventory.CreateFromExisting",
+    "VirtualMachine.Inventory.Delete",
+    "VirtualMachine.Config.AddNewDisk",
+    "VirtualMachine.Config.AddRemoveDevice",
+    "VirtualMachine.Config.AdvancedConfig",
+    "VirtualMachine.Config.Annotation",
+    "VirtualMachine.Config.CPUCount",
+    "VirtualMachine.Config.DiskExtend",
+    "VirtualMachine.Config.EditDevice",
+    "VirtualMachine.Config.Memory",
+    "VirtualMachine.Config.Settings",
+    "VirtualMachine.Interact.PowerOff",
+    "VirtualMachine.Interact.PowerOn",
+)
+"""New machines inherit from their folder."""
+ON_TEMPLATE = ("VirtualMachine.Provisioning.DeployTemplate",)
+ON_MACHINE = ("VirtualMachine.Provisioning.Clone",)
+ON_POOL = ("Resource.AssignVMToPool",)
+ON_DATASTORE = ("Datastore.AllocateSpace",)
+ON_NETWORK = ("Network.Assign",)
+
+
+def problems(target: Target, machines: Machines) -> list[str]:
+    """All of them at once. Raises `TargetError` for trouble on the way to vCenter."""
+    found = [line for node, boot in machines for line in guestinfo.oversize(node, boot, target.config[node.role])]
+    found += _address_problems(target.config, machines)
+    try:
+        places = target.place({node.role for node, _ in machines})
+    except ConfigError as error:
+        return [*found, *error.problems]
+    found += dict.fromkeys(_disk_problems(places, target.config, machines))
+    return [*found, *_privilege_problems(target, places)]
+
+
+def _address_problems(config: Mapping[Role, VsphereConfig], machines: Machines) -> Iterator[str]:
+    owners: dict[str, str] = {}
+    for node, _ in machines:
+        static = config[node.role].static_ip
+        if static is None:
+            continue
+        address = guestinfo.static_address(node, config[node.role])
+        if address is None:
+            yield f"static_ip: {len(static.addresses)} addresses are too few: {node.name} needs number {node.index}"
+        elif owner := owners.get(address):
+            yield f"static_ip: {address} would be given to both {owner} and {node.name}; give each role its own addresses"
+        else:
+            owners[address] = node.name
+
+
+def _disk_problems(
+    places: Mapping[Role, Placement], config: Mapping[Role, VsphereConfig], machines: Machines
+) -> Iterator[str]:
+    for node, _ in machines:
+        place, wanted = places[node.role], node.machine.boot_disk_gib
+        has = place.template.disks[0].gib
+        if wanted is not None and wanted < has:
+            yield (
+                f"boot_disk_size: {wanted} GiB is less than the {has:g} GiB of template {place.template_path}; "
+                "a disk only grows"
+            )
+        elif wanted is not None and wanted > has and config[node.role].linked_clone:
+            yield (
+                f"boot_disk_size: a linked clone keeps the {has:g} GiB of template {place.template_path}; "
+                "unset the size, or set linked_clone: false"
+            )
+
+
+def _privilege_problems(target: Target, places: Mapping[Role, Placement]) -> Iterator[str]:
+    needed: dict[tuple[str, str], tuple[str, ...]] = {}
+    for place in places.values():
+        needed["VirtualMachine", place.template.id] = ON_TEMPLATE if place.template.is_template else ON_MACHINE
+        needed["Folder", place.folder] = ON_FOLDER
+        needed["ResourcePool", place.pool] = ON_POOL
+        needed |= {("Datastore", store.id): ON_DATASTORE for store in place.datastores}
+        if place.network:
+            needed["Network", place.network.id] = ON_NETWORK
+    for item, privileges in target.vcenter.missing_privileges(needed).items():
+        yield f"the vCenter account lacks on {target.inventory().path(item)}: {', '.join(privileges)}"

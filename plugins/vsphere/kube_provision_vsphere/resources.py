@@ -1,0 +1,76 @@
+"""What is known of the objects that machines are made from and put into. Plain values, read by the client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Disk:
+    key: int
+    gib: float
+    linked: bool = False
+    """Its own changes lie above another machine's disk."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """The machine that is cloned."""
+
+    id: str
+    is_template: bool
+    running: bool
+    created: datetime | None
+    snapshot: str | None
+    """Id of its current snapshot."""
+    disks: tuple[Disk, ...]
+    """The boot disk first."""
+    devices: tuple[Any, ...] = field(default=(), repr=False)
+    """As vCenter describes them; only for the client."""
+
+
+@dataclass(frozen=True)
+class Datastore:
+    id: str
+    free_bytes: int
+    usable: bool
+    """Accessible and not in maintenance."""
+
+
+@dataclass(frozen=True)
+class Network:
+    id: str
+    name: str
+    switch: str | None
+    """Identity of the distributed switch whose port group it is; None for a standard network."""
+
+
+@dataclass(frozen=True)
+class HostCluster:
+    """A cluster of hosts, or a single host."""
+
+    id: str
+    places_machines: bool
+    """DRS chooses the host of a new machine, and moves machines."""
+    vm_groups: frozenset[str] = frozenset()
+    """Names of its DRS groups of machines."""
+
+
+@dataclass(frozen=True)
+class Host:
+    id: str
+    usable: bool
+    """Connected and not in maintenance."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Everything that was read, by id."""
+
+    templates: dict[str, Template]
+    datastores: dict[str, Datastore]
+    networks: dict[str, Network]
+    clusters: dict[str, HostCluster]
+    hosts: dict[str, Host]

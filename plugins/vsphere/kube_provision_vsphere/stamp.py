@@ -1,0 +1,43 @@
+"""The stamp that marks a virtual machine as ours, and the other keys of its `extraConfig` that we own.
+
+`extraConfig` and not the notes: backup programs and people write over notes. Each key can be read on its own, by its
+property path, in the same call for all machines.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from kube_provision_core import NodeStatus, Role, Stage, Stamp
+
+STAMP = "kube-provision.stamp"
+STATUS = "guestinfo.kube-provision.status"
+SCRUBBED = "kube-provision.scrubbed"
+
+
+def dump(stamp: Stamp) -> str:
+    return json.dumps(asdict(stamp), sort_keys=True)
+
+
+def load(text: str | None) -> Stamp | None:
+    """None for what is not a stamp of ours: such a machine is foreign."""
+    try:
+        fields = json.loads(text or "")
+        return Stamp(**{**fields, "role": Role(fields["role"])})
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def load_status(text: str | None) -> NodeStatus | None:
+    """What a node published; None for nothing, and for anything that a node's runner would not write."""
+    try:
+        fields = json.loads(text or "")
+        return NodeStatus(Stage(fields["stage"]), str(fields["state"]), str(fields.get("error") or ""))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def note(stamp: Stamp) -> str:
+    """For people who look at the machine in vCenter."""
+    return f"kube-provision: {stamp.role} of cluster {stamp.cluster}"

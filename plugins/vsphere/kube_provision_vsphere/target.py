@@ -1,0 +1,89 @@
+"""What one run knows of its vCenter: the inventory, the placements of the roles, the machines. Made at the first hook."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from threading import Lock
+
+from kube_provision_core import Boot, Node, Role
+
+from . import guestinfo, placement, stamp
+from .client.specification import Order
+from .client.vcenter import Vcenter
+from .config import VsphereConfig
+from .fleet import Fleet
+from .inventory import Inventory, Item
+from .placement import Placement
+from .resources import Datastore
+
+ENABLE_DISK_UUID = {"disk.enableUUID": "TRUE"}
+"""Disks show their identity inside of the machine, without which the storage driver (CSI) cannot tell them apart."""
+
+GIB = 1024**3
+
+
+class Target:
+    """Thread-safe. Methods raise `TargetError`, and `ConfigError` for names that cannot be resolved."""
+
+    def __init__(self, vcenter: Vcenter, config: Mapping[Role, VsphereConfig]) -> None:
+        self.vcenter, self.config = vcenter, config
+        self.fleet = Fleet(vcenter.machines, self.inventory, config)
+        self._lock = Lock()
+        self._inventory: Inventory | None = None
+        self._placements: dict[Role, Placement] = {}
+        self._promised: dict[str, int] = {}
+        """Bytes by datastore that machines of this run will take."""
+
+    def inventory(self) -> Inventory:
+        with self._lock:
+            if self._inventory is None:
+                self._inventory = self.vcenter.inventory(self.config[Role.MASTER].datacenter)
+            return self._inventory
+
+    def cluster(self, role: Role) -> Item:
+        """The cluster of hosts on which a role's machines run."""
+        return placement.cluster(self.inventory(), self.config[role])
+
+    def place(self, roles: Collection[Role]) -> Mapping[Role, Placement]:
+        """Placements of these roles; what is not known yet is read in one call."""
+        inventory = self.inventory()
+        with self._lock:
+            missing = [role for role in roles if role not in self._placements]
+            if missing:
+                found = placement.resolve(inventory, {role: self.config[role] for role in missing}, self.vcenter.resources)
+                self._placements.update(found)
+            return dict(self._placements)
+
+    def order(self, node: Node, boot: Boot) -> Order:
+        place, config = self.place([node.role])[node.role], self.config[node.role]
+        machine = node.machine
+        return Order(
+            name=node.name,
+            template=place.template,
+            folder=place.folder,
+            pool=place.pool,
+            host=place.hosts[(node.index - 1) % len(place.hosts)] if place.hosts else None,
+            datastore=self._choose_datastore(place, (machine.boot_disk_gib or 0) + (machine.data_volume_gib or 0)),
+            network=place.network,
+            cpu=machine.cpu,
+            memory_mib=machine.memory_gib * 1024,
+            boot_disk_gib=machine.boot_disk_gib,
+            data_volume_gib=machine.data_volume_gib,
+            linked=config.linked_clone,
+            note=stamp.note(node.stamp),
+            extra_config={stamp.STAMP: stamp.dump(node.stamp), **ENABLE_DISK_UUID, **guestinfo.values(node, boot, config)},
+        )
+
+    def _choose_datastore(self, place: Placement, gib: int) -> str | None:
+        """Of a datastore cluster, the one with the most room left after what this run has placed already."""
+        if not place.datastores:
+            return None
+        size = max(gib, place.template.disks[0].gib) * GIB
+
+        def room(store: Datastore) -> int:
+            return store.free_bytes - self._promised.get(store.id, 0)
+
+        with self._lock:
+            chosen = max(place.datastores, key=room)
+            self._promised[chosen.id] = self._promised.get(chosen.id, 0) + int(size)
+        return chosen.id
