@@ -161,7 +161,7 @@ class _Executor:
 
     def _collect(self) -> None:
         """Take in what has finished; wait a little where nothing has."""
-        timeout = TICK if self._order.is_active() else 0.0
+        timeout = self._leisure()
         try:
             while True:
                 key, future = self._finished.get(timeout=timeout)
@@ -172,6 +172,14 @@ class _Executor:
                     self._settle_performed(key, future)
         except Empty:
             return
+
+    def _leisure(self) -> float:
+        """Seconds until something has to be done, whatever happens meanwhile."""
+        if not self._order.is_active():
+            return 0.0
+        if self._awaited and not self._looking:
+            return min(TICK, max(0.0, self._next_look - time.monotonic()))
+        return TICK
 
     def _settle_performed(self, key: str, future: Future[Any]) -> None:
         try:

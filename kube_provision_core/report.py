@@ -46,7 +46,7 @@ class Report:
         states = {outcome.state for outcome in self.outcomes}
         if states <= {State.DONE}:
             return DONE
-        return PARTLY if any(o.state is State.DONE and o.action.mark != "." for o in self.outcomes) else FAILED
+        return PARTLY if any(_counts(outcome) for outcome in self.outcomes) else FAILED
 
     @property
     def abandoned(self) -> bool:
@@ -80,6 +80,11 @@ class Report:
             text=last.text if last else "",
             seconds=round(sum(outcome.seconds for outcome in mine), 3),
         )
+
+
+def _counts(outcome: Outcome) -> bool:
+    """Whether something has come of it, even though others failed."""
+    return outcome.state is State.DONE and outcome.action.mark != "." and not outcome.action.tolerant
 
 
 def natural_order(name: str) -> tuple[str, int]:

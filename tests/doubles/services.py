@@ -1,0 +1,82 @@
+"""A discovery service and an operating system that exist in memory, for runs whose subject is neither."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from kube_provision_core import (
+    DISCOVERY_CLIENT,
+    BootFragment,
+    Cluster,
+    Discovery,
+    DiscoveryError,
+    DriverConfig,
+    File,
+    Packages,
+    Role,
+    hookimpl,
+)
+
+
+@dataclass
+class Registry:
+    """What a discovery service would know."""
+
+    record: Discovery = field(default_factory=lambda: Discovery(initialised=False))
+    silent: bool = False
+    forgotten: list[str] = field(default_factory=list)
+    holder: threading.Lock = field(default_factory=threading.Lock)
+
+
+class MemoryDiscovery:
+    Config = DriverConfig
+
+    def __init__(self, config: Mapping[Role, DriverConfig], registry: Registry, address: str | None = None) -> None:
+        self._registry, self.address = registry, address
+
+    @hookimpl
+    def render_boot(self, cluster: Cluster) -> BootFragment:
+        return BootFragment(files=(File(DISCOVERY_CLIENT, f"ADDRESS = {cluster.discovery_address!r}\n"),))
+
+    @hookimpl
+    def discover_masters(self, cluster: Cluster) -> Discovery:
+        if self._registry.silent:
+            raise DiscoveryError(f"{cluster.discovery_address} does not answer")
+        return self._registry.record
+
+    @hookimpl
+    def lock_cluster(self, cluster: Cluster) -> object:
+        return self._lock()
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        if not self._registry.holder.acquire(blocking=False):
+            raise DiscoveryError("another run holds the lock")
+        try:
+            yield
+        finally:
+            self._registry.holder.release()
+
+    @hookimpl
+    def forget_initialising(self, node_name: str) -> bool:
+        self._registry.forgotten.append(node_name)
+        return True
+
+    @hookimpl
+    def forget_cluster(self, cluster: Cluster) -> bool:
+        self._registry.forgotten.append(cluster.name)
+        return True
+
+
+class MemoryOs:
+    Config = DriverConfig
+
+    def __init__(self, config: Mapping[Role, DriverConfig]) -> None:
+        pass
+
+    @hookimpl
+    def os_packages(self, components: frozenset[str]) -> Packages:
+        return Packages(tuple(sorted(components)))

@@ -1,0 +1,399 @@
+"""Whole runs on a target in memory: what is created, kept, refused, reported. Nothing here waits for a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from doubles.memory import MemoryConfig, MemoryTarget, World
+from doubles.services import MemoryDiscovery, MemoryOs, Registry
+
+from kube_provision_core import DriverConfig, run
+from kube_provision_core.apply import Event, Interrupt, State
+from kube_provision_core.config import ChosenDriver, Config
+from kube_provision_core.config.core import CoreConfig
+from kube_provision_core.errors import ConfigError, DiscoveryError, FolderError, PluginError
+from kube_provision_core.folder import Folder
+from kube_provision_core.model import Discovery, NodeStatus, Power, Role, Stage, Vm
+from kube_provision_core.plan import Plan
+from kube_provision_core.report import Report
+from kube_provision_core.run import Options
+from kube_provision_core.session import Session, open_session
+from kube_provision_core.status import Status, status
+
+FINISHED = NodeStatus(Stage.FINISH, "done")
+
+
+@dataclass
+class Site:
+    """A target, a discovery service and a state folder, that runs come to one after the other."""
+
+    state: Path
+    world: World = field(default_factory=World)
+    registry: Registry = field(default_factory=Registry)
+    address: str | None = None
+    target: type[MemoryTarget] = MemoryTarget
+    events: list[Event] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+    interrupt: Interrupt = field(default_factory=Interrupt)
+
+    def config(self, masters: int = 3, workers: int = 2, **more: object) -> Config:
+        core = CoreConfig(
+            name="prod", masters=masters, workers=workers, target="memory", os="memory", seed_manifests=[], **more
+        )
+        roles, empty = dict.fromkeys(Role, core), dict.fromkeys(Role, DriverConfig())
+        target = partial(self.target, world=self.world)
+        discovery = partial(MemoryDiscovery, registry=self.registry, address=self.address)
+        drivers = (
+            _driver("target", self.target, target, dict.fromkeys(Role, MemoryConfig())),
+            _driver("os", MemoryOs, MemoryOs, empty),
+            _driver("discovery", MemoryDiscovery, discovery, empty),
+        )
+        return Config(core, roles, drivers)
+
+    @contextmanager
+    def session(self, **counts: int) -> Iterator[Session]:
+        with open_session(self.config(**counts), self.state, alone=True) as session:
+            yield session
+
+    def provision(self, options: Options | None = None, **counts: int) -> Report:
+        with self.session(**counts) as session:
+            return run.provision(session, options or Options(), self.events.append, self.interrupt, self.plans.append)
+
+    def destroy(self, *nodes: str, **counts: int) -> Report:
+        with self.session(**counts) as session:
+            return run.destroy(session, nodes, Options(), self.events.append, self.interrupt, self.plans.append)
+
+    def status(self, **counts: int) -> Status:
+        with self.session(**counts) as session:
+            return status(session)
+
+    @property
+    def folder(self) -> Folder | None:
+        return Folder.open(self.state, "prod")
+
+
+def _driver(kind: str, cls: type, make: object, config: dict[Role, DriverConfig]) -> ChosenDriver:
+    """`connect` constructs `cls(config)`; a subclass made here hands the test's world to the constructor."""
+    made = type(cls.__name__, (cls,), {"__new__": lambda _cls, config: make(config), "__init__": lambda self, config: None})
+    return ChosenDriver(kind, "memory" if kind != "discovery" else "consul", "tests", made, config)
+
+
+@pytest.fixture(autouse=True)
+def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target in memory needs no patience."""
+    monkeypatch.setattr("kube_provision_core.apply.FIRST_LOOK", 0.01)
+    monkeypatch.setattr("kube_provision_core.apply.LONGEST_LOOK", 0.02)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path / "state")
+
+
+def names(report: Report, state: State = State.DONE) -> list[str]:
+    return [outcome.action.key for outcome in report.outcomes if outcome.state is state]
+
+
+class TestTheFirstRun:
+    def test_creates_every_machine_and_reports_each(self, site: Site) -> None:
+        report = site.provision()
+        assert sorted(site.world.vms) == ["consul-prod", "m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1", "w-prod-2"]
+        assert report.exit_code == 0
+        assert {(node.state, bool(node.address)) for node in report.nodes} == {(State.DONE, True)}
+        assert len(report.nodes) == 6
+
+    def test_tells_every_machine_where_discovery_is(self, site: Site) -> None:
+        site.provision()
+        address = site.world.addresses["consul-prod"]
+        assert all(address in site.world.boot_data[name] for name in ("m-prod-1", "w-prod-2"))
+
+    def test_gives_the_authorities_to_one_machine(self, site: Site) -> None:
+        site.provision()
+        assert [name for name, vm in site.world.vms.items() if vm.stamp and vm.stamp.carries_ca] == ["m-prod-1"]
+        with_keys = [name for name, boot in site.world.boot_data.items() if "PRIVATE KEY" in boot]
+        assert with_keys == ["m-prod-1"]
+
+    def test_stamps_machines_with_the_identity_in_the_folder(self, site: Site) -> None:
+        site.provision()
+        assert site.folder
+        assert {vm.stamp.cluster_id for vm in site.world.vms.values() if vm.stamp} == {site.folder.cluster_id}
+
+    def test_writes_a_kubeconfig_for_a_master(self, site: Site) -> None:
+        report = site.provision()
+        assert report.kubeconfig
+        assert any(site.world.addresses[f"m-prod-{index}"] in report.kubeconfig.read_text() for index in (1, 2, 3))
+
+    def test_uses_an_existing_discovery_service(self, site: Site) -> None:
+        site.address = "10.200.200.1"
+        site.provision()
+        assert "consul-prod" not in site.world.vms
+        assert "10.200.200.1" in site.world.boot_data["w-prod-1"]
+
+
+class TestTheSecondRun:
+    def test_creates_nothing(self, site: Site) -> None:
+        site.provision()
+        before = dict(site.world.vms)
+        report = site.provision()
+        assert (report.outcomes, report.exit_code, site.world.vms) == ((), 0, before)
+
+    def test_adds_what_is_missing(self, site: Site) -> None:
+        site.provision()
+        report = site.provision(workers=4)
+        assert "create w-prod-3" in names(report)
+        assert "create w-prod-4" in names(report)
+        assert len(site.world.vms) == 8
+
+    def test_reuses_the_secrets_of_a_run_that_was_killed(self, site: Site) -> None:
+        site.provision(workers=0)
+        first = site.folder
+        site.provision(workers=1)
+        assert site.folder
+        assert first
+        assert (first.token, first.pki) == (site.folder.token, site.folder.pki)
+
+    def test_remembers_for_good_that_the_cluster_lives(self, site: Site) -> None:
+        site.provision()
+        site.registry.record = Discovery(initialised=True)
+        site.provision()
+        assert site.folder
+        assert site.folder.initialised
+
+    def test_replaces_a_carrier_that_was_never_made(self, site: Site) -> None:
+        site.world.breaks.add("m-prod-1")
+        assert site.provision().exit_code == 4
+        site.world.breaks.clear()
+        assert site.provision().exit_code == 0
+        stamp = site.world.vms["m-prod-1"].stamp
+        assert stamp
+        assert stamp.carries_ca
+
+
+class TestFailures:
+    def test_of_one_machine_neither_stop_nor_hide_the_others(self, site: Site) -> None:
+        site.world.breaks.add("w-prod-1")
+        report = site.provision()
+        assert report.exit_code == 4
+        assert {node.name: node.state for node in report.nodes}["w-prod-1"] is State.FAILED
+        assert "no space left" in next(node.text for node in report.nodes if node.name == "w-prod-1")
+        assert len(site.world.vms) == 5
+
+    def test_of_the_discovery_machine_skip_what_needs_its_address(self, site: Site) -> None:
+        site.world.breaks.add("consul-prod")
+        report = site.provision()
+        assert (report.exit_code, site.world.vms) == (3, {})
+        assert {outcome.text for outcome in report.outcomes if outcome.state is State.SKIPPED} >= {
+            "because of: create consul-prod"
+        }
+
+    def test_a_machine_without_an_address_is_reported_after_its_time(self, site: Site) -> None:
+        class Addressless(MemoryTarget):
+            address_timeout = 0.0
+
+            def list_vms(self, cluster):  # type: ignore[no-untyped-def]
+                hidden = ("w-prod-1",)
+                return [
+                    replace(vm, addresses=()) if vm.name in hidden else vm for vm in MemoryTarget.list_vms(self, cluster)
+                ]
+
+        from kube_provision_core import hookimpl
+
+        Addressless.list_vms = hookimpl(Addressless.list_vms)  # type: ignore[method-assign]
+        site.target = Addressless
+        report = site.provision()
+        assert names(report, State.FAILED) == ["await w-prod-1"]
+        assert report.exit_code == 4
+
+    def test_a_target_that_answers_no_more_ends_the_run(self, site: Site) -> None:
+        from kube_provision_core import TargetError, hookimpl
+
+        class Dying(MemoryTarget):
+            @hookimpl
+            def list_vms(self, cluster):  # type: ignore[no-untyped-def]
+                if self.world.looks >= 2:
+                    raise TargetError("connection refused")
+                return MemoryTarget.list_vms(self, cluster)
+
+        site.target, site.address = Dying, "10.200.200.1"
+        report = site.provision(masters=1, workers=0)
+        assert [(o.action.key, o.text) for o in report.outcomes if o.state is State.FAILED] == [
+            ("await m-prod-1", "connection refused")
+        ]
+
+
+class TestRefusals:
+    def test_bad_machines_are_told_before_the_first_is_created(self, site: Site) -> None:
+        with (
+            open_session(site.config(cpu=200), site.state, alone=True) as session,
+            pytest.raises(ConfigError, match="too large") as refusal,
+        ):
+            run.provision(session, Options(), site.events.append, site.interrupt, site.plans.append)
+        assert len(refusal.value.problems) == 6
+        assert (site.world.vms, site.folder) == ({}, None)
+
+    def test_a_cluster_without_its_folder_is_refused(self, site: Site) -> None:
+        site.provision()
+        assert site.folder
+        site.folder.archive()
+        with pytest.raises(FolderError, match=r"its folder of secrets .* does not"):
+            site.provision(workers=5)
+        assert len(site.world.vms) == 6
+        assert site.folder is None
+
+    def test_another_cluster_of_the_same_name_is_refused(self, site: Site) -> None:
+        site.provision()
+        assert site.folder
+        site.folder.archive()
+        Folder.create(site.state, "prod", {})
+        with pytest.raises(FolderError, match="another cluster that is also named prod"):
+            site.provision()
+
+    def test_a_dead_cluster_in_the_record_is_refused(self, site: Site) -> None:
+        site.address = "10.200.200.1"
+        site.registry.record = Discovery(initialised=True, cluster_id="an older one")
+        with pytest.raises(FolderError, match="destroy --name prod"):
+            site.provision()
+        assert site.world.vms == {}
+
+    def test_a_foreign_machine_is_never_touched(self, site: Site) -> None:
+        foreign = site.world.vms["w-prod-1"] = Vm("w-prod-1", "theirs", Power.ON, None)
+        with pytest.raises(ConfigError, match="left alone"):
+            site.provision()
+        assert site.world.vms == {"w-prod-1": foreign}
+
+    def test_a_living_cluster_without_a_living_master_gets_no_machines(self, site: Site) -> None:
+        site.provision(masters=1, workers=0)
+        site.registry.record = Discovery(initialised=True)
+        site.world.addresses["m-prod-1"] = "127.254.1.1"
+        with pytest.raises(run.alive.ControlPlaneError):
+            site.provision(masters=1, workers=1)
+        assert "w-prod-1" not in site.world.vms
+
+    def test_a_living_cluster_with_nothing_to_add_needs_no_master(self, site: Site) -> None:
+        site.provision()
+        site.registry.record = Discovery(initialised=True)
+        assert site.provision().exit_code == 0
+
+    def test_a_silent_existing_discovery_service_stops_the_run(self, site: Site) -> None:
+        site.address, site.registry.silent = "10.200.200.1", True
+        with pytest.raises(DiscoveryError, match="does not answer"):
+            site.provision()
+        assert site.world.vms == {}
+
+    def test_a_second_run_at_the_same_time_is_refused(self, site: Site) -> None:
+        with site.session(), pytest.raises(FolderError):
+            site.provision()
+
+    def test_a_run_elsewhere_that_holds_the_lock_is_respected(self, site: Site) -> None:
+        site.address = "10.200.200.1"
+        with site.registry.holder, pytest.raises(DiscoveryError, match="holds the lock"):
+            site.provision()
+        assert site.world.vms == {}
+
+    def test_a_target_that_cannot_destroy_is_named_before_anything_is_touched(self, site: Site) -> None:
+        kept = {
+            name: member
+            for name, member in vars(MemoryTarget).items()
+            if name not in ("destroy_vm", "__dict__", "__weakref__")
+        }
+        site.target = type("Keeper", (), kept)
+        with pytest.raises(PluginError, match="does not answer destroy_vm"):
+            site.destroy()
+
+
+class TestWaiting:
+    def test_ends_when_every_node_has_finished_and_scrubs_it(self, site: Site) -> None:
+        for name in ("m-prod-1", "w-prod-1"):
+            site.world.statuses[name] = FINISHED
+        report = site.provision(Options(wait=True), masters=1, workers=1)
+        assert report.exit_code == 0
+        assert {"scrub m-prod-1", "scrub w-prod-1"} <= set(names(report))
+        assert "PRIVATE KEY" not in site.world.boot_data["m-prod-1"]
+        assert site.folder
+        assert site.folder.initialised
+
+    def test_reports_a_node_that_failed_with_its_own_words(self, site: Site) -> None:
+        site.world.statuses["m-prod-1"] = FINISHED
+        site.world.statuses["w-prod-1"] = NodeStatus(Stage.JOIN, "failed", "token expired")
+        report = site.provision(Options(wait=True), masters=1, workers=1)
+        assert report.exit_code == 4
+        assert next(node.text for node in report.nodes if node.name == "w-prod-1") == "stage join: token expired"
+
+    def test_is_bounded(self, site: Site) -> None:
+        report = site.provision(Options(wait=True, finish_timeout=0.0), masters=1, workers=0)
+        assert names(report, State.FAILED) == ["await m-prod-1"]
+
+
+class TestDestroy:
+    def test_leaves_nothing(self, site: Site) -> None:
+        site.provision()
+        report = site.destroy()
+        assert (report.exit_code, site.world.vms, site.folder) == (0, {}, None)
+        assert site.registry.forgotten == ["prod"]
+
+    def test_keeps_the_old_secrets_aside(self, site: Site) -> None:
+        site.provision()
+        site.destroy()
+        (aside,) = [path for path in site.state.iterdir() if path.is_dir()]
+        assert aside.name.startswith("prod.destroyed-")
+
+    def test_may_be_repeated(self, site: Site) -> None:
+        site.provision()
+        site.destroy()
+        assert site.destroy().exit_code == 0
+
+    def test_asks_before_it_touches_anything(self, site: Site) -> None:
+        site.provision()
+
+        def refuse(plan: Plan) -> None:
+            raise ConfigError("not confirmed")
+
+        with site.session() as session, pytest.raises(ConfigError):
+            run.destroy(session, [], Options(), site.events.append, site.interrupt, refuse)
+        assert len(site.world.vms) == 6
+
+    def test_of_one_node_leaves_the_others(self, site: Site) -> None:
+        site.provision()
+        site.destroy("w-prod-2")
+        assert "w-prod-2" not in site.world.vms
+        assert len(site.world.vms) == 5
+        assert site.folder
+
+    def test_never_takes_machines_of_another_cluster(self, site: Site) -> None:
+        site.provision()
+        site.world.vms["other"] = Vm("other", "theirs", Power.ON, None)
+        site.destroy()
+        assert list(site.world.vms) == ["other"]
+
+
+class TestStatus:
+    def test_shows_what_exists_and_what_is_missing(self, site: Site) -> None:
+        site.provision(workers=1)
+        site.world.statuses["m-prod-1"] = NodeStatus(Stage.JOIN, "running")
+        rows = {row.name: row for row in site.status(workers=2).nodes}
+        assert (rows["w-prod-1"].power, rows["w-prod-2"].power) == ("on", "missing")
+        assert rows["m-prod-1"].stage == "join running"
+
+    def test_changes_nothing(self, site: Site) -> None:
+        site.status()
+        assert (site.world.vms, site.folder) == ({}, None)
+
+
+def test_a_plan_changes_nothing(site: Site) -> None:
+    with site.session() as session:
+        plan = run.plan_provision(session, Options())
+    assert len(plan.changes) == 7
+    assert (site.world.vms, site.folder) == ({}, None)
+
+
+def test_an_interrupt_is_reported_and_the_next_run_goes_on(site: Site) -> None:
+    site.interrupt.request()
+    report = site.provision()
+    assert (report.exit_code, site.world.vms) == (130, {})
+    site.interrupt = Interrupt()
+    assert site.provision().exit_code == 0
