@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..config import Config
+    from ..plugins import FoundDriver
 
 Command = Callable[..., Any]
 
@@ -34,6 +35,20 @@ class Input(NamedTuple):
         from ..config import load
 
         return load([Path(path) for path in self.paths], extra=self.extra, flags=self.flags, environ=os.environ)
+
+    def drivers(self, named: Mapping[str, object]) -> Sequence[FoundDriver]:
+        """The drivers that it names, even where it is incomplete; `named` by other flags come first."""
+        from pathlib import Path
+
+        from ..config.choosing import choose_drivers
+        from ..config.problems import Problems
+        from ..config.sources import collect
+
+        problems = Problems()
+        given = collect([Path(path) for path in self.paths], self.extra, {**self.flags, **named}, os.environ, problems)
+        drivers = choose_drivers(given, problems)
+        problems.raise_if_any()
+        return drivers
 
 
 def _dropped(flag: str, instead: str) -> Callable[[Command], Command]:

@@ -265,3 +265,28 @@ def test_a_broken_plugin_is_shown_and_harms_no_other(run, world, monkeypatch, tm
     problems = {row["name"]: row["problem"] for row in json.loads(ran.out)}
     assert "kp_no_such_module" in problems["broken"]
     assert problems["memory"] == ""
+
+
+# --- schema ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_schema_is_of_the_drivers_that_a_configuration_names(run, world) -> None:
+    Path("config.yml").write_text("target: memory\nos: plain\ndiscovery: table\n")  # no name yet: it is being written
+    properties = json.loads(run("schema", "-c", "config.yml").out)["properties"]
+    assert {"masters", "memory_pool", "table_address"} <= properties.keys()
+    assert "vcenter_hostname" not in properties
+
+
+def test_the_schema_of_named_drivers_in_yaml(run, world) -> None:
+    ran = run("schema", "--target", "memory", "--os", "plain", "--discovery", "table", "--output", "yaml")
+    assert "memory_pool" in yaml.safe_load(ran.out)["properties"]
+
+
+def test_a_driver_named_by_a_flag_comes_before_the_configuration_s(run, world) -> None:
+    assert run("schema", "-c", "config.yml", "--target", "nobody").code == 2
+
+
+def test_a_schema_of_one_driver_out_of_several_must_be_chosen(run, world) -> None:
+    ran = run("schema", "--discovery", "table", "--os", "plain")
+    assert ran.code == 2
+    assert "which target? Name it with --target or in the configuration: one of memory" in ran.line
