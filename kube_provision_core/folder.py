@@ -141,6 +141,12 @@ class Folder:
         missing = {key: make() for key, make in makers.items() if key not in self.generated}
         return replace(self, generated=MappingProxyType({**self.generated, **missing})) if missing else self
 
+    def renew_certificate_key(self) -> str:
+        """Make and keep a new certificate key, for a later upload of the certificates than the first one."""
+        renewed = replace(self, certificate_key=create_certificate_key())
+        renewed._replace("secrets.json", renewed._secrets())
+        return renewed.certificate_key
+
     def write_kubeconfig(self, server_host: str) -> Path:
         """Write or replace the operator's kubeconfig, for the master at the address `server_host`."""
         return self._replace("kubeconfig", render_kubeconfig(self.name, server_host, self.pki))

@@ -11,9 +11,9 @@ from functools import singledispatchmethod
 from .apply import Sight, State
 from .control_plane import ControlPlane
 from .errors import KubeProvisionError
-from .model import Node, Power, Vm
+from .model import Node, Power, Role, Vm
 from .observe import Observation, locate
-from .pki import JoinSecrets, create_certificate_key
+from .pki import JoinSecrets
 from .plan import (
     Action,
     ArchiveFolder,
@@ -115,14 +115,20 @@ class Performer:
 
     @_perform.register
     def _(self, action: MintSecrets) -> str:
-        secrets = self._session.folder.join_secrets()
-        certificate_key = create_certificate_key()
+        folder = self._session.folder
+        certificate_key = self._certificate_key() if action.masters else folder.certificate_key
         with self._control_plane() as api:
             if action.masters:
                 api.upload_certificates(certificate_key)
             token = api.mint_token(TOKEN_SECONDS)
-        self._session.use(JoinSecrets(secrets.pki, token, certificate_key))
+        self._session.use(JoinSecrets(folder.pki, token, certificate_key))
         return f"valid for {TOKEN_SECONDS // 60} minutes"
+
+    def _certificate_key(self) -> str:
+        """A new one, unless a master of an earlier run may still be about to join with the one it was given."""
+        joining = any(not (vm.status and vm.status.finished) for vm in self._seen.of(Role.MASTER))
+        folder = self._session.folder
+        return folder.certificate_key if joining else folder.renew_certificate_key()
 
     def _control_plane(self) -> ControlPlane:
         return ControlPlane(self._seen.master_addresses, self._session.folder.pki)
