@@ -58,7 +58,7 @@ func (v *vcenter) call(w http.ResponseWriter, r *http.Request) {
 			Object: request.this, PrivilegeId: "System.View"}})
 		return
 	}
-	if fault, message := v.faults.take(request.method, request.subject(), inCall); fault != nil {
+	if fault, message := v.faults.take(request.method, request.subject(), inCall, request.this); fault != nil {
 		writeFault(w, message, fault)
 		return
 	}

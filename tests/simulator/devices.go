@@ -113,8 +113,11 @@ func (m *machine) checkDisk(disk *types.VirtualDisk, old types.BaseVirtualDevice
 		disk.CapacityInBytes = disk.CapacityInKB * 1024
 	}
 	disk.CapacityInKB = disk.CapacityInBytes / 1024
-	if old, ok := old.(*types.VirtualDisk); ok && disk.CapacityInKB < old.CapacityInKB {
-		return &types.InvalidDeviceSpec{InvalidVmConfig: types.InvalidVmConfig{Property: "capacityInKB"}, DeviceIndex: index}
+	if old, ok := old.(*types.VirtualDisk); ok {
+		disk.Backing = old.Backing // clients send the template's file name; a clone keeps its own
+		if disk.CapacityInKB < old.CapacityInKB {
+			return &types.InvalidDeviceSpec{InvalidVmConfig: types.InvalidVmConfig{Property: "capacityInKB"}, DeviceIndex: index}
+		}
 	}
 	backing, ok := disk.Backing.(*types.VirtualDiskFlatVer2BackingInfo)
 	if !ok {

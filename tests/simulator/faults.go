@@ -47,8 +47,9 @@ func (f *faults) clear() {
 	f.rules = nil
 }
 
-// take answers the fault that should happen now, if any, and its message.
-func (f *faults) take(method, name, when string) (types.BaseMethodFault, string) {
+// take answers the fault that should happen now, if any, and its message. A fault that names an object, and was not told
+// which, names the one that was called.
+func (f *faults) take(method, name, when string, called types.ManagedObjectReference) (types.BaseMethodFault, string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, rule := range f.rules {
@@ -60,6 +61,10 @@ func (f *faults) take(method, name, when string) (types.BaseMethodFault, string)
 		}
 		rule.Times--
 		fault, _ := newFault(rule)
+		object := reflect.ValueOf(fault).Elem().FieldByName("Object")
+		if object.IsValid() && object.Interface() == (types.ManagedObjectReference{}) {
+			object.Set(reflect.ValueOf(called))
+		}
 		return fault, rule.Message
 	}
 	return nil, ""

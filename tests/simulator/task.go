@@ -39,7 +39,7 @@ func (v *vcenter) start(entity mo.Reference, method, name string, lasts seconds,
 			t.finish(func(*simulator.Context) (types.AnyType, types.BaseMethodFault) { return nil, &types.RequestCanceled{} })
 			return
 		}
-		if fault, _ := v.faults.take(method, name, inTask); fault != nil {
+		if fault, _ := v.faults.take(method, name, inTask, entity.Reference()); fault != nil {
 			do = func(*simulator.Context) (types.AnyType, types.BaseMethodFault) { return nil, fault }
 		}
 		t.finish(do)
