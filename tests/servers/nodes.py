@@ -6,12 +6,17 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
 
+from servers.certificates import issue_certificate
 from servers.consul_agents import ConsulAgent
 
 from kube_provision_core.pki import Pki
@@ -42,10 +47,33 @@ class Call:
 
 @dataclass
 class Endpoint:
-    """What localhost:8443 is on every node: an API server that is ready when `flag` exists."""
+    """An API server as far as its health page goes: ready when `flag` exists."""
 
     port: int
     flag: Path
+
+
+@contextlib.contextmanager
+def health_page(folder: Path) -> Iterator[Endpoint]:
+    """/readyz over HTTPS on 127.0.0.1, with a certificate that nobody knows."""
+    flag = folder / "ready"
+    certificate = issue_certificate(folder)
+
+    class Api(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/readyz" and flag.exists() else 500)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Endpoint(server.server_address[1], flag)
+        server.shutdown()
 
 
 @dataclass

@@ -90,17 +90,16 @@ class Consul:
 
     @hookimpl
     def forget_initialising(self, cluster: Cluster, node_name: str) -> bool:
-        """Whether the record was deleted; one that says something else by now stays."""
+        """True when no record says that this machine is initialising; False when one has just been written."""
         from .client import decode_record
 
         key = layout.record_key(cluster.name)
         with self._connected(cluster) as client:
             entry = client.read(key)
-            if entry is None:
-                return False
-            record = decode_record(entry.text, cluster.name)
-            is_that = record["state"] == "initialising" and record.get("node") == node_name
-            return is_that and client.delete(key, entry.version)
+            record = decode_record(entry.text, cluster.name) if entry else {}
+            if entry is None or record["state"] != "initialising" or record.get("node") != node_name:
+                return True
+            return client.delete(key, entry.version)
 
     @hookimpl
     def forget_cluster(self, cluster: Cluster) -> bool | None:

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 TTL = 30
 """Seconds without renewal after which Consul frees the lock of a run that was killed; Consul may take twice as long."""
+_RENEWAL = TTL / 3
 _PATIENCE = 5.0
 """Seconds for a lock that is neither ours nor anybody's: its holder is just letting go."""
 
@@ -62,7 +63,7 @@ def _renew(connect: Callable[[], Client], session: str, over: threading.Event) -
     """With a client of its own: one connection is not for two threads."""
     client = connect()
     try:
-        while not over.wait(TTL / 3):
+        while not over.wait(_RENEWAL):
             try:
                 client.renew_session(session)
             except DiscoveryError as error:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from servers.certificates import issue_certificate
 from servers.consul_agents import ConsulAgent, consul_client, consul_server, unused_network
 from servers.debian import install
-from servers.nodes import Endpoint, Lab
+from servers.nodes import Endpoint, Lab, health_page
 
 from kube_provision_core.pki import Pki, create_pki
 
@@ -35,26 +31,10 @@ def pki() -> Pki:
 
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """What stands for localhost:8443 on every node."""
     install("nginx", "libnginx-mod-stream")
-    folder = tmp_path_factory.mktemp("endpoint")
-    flag = folder / "ready"
-    certificate = issue_certificate(folder)
-
-    class Api(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/readyz" and flag.exists() else 500)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.certificate, certificate.key)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Endpoint(server.server_address[1], flag)
-        server.shutdown()
+    with health_page(tmp_path_factory.mktemp("endpoint")) as page:
+        yield page
 
 
 @pytest.fixture

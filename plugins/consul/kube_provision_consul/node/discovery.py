@@ -42,6 +42,7 @@ _TTL = 30.0
 _LOCK_DELAY = "5s"
 """How long Consul keeps a lock closed whose holder has died: it may still be about to write."""
 _LOCK_WAIT = 10.0
+_CHECK_INTERVAL = "3s"
 _JOIN_LIMIT = 240.0
 _ANYWHERE = "192.0.2.1"
 """An address of nobody (RFC 5737): the route to it is the default route."""
@@ -222,7 +223,7 @@ class Client:
                 "Name": "API server is ready",
                 "HTTP": f"https://127.0.0.1:{self.api_port}/readyz",
                 "TLSSkipVerify": True,
-                "Interval": "3s",
+                "Interval": _CHECK_INTERVAL,
                 "Timeout": "3s",
                 "DeregisterCriticalServiceAfter": "30m",
             },
@@ -257,7 +258,7 @@ def connect(node: dict[str, Any], folder: Path) -> Client:
 
 
 def own_address(interface: str, destination: str) -> str:
-    """This machine's address: that of `interface`, else the source address of its route to `destination`; nothing is sent."""
+    """That of `interface`, else the source address of this machine's route to `destination`. Nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             if interface:

@@ -1,0 +1,150 @@
+"""What the driver adds to a node's boot, read by the programs that will read it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import discovery
+import pytest
+from servers.consul import consul_binary
+from servers.debian import require
+
+from kube_provision_consul import layout
+from kube_provision_consul.config import new_gossip_key
+from kube_provision_core import DISCOVERY_CLIENT, BootFragment, Cluster, File, Role, Stage
+from kube_provision_core.testing import node_of
+
+from .conftest import MakeConsul
+
+KEY = new_gossip_key()
+TOKEN = "5b1f7a1e-0c55-4d8e-9a59-2d5a4f6f9d55"
+CLUSTER = Cluster("prod", "id-1", "1.36.4", frozenset(), discovery_address="10.0.0.9", peers=("10.0.0.11", "10.0.0.21"))
+NAMES = {Role.MASTER: "m-prod-1", Role.WORKER: "w-prod-1", Role.DISCOVERY: "consul-prod"}
+
+
+def render(make: MakeConsul, role: Role, cluster: Cluster = CLUSTER, **keys: Any) -> BootFragment:
+    return make(**keys).render_boot(node_of(NAMES[role], role, cluster="prod", cluster_id="id-1"), cluster)
+
+
+def file(fragment: BootFragment, path: str) -> File:
+    return next(file for file in fragment.files if file.path == path)
+
+
+def document(fragment: BootFragment, path: str) -> dict[str, Any]:
+    return json.loads(file(fragment, path).content)
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("keys", [{}, {"consul_encrypt": KEY}, {"consul_encrypt": KEY, "consul_token": TOKEN}])
+def test_consul_accepts_the_configuration(tmp_path: Path, make_consul: MakeConsul, role: Role, keys: dict[str, str]) -> None:
+    fragment = render(make_consul, role, **keys)
+    for path in (layout.AGENT_FILE, layout.SECRETS_FILE):
+        for found in (found for found in fragment.files if found.path == path):
+            (tmp_path / Path(path).name).write_text(str(found.content))
+    own = tmp_path / "etc"
+    own.mkdir()
+    (own / "discovery.json").write_text(str(file(fragment, layout.CLIENT_DATA).content))
+    discovery.configure(own, tmp_path / "machine.json")
+    shutil.rmtree(own)
+    done = subprocess.run([consul_binary(), "validate", tmp_path], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "Configuration is valid!"), done.stderr
+
+
+@pytest.mark.parametrize("role", Role)
+def test_systemd_accepts_the_unit(tmp_path: Path, make_consul: MakeConsul, role: Role) -> None:
+    require("systemd-analyze")
+    unit = render(make_consul, role).units[0]
+    text = unit.content.replace("/usr/bin/consul", "/bin/true")
+    (tmp_path / unit.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", tmp_path / unit.name],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    complaints = [line for line in done.stderr.splitlines() if unit.name in line]
+    assert complaints == []
+
+
+def test_shellcheck_accepts_the_step(make_consul: MakeConsul) -> None:
+    require("shellcheck")
+    step = render(make_consul, Role.MASTER).steps[0]
+    done = subprocess.run(
+        ["shellcheck", "--shell=bash", "-"], input=step.script, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_agent_is_started_in_the_stage_discover(make_consul: MakeConsul, role: Role) -> None:
+    assert [step.stage for step in render(make_consul, role).steps] == [Stage.DISCOVER]
+
+
+def test_agents_join_the_server_that_was_provisioned(make_consul: MakeConsul) -> None:
+    agent = document(render(make_consul, Role.WORKER), layout.AGENT_FILE)
+    assert (agent["server"], agent["retry_join"], agent["rejoin_after_leave"]) == (False, ["10.0.0.9"], True)
+
+
+def test_agents_join_the_existing_server_where_one_is_named(make_consul: MakeConsul) -> None:
+    fragment = render(make_consul, Role.MASTER, replace(CLUSTER, discovery_address="10.9.9.9"), consul_ip="10.9.9.9")
+    assert document(fragment, layout.AGENT_FILE)["retry_join"] == ["10.9.9.9"]
+
+
+def test_a_server_joins_the_machines_that_were_observed(make_consul: MakeConsul) -> None:
+    server = document(render(make_consul, Role.DISCOVERY), layout.AGENT_FILE)
+    assert (server["server"], server["bootstrap_expect"], server["retry_join"]) == (True, 1, list(CLUSTER.peers))
+
+
+def test_nodes_bear_their_host_names_and_say_whose_they_are(make_consul: MakeConsul) -> None:
+    agent = document(render(make_consul, Role.MASTER), layout.AGENT_FILE)
+    assert agent["node_name"] == "m-prod-1"
+    assert agent["node_meta"] == {
+        "kube-provision-cluster": "prod",
+        "kube-provision-cluster-id": "id-1",
+        "kube-provision-role": "master",
+    }
+
+
+@pytest.mark.parametrize("role", Role)
+def test_secrets_lie_in_one_secret_file_only(make_consul: MakeConsul, role: Role) -> None:
+    fragment = render(make_consul, role, consul_encrypt=KEY, consul_token=TOKEN)
+    telling = [found for found in fragment.files if KEY in str(found.content) or TOKEN in str(found.content)]
+    assert [(found.path, found.mode, found.secret) for found in telling] == [(layout.SECRETS_FILE, 0o600, True)]
+    assert KEY not in repr(fragment)
+    assert TOKEN not in "".join(step.script for step in fragment.steps)
+
+
+def test_without_secrets_there_is_no_secret_file(make_consul: MakeConsul) -> None:
+    assert layout.SECRETS_FILE not in {found.path for found in render(make_consul, Role.MASTER).files}
+
+
+def test_a_version_pins_the_component(make_consul: MakeConsul) -> None:
+    fragment = render(make_consul, Role.MASTER, consul_version="1.22.1")
+    assert (fragment.components, dict(fragment.versions)) == (frozenset({"consul"}), {"consul": "1.22.1"})
+
+
+def test_rendering_is_the_same_every_time(make_consul: MakeConsul) -> None:
+    assert render(make_consul, Role.MASTER) == render(make_consul, Role.MASTER)
+
+
+def test_the_client_is_written_for_the_python_of_a_node(make_consul: MakeConsul) -> None:
+    ast.parse(file(render(make_consul, Role.MASTER), DISCOVERY_CLIENT).content, feature_version=(3, 9))
+
+
+def test_a_server_answers_the_operator_and_an_agent_only_its_own_machine(tmp_path: Path, make_consul: MakeConsul) -> None:
+    answers = {}
+    for role in Role:
+        fragment = render(make_consul, role, consul_bind_interface="lo")
+        (tmp_path / "discovery.json").write_text(str(file(fragment, layout.CLIENT_DATA).content))
+        discovery.configure(tmp_path, tmp_path / "machine.json")
+        answers[role] = json.loads((tmp_path / "machine.json").read_text())
+    agent = {"bind_addr": "127.0.0.1", "client_addr": "127.0.0.1"}
+    server = {"bind_addr": "127.0.0.1", "client_addr": "127.0.0.1 127.0.0.1"}
+    assert answers == {Role.MASTER: agent, Role.WORKER: agent, Role.DISCOVERY: server}
