@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from servers.cache import locked
 
@@ -32,20 +35,18 @@ def require(*programs: str) -> None:
 
 
 def install(*packages: str) -> None:
-    """Install Debian packages that are not installed yet."""
-    missing = [package for package in packages if not _installed(package)]
-    if not missing:
+    """Install Debian packages that are not installed yet; their services are not started."""
+    if all(map(_installed, packages)):
         return
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise RuntimeError(f"the tests need these Debian packages: {' '.join(missing)}")
     with locked("apt"):
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *missing]):
-            done = subprocess.run(
-                ["apt-get", *command], env=environment, capture_output=True, text=True, timeout=900, check=False
-            )
-            if done.returncode != 0:
-                raise RuntimeError(f"apt-get {command[0]} failed: {done.stderr.strip()[-2000:]}")
+        missing = [package for package in packages if not _installed(package)]
+        if not missing:
+            return
+        if os.geteuid() != 0 or not shutil.which("apt-get"):
+            raise RuntimeError(f"the tests need these Debian packages: {' '.join(missing)}")
+        with _without_services():
+            _apt_get("update", "-qq")
+            _apt_get("install", "-qq", "-y", "--no-install-recommends", *missing)
 
 
 def _installed(package: str) -> bool:
@@ -53,3 +54,25 @@ def _installed(package: str) -> bool:
         ["dpkg-query", "-W", "-f=${Status}", package], capture_output=True, text=True, timeout=60, check=False
     )
     return status.stdout == "install ok installed"
+
+
+def _apt_get(*arguments: str) -> None:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(["apt-get", *arguments], env=environment, capture_output=True, text=True, timeout=900, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"apt-get {arguments[0]} failed: {done.stderr.strip()[-2000:]}")
+
+
+@contextmanager
+def _without_services() -> Iterator[None]:
+    """Debian starts what it installs, and an etcd or nginx of the machine's own would hold the ports of ours."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink()

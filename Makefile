@@ -1,0 +1,63 @@
+# Everything that this project does to itself. On a fresh Debian, as root, each target installs what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+READY := $(VENV)/.ready
+
+.DELETE_ON_ERROR:
+.PHONY: help test check lint types layers unit all-tests system demo bench bench-ansible docs pins clean
+
+help:  ## what there is to make
+	@sed -n 's/^\([a-z-]*\):.*##/\1 -/p' $(MAKEFILE_LIST)
+
+test: lint types layers system all-tests  ## everything: style, types, layers, all tests on real servers
+
+check: lint unit  ## the inner loop: style, and the tests that need no server
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+	MYPYPATH=tests $(BIN)/mypy --explicit-package-bases tests/servers bench
+
+layers: $(READY)
+	$(BIN)/lint-imports
+
+unit: $(READY)
+	$(BIN)/pytest -q -n auto -m "not integration and not e2e"
+
+all-tests: $(READY) system
+	$(BIN)/pytest -n 2 --dist loadfile
+
+system: $(READY)  ## the Debian packages that tests and demo use, and the simulator
+	PYTHONPATH=tests $(BIN)/python -m servers
+
+demo: $(READY) system  ## a whole cluster on a simulated vCenter
+	PYTHONPATH=tests $(BIN)/python demo/demo.py
+
+bench: $(READY) system  ## how fast it is, as ratios
+	PYTHONPATH=tests $(BIN)/python -m bench
+
+bench-ansible: $(READY) system  ## the same, against Ansible as of old
+	PYTHONPATH=tests $(BIN)/python -m bench --ansible
+
+docs: $(READY)  ## rewrite the pages that are generated
+	$(BIN)/python -m kube_provision_core.config
+
+pins: $(READY)  ## write down the versions that are installed now
+	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip list --format=freeze --exclude pip --exclude setuptools | grep -v '^kube-provision'; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache
+
+$(READY): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGINS))
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -qq -y python3-venv; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/pip install -q -c constraints.txt --group dev -e . $(addprefix -e ,$(PLUGINS))
+	touch $@

@@ -1,0 +1,28 @@
+"""Fetch and build what the tests and the demo run, so that none of them waits for it."""
+
+from __future__ import annotations
+
+from servers.consul import consul_binary
+from servers.debian import install
+from servers.simulator import build
+
+PACKAGES = (
+    "cloud-init",
+    "etcd-client",
+    "etcd-server",
+    "golang-github-vmware-govmomi-dev",
+    "golang-go",
+    "iproute2",
+    "libnginx-mod-stream",
+    "nginx",
+    "openssl",
+    "procps",
+    "shellcheck",
+    "systemd",
+    "util-linux",
+)
+
+if __name__ == "__main__":
+    install(*PACKAGES)
+    print(f"simulator: {build()}")
+    print(f"consul: {consul_binary()}")
