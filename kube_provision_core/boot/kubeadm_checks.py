@@ -92,7 +92,10 @@ def _unknown_keys(place: str, document: Document) -> Iterator[str]:
 
 
 def _check_init(document: Document, _: str) -> Iterator[str]:
-    for token in document.get("bootstrapTokens", [{}]):
+    tokens = document.get("bootstrapTokens", [])
+    if not tokens:
+        yield "InitConfiguration.bootstrapTokens is empty, so that nobody could ever join"
+    for token in tokens:
         yield from _token_faults("InitConfiguration.bootstrapTokens.token", token.get("token"))
         if not 0 < _seconds(token.get("ttl")) <= _LONGEST_TTL:
             yield "InitConfiguration.bootstrapTokens.ttl must be set, and 30 minutes at most"

@@ -1,4 +1,4 @@
-"""Machines to render: a configuration, secrets, and real plugins of the smallest kind in place of a target and a discovery."""
+"""Machines to render: a configuration, secrets, and the smallest real plugins for a target and a discovery."""
 
 from __future__ import annotations
 
@@ -138,10 +138,6 @@ def tool() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
 
     return tool
-
-
-def files_of(rendered: Boot) -> dict[str, File]:
-    return {file.path: file for file in rendered.files}
 
 
 @pytest.fixture

@@ -1,0 +1,169 @@
+"""What machines are told about the cluster, by role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from kube_provision_core import Boot, BootFragment, Cluster, Node, Role
+from kube_provision_core.boot.kubeadm import KubeadmPart
+from kube_provision_core.pki import JoinSecrets, Pki
+
+Fragment = Callable[..., BootFragment | None]
+
+
+@pytest.fixture
+def fragment(secrets: JoinSecrets, configure: Callable[..., Any], cluster: Cluster) -> Fragment:
+    def fragment(node: Node, cluster: Cluster = cluster, **keys: Any) -> BootFragment | None:
+        return KubeadmPart(configure(**keys).by_role, secrets).render_boot(node=node, cluster=cluster)
+
+    return fragment
+
+
+def documents(fragment: BootFragment | None, verb: str) -> dict[str, Any]:
+    """The documents of a configuration by kind; empty if the machine has none."""
+    assert fragment is not None
+    texts = [file.content for file in fragment.files if file.path == f"/etc/kube-provision/kubeadm-{verb}.yaml"]
+    return {document["kind"]: document for text in texts for document in yaml.safe_load_all(text)}
+
+
+def paths(fragment: BootFragment | None) -> set[str]:
+    assert fragment is not None
+    return {file.path for file in fragment.files}
+
+
+def test_the_discovery_machine_gets_nothing(fragment: Fragment, make_node: Callable[..., Node]) -> None:
+    assert fragment(make_node(Role.DISCOVERY)) is None
+
+
+def test_only_a_machine_that_carries_the_authorities_can_initialise(
+    fragment: Fragment, make_node: Callable[..., Node], secrets: JoinSecrets
+) -> None:
+    carrier, other, worker = (
+        fragment(node) for node in (make_node(carries_ca=True), make_node(index=2), make_node(Role.WORKER))
+    )
+    authorities = {f"/var/lib/kube-provision/ca/{path}" for path in secrets.pki.files}
+    assert authorities <= paths(carrier)
+    assert not authorities & (paths(other) | paths(worker))
+    assert documents(carrier, "init")
+    assert not documents(other, "init")
+    assert not documents(worker, "init")
+
+
+def test_the_authorities_are_read_by_root_alone_and_shown_to_nobody(
+    fragment: Fragment, make_node: Callable[..., Node]
+) -> None:
+    carrier = fragment(make_node(carries_ca=True))
+    assert carrier is not None
+    files = [
+        file for file in carrier.files if file.path.startswith("/var/lib/kube-provision/ca/") or "kubeadm-" in file.path
+    ]
+    assert len(files) == 10
+    assert all(file.mode == 0o600 and file.secret for file in files)
+    assert "PRIVATE KEY" not in repr(carrier)
+
+
+def test_masters_alone_get_the_certificate_key(
+    fragment: Fragment, make_node: Callable[..., Node], secrets: JoinSecrets
+) -> None:
+    master = documents(fragment(make_node(index=2)), "join")["JoinConfiguration"]
+    worker = documents(fragment(make_node(Role.WORKER)), "join")["JoinConfiguration"]
+    assert master["controlPlane"]["certificateKey"] == secrets.certificate_key
+    assert "controlPlane" not in worker
+    assert secrets.certificate_key not in str(worker)
+
+
+def test_who_joins_pins_the_authority_and_goes_through_its_own_proxy(
+    fragment: Fragment, make_node: Callable[..., Node], secrets: JoinSecrets
+) -> None:
+    join = documents(fragment(make_node(Role.WORKER)), "join")["JoinConfiguration"]
+    assert join["discovery"] == {
+        "bootstrapToken": {
+            "token": secrets.token,
+            "apiServerEndpoint": "localhost:8443",
+            "caCertHashes": [secrets.pki.ca_pin],
+        }
+    }
+
+
+def test_who_initialises_accepts_the_folders_token_for_half_an_hour(
+    fragment: Fragment, make_node: Callable[..., Node], secrets: JoinSecrets
+) -> None:
+    (token,) = documents(fragment(make_node(carries_ca=True)), "init")["InitConfiguration"]["bootstrapTokens"]
+    assert (token["token"], token["ttl"]) == (secrets.token, "30m0s")
+
+
+def test_the_api_server_is_found_under_both_names_of_the_proxy(fragment: Fragment, make_node: Callable[..., Node]) -> None:
+    cluster = documents(fragment(make_node(carries_ca=True)), "init")["ClusterConfiguration"]
+    assert cluster["controlPlaneEndpoint"] == "localhost:8443"
+    assert cluster["apiServer"]["certSANs"] == ["localhost", "127.0.0.1"]
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.36.4", "v1.36.4"), ("1.36", "@KUBERNETES_VERSION@")])
+def test_the_version_is_always_set(
+    fragment: Fragment, make_node: Callable[..., Node], cluster: Cluster, version: str, told: str
+) -> None:
+    rendered = fragment(make_node(carries_ca=True), replace(cluster, kubernetes_version=version))
+    assert documents(rendered, "init")["ClusterConfiguration"]["kubernetesVersion"] == told
+    assert rendered is not None
+    assert rendered.versions == {"kubeadm": version}
+
+
+@pytest.mark.parametrize("verb", ["init", "join"])
+def test_every_node_registers_under_its_name_with_its_own_address(
+    fragment: Fragment, make_node: Callable[..., Node], verb: str
+) -> None:
+    registration = next(iter(documents(fragment(make_node(carries_ca=True)), verb).values()))["nodeRegistration"]
+    assert registration["name"] == "m-prod-1"
+    assert registration["kubeletExtraArgs"] == [{"name": "node-ip", "value": "@NODE_IP@"}]
+
+
+def test_another_registry_serves_the_clusters_images_and_the_pause_image(
+    fragment: Fragment, make_node: Callable[..., Node]
+) -> None:
+    rendered = fragment(make_node(carries_ca=True), image_repository="registry.example/k8s")
+    assert documents(rendered, "init")["ClusterConfiguration"]["imageRepository"] == "registry.example/k8s"
+    assert rendered is not None
+    (step,) = (step for step in rendered.steps if step.name == "container-runtime")
+    assert "--image-repository registry.example/k8s | grep /pause:" in step.script
+
+
+def test_damaged_authorities_are_refused(
+    secrets: JoinSecrets, configure: Callable[..., Any], make_node: Callable[..., Node], cluster: Cluster
+) -> None:
+    damaged = Pki({**secrets.pki.files, "sa.pub": b""})
+    part = KubeadmPart(configure().by_role, replace(secrets, pki=damaged))
+    with pytest.raises(Exception, match=r"authorities: sa\.pub is damaged"):
+        part.render_boot(node=make_node(carries_ca=True), cluster=cluster)
+
+
+def test_a_proxy_is_told_to_the_services_without_showing_its_password(
+    render: Callable[..., Boot], content: Callable[[Boot, str], str]
+) -> None:
+    rendered = render(https_proxy="http://me:secret@proxy:3128", no_proxy=["10.0.0.0/8"])
+    environment = next(file for file in rendered.files if file.path == "/etc/kube-provision/proxy.env")
+    assert (environment.mode, environment.secret) == (0o600, True)
+    assert 'HTTPS_PROXY="http://me:secret@proxy:3128"' in str(environment.content)
+    direct = next(line for line in str(environment.content).splitlines() if line.startswith("no_proxy="))
+    assert {"localhost", "10.244.0.0/16", "10.96.0.0/12", ".cluster.local", "10.0.0.9", "10.0.0.0/8"} <= set(
+        direct.removeprefix("no_proxy=").strip('"').split(",")
+    )
+    for unit in ("containerd", "kubelet"):
+        assert "EnvironmentFile=/etc/kube-provision/proxy.env" in content(
+            rendered, f"{unit}.service.d/kube-provision-proxy.conf"
+        )
+    assert "EnvironmentFile=/etc/kube-provision/proxy.env" in content(rendered, "/etc/systemd/system/kube-provision.service")
+
+
+def test_archives_of_images_are_imported_for_the_kubelet_and_for_the_users_containers(
+    render: Callable[..., Boot], content: Callable[[Boot, str], str]
+) -> None:
+    step = "kubeadm-images.sh"
+    assert "--namespace k8s.io images import" in content(render(image_archives="/srv/images"), step)
+    rendered = render(image_archives="https://x.example/images.tar", containers=[{"image": "nginx", "service": "web"}])
+    assert "--namespace kube-provision images import" in content(rendered, step)
+    assert "https://x.example/images.tar" in content(rendered, step)
