@@ -61,6 +61,7 @@ __all__ = [
     "Discovery",
     "DiscoveryError",
     "DriverConfig",
+    "Endpoint",
     "File",
     "FolderError",
     "KubeProvisionError",

@@ -121,6 +121,14 @@ class NodeStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where this host reaches a TCP port of a machine."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Vm:
     """One virtual machine, as observed."""
 
@@ -137,6 +145,8 @@ class Vm:
     """The boot data that the target still holds is free of secrets."""
     where: str = ""
     """For people: the place on the target (an inventory path, a folder)."""
+    reach: Mapping[int, Endpoint] = field(default_factory=dict, hash=False)
+    """TCP ports of the machine that this host reaches elsewhere than at its address, by port. Its neighbours use the address."""
 
     @property
     def address(self) -> str | None:
