@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -29,6 +30,8 @@ _STYLES = {
 }
 _FRAME_LINES = 4
 """Lines of the screen that are no rows: counters, the line of what does not fit, a notice, the cursor's own."""
+_ECHO_WIDTH = len("^C^C")
+"""Columns left free at the right: what the terminal echoes there must not wrap, or the view would lose its place."""
 
 
 @contextmanager
@@ -59,12 +62,12 @@ class LiveView:
         now = time.monotonic()
         counts = self._board.counts()
         rows = self._board.rows(console.height - _FRAME_LINES)
-        yield self._headline(counts, now)
-        yield self._table(rows, now)
+        lines = [self._headline(counts, now), self._table(rows, now)]
         if hidden := sum(counts.values()) - len(rows):
-            yield Text(f"… and {hidden} more", style="dim")
+            lines.append(Text(f"… and {hidden} more", style="dim"))
         if self._notice:
-            yield Text(self._notice, style="yellow", no_wrap=True, overflow="ellipsis")
+            lines.append(Text(self._notice, style="yellow", no_wrap=True, overflow="ellipsis"))
+        yield Constrain(Group(*lines), max(options.max_width - _ECHO_WIDTH, 1))
 
     def _headline(self, counts: dict[Standing, int], now: float) -> RenderableType:
         parts = [Text(self._cluster, style="bold"), Text(_clock(now - self._began))]

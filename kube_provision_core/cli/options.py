@@ -72,7 +72,7 @@ def _state_folder(ctx: click.Context, _: click.Parameter, value: str | None) -> 
 
     from ..folder import default_state
 
-    return Path(value) if value else default_state(os.environ)
+    return Path(value).absolute() if value else default_state(os.environ)
 
 
 _KEYS = {

@@ -20,14 +20,15 @@ BROKEN_PIPE = 128 + 13
 
 def emit(data: Any, form: str, as_table: Callable[[], str]) -> None:
     """Print plain `data` in one of `FORMATS`. `as_table` is called only when a table is wanted."""
-    if form == "json":
-        import json
+    import json
 
-        write(json.dumps(data, indent=2, ensure_ascii=False))
+    if form == "json":
+        write(json.dumps(data, indent=2))
     elif form == "yaml":
         import yaml
 
-        write(yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip("\n"))
+        unshared = json.loads(json.dumps(data))  # else YAML writes anchors for what stands in several places
+        write(yaml.safe_dump(unshared, sort_keys=False).rstrip("\n"))
     else:
         write(as_table())
 
@@ -42,9 +43,10 @@ def plain(value: Any) -> Any:
 
 
 def write(text: str) -> None:
-    """Print to stdout. A reader that has gone away (`| head`) ends the program quietly."""
+    """Print to stdout, whatever its encoding. A reader that has gone away (`| head`) ends the program quietly."""
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        print(text, flush=True)
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except BrokenPipeError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at exit
         raise click.exceptions.Exit(BROKEN_PIPE) from error

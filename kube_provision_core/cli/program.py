@@ -56,6 +56,8 @@ class Program(click.Group):
         """The one place that catches expected errors."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise click.Abort from interrupt
         except KubeProvisionError as error:
             if ctx.meta.get(DEBUG):
                 import traceback

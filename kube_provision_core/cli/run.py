@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import click
 
 from .interrupt import terminate_as_interrupt
 from .program import program
-from .talk import PROGRAM, complain
+from .talk import PROGRAM, complain, say
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             complain(_line(error))
             return BAD_INPUT
         except click.Abort:
+            if sys.stderr.isatty():
+                say("")  # the terminal has echoed ^C
             complain("interrupted")
             return INTERRUPTED
     return code if isinstance(code, int) else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from kube_provision_core.cli.output import columns, emit
+from kube_provision_core.cli.output import columns, emit, write
 
 DATA = {"cluster": "prod", "nodes": [{"name": "m-prod-1", "address": None, "scrubbed": True}]}
 
@@ -27,6 +28,19 @@ def test_programs_read_back_what_was_there(form, parse, capsys) -> None:
 def test_keys_keep_their_order(capsys) -> None:
     emit(DATA, "yaml", refuse)
     assert capsys.readouterr().out.startswith("cluster: prod\nnodes:")
+
+
+def test_yaml_has_no_anchors(capsys) -> None:
+    shared = {"help": "text"}
+    emit({"one": shared, "two": shared}, "yaml", refuse)
+    assert capsys.readouterr().out == "one:\n  help: text\ntwo:\n  help: text\n"
+
+
+def test_a_terminal_that_cannot_show_a_character_gets_its_escape(monkeypatch) -> None:
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", stdout)
+    write("Wörk")
+    assert stdout.buffer.getvalue() == b"W\\xf6rk\n"
 
 
 def test_a_table_has_aligned_columns_and_no_trailing_blanks() -> None:

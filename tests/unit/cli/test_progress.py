@@ -106,7 +106,12 @@ def test_a_long_text_is_cut_and_hides_nothing_else(actions) -> None:
     shown.show(Event(actions[0], State.RUNNING, "x" * 500))
     _, row, _ = plain(screen(shown)).splitlines()
     assert re.fullmatch(r"m-prod-1 +running +create +0:00 +x+…", row)
-    assert len(row) <= 80
+    assert len(row.rstrip()) == 76
+
+
+@pytest.mark.parametrize("width", [1, 4, 5, 20])
+def test_a_narrow_terminal_does_no_harm(width, actions) -> None:
+    assert screen(LiveView("prod", actions), width=width)
 
 
 def test_text_from_elsewhere_is_no_markup(actions) -> None:
