@@ -172,7 +172,7 @@ def test_systemd_has_no_objections(rendered: Boot, tmp_path: Path, tool: Tool) -
 
 
 def test_nothing_waits_for_itself_at_boot(rendered: Boot, tmp_path: Path, tool: Tool) -> None:
-    """cloud-init's last stage comes after multi-user.target, the runner after that stage, and yet the target wants the runner."""
+    """cloud-init's last stage comes after multi-user.target, the runner after both, and yet the target wants the runner."""
     root = tmp_path / "root"
     machine_with(rendered, root)
     checked = tool("systemd-analyze", "verify", "--man=no", f"--root={root}", "multi-user.target")

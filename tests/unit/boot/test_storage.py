@@ -101,6 +101,11 @@ esac
 """
 
 
+BLKID = """#!/bin/sh
+if [ "$1" = --label ]; then echo "{label}"; else {probed}; fi
+"""
+
+
 @pytest.fixture
 def find_disk(
     tmp_path: Path, render: Render, content: Content, make_node: Callable[..., Node]
@@ -112,7 +117,7 @@ def find_disk(
         stand_ins = {
             "lsblk": LSBLK.format(disks=lines),
             "findmnt": "#!/bin/sh\necho /dev/sda1\n",
-            "blkid": f'#!/bin/sh\n[ "$1" != --label ] || {{ echo "{label}"; exit; }}\n{"echo ext4" if label else "exit 2"}\n',
+            "blkid": BLKID.format(label=label, probed="echo ext4" if label else "exit 2"),
             **dict.fromkeys(("mkfs.ext4", "udevadm", "systemctl"), '#!/bin/sh\necho "${0##*/} $*"\n'),
         }
         for name, text in stand_ins.items():
