@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 
 import pluggy
 from stevedore import DriverManager
-from stevedore.exception import NoMatches
 
 from . import hookspecs
 from .driver import DriverConfig
@@ -84,12 +83,12 @@ def choose(kind: str, name: str) -> FoundDriver:
     """
     entries = _entry_points(kind)
     claims = [entry for entry in entries if entry.name == name]
+    if not claims:
+        raise PluginError(_not_installed(kind, name, entries))
     if len(claims) > 1:
         raise PluginError(_clash(kind, name, claims))
     try:
         entry, cls = _Drivers(kind, name, entries).loaded
-    except NoMatches:
-        raise PluginError(_not_installed(kind, name, entries)) from None
     except (AssertionError, SystemExit) as error:  # what stevedore does not hand to its callback
         _refuse_broken(None, claims[0], error)
     driver = FoundDriver(kind, _own_name(entry, entries), _distribution(entry), cls)
@@ -102,9 +101,7 @@ class _Drivers(DriverManager[Any]):
 
     def __init__(self, kind: str, name: str, entries: list[metadata.EntryPoint]) -> None:
         self._entries = entries
-        super().__init__(
-            f"{PROJECT}.{kind}", name, on_load_failure_callback=_refuse_broken, on_missing_entrypoints_callback=None
-        )
+        super().__init__(f"{PROJECT}.{kind}", name, on_load_failure_callback=_refuse_broken)
 
     def list_entry_points(self) -> list[metadata.EntryPoint]:
         return self._entries

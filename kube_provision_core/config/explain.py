@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from .words import PATTERNS
 
 Fault = Mapping[str, Any]
 """One of pydantic's `ErrorDetails`."""
+
+_UNPLAIN = re.compile(r"[^\w./-].*", re.DOTALL)
+"""What follows the plain beginning of a key."""
 
 _NUMBER = "must be a whole number"
 _MAPPING = "must be a mapping of keys to values"
@@ -128,5 +132,6 @@ def _words(fault: Fault, secrets: Iterable[str]) -> str:
 
 
 def _show(name: str, way: Way) -> str:
-    """`containers[1].image`, `files./etc/motd`."""
-    return (name + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in way)).lstrip(".")
+    """`containers[1].image`, `files./etc/motd`. Of a key that is no plain word only the start: a value may have run into it."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{_UNPLAIN.sub('…', step)}" for step in way)
+    return (name + "".join(steps)).lstrip(".")

@@ -54,17 +54,16 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def show_key(key: str) -> str:
-    """A key as it may be shown. What is no plain word may hold a value, a secret even, that ran into its key."""
-    if _WORD.fullmatch(key):
+def show_key(key: str, known: Iterable[str] = (), secret: Iterable[str] = ()) -> str:
+    """A key as it may be shown. A value may have run into its key, a secret even: then the known part alone is shown."""
+    if _WORD.fullmatch(key) and not any(key.startswith(name) and key != name for name in secret):
         return key
-    word = _WORD.match(key)
-    return f"{word[0]}…" if word else "…"
+    return max((name for name in known if key.startswith(name)), key=len, default="") + "…"
 
 
-def unknown_key(key: str, known: Iterable[str], *, within: str = "") -> str:
-    """The line for a key that nobody knows, in the document or in a part of it."""
-    where = f" in {within}" if within else ""
-    if _WORD.fullmatch(key):
-        return f"unknown key {key}{where}{nearest(key, known)}"
-    return f"unknown key {show_key(key)}{where} (is there a space after its colon?)"
+def unknown_key(key: str, known: Iterable[str], *, secret: Iterable[str] = (), within: str = "") -> str:
+    """The line for a key that nobody knows, in the document or in a part of it. `secret` are the keys of secrets."""
+    names = list(known)
+    shown = show_key(key, names, secret)
+    hint = nearest(key, names) if shown == key else " (is there a space after its colon?)"
+    return f"unknown key {shown}{f' in {within}' if within else ''}{hint}"

@@ -37,10 +37,6 @@ class Settings:
                 return layer.document[key]
         return None
 
-    def differs(self, role: Role) -> bool:
-        """Whether any section says something about the role."""
-        return any(layer.sections[role] for layer in self.layers)
-
 
 def arrange(given: Given, vocabulary: Vocabulary, problems: Problems, *, complete: bool = True) -> Settings:
     """Sort what was given by key and role. What names no key is a problem, unless the vocabulary is not complete."""
@@ -71,33 +67,29 @@ class _Sorter:
         document: dict[str, Entry] = {}
         sections: dict[str, Source] = {}
         for written, entry in source.items():
-            if written not in self._vocabulary.sections:
-                document[written] = entry
-                continue
-            table = self._table(written, entry)
+            table = self._table(entry) if written in self._vocabulary.sections else None
             if table is not None:
                 entries = dict(section_entries(entry, table))
                 if written in ROLE_SECTIONS and COUNT in entries:
                     document[written] = entries.pop(COUNT)
                 sections[written] = entries
-            elif written in ROLE_SECTIONS:
+            elif written in self._vocabulary.keys or written not in self._vocabulary.sections:
                 document[written] = entry
+            else:
+                self._problems.add(
+                    entry.place, f"{written} is the section of discovery's machine: it holds keys such as cpu"
+                )
         return document, sections
 
-    def _table(self, written: str, entry: Entry) -> Table | None:
-        """The section's mapping; None for a bare count, or after adding a problem."""
+    def _table(self, entry: Entry) -> Table | None:
+        """The section's mapping; None for what is none, such as a bare count."""
         item = entry.content
         if isinstance(item, str) and item.lstrip().startswith("{"):
             try:
                 item = parse(item)
-            except DocumentError as error:
-                self._problems.add(entry.place, error.faults[0].text)
+            except DocumentError:  # told when the value is read for its key
                 return None
-        if isinstance(item, Table):
-            return item
-        if written not in ROLE_SECTIONS:
-            self._problems.add(entry.place, f"{written} is the section of discovery's machine: it holds keys such as cpu")
-        return None
+        return item if isinstance(item, Table) else None
 
     def _canonical(self, source: Source, section: str) -> dict[str, Entry]:
         """Entries by canonical key. Unknown, dropped and doubly given keys are problems."""
@@ -117,11 +109,11 @@ class _Sorter:
     def _complain(self, written: str, place: Place, section: str) -> None:
         if written in DROPPED:
             self._problems.add(place, f"{written} {DROPPED[written]}")
-        elif self._complete and section:
-            names = [name for name, key in self._vocabulary.keys.items() if key.per_role]
-            self._problems.add(place, unknown_key(written, names, within=section))
         elif self._complete:
-            self._problems.add(place, unknown_key(written, self._vocabulary.names))
+            keys = self._vocabulary.keys
+            known = [name for name, key in keys.items() if key.per_role] if section else self._vocabulary.names
+            secret = [name for name, key in keys.items() if key.shape.secret]
+            self._problems.add(place, unknown_key(written, known, secret=secret, within=section))
 
     def _per_role(self, entries: Mapping[str, Entry], section: str) -> dict[str, Entry]:
         """Only keys that may differ per role; any other is a problem."""

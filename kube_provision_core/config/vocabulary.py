@@ -80,8 +80,8 @@ class Vocabulary:
     """Role by the name of its section."""
 
     @property
-    def names(self) -> frozenset[str]:
-        return frozenset(self.keys) | frozenset(self.sections)
+    def names(self) -> tuple[str, ...]:
+        return tuple({**self.keys, **self.sections})
 
     def keys_of(self, model: type[DriverConfig]) -> dict[str, Key]:
         """The keys of one model, by field name."""

@@ -106,6 +106,11 @@ def test_a_misspelt_driver_is_told_with_the_nearest_name(install: Install) -> No
     assert "nearest: moon" in refusal("target", "moom")
 
 
+def test_a_missing_driver_is_not_logged_beside_its_error(caplog: pytest.LogCaptureFixture) -> None:
+    refusal("target", "moon")
+    assert not caplog.records
+
+
 def test_a_name_that_no_distribution_can_have_is_not_offered_to_pip() -> None:
     assert "pip install" not in refusal("target", "rm -rf; x")
 

@@ -1,0 +1,155 @@
+"""What is wrong is told with file, line and key, in plain words, all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+MINIMAL = "name: prod\ntarget: moon\nos: plain\ndiscovery: beacon\ntemplate: t\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("templat: x", "unknown key templat; did you mean template?"),
+        ("zzz: x", "unknown key zzz"),
+        ("masters: {cpus: 3}", "unknown key cpus in masters; did you mean cpu?"),
+        ("masters: {pod_subnet: 10.0.0.0/16}", "pod_subnet cannot differ per role; write it outside of masters"),
+        ("beacon: {count: 3}", "unknown key count in beacon"),
+        ("beacon: 3", "beacon is the section of discovery's machine: it holds keys such as cpu"),
+        ("ami: x", "ami and template (config.yml:5) are one key; keep one of them"),
+        ("host_suffix_format: x", "host_suffix_format no longer exists: names are"),
+        ("provisioner: x", "provisioner no longer exists: use `target`"),
+        ("cpu: four", "cpu: must be a whole number"),
+        ("cpu: 1.5", "cpu: must be a whole number"),
+        ("cpu: true", "cpu: must be a whole number"),
+        ("cpu: [1]", "cpu: must be a whole number"),
+        ("cpu:", "cpu: has no value"),
+        ("cpu: 0", "cpu: must be at least 1"),
+        ("cpu: 999", "cpu: must be at most 256"),
+        ("mem: 99999999999999999999999999", "mem: must be at most 6144"),
+        (f"mem: {'9' * 5000}", "mem: is too large a number"),
+        ("masters: 0", "masters: must be at least 1"),
+        ("masters: {count: 0}", "masters: must be at least 1"),
+        ("masters: [3]", "masters: must be a whole number"),
+        ("far_side: dark", "far_side: must be true or false"),
+        ("gravity: low", "gravity: must be a number"),
+        ("crater: [a]", "crater: must be text"),
+        ("key_file: [a]", "key_file: must be a path"),
+        ("commands: reboot", "commands: must be a list"),
+        ("files: [a]", "files: must be a mapping of keys to values"),
+        ("seed_manifests:", "seed_manifests: has no value"),
+        ("landers: [{colour: grey}]", "landers[0].legs: is missing"),
+        ("landers: [{legs: 3, color: gold}]", "unknown key color in landers[0]; did you mean colour?"),
+        ("landers: [{legs: 3, colour: red}]", "landers[0].colour: must be one of 'grey' or 'gold'"),
+        ("landers: [{legs: many}]", "landers[0].legs: must be a whole number"),
+        ("volumes: [{dev: sda, mount: /x}]", "volumes[0].dev: must be an absolute path on the node"),
+        ("files: {etc/x: x}", "files.etc/x: is no key here: it must be an absolute path on the node"),
+        (
+            "containers: [{image: a, service: b, docker_args: [x]}]",
+            "containers[0].docker_args: there is no Docker on a node",
+        ),
+        (
+            "kubernetes_version: 1.30",
+            "kubernetes_version: is not a supported Kubernetes version; supported: 1.35, 1.36, 1.37",
+        ),
+        ("kubernetes_version: 1", "kubernetes_version: must be a Kubernetes version such as 1.36 or 1.36.4"),
+        ("pod_subnet: 10.1.1.0/16", "pod_subnet: must be an IPv4 network such as 10.244.0.0/16, its host bits zero"),
+        ("http_proxy: proxy:3128", "http_proxy: must be a URL (http:// or https://)"),
+        ("package_repositories: {helm: {url: 'http://x'}}", "package_repositories.helm: is no key here: it must be one of"),
+        ("package_repositories: {os: {}}", "package_repositories.os.url: is missing"),
+        ("extensions: [a]", "no extension driver 'a' is installed"),
+        ("'': x", "unknown key …"),
+    ],
+)
+def test_a_faulty_value_is_told_at_its_line(complaints, text: str, line: str) -> None:
+    (told,) = complaints(MINIMAL + text + "\n")
+    assert told.startswith(f"config.yml:6: {line}")
+
+
+def test_a_value_inside_a_value_is_told_at_its_own_line(complaints) -> None:
+    text = MINIMAL + "containers:\n- image: a\n  service: a\n- image: b\n  service: B C\n"
+    assert complaints(text) == ["config.yml:10: containers[1].service: may hold lower-case letters, digits and hyphens only"]
+
+
+def test_all_faults_of_all_documents_are_told_by_file_and_line(complaints, folder: Path) -> None:
+    (folder / "a.yml").write_text("mem: x\nworkers: {zzz: 1}\n")
+    lines = complaints(
+        MINIMAL + "timezone: [x]\nboot_disk_size: -1\n",
+        "zz: 1\n",
+        extra=["@a.yml", "data_volume=big"],
+        flags={"masters": "a"},
+    )
+    assert [line.split(" ")[0] for line in lines] == [
+        "a.yml:1:",
+        "a.yml:2:",
+        "config.yml:6:",
+        "config.yml:7:",
+        "config1.yml:1:",
+        "--masters:",
+        "-e",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"flags": {"masters": 0}}, "--masters: must be at least 1"),
+        ({"flags": {"kubernetes_version": "2"}}, "--k8s-version: must be a Kubernetes version such as 1.36 or 1.36.4"),
+        ({"extra": ["cpu=x"]}, "-e cpu: must be a whole number"),
+        ({"extra": ["zzz=x"]}, "-e zzz: unknown key zzz"),
+        ({"extra": ["provisioner=x"]}, "-e provisioner: provisioner no longer exists: use `target`"),
+        ({"extra": ["landers=[{legs: x}]"]}, "-e landers: [0].legs: must be a whole number"),
+        ({"extra": ["landers=[{"]}, "-e landers: is not YAML: did not find expected node content"),
+        ({"extra": ["masters={cpu: x}"]}, "-e masters: must be a whole number"),
+        ({"extra": ["masters={"]}, "-e masters: must be a whole number"),
+        ({"environ": {"KUBE_PROVISION_CPU": "x"}}, "KUBE_PROVISION_CPU: must be a whole number"),
+        ({"environ": {"KUBE_PROVISION_PROVISIONER": "x"}}, "KUBE_PROVISION_PROVISIONER: provisioner no longer exists"),
+        ({"environ": {"KUBE_PROVISION_AMI": "a", "KUBE_PROVISION_TEMPLATE": "b"}}, "KUBE_PROVISION_AMI: ami and template"),
+    ],
+)
+def test_a_fault_outside_of_documents_names_its_source(complaints, given: dict[str, object], line: str) -> None:
+    (told,) = complaints(MINIMAL, **given)
+    assert told.startswith(line)
+
+
+def test_a_missing_key_says_what_it_is_and_how_to_give_it(complaints) -> None:
+    assert complaints(MINIMAL.replace("template: t\n", "")) == [
+        "config.yml: template is missing: What machines are made of. Write `template: …`, or give -e template=… or "
+        "KUBE_PROVISION_TEMPLATE"
+    ]
+
+
+def test_a_key_that_is_missing_for_one_role_says_which(complaints) -> None:
+    text = MINIMAL.replace("template: t", "masters: {template: t}\nworkers: {template: t}")
+    (line,) = complaints(text)
+    assert line.startswith("config.yml: template is missing for beacon: ")
+    assert "at the top or under beacon:" in line
+
+
+def test_roles_without_machines_need_no_required_key(load_text) -> None:
+    text = MINIMAL.replace("template: t", "masters: {template: t}\nworkers: 0\nbeacon_ip: 10.0.0.1")
+    assert load_text(text).core.workers == 0
+
+
+def test_missing_drivers_are_told_with_what_is_installed(complaints) -> None:
+    lines = complaints("name: prod\ndiscovery: beacon\n")
+    assert [line.split(":")[1].strip() for line in lines] == ["os is missing", "target is missing"]
+    assert "moon" in lines[1]
+
+
+def test_a_missing_name_is_told_with_its_flag(complaints) -> None:
+    (line,) = complaints(MINIMAL.replace("name: prod\n", ""))
+    assert "--name" in line
+
+
+def test_a_driver_that_is_not_installed_is_told_at_its_line(complaints) -> None:
+    (line,) = complaints(MINIMAL.replace("target: moon", "target: mooon") + "moon_thing: 3\n")
+    assert line.startswith("config.yml:2: no target driver 'mooon' is installed")
+    assert "nearest: moon" in line
+
+
+def test_a_nearly_right_variable_is_warned_about(load_text) -> None:
+    config = load_text(MINIMAL, environ={"KUBE_PROVISION_TEMPLAT": "x", "KUBE_PROVISION_STATE": "y"})
+    assert config.warnings == ("KUBE_PROVISION_TEMPLAT in the environment is no key; did you mean KUBE_PROVISION_TEMPLATE?",)

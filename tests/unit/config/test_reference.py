@@ -1,0 +1,37 @@
+"""The documentation of the configuration is made from the models, and is up to date."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from kube_provision_core.config import load, reference
+from kube_provision_core.plugins import choose
+
+ROOT = Path(__file__).parents[3]
+DOCUMENT = ROOT / "docs" / "configuration.md"
+
+
+def test_the_committed_document_is_up_to_date(tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "kube_provision_core.config"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert DOCUMENT.read_text() == made.stdout, "run: python -m kube_provision_core.config > docs/configuration.md"
+
+
+def test_its_example_is_a_valid_configuration(tmp_path: Path) -> None:
+    example = re.search(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert example
+    (tmp_path / "config.yml").write_text(example[1])
+    assert load([tmp_path / "config.yml"], environ={"VCENTER_PASSWORD": "x"}).core.workers == 5
+
+
+def test_every_key_has_a_row_with_all_its_names() -> None:
+    text = reference([choose("target", "moon"), choose("discovery", "beacon")])
+    assert "| `template`, alias `ami` | text | **required** | yes | What machines are made of. |" in text
+    assert "| `moon_token` | secret text |  | yes | A token. |" in text
+    assert "| `far_side` | true or false | `false` |  | Is it dark? |" in text
+    assert "| `legs` | whole number | **required** |" in text
+    assert "## Discovery `beacon`" in text
