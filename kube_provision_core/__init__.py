@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         BootFragment,
         Cluster,
         Discovery,
+        Endpoint,
         File,
         Machine,
         MasterRecord,
