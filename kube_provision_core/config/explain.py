@@ -132,6 +132,6 @@ def _words(fault: Fault, secrets: Iterable[str]) -> str:
 
 
 def _show(name: str, way: Way) -> str:
-    """`containers[1].image`, `files./etc/motd`. Of a key that is no plain word only the start: a value may have run into it."""
+    """`containers[1].image`, `files./etc/motd`. Of a key that is no plain word only the start: a value may be in it."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{_UNPLAIN.sub('…', step)}" for step in way)
     return (name + "".join(steps)).lstrip(".")

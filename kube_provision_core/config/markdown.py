@@ -37,12 +37,13 @@ _KINDS = {"target": "Target", "os": "Operating system", "discovery": "Discovery"
 
 def reference(drivers: Sequence[FoundDriver]) -> str:
     """A section for the cluster, for the boot script and for each driver: every key with type, default and help."""
-    keys = {key.name: key for key in compose(drivers).keys.values()}
-    script = list(ScriptConfig.model_fields)
-    cluster = [name for name in CoreConfig.model_fields if name not in ScriptConfig.model_fields]
-    sections = [("Cluster", cluster), ("Boot script", script)]
-    sections += [(f"{_KINDS[it.kind]} `{it.name}`", list(it.cls.Config.model_fields)) for it in drivers]
-    return "\n".join(_section(title, [keys[name] for name in names]) for title, names in sections)
+    core = compose([]).keys_of(CoreConfig)
+    script = [core.pop(name) for name in ScriptConfig.model_fields]
+    sections = [_section("Cluster", list(core.values())), _section("Boot script", script)]
+    for driver in drivers:  # each by itself: two targets may well share a key
+        keys = compose([driver]).keys_of(driver.cls.Config)
+        sections.append(_section(f"{_KINDS[driver.kind]} `{driver.name}`", list(keys.values())))
+    return "\n".join(sections)
 
 
 def _section(title: str, keys: Sequence[Key]) -> str:

@@ -35,3 +35,8 @@ def test_every_key_has_a_row_with_all_its_names() -> None:
     assert "| `far_side` | true or false | `false` |  | Is it dark? |" in text
     assert "| `legs` | whole number | **required** |" in text
     assert "## Discovery `beacon`" in text
+
+
+def test_drivers_that_share_a_key_have_it_each(install) -> None:
+    install("kpx-mars", {"target": "mars = kpc_moon:Moon"}, "")
+    assert reference([choose("target", "moon"), choose("target", "mars")]).count("| `template`, alias `ami` |") == 2
