@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"sync"
@@ -54,9 +55,8 @@ func (g *guests) lease(name, network string) string {
 		return ""
 	}
 	g.given[network]++
-	n := g.given[network]
-	base := first.To4()
-	address := net.IPv4(base[0], base[1], base[2]+byte(n/250), base[3]+byte(1+n%250)).String()
+	next := binary.BigEndian.Uint32(first.To4()) + uint32(g.given[network])
+	address := net.IP(binary.BigEndian.AppendUint32(nil, next)).String()
 	g.addresses[name] = address
 	return address
 }
