@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import pluggy
 
+from .. import hookspecs
 from ..hookspecs import PROJECT, hookimpl
 from ..model import BootFragment, Cluster, Node
 
@@ -50,6 +51,7 @@ class _Relay:
     def __init__(self, hookimpls: Sequence[pluggy.HookImpl], order: Sequence[str]) -> None:
         self.hookimpls = list(hookimpls)
         self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(hookspecs)
         wrappers = []
         for impl in sorted(hookimpls, key=lambda impl: order.index(impl.plugin_name)):
             wraps = impl.wrapper or impl.hookwrapper

@@ -141,24 +141,6 @@ def test_damaged_authorities_are_refused(
         part.render_boot(node=make_node(carries_ca=True), cluster=cluster)
 
 
-def test_a_proxy_is_told_to_the_services_without_showing_its_password(
-    render: Callable[..., Boot], content: Callable[[Boot, str], str]
-) -> None:
-    rendered = render(https_proxy="http://me:secret@proxy:3128", no_proxy=["10.0.0.0/8"])
-    environment = next(file for file in rendered.files if file.path == "/etc/kube-provision/proxy.env")
-    assert (environment.mode, environment.secret) == (0o600, True)
-    assert 'HTTPS_PROXY="http://me:secret@proxy:3128"' in str(environment.content)
-    direct = next(line for line in str(environment.content).splitlines() if line.startswith("no_proxy="))
-    assert {"localhost", "10.244.0.0/16", "10.96.0.0/12", ".cluster.local", "10.0.0.9", "10.0.0.0/8"} <= set(
-        direct.removeprefix("no_proxy=").strip('"').split(",")
-    )
-    for unit in ("containerd", "kubelet"):
-        assert "EnvironmentFile=/etc/kube-provision/proxy.env" in content(
-            rendered, f"{unit}.service.d/kube-provision-proxy.conf"
-        )
-    assert "EnvironmentFile=/etc/kube-provision/proxy.env" in content(rendered, "/etc/systemd/system/kube-provision.service")
-
-
 def test_archives_of_images_are_imported_for_the_kubelet_and_for_the_users_containers(
     render: Callable[..., Boot], content: Callable[[Boot, str], str]
 ) -> None:
