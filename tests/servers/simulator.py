@@ -89,10 +89,18 @@ class Inventory:
     pools: int = 1
     datastores: int = 1
     portgroups: int = 1
+    drs: bool = True
+    """It chooses hosts; without it a clone must name one."""
+    datastore_cluster: str = ""
+    """Name of a datastore cluster that holds all datastores."""
 
 
 class Simulator:
-    """A vCenter on loopback, from `with` to its end. Times in seconds."""
+    """A vCenter on loopback, from `with` to its end. Times in seconds.
+
+    `denied`: patterns of privileges that the account lacks. `clone_ignores`: parts of a clone's specification that the
+    server leaves undone, "size" or "power".
+    """
 
     username = "administrator@vsphere.local"
     password = "s3cret <&> pass"
@@ -115,6 +123,8 @@ class Simulator:
         task_time: float = 0.02,
         session_timeout: float = 0.0,
         page_size: int = 0,
+        denied: Sequence[str] = (),
+        clone_ignores: Sequence[str] = (),
         listen: str = "127.0.0.1:0",
     ) -> None:
         self._config: dict[str, Any] = asdict(inventory) | {
@@ -127,6 +137,8 @@ class Simulator:
             "task_time": task_time,
             "session_timeout": session_timeout,
             "page_size": page_size,
+            "denied": list(denied),
+            "clone_ignores": list(clone_ignores),
             "listen": listen,
             "username": self.username,
             "password": self.password,

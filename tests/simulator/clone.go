@@ -41,6 +41,7 @@ func (m *machine) clone(ctx *simulator.Context, req *types.CloneVM_Task) (types.
 	if fault != nil {
 		return nil, fault
 	}
+	m.vcenter.forget(&req.Spec)
 	if fault := vm.finishClone(ctx, req.Spec); fault != nil {
 		_, _ = vm.destroy(ctx) // a failed clone leaves nothing
 		return nil, fault
@@ -95,6 +96,9 @@ func (m *machine) placeFor(req *types.CloneVM_Task) (place, types.BaseMethodFaul
 	}
 	if simulator.FindReference(cluster.Datastore, datastore.Self) == nil {
 		return place{}, &types.InvalidArgument{InvalidProperty: "spec.location.datastore"}
+	}
+	if req.Spec.Location.Host == nil && !choosesHosts(cluster) {
+		return place{}, &types.InvalidArgument{InvalidProperty: "spec.location.host"}
 	}
 	host := cluster.Host[rand.Intn(len(cluster.Host))]
 	if req.Spec.Location.Host != nil {

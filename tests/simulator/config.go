@@ -23,6 +23,11 @@ type config struct {
 	Datastores  int `json:"datastores"`  // LocalDS_0 …
 	Portgroups  int `json:"portgroups"`  // distributed, per datacenter: DC0_DVPG0 …; "VM Network" always exists
 
+	DRS              bool     `json:"drs"`               // chooses hosts; without it a clone must name one
+	DatastoreCluster string   `json:"datastore_cluster"` // holds all datastores; "": there is none
+	Denied           []string `json:"denied"`            // patterns of privileges that the account lacks
+	CloneIgnores     []string `json:"clone_ignores"`     // parts of a clone's specification: "size", "power"
+
 	Folders   []string         `json:"folders"` // below every datacenter's vm folder; "a/b" makes both
 	Templates []templateConfig `json:"templates"`
 	Machines  []machineConfig  `json:"machines"`

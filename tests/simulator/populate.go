@@ -29,6 +29,10 @@ func (v *vcenter) createModel() error {
 	ours := &collector{}
 	ours.Self = library.Reference()
 	simulator.Map.Put(ours)
+	if !v.config.DRS {
+		disableDRS()
+	}
+	v.denyPrivileges()
 	return nil
 }
 
@@ -37,6 +41,9 @@ func (v *vcenter) populate(ctx *simulator.Context) error {
 	for _, datacenter := range datacenters() {
 		for _, folder := range v.config.Folders {
 			folderAt(ctx, datacenter, folder)
+		}
+		if v.config.DatastoreCluster != "" {
+			poolDatastores(ctx, datacenter, v.config.DatastoreCluster)
 		}
 	}
 	for _, template := range v.config.Templates {

@@ -36,13 +36,14 @@ func (v *vcenter) start(entity mo.Reference, method, name string, lasts seconds,
 		select {
 		case <-time.After(lasts.duration()):
 		case <-t.cancelled:
-			t.finish(func(*simulator.Context) (types.AnyType, types.BaseMethodFault) { return nil, &types.RequestCanceled{} })
+			t.finish(func(*simulator.Context) (types.AnyType, types.BaseMethodFault) { return nil, &types.RequestCanceled{} }, "")
 			return
 		}
-		if fault, _ := v.faults.take(method, name, inTask, entity.Reference()); fault != nil {
+		fault, message := v.faults.take(method, name, inTask, entity.Reference())
+		if fault != nil {
 			do = func(*simulator.Context) (types.AnyType, types.BaseMethodFault) { return nil, fault }
 		}
-		t.finish(do)
+		t.finish(do, message)
 	}()
 	return t.Self
 }
@@ -78,7 +79,8 @@ func (t *task) update(changes ...types.PropertyChange) {
 	simulator.Map.Update(t, changes)
 }
 
-func (t *task) finish(do work) {
+// finish does the work; a fault comes with the message, or with one of its own where that is empty.
+func (t *task) finish(do work, message string) {
 	inventory.Lock()
 	defer inventory.Unlock()
 	result, fault := safely(do)
@@ -89,9 +91,12 @@ func (t *task) finish(do work) {
 		{Name: "info.result", Val: result},
 	}
 	if fault != nil {
+		if message == "" {
+			message = faultMessage(fault)
+		}
 		changes[2].Val = types.TaskInfoStateError
 		changes[3] = types.PropertyChange{Name: "info.error", Val: types.LocalizedMethodFault{
-			Fault: fault, LocalizedMessage: faultMessage(fault)}}
+			Fault: fault, LocalizedMessage: message}}
 	}
 	simulator.Map.Update(t, changes)
 }

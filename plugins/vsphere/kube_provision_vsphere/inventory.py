@@ -39,7 +39,7 @@ class Wanted:
     kinds: frozenset[str]
     accept: Callable[[Item], bool]
     below: str | None
-    """The datacenter's top folder that it must lie below."""
+    """The datacenter's top folder that it must lie below, or be."""
 
 
 def wanted(
@@ -137,7 +137,7 @@ class Inventory:
         return item.parent in self.items and self.items[item.parent].kind == DATACENTER
 
     def _is_below(self, item: Item, top: str) -> bool:
-        return any(step.name == top and self._is_top(step) for step in self._line(item.id)[1:])
+        return any(step.name == top and self._is_top(step) for step in self._line(item.id))
 
     def _is_path(self, item: Item, text: str) -> bool:
         return self.path(item.id) == f"/{text}"

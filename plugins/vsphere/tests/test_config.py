@@ -1,0 +1,108 @@
+"""The driver's keys: what they accept, and that they keep secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from kube_provision_vsphere.config import VsphereConfig
+
+REQUIRED = {"vcenter_hostname": "vc.example", "vcenter_username": "u", "vcenter_password": "secret-pw", "template": "t"}
+DIGITS = "ab" * 32
+
+
+def config(**keys: Any) -> VsphereConfig:
+    return VsphereConfig(**{**REQUIRED, **keys})
+
+
+def problem(**keys: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        config(**keys)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("vc.example", ("vc.example", 443)),
+        ("vc.example:8443", ("vc.example", 8443)),
+        ("10.0.0.1:9443", ("10.0.0.1", 9443)),
+        ("[2001:db8::1]", ("2001:db8::1", 443)),
+        ("[2001:db8::1]:8443", ("2001:db8::1", 8443)),
+    ],
+)
+def test_host_name_may_carry_a_port(written: str, address: tuple[str, int]) -> None:
+    assert config(vcenter_hostname=written).address == address
+
+
+@pytest.mark.parametrize("written", ["https://vc.example", "vc.example/sdk", "user@vc.example", "", "vc.example:port"])
+def test_host_name_is_no_url(written: str) -> None:
+    assert "vcenter_hostname" in problem(vcenter_hostname=written)
+
+
+@pytest.mark.parametrize("written", [DIGITS, DIGITS.upper(), ":".join(["AB"] * 32)])
+def test_thumbprint_is_read_as_every_tool_prints_it(written: str) -> None:
+    assert config(vcenter_thumbprint=written).vcenter_thumbprint == DIGITS
+
+
+@pytest.mark.parametrize("written", ["ab" * 20, "zz" * 32, ""])
+def test_thumbprint_must_be_sha_256(written: str) -> None:
+    assert "must be a SHA-256 fingerprint" in problem(vcenter_thumbprint=written)
+
+
+def test_authority_and_thumbprint_exclude_each_other() -> None:
+    assert "exclude each other" in problem(vcenter_thumbprint=DIGITS, vcenter_ca_file="/ca.pem")
+
+
+def test_password_is_never_shown() -> None:
+    assert "secret-pw" not in repr(config())
+    assert "secret-pw" not in problem(template="")
+
+
+@pytest.mark.parametrize(
+    ("static_ip", "said"),
+    [
+        ({"addresses": ["10.0.0.11"]}, "prefix length"),
+        ({"addresses": ["10.0.0.0/24"]}, "own or broadcast address"),
+        ({"addresses": ["10.0.0.255/24"]}, "own or broadcast address"),
+        ({"addresses": ["10.0.0.11/24"], "gateway": "10.0.1.1"}, "gateway 10.0.1.1 is not in the network"),
+        ({"addresses": ["10.0.0.11/24", "10.0.0.11/24"]}, "listed twice"),
+        ({"addresses": []}, "at least 1"),
+        ({"addresses": ["10.0.0.11/24"], "gatway": "10.0.0.1"}, "gatway"),
+    ],
+)
+def test_static_addresses_are_checked(static_ip: dict[str, Any], said: str) -> None:
+    assert said in problem(static_ip=static_ip)
+
+
+@pytest.mark.parametrize(
+    ("key", "aliases"),
+    [
+        ("datacenter", ["region"]),
+        ("cluster", ["az"]),
+        ("template", ["ami"]),
+        ("network", ["vlan", "subnet_name"]),
+        ("vm_attributes", ["tags", "all_tags"]),
+    ],
+)
+def test_old_names_of_keys_are_aliases(key: str, aliases: list[str]) -> None:
+    assert extra(key)("aliases") == aliases
+
+
+@pytest.mark.parametrize("key", ["template", "datastore", "network", "folder", "resource_pool", "cluster", "static_ip"])
+def test_placement_may_differ_per_role(key: str) -> None:
+    assert extra(key)("per_role") is True
+
+
+@pytest.mark.parametrize("key", ["vcenter_hostname", "vcenter_username", "vcenter_password", "datacenter"])
+def test_one_vcenter_serves_all_roles(key: str) -> None:
+    assert extra(key)("per_role") is False
+
+
+def extra(key: str) -> Callable[[str], Any]:
+    schema = VsphereConfig.model_fields[key].json_schema_extra
+    assert isinstance(schema, dict)
+    return schema.__getitem__
