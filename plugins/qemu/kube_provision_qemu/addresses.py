@@ -1,0 +1,61 @@
+"""Addresses on a cluster's own wire. Every cluster has a wire of its own, so that all of them use the same network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from ipaddress import IPv4Network
+
+from kube_provision_core import Node, Role, TargetError
+
+NETWORK = IPv4Network("10.0.2.0/24")
+GATEWAY = "10.0.2.2"
+"""The router; also this host's own loopback interface, as machines see it."""
+NAME_SERVER = "10.0.2.3"
+"""The router's: it asks this host's."""
+DHCP_START = "10.0.2.250"
+"""The router would lease addresses from here on; no machine of ours asks."""
+
+INTERFACE = "eth0"
+"""What every machine's interface is called."""
+
+_FIRST, _LAST = 10, 249
+_OFFSETS = {Role.DISCOVERY: 10, Role.MASTER: 10, Role.WORKER: 20}
+"""Discovery 10, masters from 11, workers from 21: a machine that is made anew gets its address back."""
+
+
+def choose(node: Node, taken: Collection[str]) -> str:
+    """The node's address: always the same unless it is taken. Raises `TargetError` when the network is full."""
+    preferred = _OFFSETS[node.role] + node.index
+    numbers = [preferred] if preferred <= _LAST else []
+    for number in [*numbers, *range(_LAST, _FIRST - 1, -1)]:
+        address = str(NETWORK.network_address + number)
+        if address not in taken:
+            return address
+    raise TargetError(
+        f"{node.name}: the network of cluster {node.stamp.cluster} is full: it holds {_LAST - _FIRST + 1} machines"
+    )
+
+
+def mac(cluster_id: str, name: str) -> str:
+    """A locally administered address in QEMU's own range."""
+    digest = hashlib.sha256(f"{cluster_id}/{name}".encode()).digest()
+    return "52:54:" + ":".join(f"{byte:02x}" for byte in digest[:4])
+
+
+def network_config(address: str, mac_address: str) -> str:
+    """NoCloud's `network-config`, version 2. JSON is YAML.
+
+    The interface is renamed, because cloud-init's networkd renderer matches by name as well as by address.
+    """
+    interface = {
+        "match": {"macaddress": mac_address},
+        "set-name": INTERFACE,
+        "dhcp4": False,
+        "dhcp6": False,
+        "addresses": [f"{address}/{NETWORK.prefixlen}"],
+        "routes": [{"to": "0.0.0.0/0", "via": GATEWAY}],
+        "nameservers": {"addresses": [NAME_SERVER]},
+    }
+    return json.dumps({"version": 2, "ethernets": {INTERFACE: interface}}, indent=1) + "\n"

@@ -1,0 +1,81 @@
+"""What would stop machines from being created, found before the first one is."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from kube_provision_core import Node, Role, TargetError
+
+from . import template
+from .config import QemuConfig
+from .disks import GIB
+from .emulator import Emulator
+from .template import Template
+
+T = TypeVar("T")
+
+SPACE_PER_MACHINE = GIB
+"""Bytes that a machine writes in its first minutes, at the least."""
+
+
+def problems(
+    root: Path, config: Mapping[Role, QemuConfig], find_emulator: Callable[[], Emulator], nodes: Sequence[Node]
+) -> list[str]:
+    """One line each; none where everything is all right."""
+    found = [*_space(root, len(nodes))]
+    emulator = _ask(find_emulator, found)
+    if emulator:
+        _ask(lambda: emulator.accelerator, found)
+    for role in sorted({node.role for node in nodes}):
+        base = _ask(partial(template.read, config[role].template), found)
+        if base:
+            found += _sizes(base, [node for node in nodes if node.role is role])
+        if base and emulator:
+            _ask(partial(check_bootable, base, emulator), found)
+    return list(dict.fromkeys(found))
+
+
+def check_bootable(base: Template, emulator: Emulator) -> None:
+    """Raise `TargetError` unless the emulator can boot the template."""
+    check_architecture(base, emulator)
+    if base.kernel is None:
+        emulator.board.find_firmware()
+
+
+def check_architecture(base: Template, emulator: Emulator) -> None:
+    if base.architecture not in (None, emulator.architecture):
+        raise TargetError(
+            f"template {base.disk} is for {base.architecture}, and {emulator.binary} runs {emulator.architecture}: bake one "
+            f"for {emulator.architecture}, or set qemu_binary to qemu-system-{base.architecture}, which emulates it slowly"
+        )
+
+
+def _ask(question: Callable[[], T], found: list[str]) -> T | None:
+    try:
+        return question()
+    except TargetError as problem:
+        found.append(str(problem))
+        return None
+
+
+def _space(root: Path, count: int) -> Iterator[str]:
+    existing = next(path for path in (root, *root.parents) if path.exists())
+    free, needed = shutil.disk_usage(existing).free, count * SPACE_PER_MACHINE
+    if free < needed:
+        yield (
+            f"vm_dir: {root} has {free / GIB:.1f} GiB left, and {count} new machine(s) need {needed / GIB:.0f} at the "
+            "least: free some, or name another folder"
+        )
+
+
+def _sizes(base: Template, nodes: Sequence[Node]) -> Iterator[str]:
+    size = nodes[0].machine.boot_disk_gib
+    if size is not None and size * GIB < base.virtual_size:
+        yield (
+            f"boot_disk_size: {size} GiB is less than the {base.virtual_size / GIB:.1f} GiB of template {base.disk}, and "
+            "a disk only grows"
+        )

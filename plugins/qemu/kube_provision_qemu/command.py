@@ -1,0 +1,80 @@
+"""The command line of one machine. Its working folder is the machine's, so that all names in it are short."""
+
+from __future__ import annotations
+
+from . import wire
+from .emulator import Emulator
+from .places import AGENT_SOCKET, BOOT_DISK, CONSOLE, DATA_DISK, PID_FILE, QMP_SOCKET, SEED, STATUS
+from .record import Record
+from .template import Template
+
+STATUS_PORT = "kube-provision.status"
+"""Name of the virtio-serial port on which a node publishes its stage; `node/publish` writes to it."""
+
+AGENT_PORT = "org.qemu.guest_agent.0"
+
+TRANSLATION_CACHE = 256
+"""MiB of translated code under tcg; its default, a quarter of the machine's memory, is not given back."""
+
+
+def machine(record: Record, template: Template, emulator: Emulator, network: list[str]) -> list[str]:
+    """`network`: options that put the hub's port `nic` on a wire. Raises `TargetError` where firmware is missing."""
+    return [
+        str(emulator.binary),
+        *("-name", record.name, "-uuid", record.uuid),
+        *("-nodefaults", "-no-user-config", "-display", "none"),
+        *("-pidfile", PID_FILE, "-qmp", f"unix:{QMP_SOCKET},server=on,wait=off"),
+        *_processor(record, emulator),
+        *_boot(template, emulator),
+        *_disks(record),
+        *network,
+        *wire.hub_arguments("nic"),
+        # Without its ROM: no machine boots from the network.
+        *("-device", f"virtio-net-pci,netdev=nic,mac={record.mac},romfile="),
+        *_channels(),
+    ]
+
+
+def _processor(record: Record, emulator: Emulator) -> list[str]:
+    accelerator, board = emulator.accelerator, emulator.board
+    return [
+        *("-M", board.machine_type(accelerator)),
+        *("-accel", f"tcg,tb-size={TRANSLATION_CACHE}" if accelerator == "tcg" else accelerator),
+        *("-cpu", board.processor(accelerator, emulator.version)),
+        *("-smp", str(record.cpu), "-m", f"{record.memory_gib}G"),
+    ]
+
+
+def _boot(template: Template, emulator: Emulator) -> list[str]:
+    """The template's kernel directly, where it has one; otherwise its disk, by firmware."""
+    if template.kernel is None:
+        firmware = emulator.board.find_firmware()
+        return ["-bios", str(firmware)] if firmware else []
+    initrd = ["-initrd", str(template.initrd)] if template.initrd else []
+    return ["-kernel", str(template.kernel), *initrd, "-append", f"{template.command_line} console={emulator.board.console}"]
+
+
+def _disks(record: Record) -> list[str]:
+    """First the boot disk, then the seed: what a guest calls vda and vdb."""
+    disks = [
+        *_disk("boot", f"file={BOOT_DISK},format=qcow2,discard=unmap", ",bootindex=0"),
+        *_disk("seed", f"file={SEED},format=raw,readonly=on"),
+    ]
+    return [*disks, *_disk("data", f"file={DATA_DISK},format=qcow2,discard=unmap")] if record.has_data_disk else disks
+
+
+def _disk(name: str, source: str, device: str = "") -> list[str]:
+    return ["-drive", f"if=none,id={name},{source}", "-device", f"virtio-blk-pci,drive={name},serial={name}{device}"]
+
+
+def _channels() -> list[str]:
+    """The console's log, the guest agent, the status channel, and entropy."""
+    return [
+        *("-chardev", f"file,id=console,path={CONSOLE},append=on", "-serial", "chardev:console"),
+        *("-device", "virtio-serial-pci"),
+        *("-chardev", f"socket,id=agent,path={AGENT_SOCKET},server=on,wait=off"),
+        *("-device", f"virtserialport,chardev=agent,name={AGENT_PORT}"),
+        *("-chardev", f"file,id=status,path={STATUS},append=on"),
+        *("-device", f"virtserialport,chardev=status,name={STATUS_PORT}"),
+        *("-device", "virtio-rng-pci"),
+    ]

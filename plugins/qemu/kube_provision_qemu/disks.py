@@ -1,0 +1,76 @@
+"""A machine's disks: overlays that only ever grow, and checking one before it is used again."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from kube_provision_core import TargetError
+
+from . import files, template
+from .places import BOOT_DISK, DATA_DISK
+from .record import Record
+
+TIMEOUT = 120.0
+"""Seconds for one call of qemu-img: none of ours reads or writes more than an overlay's tables."""
+
+GIB = 1024**3
+
+_LEAKED = 3
+"""qemu-img check's exit code for space that is lost, and nothing worse."""
+
+
+def create_overlay(image_tool: Path, base: template.Template, folder: Path, size_gib: int | None) -> None:
+    """The boot disk: the template's content, and at least its size; nothing is copied."""
+    size = max(base.virtual_size, (size_gib or 0) * GIB)
+    _run(image_tool, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base.disk), str(folder / BOOT_DISK), str(size))
+
+
+def create_data_disk(image_tool: Path, folder: Path, size_gib: int) -> None:
+    _run(image_tool, "create", "-q", "-f", "qcow2", str(folder / DATA_DISK), f"{size_gib}G")
+
+
+def check(image_tool: Path, record: Record, folder: Path) -> None:
+    """Raise `TargetError` unless the machine, which is powered off, can use its disks."""
+    with files.telling(f"{record.name}: its template is gone, and with it what its disk builds on"):
+        status = record.template.stat()
+    if template.Fingerprint(status.st_size, status.st_mtime_ns) != record.fingerprint:
+        raise TargetError(
+            f"{record.name}: its template {record.template} was changed after the machine was made from it, so that its "
+            "disk is void. Bring the old template back, or destroy the machine and provision it again"
+        )
+    for disk in (BOOT_DISK, *((DATA_DISK,) if record.has_data_disk else ())):
+        ended = _start(image_tool, "check", "-q", "-f", "qcow2", str(folder / disk))
+        if ended.returncode not in (0, _LEAKED):
+            raise TargetError(
+                f"{record.name}: its disk {folder / disk} is corrupt ({_last_line(ended)}). Destroy the machine and "
+                "provision it again, or repair it: qemu-img check -r all"
+            )
+
+
+def _run(image_tool: Path, *arguments: str) -> None:
+    ended = _start(image_tool, *arguments)
+    if ended.returncode:
+        raise TargetError(f"{image_tool.name} {arguments[0]} failed: {_last_line(ended)}")
+
+
+def _start(image_tool: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            [image_tool, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            umask=0o077,
+            timeout=TIMEOUT,
+        )
+    except subprocess.TimeoutExpired as problem:
+        raise TargetError(
+            f"{image_tool.name} {arguments[0]} takes longer than {TIMEOUT:.0f} s: is the disk all right?"
+        ) from problem
+
+
+def _last_line(ended: subprocess.CompletedProcess[str]) -> str:
+    lines = (ended.stderr or ended.stdout).strip().splitlines()
+    return lines[-1].strip() if lines else f"exit code {ended.returncode}"

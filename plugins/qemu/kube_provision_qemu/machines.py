@@ -1,0 +1,69 @@
+"""Making a machine's folder: complete, or not at all."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from pathlib import Path
+
+from kube_provision_core import Boot, Node, Role
+
+from . import addresses, disks, record, seed
+from .emulator import Emulator
+from .places import SEED, Places
+from .record import Record
+from .template import Template
+
+SSH, API_SERVER, ETCD, DISCOVERY = 22, 6443, 2379, 8500
+
+_PORTS = {Role.DISCOVERY: (SSH, DISCOVERY), Role.MASTER: (SSH, API_SERVER, ETCD), Role.WORKER: (SSH,)}
+"""What the program and its user call from this host."""
+
+
+def create(
+    places: Places,
+    emulator: Emulator,
+    template: Template,
+    node: Node,
+    boot: Boot,
+    *,
+    taken: Collection[str],
+    extra_ports: Collection[int],
+) -> Record:
+    """Make the machine, powered off; the locks of the machine and of its network are held. Raises `TargetError` or OSError.
+
+    `taken`: addresses of the cluster's other machines.
+    """
+    made = _record(node, template, addresses.choose(node, taken), extra_ports)
+    folder = places.draft(node.name)
+    try:
+        _fill(folder, emulator, template, node, boot, made)
+        folder.rename(places.machine(node.name))
+    except BaseException:
+        places.clear(node.name)
+        raise
+    return made
+
+
+def _record(node: Node, template: Template, address: str, extra_ports: Collection[int]) -> Record:
+    return Record(
+        name=node.name,
+        uuid=str(uuid.uuid4()),
+        stamp=node.stamp,
+        address=address,
+        mac=addresses.mac(node.stamp.cluster_id, node.name),
+        cpu=node.machine.cpu,
+        memory_gib=node.machine.memory_gib,
+        template=template.disk,
+        fingerprint=template.fingerprint,
+        ports=tuple(sorted({*_PORTS[node.role], *extra_ports})),
+        has_data_disk=node.machine.data_volume_gib is not None,
+    )
+
+
+def _fill(folder: Path, emulator: Emulator, template: Template, node: Node, boot: Boot, made: Record) -> None:
+    disks.create_overlay(emulator.image_tool, template, folder, node.machine.boot_disk_gib)
+    if node.machine.data_volume_gib is not None:
+        disks.create_data_disk(emulator.image_tool, folder, node.machine.data_volume_gib)
+    seed.write(folder / SEED, boot, addresses.network_config(made.address, made.mac))
+    record.write(folder, made)

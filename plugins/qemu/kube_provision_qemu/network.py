@@ -1,0 +1,193 @@
+"""A cluster's network on this host: its switch, its router, and the ports by which this host reaches its machines.
+
+The router is a QEMU process without a machine: user-mode networking and the switch on one hub. Machines reach out through
+it, and this host reaches a machine's port by a port of its own loopback interface. What was killed, `ensure` starts again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from kube_provision_core import Endpoint, TargetError
+
+from . import addresses, files, forwards, processes, wire
+from .emulator import Emulator
+from .forwards import Forward
+from .places import PID_FILE, PORTS, QMP_SOCKET
+from .qmp import Qmp, QmpError, session
+from .record import Record
+from .sockets import connect
+from .switch import PID_FILE as SWITCH_PID_FILE
+from .switch import SOCKET as SWITCH_SOCKET
+
+MOST_TRIES = 64
+"""Host ports that are tried for one port of a machine."""
+
+Ports = dict[str, dict[int, int]]
+"""Machine → its port → the host's port."""
+
+
+class Network:
+    """One cluster's network. Whoever calls anything but `reach` holds its lock."""
+
+    def __init__(self, folder: Path, cluster: str) -> None:
+        self.folder = folder
+        self._cluster = cluster
+
+    def uplink_arguments(self, machine_folder: Path) -> list[str]:
+        return wire.uplink_arguments(machine_folder, self.folder)
+
+    def reach(self, name: str) -> Mapping[int, Endpoint]:
+        """Where this host reaches the machine's ports."""
+        return {port: Endpoint(forwards.HOST, host_port) for port, host_port in self._read_ports().get(name, {}).items()}
+
+    def ensure(self, emulator: Callable[[], Emulator], records: Sequence[Record], cut_off: Iterable[Path] = ()) -> None:
+        """Start what does not run, connect again what was cut off, and forward the ports of all `records`. Idempotent.
+
+        `cut_off`: folders of machines that run without a connection to the switch. Raises `TargetError`.
+        """
+        files.make_private(self.folder)
+        self._ensure_switch()
+        self._ensure_router(emulator)
+        for folder in cut_off:
+            self._reconnect(folder)
+        self._ensure_forwards(records)
+
+    def release(self, records: Sequence[Record]) -> None:
+        """A machine is gone, and `records` are those that are left: free its ports; without any left, free everything."""
+        if not records:
+            self._close()
+        elif files.holder(self.folder / PID_FILE) is not None:
+            self._ensure_forwards(records)
+
+    def _close(self) -> None:
+        try:
+            with session(self.folder / QMP_SOCKET) as router:
+                router.execute("quit")
+        except QmpError:
+            processes.kill(self.folder / PID_FILE)
+        if not processes.wait_gone(self.folder / PID_FILE, processes.KILL_TIMEOUT):
+            processes.kill(self.folder / PID_FILE)
+        processes.kill(self.folder / SWITCH_PID_FILE)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- the switch ------------------------------------------------------------------------------------------------
+
+    def _ensure_switch(self) -> None:
+        if files.holder(self.folder / SWITCH_PID_FILE) is None:
+            command = [sys.executable, "-m", "kube_provision_qemu.switch"]
+            processes.start(
+                command, self.folder, log="switch.log", pid_file=str(SWITCH_PID_FILE), serves=self._switch_serves
+            )
+
+    def _switch_serves(self) -> bool:
+        try:
+            connect(self.folder / SWITCH_SOCKET, timeout=1.0).close()
+        except OSError:
+            return False
+        return True
+
+    # --- the router ------------------------------------------------------------------------------------------------
+
+    def _ensure_router(self, emulator: Callable[[], Emulator]) -> None:
+        if files.holder(self.folder / PID_FILE) is None:
+            command = self._router_command(emulator().binary)
+            processes.start(command, self.folder, log="router.log", pid_file=PID_FILE, serves=self._router_serves)
+        else:
+            self._reconnect(self.folder)
+
+    def _router_command(self, binary: Path) -> list[str]:
+        net = (
+            f"net={addresses.NETWORK},host={addresses.GATEWAY},dns={addresses.NAME_SERVER},dhcpstart={addresses.DHCP_START}"
+        )
+        return [
+            *(str(binary), "-M", "none", "-nodefaults", "-no-user-config", "-display", "none"),
+            *("-name", self._router_name, "-pidfile", PID_FILE, "-qmp", f"unix:{QMP_SOCKET},server=on,wait=off"),
+            *("-netdev", f"user,id={forwards.DEVICE},{net},ipv6=off"),
+            *wire.hub_arguments("outside-port", forwards.DEVICE),
+            *wire.uplink_arguments(self.folder, self.folder),
+        ]
+
+    @property
+    def _router_name(self) -> str:
+        return f"router-{self._cluster}"
+
+    def _router_serves(self) -> bool:
+        try:
+            with session(self.folder / QMP_SOCKET) as router:
+                return bool(router.execute("query-name").get("name") == self._router_name)
+        except QmpError:
+            return False
+
+    def _reconnect(self, folder: Path) -> None:
+        """Connect a running process to the switch again, where it was cut off; one that has just ended needs nothing."""
+        try:
+            with session(folder / QMP_SOCKET) as qmp:
+                if not wire.is_connected(qmp):
+                    wire.reconnect(qmp, folder, self.folder)
+        except QmpError as problem:
+            if files.holder(folder / PID_FILE) is not None:
+                raise TargetError(
+                    f"{folder.name} is cut off from the network of cluster {self._cluster}: {problem}"
+                ) from problem
+
+    # --- ports -----------------------------------------------------------------------------------------------------
+
+    def _ensure_forwards(self, records: Sequence[Record]) -> None:
+        ports = self._read_ports()
+        try:
+            with session(self.folder / QMP_SOCKET) as router:
+                wanted = _forward(router, records, ports)
+        except QmpError as problem:
+            raise TargetError(f"the router of cluster {self._cluster} ({self.folder}) fails: {problem}") from problem
+        if wanted != ports:
+            text = json.dumps(wanted, indent=1)
+            files.write(self.folder / PORTS, text + "\n")
+
+    def _read_ports(self) -> Ports:
+        """The ports as last recorded; a file that cannot be read costs other ports, nothing else."""
+        try:
+            said = json.loads((self.folder / PORTS).read_text())
+            return {name: {int(port): int(host_port) for port, host_port in of.items()} for name, of in said.items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
+
+
+def _forward(router: Qmp, records: Sequence[Record], ports: Ports) -> Ports:
+    """Bring the rules in force to what `records` ask for; the host's ports stay those in `ports` unless they are taken."""
+    by_address = {record.address: record for record in records}
+    kept: Ports = {record.name: {} for record in records}
+    for forward in sorted(forwards.active(router), key=lambda forward: forward.host_port):
+        record = by_address.get(forward.address)
+        if record and forward.port in record.ports and ports.get(record.name, {}).get(forward.port) == forward.host_port:
+            kept[record.name][forward.port] = forward.host_port
+        else:
+            forwards.remove(router, forward)
+    for record in records:
+        for port in record.ports:
+            if port not in kept[record.name]:
+                kept[record.name][port] = _add(router, record, port, ports)
+    return kept
+
+
+def _add(router: Qmp, record: Record, port: int, ports: Ports) -> int:
+    """Forward one port. Its host port is the recorded one, or the next that nobody has."""
+    recorded = ports.get(record.name, {}).get(port)
+    others = _recorded(ports) - {recorded}
+    free = (candidate for candidate in forwards.candidates(record.name, port) if candidate not in others)
+    for host_port in [*([recorded] if recorded else []), *islice(free, MOST_TRIES)]:
+        if forwards.add(router, Forward(host_port, record.address, port)):
+            return host_port
+    raise TargetError(
+        f"{record.name}: none of {MOST_TRIES} ports of this host from {forwards.FIRST} on is free for its port {port}: "
+        "end what listens there"
+    )
+
+
+def _recorded(ports: Ports) -> set[int | None]:
+    return {host_port for of in ports.values() for host_port in of.values()}

@@ -1,0 +1,77 @@
+"""Where things lie below `vm_dir`.
+
+    machines/<name>/        one machine: its record, disks, seed, sockets and logs
+    networks/<cluster>/     a cluster's switch and router, and its ports on this host
+    locks/                  locks between runs; they stay when what they guard has gone
+
+A folder whose name begins with a dot is being made or removed by a run, or was by one that was killed.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from . import files
+
+RECORD, BOOT_DISK, DATA_DISK, SEED = "machine.json", "boot.qcow2", "data.qcow2", "seed.iso"
+SCRUBBED = "scrubbed"
+"""Present when the seed no longer holds secrets."""
+PID_FILE, QMP_SOCKET, AGENT_SOCKET = "pid", "qmp.sock", "agent.sock"
+STATUS, CONSOLE, LOG = "status", "console.log", "qemu.log"
+PORTS = "ports.json"
+
+
+class Places:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.machines = root / "machines"
+
+    def machine(self, name: str) -> Path:
+        return self.machines / name
+
+    def network(self, cluster: str) -> Path:
+        return self.root / "networks" / cluster
+
+    def lock_machine(self, name: str) -> AbstractContextManager[None]:
+        """Raises `TargetError` when another run is at work on the machine for too long."""
+        return files.locked(self.root / "locks" / f"machine-{name}", f"machine {name}")
+
+    def lock_network(self, cluster: str) -> AbstractContextManager[None]:
+        """Never taken before the lock of a machine that is taken with it. Raises `TargetError` as `lock_machine` does."""
+        return files.locked(self.root / "locks" / f"network-{cluster}", f"the network of cluster {cluster}")
+
+    def names(self) -> list[str]:
+        """Names of everything that stands where machines do."""
+        try:
+            return sorted(path.name for path in self.machines.iterdir() if not path.name.startswith("."))
+        except FileNotFoundError:
+            return []
+
+    def draft(self, name: str) -> Path:
+        """A new folder beside the machine's own, in which it is made. Its lock is held."""
+        files.make_private(self.machines)
+        self.clear(name)
+        folder = self.machines / f".{name}.{secrets.token_hex(4)}"
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def remove(self, name: str) -> None:
+        """Delete the machine's folder, at one stroke for whoever looks. Its lock is held."""
+        self.machine(name).rename(self.machines / f".{name}.{secrets.token_hex(4)}")
+        self.clear(name)
+
+    def clear(self, name: str) -> None:
+        """Delete what killed runs left behind of the machine. Its lock is held."""
+        for path in self.machines.glob(f".{name}.????????"):
+            shutil.rmtree(path)
+
+
+def default_root(environ: Mapping[str, str]) -> Path:
+    """By the XDG rules: a relative setting is ignored."""
+    configured = Path(environ.get("XDG_DATA_HOME", ""))
+    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    return (configured if configured.is_absolute() else home / ".local" / "share") / "kube-provision" / "qemu"

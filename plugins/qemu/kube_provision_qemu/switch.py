@@ -1,0 +1,126 @@
+"""The cluster's wire: a learning layer-2 switch for QEMU's `stream` network devices, without root.
+
+    python -m kube_provision_qemu.switch
+
+Listens on `switch.sock` in its working folder and locks `switch.pid` there, which says that it lives and who it is. A port
+is a connection; a frame is its length, four bytes, big-endian, and its bytes. Like a wire it loses frames that a machine
+does not take. Standard library only; ends on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import sys
+from pathlib import Path
+
+SOCKET, PID_FILE = Path("switch.sock"), Path("switch.pid")
+
+LARGEST_FRAME = 69632
+"""QEMU's NET_BUFSIZE: it sends nothing larger. A port that does is out of step, and is closed."""
+
+SMALLEST_FRAME = 14
+"""An Ethernet header."""
+
+BACKLOG = 1024 * 1024
+"""Bytes that wait for one port; further frames to it are lost."""
+
+MOST_STATIONS = 4096
+"""Addresses that are remembered; frames to others go to every port."""
+
+MOST_PORTS = 1024
+
+
+class Switch:
+    def __init__(self) -> None:
+        self.ports: set[Port] = set()
+        self._stations: dict[bytes, Port] = {}
+
+    def forward(self, source: Port, frame: bytes) -> None:
+        self._learn(frame[6:12], source)
+        target = self._stations.get(frame[:6])
+        if target is source:
+            return
+        for port in (target,) if target else self.ports - {source}:
+            port.send(frame)
+
+    def leave(self, port: Port) -> None:
+        self.ports.discard(port)
+        self._stations = {station: at for station, at in self._stations.items() if at is not port}
+
+    def _learn(self, station: bytes, port: Port) -> None:
+        """Remember where a station is: never a group's address, never more than the bound."""
+        if not station[0] & 1 and (station in self._stations or len(self._stations) < MOST_STATIONS):
+            self._stations[station] = port
+
+
+class Port(asyncio.Protocol):
+    """One machine's connection."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self._received = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if len(self._switch.ports) >= MOST_PORTS:
+            transport.abort()
+            return
+        transport.set_write_buffer_limits(high=2 * BACKLOG)
+        self._switch.ports.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._switch.leave(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        start, end = 0, len(self._received)
+        while end - start >= 4:
+            length = int.from_bytes(self._received[start : start + 4], "big")
+            if length > LARGEST_FRAME:
+                self._transport.abort()
+                return
+            if end - start - 4 < length:
+                break
+            if length >= SMALLEST_FRAME:
+                self._switch.forward(self, bytes(self._received[start + 4 : start + 4 + length]))
+            start += 4 + length
+        del self._received[:start]
+
+    def send(self, frame: bytes) -> None:
+        if self._transport.get_write_buffer_size() < BACKLOG:
+            self._transport.write(len(frame).to_bytes(4, "big") + frame)
+
+
+def claim(path: Path) -> int:
+    """Lock the pid file for as long as this process lives. Raises BlockingIOError where another one holds it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+async def serve() -> None:
+    SOCKET.unlink(missing_ok=True)
+    switch, ended = Switch(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    server = await loop.create_unix_server(lambda: Port(switch), SOCKET)
+    SOCKET.chmod(0o600)
+    async with server:
+        await ended.wait()
+    SOCKET.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    try:
+        claim(PID_FILE)
+    except BlockingIOError:
+        sys.exit("another switch serves this folder")
+    asyncio.run(serve())
