@@ -67,7 +67,10 @@ class Kubeadm:
     def _version(self) -> str:
         """The installed kubeadm's own version: any other one would make it ask the internet, or refuse."""
         command = ["kubeadm", "version", "-o", "short"]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=_VERSION_LIMIT, check=False)
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, timeout=_VERSION_LIMIT, check=False)
+        except subprocess.TimeoutExpired as problem:
+            raise KubeadmError(str(problem)) from problem
         version = answer.stdout.strip()
         if not re.fullmatch(r"v\d+\.\d+\.\d+\S*", version):
             raise KubeadmError(f"kubeadm does not tell its version: {answer.stderr.strip() or version}")
