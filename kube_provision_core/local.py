@@ -29,7 +29,8 @@ def resolve(path: Path, info: ValidationInfo) -> Path:
         path = path.expanduser()
     except RuntimeError as error:
         raise ValueError("names a home folder that does not exist") from error
-    return ((info.context or {}).get(FOLDER, Path()) / path).absolute()
+    folder: Path = (info.context or {}).get(FOLDER, Path())
+    return (folder / path).absolute()
 
 
 def readable(path: Path) -> Path:

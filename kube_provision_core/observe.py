@@ -33,7 +33,9 @@ class Observation:
         return tuple(vm for vm in self.vms if vm.name in self.cluster.names and vm.name not in self.ours)
 
     def of(self, role: Role) -> tuple[Vm, ...]:
-        return tuple(vm for vm in self.ours.values() if vm.stamp and vm.stamp.role is role)
+        """The cluster's machines of a role, by name."""
+        names = sorted(self.ours, key=natural_order)
+        return tuple(vm for name in names if (vm := self.ours[name]).stamp and vm.stamp.role is role)
 
     @property
     def master_addresses(self) -> tuple[str, ...]:
@@ -66,3 +68,9 @@ def locate(cluster: Cluster, vms: tuple[Vm, ...]) -> Cluster:
     address = cluster.discovery_address or next(iter(servers), None)
     peers = tuple(sorted(vm.address for vm in ours if vm.address and vm.stamp and vm.stamp.role is not Role.DISCOVERY))
     return replace(cluster, discovery_address=address, peers=peers)
+
+
+def natural_order(name: str) -> tuple[str, int]:
+    """`w-prod-2` before `w-prod-10`."""
+    stem, _, index = name.rpartition("-")
+    return (stem, int(index)) if index.isdigit() else (name, 0)

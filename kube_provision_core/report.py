@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .apply import Outcome, State
-from .observe import Observation
-from .plan import Action
+from .model import Role
+from .observe import Observation, natural_order
+from .plan import Action, OfNode, OfVm
 
 DONE, FAILED, PARTLY, INTERRUPTED = 0, 3, 4, 130
 """Exit codes: done, nothing of it could be done, partly done, interrupted."""
@@ -73,7 +75,7 @@ class Report:
         last = (bad or mine)[0 if bad else -1] if mine else None
         return NodeReport(
             name=name,
-            role=vm.stamp.role.value if vm and vm.stamp else "",
+            role=next((role.value for role in (*_roles_of(mine), *((vm.stamp.role,) if vm and vm.stamp else ()))), ""),
             state=last.state if last else State.DONE,
             actions=tuple(outcome.action.verb for outcome in mine if outcome.state is not State.SKIPPED),
             address=(vm.address if vm else None) or "",
@@ -82,12 +84,14 @@ class Report:
         )
 
 
+def _roles_of(outcomes: Sequence[Outcome]) -> Iterator[Role]:
+    for outcome in outcomes:
+        if isinstance(outcome.action, OfNode):
+            yield outcome.action.node.role
+        elif isinstance(outcome.action, OfVm) and outcome.action.vm.stamp:
+            yield outcome.action.vm.stamp.role
+
+
 def _counts(outcome: Outcome) -> bool:
     """Whether something has come of it, even though others failed."""
     return outcome.state is State.DONE and outcome.action.mark != "." and not outcome.action.tolerant
-
-
-def natural_order(name: str) -> tuple[str, int]:
-    """`w-prod-2` before `w-prod-10`."""
-    stem, _, index = name.rpartition("-")
-    return (stem, int(index)) if index.isdigit() else (name, 0)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from .desired import Desired
 from .model import Node, Vm
-from .observe import Observation, observe
+from .observe import Observation, natural_order, observe
 from .provision import is_initialised
-from .report import natural_order
 from .session import Session, check_identity
 
 

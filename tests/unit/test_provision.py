@@ -215,7 +215,7 @@ class TestAClusterThatNobodyCouldInitialise:
 
     def test_names_the_command_that_helps_where_all_masters_exist(self) -> None:
         vms = (*without("m-prod-1", "w-prod-1"), vm("m-prod-1"))
-        with pytest.raises(ConfigError, match="destroy --name prod --node m-prod-2"):
+        with pytest.raises(ConfigError, match="destroy --name prod --node m-prod-1"):
             planned(vms, ABSENT)
 
     def test_forgets_the_record_of_an_initialiser_that_is_gone(self) -> None:

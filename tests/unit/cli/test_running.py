@@ -119,9 +119,9 @@ def test_the_report_says_what_happened_per_machine(boots, capfd) -> None:
     )
     assert finish(Report("prod", outcomes, Observation(CLUSTER)), "table") == 4
     assert capfd.readouterr().out.splitlines() == [
-        "NAME      ROLE  STATE   DONE           SECONDS  ADDRESS  TEXT",
-        "m-prod-1  -     failed  create, await  302.0    -        no address after 300 s",
-        "prod      -     done    arrange        0.1      -        -",
+        "NAME      ROLE    STATE   DONE           SECONDS  ADDRESS  TEXT",
+        "m-prod-1  master  failed  create, await  302.0    -        no address after 300 s",
+        "prod      -       done    arrange        0.1      -        -",
     ]
 
 
