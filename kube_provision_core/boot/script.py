@@ -145,7 +145,7 @@ def _kernel_parameters(config: CoreConfig) -> BootFragment:
     if not config.sysctls:
         return BootFragment()
     content = "".join(f"{name} = {value}\n" for name, value in config.sysctls.items())
-    step = Step("sysctls", Stage.PREPARE, f"sysctl --quiet --load {SYSCTLS}", timeout=60)
+    step = Step("sysctls", Stage.PREPARE, f"sysctl --quiet --load={SYSCTLS}", timeout=60)
     return BootFragment(files=(File(SYSCTLS, content),), steps=(step,))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -72,8 +73,10 @@ def _volume_steps(wanted: list[Volume]) -> Iterator[Step]:
             device=volume.dev,
             kind=volume.format,
             label="",
-            owner=volume.owner,
             unit=_unit_name(volume.mount),
-            where=volume.mount,
         )
         yield Step(f"volume-{number}", Stage.PREPARE, script, timeout=_LIMIT)
+    owned = {volume.mount: volume.owner for volume in wanted if volume.owner != "root:root"}
+    if owned:
+        script = "\n".join(f"chown {shlex.quote(owner)} {shlex.quote(where)}" for where, owner in owned.items())
+        yield Step("volume-owners", Stage.DISCOVER, script, timeout=60)  # packages may have brought the users

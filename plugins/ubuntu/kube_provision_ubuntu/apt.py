@@ -57,7 +57,7 @@ class Component:
 COMPONENTS: Mapping[str, Component] = {
     "kubeadm": Component(
         packages=("kubeadm", "kubectl", "kubelet"),
-        others=("conntrack", "ethtool", "iptables", "socat"),
+        others=("conntrack", "curl", "ethtool", "iptables", "socat"),
         held=("cri-tools", "kubeadm", "kubectl", "kubelet", "kubernetes-cni"),
         repository="kubernetes",
     ),

@@ -14,7 +14,7 @@ import pytest
 from kube_provision_core import Repository
 from kube_provision_ubuntu.driver import Ubuntu
 
-DEPENDENCIES = ("conntrack", "ethtool", "iptables", "socat", "cri-tools", "kubernetes-cni")
+DEPENDENCIES = ("conntrack", "curl", "ethtool", "iptables", "socat", "cri-tools", "kubernetes-cni")
 
 
 @dataclass(frozen=True)

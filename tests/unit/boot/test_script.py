@@ -142,7 +142,7 @@ def test_a_variable_of_several_lines_is_refused(render: Render) -> None:
 def test_kernel_parameters_win_over_ours(render: Render, content: Content) -> None:
     rendered = render(sysctls={"vm.max_map_count": "262144"})
     assert content(rendered, "/etc/sysctl.d/90-kube-provision-user.conf") == "vm.max_map_count = 262144\n"
-    assert "sysctl --quiet --load /etc/sysctl.d/90-kube-provision-user.conf" in content(rendered, "script-sysctls.sh")
+    assert "sysctl --quiet --load=/etc/sysctl.d/90-kube-provision-user.conf" in content(rendered, "script-sysctls.sh")
 
 
 # --- what cloud-init does --------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def test_a_volume_is_formatted_mounted_and_given_to_its_owner(render: Render, co
     assert "device=/dev/sdc" in script
     assert "mkfs.xfs" in script
     assert "systemctl start 'var-lib-my\\x2dapp.mount'" in script
-    assert script.endswith("chown app /var/lib/my-app\n")
+    assert content(rendered, "30-discover/script-volume-owners.sh").endswith("chown app /var/lib/my-app\n")
     assert "Type=xfs" in content(rendered, "var-lib-my\\x2dapp.mount")
 
 
@@ -94,7 +94,7 @@ def test_partitions_are_left_as_they_are(image: Path, format_disk: Callable[...,
 
 LSBLK = """#!/bin/sh
 case "$*" in
-  *--inverse*) printf '/dev/sda1 part\\n/dev/sda disk\\n' ;;
+  *--inverse*) {root} || printf '/dev/sda1 part\\n/dev/sda disk\\n' ;;
   *--bytes*) printf '%s\\n' {disks} ;;
   *) echo 'what is there' ;;
 esac
@@ -112,10 +112,12 @@ def find_disk(
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the step on a machine with these disks, each `path bytes`; what it does is said by stand-ins."""
 
-    def find_disk(*disks: str, label: str = "", volumes: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    def find_disk(
+        *disks: str, label: str = "", volumes: tuple[str, ...] = (), root_is_known: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         lines = " ".join(f"'{disk} disk 0'" for disk in disks)
         stand_ins = {
-            "lsblk": LSBLK.format(disks=lines),
+            "lsblk": LSBLK.format(disks=lines, root="false" if root_is_known else "true"),
             "findmnt": "#!/bin/sh\necho /dev/sda1\n",
             "blkid": BLKID.format(label=label, probed="echo ext4" if label else "exit 2"),
             **dict.fromkeys(("mkfs.ext4", "udevadm", "systemctl"), '#!/bin/sh\necho "${0##*/} $*"\n'),
@@ -164,6 +166,14 @@ def test_a_second_disk_that_cannot_be_told_is_never_guessed(
     assert ran.returncode == 1
     assert "mkfs" not in ran.stdout
     assert ran.stderr.splitlines()[-1].startswith("data_volume: no single second disk of 10 GiB")
+
+
+def test_no_disk_is_taken_where_the_boot_disk_cannot_be_told(
+    find_disk: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    ran = find_disk(f"/dev/sda {50 * GIB}", f"/dev/sdb {10 * GIB}", root_is_known=False)
+    assert (ran.returncode, "mkfs" in ran.stdout) == (1, False)
+    assert "which disk carries the root file system" in ran.stderr
 
 
 def test_a_second_disk_that_is_formatted_is_found_by_its_label(

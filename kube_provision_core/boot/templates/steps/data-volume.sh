@@ -13,6 +13,10 @@ device=$(blkid --label {{ label }} || true)
 if [ -z "$device" ]; then
   root=$(findmnt --noheadings --nofsroot --first-only --output SOURCE /)
   mapfile -t taken < <(lsblk --noheadings --inverse --paths --list --output NAME,TYPE "$root" | awk '$2 == "disk" {print $1}')
+  if [ "${#taken[@]}" -eq 0 ]; then
+    echo "data_volume: it cannot be told which disk carries the root file system ($root)" >&2
+    exit 1
+  fi
   {% for it in taken %}
   taken+=("$(readlink --canonicalize {{ it | shell }})")
   {% endfor %}

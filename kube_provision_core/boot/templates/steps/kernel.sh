@@ -3,4 +3,4 @@ if [ "$(stat --file-system --format %T /sys/fs/cgroup)" != cgroup2fs ]; then
   exit 1
 fi
 modprobe --all overlay br_netfilter
-sysctl --quiet --load /etc/sysctl.d/80-kube-provision.conf
+sysctl --quiet --load=/etc/sysctl.d/80-kube-provision.conf

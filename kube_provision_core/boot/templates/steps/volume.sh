@@ -7,4 +7,3 @@ fi
 {% include "steps/format.sh" %}
 systemctl daemon-reload
 systemctl start {{ unit | shell }}
-chown {{ owner | shell }} {{ where | shell }}
