@@ -6,7 +6,8 @@
 Nothing but discovery's answers decides, and only "absent" means absent: an answer that does not come means wait. `Client`
 below is what the discovery driver's module must offer; docs/discovery-on-the-node.md explains it to its authors.
 
-What is waited for here adds up to at most 85 minutes, kubeadm included: a step that runs it needs a longer time limit.
+Every wait is bounded, and says what for when it is given up; with kubeadm's own time they add up to less than two hours, so
+the step that runs this needs that limit.
 """
 
 from __future__ import annotations
