@@ -22,7 +22,7 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
-	MYPYPATH=tests $(BIN)/mypy --explicit-package-bases tests/servers bench
+	MYPYPATH=tests $(BIN)/mypy --explicit-package-bases tests/servers demo bench
 
 layers: $(READY)
 	$(BIN)/lint-imports
@@ -37,7 +37,7 @@ system: $(READY)  ## the Debian packages that tests and demo use, and the simula
 	PYTHONPATH=tests $(BIN)/python -m servers
 
 demo: $(READY) system  ## a whole cluster on a simulated vCenter
-	PYTHONPATH=tests $(BIN)/python demo/demo.py
+	PYTHONPATH=tests $(BIN)/python -m demo
 
 bench: $(READY) system  ## how fast it is, as ratios
 	PYTHONPATH=tests $(BIN)/python -m bench
