@@ -18,7 +18,7 @@ from .words import AbsolutePath, DnsLabel, Domain, NamePart, Url, UrlOrAbsoluteP
 SUPPORTED_MINORS = ("1.35", "1.36", "1.37")
 """Kubernetes minors that take kubeadm's v1beta4 configuration as it is written here, and that upstream still supports."""
 
-DEFAULT_CNI = "https://raw.githubusercontent.com/projectcalico/calico/v3.31.2/manifests/calico.yaml"
+DEFAULT_CNI = "https://raw.githubusercontent.com/projectcalico/calico/v3.31.6/manifests/calico.yaml"
 """Takes its pod network from kubeadm's, so it fits every `pod_subnet`."""
 
 MAX_SIGNING_KEY_BYTES = 1024 * 1024
