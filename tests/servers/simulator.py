@@ -93,6 +93,8 @@ class Inventory:
     """It chooses hosts; without it a clone must name one."""
     datastore_cluster: str = ""
     """Name of a datastore cluster that holds all datastores."""
+    vm_groups: Sequence[str] = ()
+    """Names of DRS groups of machines, empty ones, of every cluster."""
 
 
 class Simulator:

@@ -25,6 +25,7 @@ type config struct {
 
 	DRS              bool     `json:"drs"`               // chooses hosts; without it a clone must name one
 	DatastoreCluster string   `json:"datastore_cluster"` // holds all datastores; "": there is none
+	VMGroups         []string `json:"vm_groups"`         // DRS groups of machines, empty ones, of every cluster
 	Denied           []string `json:"denied"`            // patterns of privileges that the account lacks
 	CloneIgnores     []string `json:"clone_ignores"`     // parts of a clone's specification: "size", "power"
 

@@ -32,6 +32,7 @@ func (v *vcenter) createModel() error {
 	if !v.config.DRS {
 		disableDRS()
 	}
+	addGroups(v.config.VMGroups)
 	v.denyPrivileges()
 	return nil
 }

@@ -23,6 +23,16 @@ func choosesHosts(cluster *simulator.ClusterComputeResource) bool {
 	return *cluster.ConfigurationEx.(*types.ClusterConfigInfoEx).DrsConfig.Enabled
 }
 
+// addGroups makes empty DRS groups of machines.
+func addGroups(names []string) {
+	for _, entity := range simulator.Map.All("ClusterComputeResource") {
+		config := entity.(*simulator.ClusterComputeResource).ConfigurationEx.(*types.ClusterConfigInfoEx)
+		for _, name := range names {
+			config.Group = append(config.Group, &types.ClusterVmGroup{ClusterGroupInfo: types.ClusterGroupInfo{Name: name}})
+		}
+	}
+}
+
 // poolDatastores puts all datastores of a datacenter into one datastore cluster.
 func poolDatastores(ctx *simulator.Context, datacenter *simulator.Datacenter, name string) {
 	folder := simulator.Map.Get(datacenter.DatastoreFolder).(*simulator.Folder)

@@ -90,16 +90,19 @@ class Session:
         """Log out, in bounded time, also from a server that is gone. No call is made afterwards."""
         with self._lock:
             self._ended = self._ended or TargetError("the run is over: vCenter is not called any more")
-            if self._stub is None or not self._logins:
+            if self._stub is None:
                 return
             self._stub.DropConnections()
-            self._stub.schemeArgs["timeout"] = LOGOUT_TIMEOUT
-            try:
-                self.content.sessionManager.Logout()
-            except (vmodl.MethodFault, *NETWORK_TROUBLE):
-                pass  # the server ends an idle session itself
-            finally:
+            if self._logins:
+                self._log_out()
                 self._stub.DropConnections()
+
+    def _log_out(self) -> None:
+        self._stub.schemeArgs["timeout"] = LOGOUT_TIMEOUT
+        try:
+            self._content.sessionManager.Logout()
+        except (vmodl.MethodFault, *NETWORK_TROUBLE):
+            pass  # the server ends an idle session itself
 
     def _persist(self, function: Callable[[], T]) -> T:
         if self._ended:
@@ -136,15 +139,13 @@ class Session:
     def _log_in_now(self) -> None:
         doing = "log in to {}:{}".format(*self._address)
         try:
-            stub = self._stub or self._connect()
-            stub.SetSessionId(None)
-            content = self._content or vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
-            if content.about.apiType != "VirtualCenter":
-                raise TargetError(
-                    f"{doing}: this is {content.about.fullName}; a vCenter server is needed, only it can clone"
-                )
-            login = content.sessionManager.Login(self._username, self._password)
-            self._stub, self._content, self.key = stub, content, str(login.key)
+            self._stub = self._stub or self._connect()
+            self._stub.SetSessionId(None)
+            self._content = self._content or vim.ServiceInstance("ServiceInstance", self._stub).RetrieveContent()
+            about = self._content.about
+            if about.apiType != "VirtualCenter":
+                raise TargetError(f"{doing}: this is {about.fullName}; a vCenter server is needed, only it can clone")
+            self.key = str(self._content.sessionManager.Login(self._username, self._password).key)
         except vmodl.MethodFault as fault:
             raise explain(doing, fault, self.path) from fault
         except NETWORK_TROUBLE as error:

@@ -1,0 +1,103 @@
+"""This driver's part of a node's boot."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from servers.debian import install
+
+from kube_provision_core import PUBLISHER, BootFragment, File, Node, NodeStatus, Role, Stage
+from kube_provision_vsphere import stamp
+from kube_provision_vsphere.config import VsphereConfig
+from kube_provision_vsphere.driver import Vsphere
+
+TRICKY = {"stage": "join", "state": "failed", "error": 'it\'s "no" $HOME `id` \\ 100%\nsecond line; é'}
+
+RECORDER = """#!/usr/bin/env python3
+import json, sys
+json.dump(sys.argv, open(sys.argv[0] + ".json", "w"))
+"""
+
+
+@pytest.fixture
+def fragment(node: Callable[..., Node]) -> BootFragment:
+    return Vsphere({}).render_boot(node())
+
+
+@pytest.fixture
+def publisher(fragment: BootFragment, tmp_path: Path) -> Path:
+    script = tmp_path / "publish"
+    script.write_text(content(fragment, PUBLISHER))
+    script.chmod(0o755)
+    return script
+
+
+def content(fragment: BootFragment, path: str) -> str:
+    (file,) = [file for file in fragment.files if file.path == path]
+    assert isinstance(file, File)
+    return str(file.content)
+
+
+def publish(publisher: Path, tool: str, document: str) -> list[str]:
+    """What the tool was called with when the document was published."""
+    recorder = publisher.parent / tool
+    recorder.write_text(RECORDER)
+    recorder.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{recorder.parent}:{os.environ['PATH']}"}
+    subprocess.run([publisher], input=document, text=True, env=environment, timeout=30, check=True)
+    called: list[str] = json.loads(recorder.with_name(f"{tool}.json").read_text())
+    return called[1:]
+
+
+@pytest.mark.parametrize(("tool", "before"), [("vmware-rpctool", []), ("vmtoolsd", ["--cmd"])])
+def test_any_status_reaches_the_agent_as_one_argument(publisher: Path, tool: str, before: list[str]) -> None:
+    *options, command = publish(publisher, tool, json.dumps(TRICKY, indent=1))
+    assert options == before
+    words = command.split(" ", 2)
+    assert words[:2] == ["info-set", stamp.STATUS]
+    assert stamp.load_status(words[2]) == NodeStatus(Stage.JOIN, "failed", TRICKY["error"])
+
+
+def test_a_failing_agent_is_not_hidden(publisher: Path) -> None:
+    tool = publisher.parent / "vmware-rpctool"
+    tool.write_text("#!/bin/sh\nexit 7\n")
+    tool.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tool.parent}:{os.environ['PATH']}"}
+    done = subprocess.run([publisher], input="{}", text=True, env=environment, timeout=30, check=False)
+    assert done.returncode == 7
+
+
+def test_the_publisher_is_clean_shell(publisher: Path) -> None:
+    install("shellcheck")
+    subprocess.run(["shellcheck", publisher], timeout=60, check=True)
+
+
+def test_the_guest_agent_is_asked_for(fragment: BootFragment) -> None:
+    assert fragment.components == {"vmware-tools"}
+
+
+def test_later_boots_look_nowhere_else(fragment: BootFragment) -> None:
+    document = yaml.safe_load(content(fragment, "/etc/cloud/cloud.cfg.d/90-kube-provision-vsphere.cfg"))
+    assert document == {"datasource_list": ["VMware"]}
+
+
+def test_rendering_imports_no_vcenter_client() -> None:
+    program = (
+        "import sys; from kube_provision_vsphere.driver import Vsphere; Vsphere({}).render_boot(None);"
+        "assert not [name for name in sys.modules if name.startswith(('pyVmomi', 'pyVim'))]"
+    )
+    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
+
+
+def test_the_timeout_for_addresses_is_the_configurations() -> None:
+    config = VsphereConfig(
+        vcenter_hostname="vc", vcenter_username="u", vcenter_password="p", template="t", wait_for_ip_address_timeout=42
+    )
+    assert Vsphere(dict.fromkeys(Role, config)).address_timeout == 42

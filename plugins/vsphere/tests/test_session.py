@@ -1,0 +1,254 @@
+"""One login a run, renewed once for all threads; trust in the server; ends of all kinds."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from servers.certificates import issue_certificate
+from servers.simulator import Machine, Simulator
+
+from kube_provision_core import Boot, Cluster, Node, TargetError
+from kube_provision_vsphere import tls
+from kube_provision_vsphere.driver import Vsphere
+
+pytestmark = pytest.mark.integration
+
+MakeNode = Callable[..., Node]
+MakeBoot = Callable[[Node], Boot]
+MakeDriver = Callable[..., Vsphere]
+
+
+def refusal(driver: Vsphere, cluster: Cluster) -> str:
+    with pytest.raises(TargetError) as caught:
+        driver.list_vms(cluster)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- logging in and out ------------------------------------------------------------------------------------------------
+
+
+def test_a_run_logs_in_once_and_out_at_its_end(vcenter: Simulator, driver: Vsphere, cluster: Cluster) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: driver.list_vms(cluster), range(16)))
+    assert vcenter.counts()["Login"] == 1
+    assert vcenter.sessions() == 1
+    driver.close()
+    assert vcenter.sessions() == 0
+
+
+def test_an_unused_driver_never_connects(vcenter: Simulator, driver: Vsphere) -> None:
+    driver.close()
+    assert vcenter.counts() == {}
+
+
+def test_many_threads_on_an_expired_session_log_in_once(vcenter: Simulator, driver: Vsphere, cluster: Cluster) -> None:
+    vcenter.create(Machine("k8s/w-prod-1"))  # without any machine there is nothing to ask after the first look
+    driver.list_vms(cluster)
+    vcenter.expire_sessions()
+    vcenter.reset_counts()
+    together = threading.Barrier(8)
+
+    def look(_: int) -> None:
+        together.wait(10)
+        driver.list_vms(cluster)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(look, range(8)))
+    assert vcenter.counts()["Login"] == 1
+
+
+def test_a_session_that_expires_while_machines_are_made_is_renewed(
+    simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot
+) -> None:
+    vcenter = simulate(clone_time=0.5)
+    driver = driver_for(vcenter)
+    with ThreadPoolExecutor(4) as pool:
+        made = [pool.submit(driver.provision_vm, node(index), boot(node(index))) for index in range(1, 5)]
+        time.sleep(0.3)
+        vcenter.expire_sessions()
+        assert [future.result(30).name for future in made] == [f"w-prod-{index}" for index in range(1, 5)]
+    assert vcenter.counts()["Login"] == 2
+
+
+def test_a_refused_login_is_never_repeated(vcenter: Simulator, driver_for: MakeDriver, cluster: Cluster) -> None:
+    driver = driver_for(vcenter, vcenter_password="wrong-pw")
+    assert refusal(driver, cluster) == (
+        f"log in to {vcenter.address}: vCenter refuses vcenter_username and vcenter_password (not tried again: accounts get "
+        "locked)"
+    )
+    with ThreadPoolExecutor(4) as pool:
+        assert all("refuses" in text for text in pool.map(lambda _: refusal(driver, cluster), range(4)))
+    driver.close()
+    assert vcenter.counts()["Login"] == 1
+
+
+def test_credentials_that_expire_during_a_run_are_tried_once(vcenter: Simulator, driver: Vsphere, cluster: Cluster) -> None:
+    vcenter.create(Machine("k8s/w-prod-1"))
+    driver.list_vms(cluster)
+    vcenter.expire_sessions()
+    vcenter.fail("Login", fault="InvalidLogin")
+    vcenter.reset_counts()
+    with ThreadPoolExecutor(4) as pool:
+        assert all("refuses" in text for text in pool.map(lambda _: refusal(driver, cluster), range(4)))
+    assert vcenter.counts()["Login"] == 1
+
+
+def test_the_password_is_told_nowhere(
+    vcenter: Simulator, driver_for: MakeDriver, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    driver = driver_for(vcenter, vcenter_password="wrong-pw")
+    text = refusal(driver, cluster)
+    assert "wrong-pw" not in text + caplog.text + repr(driver._target.vcenter.__dict__) + repr(driver._config)
+
+
+# --- trust -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_untrusted_certificate_is_refused_with_its_fingerprint(
+    vcenter: Simulator, driver_for: MakeDriver, cluster: Cluster
+) -> None:
+    text = refusal(driver_for(vcenter, vcenter_ca_file=None), cluster)
+    assert f"{vcenter.address}: its certificate is not trusted" in text
+    assert f"set vcenter_thumbprint: {vcenter.thumbprint}" in text
+    assert "Login" not in vcenter.counts()
+
+
+def test_a_pinned_certificate_needs_no_authority(vcenter: Simulator, driver_for: MakeDriver, cluster: Cluster) -> None:
+    driver = driver_for(vcenter, vcenter_ca_file=None, vcenter_thumbprint=vcenter.thumbprint)
+    assert list(driver.list_vms(cluster)) == []
+
+
+def test_another_certificate_than_the_pinned_one_is_refused(
+    vcenter: Simulator, driver_for: MakeDriver, cluster: Cluster
+) -> None:
+    text = refusal(driver_for(vcenter, vcenter_ca_file=None, vcenter_thumbprint="00" * 32), cluster)
+    assert "presents another certificate" in text
+    assert vcenter.thumbprint in text
+    assert "Login" not in vcenter.counts()
+
+
+def test_another_authority_is_refused(vcenter: Simulator, driver_for: MakeDriver, cluster: Cluster, tmp_path: Path) -> None:
+    other = issue_certificate(tmp_path).ca_file
+    assert "is not trusted" in refusal(driver_for(vcenter, vcenter_ca_file=other), cluster)
+
+
+def test_a_certificate_for_another_name_is_refused(vcenter: Simulator, driver_for: MakeDriver, cluster: Cluster) -> None:
+    address = f"127.0.0.1.nip.invalid:{vcenter.port}"
+    assert "cannot be resolved" in refusal(driver_for(vcenter, vcenter_hostname=address), cluster)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_an_unusable_authority_file_is_named(
+    vcenter: Simulator, driver_for: MakeDriver, cluster: Cluster, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content:
+        path.write_text(content)
+    assert f"vcenter_ca_file {path}: cannot be used" in refusal(driver_for(vcenter, vcenter_ca_file=path), cluster)
+
+
+def test_the_environments_proxies_are_bypassed(
+    vcenter: Simulator, driver: Vsphere, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert list(driver.list_vms(cluster)) == []
+
+
+# --- servers that are not there ----------------------------------------------------------------------------------------
+
+
+def test_nobody_listening_is_told(vcenter: Simulator, driver_for: MakeDriver, cluster: Cluster) -> None:
+    vcenter.kill()
+    text = refusal(driver_for(vcenter), cluster)
+    assert text == f"vcenter_hostname: {vcenter.address} cannot be reached: Connection refused"
+
+
+def test_a_server_without_tls_is_told(vcenter: Simulator, driver_for: MakeDriver, cluster: Cluster, plain: int) -> None:
+    text = refusal(driver_for(vcenter, vcenter_hostname=f"127.0.0.1:{plain}"), cluster)
+    assert f"127.0.0.1:{plain} does not speak TLS" in text
+
+
+def test_a_server_that_never_answers_is_given_up(
+    vcenter: Simulator, driver_for: MakeDriver, cluster: Cluster, silent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "CONNECT_TIMEOUT", 0.3)
+    text = refusal(driver_for(vcenter, vcenter_hostname=f"127.0.0.1:{silent}"), cluster)
+    assert "cannot be reached" in text
+    assert "timed out" in text
+
+
+def test_a_server_killed_at_work_fails_everybody_who_waits(
+    simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot
+) -> None:
+    vcenter = simulate(clone_time=30)
+    driver = driver_for(vcenter)
+    with ThreadPoolExecutor(8) as pool:
+        making = [pool.submit(driver.provision_vm, node(index), boot(node(index))) for index in range(1, 9)]
+        while vcenter.counts().get("CloneVM_Task", 0) < 8:
+            time.sleep(0.05)
+        vcenter.kill()
+        begun = time.monotonic()
+        errors = [future.exception(20) for future in making]
+    assert all(isinstance(error, TargetError) for error in errors)
+    assert all(f"no answer from vCenter {vcenter.address}" in str(error) for error in errors)
+    driver.close()
+    assert time.monotonic() - begun < 10
+
+
+def test_closing_ends_waits_that_nobody_needs_any_more(
+    simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot
+) -> None:
+    vcenter = simulate(clone_time=30)
+    driver = driver_for(vcenter)
+    with ThreadPoolExecutor(2) as pool:
+        making = [pool.submit(driver.provision_vm, node(index), boot(node(index))) for index in (1, 2)]
+        while vcenter.counts().get("CloneVM_Task", 0) < 2:
+            time.sleep(0.05)
+        driver.close()
+        errors = [str(future.exception(10)) for future in making]
+    assert all("the run ended while vCenter was still at work" in error for error in errors)
+    assert vcenter.sessions() == 0
+
+
+def test_a_connection_that_the_server_has_closed_is_opened_anew(
+    vcenter: Simulator, driver: Vsphere, cluster: Cluster
+) -> None:
+    vcenter.create(Machine("k8s/w-prod-1"))
+    driver.list_vms(cluster)
+    for connection, _ in driver._target.vcenter._session._stub.pool:
+        connection.sock.shutdown(socket.SHUT_RDWR)
+    assert len(driver.list_vms(cluster)) == 1
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """Port of a server that accepts connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def plain() -> Iterator[int]:
+    """Port of a server that answers in plain text."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(5)
