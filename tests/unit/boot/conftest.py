@@ -30,6 +30,7 @@ from kube_provision_core import (
 )
 from kube_provision_core.config.core import CoreConfig
 from kube_provision_core.pki import JoinSecrets, create_certificate_key, create_pki, create_token
+from kube_provision_debian.driver import Debian
 from kube_provision_ubuntu.driver import Ubuntu
 
 CLUSTER = Cluster(
@@ -50,6 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class Configuration:
     core: CoreConfig
     by_role: Mapping[Role, CoreConfig]
+
+
+SYSTEMS = {"debian": Debian, "ubuntu": Ubuntu}
 
 
 class FakeTarget:
@@ -116,7 +120,8 @@ def render(manager: pluggy.PluginManager, secrets: JoinSecrets, make_node: Calla
 
     def render(node: Node | None = None, plugins: Mapping[str, object] | None = None, **keys: Any) -> Boot:
         config = configuration(**keys)
-        usual = {"fake": FakeTarget(), "seeker": FakeDiscovery(), "ubuntu": Ubuntu({}), **boot.parts(config, secrets)}
+        usual = {"fake": FakeTarget(), "seeker": FakeDiscovery(), **boot.parts(config, secrets)}
+        usual[config.core.os] = SYSTEMS[config.core.os]({})
         for name, plugin in {**usual, **(plugins or {})}.items():
             manager.register(plugin, name)
         try:

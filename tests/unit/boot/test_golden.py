@@ -15,9 +15,11 @@ from kube_provision_core.pki import JoinSecrets
 GOLDEN = Path(__file__).parent / "golden"
 
 
+@pytest.mark.parametrize("system", ["debian", "ubuntu"])
 @pytest.mark.parametrize("case", ["carrier", "master", "worker", "discovery"])
 def test_what_is_rendered_is_what_was_looked_at(
     case: str,
+    system: str,
     render: Callable[..., Boot],
     make_node: Callable[..., Node],
     secrets: JoinSecrets,
@@ -26,8 +28,8 @@ def test_what_is_rendered_is_what_was_looked_at(
     role = Role.MASTER if case == "carrier" else Role(case)
     index = {"carrier": 1, "master": 2, "worker": 1, "discovery": 0}[case]
     node = make_node(role, index=index, carries_ca=case == "carrier")
-    text = _without_secrets("\n".join(_describe(render(node))), secrets)
-    golden = GOLDEN / "ubuntu" / f"{case}.txt"
+    text = _without_secrets("\n".join(_describe(render(node, os=system))), secrets)
+    golden = GOLDEN / system / f"{case}.txt"
     if request.config.getoption("--update-golden", default=False):
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(text)

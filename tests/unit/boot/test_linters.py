@@ -26,11 +26,13 @@ MACHINES = {
 }
 
 
-@pytest.fixture(params=["plain", "everything"])
+@pytest.fixture(params=["plain", "everything", "debian"])
 def keys(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    """A configuration that says nothing, and one that says all there is to say."""
+    """A configuration that says nothing, one that says all there is to say, and one for another system of the family."""
     if request.param == "plain":
         return {}
+    if request.param == "debian":
+        return {"os": "debian", "package_repositories": {"os": {"url": "http://mirror.example/debian"}}}
     (tmp_path / "file").write_text("a file\n")
     (tmp_path / "binary").write_bytes(b"\0\xff")
     (tmp_path / "template").write_text("{{ node.name }} of {{ cluster.name }} at {{ env_vars.SITE }}\n")

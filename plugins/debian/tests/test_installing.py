@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kube_provision_core import Repository
-from kube_provision_ubuntu.driver import Ubuntu
+from kube_provision_debian.driver import Debian
 
 DEPENDENCIES = ("conntrack", "curl", "ethtool", "iptables", "socat", "cri-tools", "kubernetes-cni")
 
@@ -26,7 +26,7 @@ class Machine:
     def install(self, version: str, *, extra: frozenset[str] = frozenset()) -> subprocess.CompletedProcess[str]:
         """Deliver what the driver delivers and run its step."""
         mirror = Repository(f"file:{self.repository}/")
-        packages = Ubuntu({}).os_packages(frozenset({"kubeadm"}), {"kubeadm": version}, {"kubernetes": mirror}, extra)
+        packages = Debian({}).os_packages(frozenset({"kubeadm"}), {"kubeadm": version}, {"kubernetes": mirror}, extra)
         for file in packages.files:
             path = self.root / file.path.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def machine(tmp_path: Path, repository: Path) -> Machine:
     ):
         (root / name).mkdir(parents=True)
     (root / "var/lib/dpkg/status").touch()
-    (root / "etc/os-release").write_text("ID=ubuntu\nVERSION_CODENAME=noble\n")
+    (root / "etc/os-release").write_text("ID=debian\nVERSION_CODENAME=trixie\n")
     (root / "bin/systemctl").write_text(f'#!/bin/sh\necho "$*" >>{root}/systemctl.log\n')
     (root / "bin/systemctl").chmod(0o755)
     (root / "apt.conf").write_text(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -36,6 +36,15 @@ KUBERNETES = "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"
 HASHICORP = "https://apt.releases.hashicorp.com"
 
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=\S+)?")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One of the trees of packages that a system's own archive consists of, as a mirror has it."""
+
+    suites: tuple[str, ...]
+    beside: str = ""
+    """Put at the end of the first tree's URL, it names this one."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +89,8 @@ class AptSystem:
     releases: ClassVar[tuple[str, ...]]
     """`VERSION_ID`s that are supported."""
     components: ClassVar[Mapping[str, Component]] = COMPONENTS
-    archive_suites: ClassVar[tuple[str, ...]]
-    """Suites of the system's own archive that a mirror of it must have."""
+    archives: ClassVar[tuple[Archive, ...]]
+    """What a mirror of the system's own archive must have."""
     archive_components: ClassVar[tuple[str, ...]]
     archive_keyring: ClassVar[str]
     archive_sources: ClassVar[tuple[str, ...]]
@@ -114,9 +123,9 @@ class AptSystem:
         names = (*_names(chosen, versions), *_extra_names(extra))
         files: list[File] = []
         keys: list[str] = []
-        for name, source in self._sources(chosen, versions, repositories):
-            files += source.files(name)
-            keys += source.fetched_key(name)
+        for name, sources in self._sources(chosen, versions, repositories):
+            files += _files(name, sources)
+            keys += _fetched_key(name, sources[0].repository.key)
         script = _script(
             "packages.sh",
             wanted=names,
@@ -136,19 +145,23 @@ class AptSystem:
 
     def _sources(
         self, chosen: Mapping[str, Component], versions: Mapping[str, str], mirrors: Mapping[str, Repository]
-    ) -> Iterator[tuple[str, Source]]:
+    ) -> Iterator[tuple[str, tuple[Source, ...]]]:
         """Repositories besides the system's own, by name, and whatever takes the place of that."""
         wanted = {component.repository for component in chosen.values()}
         if "kubernetes" in wanted:
             mirror = mirrors.get("kubernetes") or _kubernetes(versions.get("kubeadm", ""))
-            yield "kubernetes", Source(mirror)
+            yield "kubernetes", (Source(mirror),)
         if "consul" in wanted:
             mirror = mirrors.get("consul") or Repository(HASHICORP, f"{HASHICORP}/gpg")
-            yield "consul", Source(mirror, (CODENAME,), ("main",))
+            yield "consul", (Source(mirror, (CODENAME,), ("main",)),)
         if "container-runtime" in mirrors and "container-runtime" in chosen:
-            yield "container-runtime", Source(mirrors["container-runtime"])
+            yield "container-runtime", (Source(mirrors["container-runtime"]),)
         if "os" in mirrors:
-            yield "os", Source(mirrors["os"], self.archive_suites, self.archive_components, self.archive_keyring)
+            yield "os", tuple(self._archive(mirrors["os"], archive) for archive in self.archives)
+
+    def _archive(self, mirror: Repository, archive: Archive) -> Source:
+        repository = Repository(mirror.url.rstrip("/") + archive.beside, mirror.key) if archive.beside else mirror
+        return Source(repository, archive.suites, self.archive_components, self.archive_keyring)
 
 
 @dataclass(frozen=True)
@@ -161,18 +174,25 @@ class Source:
     keyring: str = ""
     """The key that vouches for it if it brings none itself; empty: any key that the system trusts."""
 
-    def files(self, name: str) -> Iterator[File]:
+    def stanza(self, name: str) -> str:
         lines = [f"URIs: {self.repository.url}", f"Suites: {' '.join(self.suites)}"]
         lines += [f"Components: {' '.join(self.components)}"] if self.components else []
         signed_by = _keyring(name) if self.repository.key else self.keyring
         lines += [f"Signed-By: {signed_by}"] if signed_by else []
-        yield File(f"{SOURCES}/kube-provision-{name}.sources", "\n".join(["Types: deb", *lines, ""]))
-        if self.repository.key and not self.fetched_key(name):
-            yield File(_keyring(name), self.repository.key)
+        return "\n".join(["Types: deb", *lines, ""])
 
-    def fetched_key(self, name: str) -> list[str]:
-        """What the node fetches: where to, and from where."""
-        return [_keyring(name), self.repository.key] if self.repository.key.startswith("https://") else []
+
+def _files(name: str, sources: Sequence[Source]) -> Iterator[File]:
+    """The definition of a repository, of one or several trees, and its key where that is not fetched."""
+    yield File(f"{SOURCES}/kube-provision-{name}.sources", "\n".join(source.stanza(name) for source in sources))
+    key = sources[0].repository.key
+    if key and not _fetched_key(name, key):
+        yield File(_keyring(name), key)
+
+
+def _fetched_key(name: str, key: str) -> list[str]:
+    """What the node fetches: where to, and from where."""
+    return [_keyring(name), key] if key.startswith("https://") else []
 
 
 def _keyring(name: str) -> str:

@@ -1,1 +1,0 @@
-systemctl start apt-daily.timer apt-daily-upgrade.timer
