@@ -14,10 +14,12 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from . import kubeadm_objects
+from .certificates import KeyPair
 from .errors import ControlPlaneError
 from .etcd import Etcd, EtcdMember, EtcdQuorum
 from .https_client import Answer, HttpsClient
 from .kubeconfig import API_PORT
+from .model import Endpoint
 from .pki import ADMINISTRATORS, Pki, create_token
 
 __all__ = ["ClusterNode", "ControlPlane", "EtcdMember", "EtcdQuorum"]
@@ -62,7 +64,16 @@ class ControlPlane:
     answers or the cluster refuses.
     """
 
-    def __init__(self, addresses: Sequence[str], pki: Pki, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        pki: Pki,
+        *,
+        timeout: float = 10.0,
+        endpoint: Callable[[str, int], Endpoint] = Endpoint,
+    ) -> None:
+        """`endpoint`: where this host reaches a port of a master, such as `Cluster.endpoint`."""
+        self._endpoint = endpoint
         self._addresses = tuple(addresses)
         self._pki = pki
         self._timeout = timeout
@@ -137,12 +148,15 @@ class ControlPlane:
     @cached_property
     def _api(self) -> HttpsClient:
         credential = self._pki.administrator(US, OUR_LIFETIME)
-        return HttpsClient(self._addresses, API_PORT, self._pki.ca, credential, timeout=self._timeout)
+        return self._client(API_PORT, self._pki.ca, credential)
 
     @cached_property
     def _etcd_client(self) -> HttpsClient:
         credential = self._pki.etcd_client(US, OUR_LIFETIME)
-        return HttpsClient(self._addresses, ETCD_PORT, self._pki.etcd_ca, credential, timeout=self._timeout)
+        return self._client(ETCD_PORT, self._pki.etcd_ca, credential)
+
+    def _client(self, port: int, authority: bytes, credential: KeyPair) -> HttpsClient:
+        return HttpsClient(self._addresses, port, authority, credential, timeout=self._timeout, endpoint=self._endpoint)
 
     @property
     def _etcd(self) -> Etcd:

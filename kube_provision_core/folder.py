@@ -27,6 +27,7 @@ from uuid import uuid4
 from . import private_files, run_lock
 from .errors import FolderError
 from .kubeconfig import render_kubeconfig
+from .model import Endpoint
 from .pki import PKI_FILES, JoinSecrets, Pki, create_certificate_key, create_pki, create_token
 
 FORMAT = 1
@@ -147,9 +148,9 @@ class Folder:
         renewed._replace("secrets.json", renewed._secrets())
         return renewed.certificate_key
 
-    def write_kubeconfig(self, server_host: str) -> Path:
+    def write_kubeconfig(self, server_host: str, reached_at: Endpoint | None = None) -> Path:
         """Write or replace the operator's kubeconfig, for the master at the address `server_host`."""
-        return self._replace("kubeconfig", render_kubeconfig(self.name, server_host, self.pki))
+        return self._replace("kubeconfig", render_kubeconfig(self.name, server_host, self.pki, reached_at=reached_at))
 
     def join_secrets(self) -> JoinSecrets:
         """The secrets of the first run; later ones mint a token and a certificate key through a living master."""

@@ -11,7 +11,7 @@ import secrets
 import ssl
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from urllib3.response import BaseHTTPResponse
 from . import private_files
 from .certificates import KeyPair, load_key
 from .errors import ControlPlaneError
+from .model import Endpoint
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until an address counts as silent; a machine of the same site answers in milliseconds."""
@@ -66,9 +67,20 @@ class HttpsClient:
     """Calls the first of `addresses` that answers, beginning with the one that answered last. Safe to share by threads."""
 
     def __init__(
-        self, addresses: Sequence[str], port: int, authority: bytes, credential: KeyPair, *, timeout: float
+        self,
+        addresses: Sequence[str],
+        port: int,
+        authority: bytes,
+        credential: KeyPair,
+        *,
+        timeout: float,
+        endpoint: Callable[[str, int], Endpoint] = Endpoint,
     ) -> None:
-        """`timeout`: seconds for one call to one address. No connection is made yet."""
+        """`timeout`: seconds for one call to one address. `endpoint`: where this host reaches a port of an address.
+
+        No connection is made yet.
+        """
+        self._endpoint = endpoint
         self._addresses = tuple(addresses)
         self._port = port
         self._context = _context(authority, credential)
@@ -129,7 +141,10 @@ class HttpsClient:
 
     def _pool(self, address: str) -> urllib3.HTTPSConnectionPool:
         if address not in self._pools:
-            pool = urllib3.HTTPSConnectionPool(address, self._port, maxsize=8, ssl_context=self._context)
+            at = self._endpoint(address, self._port)
+            pool = urllib3.HTTPSConnectionPool(
+                at.host, at.port, maxsize=8, ssl_context=self._context, server_hostname=address
+            )
             self._pools.setdefault(address, pool)
         return self._pools[address]
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import yaml
 
+from .model import Endpoint
 from .pki import Pki
 
 API_PORT = 6443
@@ -18,11 +19,16 @@ OPERATOR_LIFETIME = timedelta(days=365)
 """As long as kubeadm's own admin.conf; every run that writes the kubeconfig starts it anew."""
 
 
-def render_kubeconfig(cluster_name: str, server_host: str, pki: Pki, now: datetime | None = None) -> bytes:
+def render_kubeconfig(
+    cluster_name: str, server_host: str, pki: Pki, now: datetime | None = None, *, reached_at: Endpoint | None = None
+) -> bytes:
     """A self-contained kubeconfig for the API server on `server_host`, an address in that server's certificate.
 
-    Holds a private key that may administrate the cluster. `now` is for tests.
+    `reached_at`: where this host reaches it, if not at that address. Holds a private key that may administrate the
+    cluster. `now` is for tests.
     """
+    at = reached_at or Endpoint(server_host, API_PORT)
+    elsewhere = {} if at.host == server_host else {"tls-server-name": server_host}
     credential = pki.administrator(OPERATOR, OPERATOR_LIFETIME, now)
     document = {
         "apiVersion": "v1",
@@ -30,7 +36,7 @@ def render_kubeconfig(cluster_name: str, server_host: str, pki: Pki, now: dateti
         "clusters": [
             {
                 "name": cluster_name,
-                "cluster": {"server": _url(server_host), "certificate-authority-data": _base64(pki.ca)},
+                "cluster": {"server": _url(at), **elsewhere, "certificate-authority-data": _base64(pki.ca)},
             }
         ],
         "users": [
@@ -48,8 +54,8 @@ def render_kubeconfig(cluster_name: str, server_host: str, pki: Pki, now: dateti
     return yaml.safe_dump(document, sort_keys=False, width=2**20).encode()
 
 
-def _url(host: str) -> str:
-    return f"https://[{host}]:{API_PORT}" if ":" in host else f"https://{host}:{API_PORT}"
+def _url(at: Endpoint) -> str:
+    return f"https://[{at.host}]:{at.port}" if ":" in at.host else f"https://{at.host}:{at.port}"
 
 
 def _base64(content: bytes) -> str:

@@ -10,6 +10,7 @@ from .errors import ControlPlaneError
 
 if TYPE_CHECKING:
     from .control_plane import ClusterNode, EtcdMember
+    from .observe import Observation
     from .pki import Pki
 
 
@@ -29,13 +30,14 @@ class Living:
         return tuple(member for member in self.members if not member.name and not member.hosts & set(hosts))
 
 
-def look(addresses: Sequence[str], pki: Pki) -> Living:
-    """Ask a living master. Raises `ControlPlaneError` when none answers, or when etcd has lost its quorum."""
+def look(seen: Observation, pki: Pki) -> Living:
+    """Ask a living master of those observed. Raises `ControlPlaneError` when none answers, or when etcd has lost its quorum."""
     from .control_plane import ControlPlane
 
+    addresses = seen.master_addresses
     if not addresses:
-        raise ControlPlaneError("the cluster is initialised, but no address of a master is known; start one of its masters")
-    with ControlPlane(addresses, pki) as api:
+        raise ControlPlaneError("the cluster is initialised, but no master's address is known; start one of its masters")
+    with ControlPlane(addresses, pki, endpoint=seen.cluster.endpoint) as api:
         api.check()
         api.check_quorum()
         return Living(api.nodes(), api.etcd_members())

@@ -88,6 +88,14 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where this host reaches a TCP port of a machine."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """What every plugin may know about the cluster. No secrets."""
 
@@ -104,6 +112,12 @@ class Cluster:
     """Address of the discovery service; None until its machine has one."""
     peers: tuple[str, ...] = ()
     """Addresses of the cluster's machines as observed: a re-created discovery server joins them."""
+    reach: Mapping[str, Mapping[int, Endpoint]] = field(default_factory=dict, hash=False)
+    """Machines' ports that this host reaches elsewhere than at their address, by address and port; see `Vm.reach`."""
+
+    def endpoint(self, address: str, port: int) -> Endpoint:
+        """Where this host, as opposed to the cluster's machines, reaches a port of the machine at `address`."""
+        return self.reach.get(address, {}).get(port) or Endpoint(address, port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +132,6 @@ class NodeStatus:
     @property
     def finished(self) -> bool:
         return self.stage is Stage.FINISH and self.state == "done"
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where this host reaches a TCP port of a machine."""
-
-    host: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +152,7 @@ class Vm:
     where: str = ""
     """For people: the place on the target (an inventory path, a folder)."""
     reach: Mapping[int, Endpoint] = field(default_factory=dict, hash=False)
-    """TCP ports of the machine that this host reaches elsewhere than at its address, by port. Its neighbours use the address."""
+    """TCP ports of the machine that this host, unlike its neighbours, reaches elsewhere than at its address."""
 
     @property
     def address(self) -> str | None:

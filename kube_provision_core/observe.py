@@ -67,7 +67,8 @@ def locate(cluster: Cluster, vms: tuple[Vm, ...]) -> Cluster:
     servers = [vm.address for vm in ours if vm.stamp and vm.stamp.role is Role.DISCOVERY]
     address = cluster.discovery_address or next(iter(servers), None)
     peers = tuple(sorted(vm.address for vm in ours if vm.address and vm.stamp and vm.stamp.role is not Role.DISCOVERY))
-    return replace(cluster, discovery_address=address, peers=peers)
+    reach = {vm.address: vm.reach for vm in ours if vm.address and vm.reach}
+    return replace(cluster, discovery_address=address, peers=peers, reach=reach)
 
 
 def natural_order(name: str) -> tuple[str, int]:

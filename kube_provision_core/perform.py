@@ -131,7 +131,7 @@ class Performer:
         return folder.certificate_key if joining else folder.renew_certificate_key()
 
     def _control_plane(self) -> ControlPlane:
-        return ControlPlane(self._seen.master_addresses, self._session.folder.pki)
+        return ControlPlane(self._seen.master_addresses, self._session.folder.pki, endpoint=self._seen.cluster.endpoint)
 
     @_perform.register
     def _(self, action: ForgetInitialising) -> str:

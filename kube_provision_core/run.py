@@ -13,6 +13,7 @@ from . import provision as provisioning
 from .apply import Interrupt, Listen, apply
 from .errors import ConfigError
 from .folder import Folder
+from .kubeconfig import API_PORT
 from .model import Boot, Node
 from .observe import Observation, observe
 from .perform import Performer
@@ -103,7 +104,7 @@ def _plan_provision(session: Session, seen: Observation, options: Options) -> Pl
     initialised = provisioning.is_initialised(seen, session.folder.initialised)
     living = alive.Living()
     if initialised and difference.missing:
-        living = alive.look(seen.master_addresses, session.folder.pki)
+        living = alive.look(seen, session.folder.pki)
     plan = provisioning.plan(desired, seen, difference, initialised=initialised, living=living, wait=options.wait)
     return replace(plan, notes=(*session.config.warnings, *plan.notes))
 
@@ -113,7 +114,7 @@ def _plan_destroy(session: Session, seen: Observation, nodes: Collection[str]) -
         return destroying.plan_cluster(seen, folder_saved=session.folder.saved)
     check_identity(session.folder, seen)
     initialised = provisioning.is_initialised(seen, session.folder.initialised)
-    living = alive.look(seen.master_addresses, session.folder.pki) if initialised else alive.Living()
+    living = alive.look(seen, session.folder.pki) if initialised else alive.Living()
     return destroying.plan_nodes(seen, nodes, living)
 
 
@@ -159,4 +160,6 @@ def _mark_initialised(folder: Folder, seen: Observation) -> None:
 
 def _write_kubeconfig(folder: Folder, seen: Observation) -> Path | None:
     """The operator's kubeconfig, for a master that answers, or will; None where no master has an address."""
-    return next((folder.write_kubeconfig(address) for address in seen.master_addresses[:1]), None)
+    for address in seen.master_addresses:
+        return folder.write_kubeconfig(address, seen.cluster.endpoint(address, API_PORT))
+    return None

@@ -34,8 +34,8 @@ def warnings(core: CoreConfig) -> Iterator[str]:
     """What stands in nobody's way but ought to be known; `core` is the masters'."""
     if core.masters % 2 == 0:
         yield (
-            f"{core.masters} masters survive no more losses than {core.masters - 1}: etcd's quorum is more than half of them; "
-            "use an odd number"
+            f"{core.masters} masters survive no more losses than {core.masters - 1}: etcd's quorum is more than half of "
+            "them; use an odd number"
         )
     for key, least, unit in (("cpu", 2, "processors"), ("mem", 2, "GiB of memory")):
         if getattr(core, key) < least:

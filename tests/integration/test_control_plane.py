@@ -28,6 +28,7 @@ from kube_provision_core.control_plane import ClusterNode, ControlPlane
 from kube_provision_core.errors import ControlPlaneError
 from kube_provision_core.https_client import HttpsClient
 from kube_provision_core.kubeconfig import API_PORT, render_kubeconfig
+from kube_provision_core.model import Endpoint
 from kube_provision_core.pki import Pki, create_certificate_key, create_pki
 
 pytestmark = pytest.mark.integration
@@ -390,3 +391,16 @@ def test_the_operators_kubeconfig_works(pki: Pki, server: ControlPlaneServer, tm
     assert json.loads(connection.getresponse().read())["items"] == []
     connection.close()
     assert server.requests[-1].user == "kube-provision-operator"
+
+
+def test_a_master_that_this_host_reaches_elsewhere_is_verified_by_its_own_address(pki: Pki) -> None:
+    inside = "10.0.2.11"
+    with ControlPlaneServer(pki, FIRST, certificate_for=inside) as server:
+        forwarded = {API_PORT: Endpoint(server.address, server.port)}
+        with ControlPlane([inside], pki, endpoint=lambda address, port: forwarded[port]) as api:
+            api.check()
+        with (
+            ControlPlane([SECOND], pki, endpoint=lambda address, port: forwarded[port]) as api,
+            pytest.raises(ControlPlaneError, match="certificate for other addresses"),
+        ):
+            api.check()

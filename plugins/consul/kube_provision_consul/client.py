@@ -14,7 +14,7 @@ from typing import Any
 
 import consul
 
-from kube_provision_core import DiscoveryError
+from kube_provision_core import DiscoveryError, Endpoint
 
 from . import layout
 
@@ -43,11 +43,11 @@ class Service:
 class Client:
     """One connection to one Consul server; not to be shared between threads. Every method may raise `DiscoveryError`."""
 
-    def __init__(self, address: str, datacenter: str, token: str | None, port: int = layout.HTTP_PORT) -> None:
-        self._where = f"Consul at {address}:{port}"
+    def __init__(self, at: Endpoint, datacenter: str, token: str | None) -> None:
+        self._where = f"Consul at {at.host}:{at.port}"
         self._consul = consul.Consul(
-            host=address,
-            port=port,
+            host=at.host,
+            port=at.port,
             scheme="http",
             verify=True,
             dc=datacenter,

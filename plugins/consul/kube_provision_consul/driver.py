@@ -12,6 +12,7 @@ from kube_provision_core import (
     Cluster,
     Discovery,
     DiscoveryError,
+    Endpoint,
     MasterRecord,
     Node,
     Role,
@@ -68,7 +69,7 @@ class Consul:
         """Names that somebody else's agents bear already in an existing Consul: two of one name break both silently."""
         if self._own.consul_ip is None:
             return ()
-        with self._open(str(self._own.consul_ip)) as client:
+        with self._open(Endpoint(str(self._own.consul_ip), self._port)) as client:
             nodes, living = client.nodes(), client.living_nodes()
         foreign = {
             node.name
@@ -86,7 +87,10 @@ class Consul:
         from .run_lock import run_lock
 
         address = self._address_for(cluster)
-        return run_lock(lambda: self._client(address), cluster.name) if address else None
+        if not address:
+            return None
+        at = cluster.endpoint(address, self._port)
+        return run_lock(lambda: self._client(at), cluster.name)
 
     @hookimpl
     def forget_initialising(self, cluster: Cluster, node_name: str) -> bool:
@@ -130,20 +134,20 @@ class Consul:
                 f"cluster {cluster.name} has no Consul server with a known address yet: provision it, or name one with"
                 " --consul-ip"
             )
-        with self._open(address) as client:
+        with self._open(cluster.endpoint(address, self._port)) as client:
             yield client
 
     @contextmanager
-    def _open(self, address: str) -> Iterator[Client]:
-        client = self._client(address)
+    def _open(self, at: Endpoint) -> Iterator[Client]:
+        client = self._client(at)
         try:
             yield client
         finally:
             client.close()
 
-    def _client(self, address: str) -> Client:
+    def _client(self, at: Endpoint) -> Client:
         """Loads the client library only where Consul is really asked: rendering needs none of it."""
         from .client import Client
 
         token = self._own.consul_token
-        return Client(address, self._own.consul_datacenter, token.get_secret_value() if token else None, self._port)
+        return Client(at, self._own.consul_datacenter, token.get_secret_value() if token else None)

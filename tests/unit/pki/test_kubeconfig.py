@@ -9,6 +9,7 @@ import yaml
 from cryptography import x509
 
 from kube_provision_core.kubeconfig import render_kubeconfig
+from kube_provision_core.model import Endpoint
 from kube_provision_core.pki import Pki, create_pki
 
 
@@ -33,6 +34,12 @@ def test_cluster_user_and_context_bear_the_clusters_name(pki: Pki) -> None:
 @pytest.mark.parametrize(("host", "server"), [("10.0.0.1", "https://10.0.0.1:6443"), ("fd00::1", "https://[fd00::1]:6443")])
 def test_the_server_is_the_masters_own_address(pki: Pki, host: str, server: str) -> None:
     assert rendered(pki, host)["clusters"][0]["cluster"]["server"] == server
+
+
+def test_a_server_that_is_reached_elsewhere_is_still_known_by_its_address(pki: Pki) -> None:
+    document = yaml.safe_load(render_kubeconfig("prod", "10.0.2.11", pki, reached_at=Endpoint("127.0.0.1", 30443)))
+    cluster = document["clusters"][0]["cluster"]
+    assert (cluster["server"], cluster["tls-server-name"]) == ("https://127.0.0.1:30443", "10.0.2.11")
 
 
 def test_it_trusts_the_clusters_authority_alone(pki: Pki) -> None:
