@@ -36,7 +36,7 @@ def look(seen: Observation, pki: Pki) -> Living:
 
     addresses = seen.master_addresses
     if not addresses:
-        raise ControlPlaneError("the cluster is initialised, but no master's address is known; start one of its masters")
+        raise ControlPlaneError("the cluster lives, but no master's address is known: start one of its masters")
     with ControlPlane(addresses, pki, endpoint=seen.cluster.endpoint) as api:
         api.check()
         api.check_quorum()
