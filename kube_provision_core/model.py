@@ -151,6 +151,9 @@ class Vm:
     """The boot data that the target still holds is free of secrets."""
     where: str = ""
     """For people: the place on the target (an inventory path, a folder)."""
+    complete: bool = True
+    """False: all that a creation which was cut short has left. `provision_vm` makes the machine anew, `destroy_vm` removes
+    what is there."""
     reach: Mapping[int, Endpoint] = field(default_factory=dict, hash=False)
     """TCP ports of the machine that this host, unlike its neighbours, reaches elsewhere than at its address."""
 

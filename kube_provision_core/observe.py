@@ -28,6 +28,11 @@ class Observation:
         return {vm.name: vm for vm in self.vms if vm.stamp and vm.stamp.cluster == self.cluster.name}
 
     @property
+    def without_leftovers(self) -> Observation:
+        """As if creations that were cut short had never begun: their machines are still to be made."""
+        return replace(self, vms=tuple(vm for vm in self.vms if vm.complete))
+
+    @property
     def foreign(self) -> tuple[Vm, ...]:
         """Machines that bear a name we need and are not this cluster's."""
         return tuple(vm for vm in self.vms if vm.name in self.cluster.names and vm.name not in self.ours)

@@ -99,7 +99,7 @@ def _alone(session: Session) -> Iterator[Observation]:
 
 def _plan_provision(session: Session, seen: Observation, options: Options) -> Plan:
     check_identity(session.folder, seen)
-    desired = session.desired
+    desired, seen = session.desired, seen.without_leftovers
     difference = provisioning.compare(desired, seen)
     initialised = provisioning.is_initialised(seen, session.folder.initialised)
     living = alive.Living()

@@ -62,6 +62,8 @@ class MemoryTarget:
                 vm = self._create(node, boot)
             elif vm.stamp is None or vm.stamp.cluster_id != node.stamp.cluster_id:
                 raise TargetError(f"{node.name} exists and is not ours; it is left alone")
+            elif not vm.complete:
+                vm = self._create(node, boot)
             vm = self.world.vms[node.name] = replace(vm, power=Power.ON)
             return vm
 

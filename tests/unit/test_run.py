@@ -173,6 +173,17 @@ class TestTheSecondRun:
         assert stamp
         assert stamp.carries_ca
 
+    def test_makes_anew_what_a_creation_that_was_cut_short_has_left(self, site: Site) -> None:
+        site.provision()
+        carrier = site.world.vms["m-prod-1"]
+        site.world.vms["m-prod-1"] = replace(carrier, power=Power.OFF, complete=False)
+        site.world.boot_data["m-prod-1"] = ""
+        assert "create m-prod-1" in names(site.provision())
+        made = site.world.vms["m-prod-1"]
+        assert made.complete
+        assert made.stamp == carrier.stamp
+        assert site.world.boot_data["m-prod-1"]
+
 
 class TestFailures:
     def test_of_one_machine_neither_stop_nor_hide_the_others(self, site: Site) -> None:
@@ -335,6 +346,12 @@ class TestDestroy:
         report = site.destroy()
         assert (report.exit_code, site.world.vms, site.folder) == (0, {}, None)
         assert site.registry.forgotten == ["prod"]
+
+    def test_takes_along_what_a_creation_that_was_cut_short_has_left(self, site: Site) -> None:
+        site.provision()
+        site.world.vms["w-prod-1"] = replace(site.world.vms["w-prod-1"], power=Power.OFF, complete=False)
+        site.destroy()
+        assert not site.world.vms
 
     def test_keeps_the_old_secrets_aside(self, site: Site) -> None:
         site.provision()
