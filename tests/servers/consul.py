@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from servers.cache import locked
+from servers.debian import mirrors
 from servers.process import ServerProcess
 
 RELEASE = "bullseye"
@@ -122,7 +123,7 @@ def consul_binary() -> Path:
 def _fetch(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
         problems = []
-        for mirror in _mirrors():
+        for mirror in mirrors():
             try:
                 package = _download(mirror, Path(work))
             except subprocess.CalledProcessError as problem:
@@ -134,17 +135,6 @@ def _fetch(folder: Path) -> None:
             unpacked.rename(folder)
             return
     raise RuntimeError("no Debian mirror of this machine has Consul:\n" + "\n".join(problems))
-
-
-def _mirrors() -> list[str]:
-    """The mirrors that this machine takes Debian itself from, whichever way its sources are written."""
-    target = _run(
-        *("apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"),
-        "Created-By: Packages",
-    )
-    codename = _run("sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME").strip()
-    rows = [line.split() for line in target.splitlines()]
-    return list(dict.fromkeys(row[0] for row in rows if row[1:] == [codename, "main"]))
 
 
 def _download(mirror: str, work: Path) -> Path:

@@ -24,6 +24,8 @@ PACKAGE_OF = {
 }
 """Debian package by program."""
 
+_MAIN_ARCHIVE = ("--no-release-info", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
+
 
 def require(*programs: str) -> None:
     """Make sure that `programs` can be run, as root by installing their packages.
@@ -47,6 +49,17 @@ def install(*packages: str) -> None:
         with _without_services():
             _apt_get("update", "-qq")
             _apt_get("install", "-qq", "-y", "--no-install-recommends", *missing)
+
+
+def mirrors() -> list[str]:
+    """The mirrors that this machine takes Debian itself from, whichever way its sources are written."""
+    rows = [line.split() for line in _output("apt-get", "indextargets", *_MAIN_ARCHIVE).splitlines()]
+    codename = _output("sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME").strip()
+    return list(dict.fromkeys(row[0] for row in rows if row[1:] == [codename, "main"]))
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def _installed(package: str) -> bool:
