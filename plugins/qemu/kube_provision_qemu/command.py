@@ -55,9 +55,9 @@ def _boot(template: Template, emulator: Emulator) -> list[str]:
 
 
 def _disks(record: Record) -> list[str]:
-    """First the boot disk, then the seed: what a guest calls vda and vdb."""
+    """First the boot disk, then the seed: what a guest calls vda and vdb. Index 0 is a direct kernel's."""
     disks = [
-        *_disk("boot", f"file={BOOT_DISK},format=qcow2,discard=unmap", ",bootindex=0"),
+        *_disk("boot", f"file={BOOT_DISK},format=qcow2,discard=unmap", ",bootindex=1"),
         *_disk("seed", f"file={SEED},format=raw,readonly=on"),
     ]
     return [*disks, *_disk("data", f"file={DATA_DISK},format=qcow2,discard=unmap")] if record.has_data_disk else disks

@@ -103,7 +103,7 @@ class Qemu:
         cut_off = [self._places.machine(made.name) for made, sight in running if not sight.connected]
         try:
             with self._network(cluster) as network:
-                network.ensure(lambda: self._emulator, ours, cut_off)
+                network.ensure(lambda: self._emulator, self._by_folder(ours), cut_off)
         except TargetError as problem:
             log.warning("the network of cluster %s is down: %s", cluster, problem)
 
@@ -189,7 +189,7 @@ class Qemu:
         base = template.read(made.template)
         check_architecture(base, self._emulator)
         with self._network(made.stamp.cluster) as network:
-            network.ensure(lambda: self._emulator, self._records(made.stamp.cluster))
+            network.ensure(lambda: self._emulator, self._by_folder(self._records(made.stamp.cluster)))
             uplink = network.uplink_arguments(folder)
         power.start(made, folder, command.machine(made, base, self._emulator, uplink))
 
@@ -197,6 +197,9 @@ class Qemu:
         """The cluster's machines, powered on or not."""
         found = (record.read(self._places.machine(name)) for name in self._places.names())
         return [made for made in found if made and made.stamp.cluster == cluster]
+
+    def _by_folder(self, records: Sequence[Record]) -> dict[Path, Record]:
+        return {self._places.machine(made.name): made for made in records}
 
     def _network_of(self, cluster: str) -> Network:
         return Network(self._places.network(cluster), cluster)

@@ -23,6 +23,7 @@ from .qmp import Qmp, QmpError, session
 from .record import Record
 from .sockets import connect
 from .switch import PID_FILE as SWITCH_PID_FILE
+from .switch import ROUTER_SOCKET
 from .switch import SOCKET as SWITCH_SOCKET
 
 MOST_TRIES = 64
@@ -40,23 +41,30 @@ class Network:
         self._cluster = cluster
 
     def uplink_arguments(self, machine_folder: Path) -> list[str]:
-        return wire.uplink_arguments(machine_folder, self.folder)
+        return wire.uplink_arguments(machine_folder, self._socket(machine_folder))
 
     def reach(self, name: str) -> Mapping[int, Endpoint]:
         """Where this host reaches the machine's ports."""
-        return {port: Endpoint(forwards.HOST, host_port) for port, host_port in self._read_ports().get(name, {}).items()}
+        of = self._read_ports().get(name, {})
+        return {port: Endpoint(forwards.HOST, host_port) for port, host_port in sorted(of.items())}
 
-    def ensure(self, emulator: Callable[[], Emulator], records: Sequence[Record], cut_off: Iterable[Path] = ()) -> None:
-        """Start what does not run, connect again what was cut off, and forward the ports of all `records`. Idempotent.
+    def ensure(
+        self, emulator: Callable[[], Emulator], machines: Mapping[Path, Record], cut_off: Iterable[Path] = ()
+    ) -> None:
+        """Start what does not run, connect again what was cut off, and forward the ports of all `machines`. Idempotent.
 
-        `cut_off`: folders of machines that run without a connection to the switch. Raises `TargetError`.
+        `machines`: all of the cluster, by folder. `cut_off`: those that run without a connection to the switch. Raises
+        `TargetError`.
         """
         files.make_private(self.folder)
-        self._ensure_switch()
-        self._ensure_router(emulator)
+        if files.holder(self.folder / SWITCH_PID_FILE) is None:
+            self._start_switch()
+            # Whoever was connected to the one before may not have noticed yet.
+            cut_off = [folder for folder in (*machines, self.folder) if files.holder(folder / PID_FILE) is not None]
         for folder in cut_off:
             self._reconnect(folder)
-        self._ensure_forwards(records)
+        self._ensure_router(emulator)
+        self._ensure_forwards(list(machines.values()))
 
     def release(self, records: Sequence[Record]) -> None:
         """A machine is gone, and `records` are those that are left: free its ports; without any left, free everything."""
@@ -78,12 +86,10 @@ class Network:
 
     # --- the switch ------------------------------------------------------------------------------------------------
 
-    def _ensure_switch(self) -> None:
-        if files.holder(self.folder / SWITCH_PID_FILE) is None:
-            command = [sys.executable, "-m", "kube_provision_qemu.switch"]
-            processes.start(
-                command, self.folder, log="switch.log", pid_file=str(SWITCH_PID_FILE), serves=self._switch_serves
-            )
+    def _start_switch(self) -> None:
+        command = [sys.executable, "-m", "kube_provision_qemu.switch"]
+        pid_file = str(SWITCH_PID_FILE)
+        processes.start(command, self.folder, log="switch.log", pid_file=pid_file, serves=self._switch_serves)
 
     def _switch_serves(self) -> bool:
         try:
@@ -98,7 +104,7 @@ class Network:
         if files.holder(self.folder / PID_FILE) is None:
             command = self._router_command(emulator().binary)
             processes.start(command, self.folder, log="router.log", pid_file=PID_FILE, serves=self._router_serves)
-        else:
+        elif self._is_cut_off(self.folder):
             self._reconnect(self.folder)
 
     def _router_command(self, binary: Path) -> list[str]:
@@ -110,7 +116,7 @@ class Network:
             *("-name", self._router_name, "-pidfile", PID_FILE, "-qmp", f"unix:{QMP_SOCKET},server=on,wait=off"),
             *("-netdev", f"user,id={forwards.DEVICE},{net},ipv6=off"),
             *wire.hub_arguments("outside-port", forwards.DEVICE),
-            *wire.uplink_arguments(self.folder, self.folder),
+            *wire.uplink_arguments(self.folder, self._socket(self.folder)),
         ]
 
     @property
@@ -120,16 +126,26 @@ class Network:
     def _router_serves(self) -> bool:
         try:
             with session(self.folder / QMP_SOCKET) as router:
-                return bool(router.execute("query-name").get("name") == self._router_name)
+                return router.execute("query-name").get("name") == self._router_name and wire.is_connected(router)
         except QmpError:
             return False
 
-    def _reconnect(self, folder: Path) -> None:
-        """Connect a running process to the switch again, where it was cut off; one that has just ended needs nothing."""
+    def _socket(self, folder: Path) -> Path:
+        """The switch's socket for the process of that folder."""
+        return self.folder / (ROUTER_SOCKET if folder == self.folder else SWITCH_SOCKET)
+
+    def _is_cut_off(self, folder: Path) -> bool:
         try:
             with session(folder / QMP_SOCKET) as qmp:
-                if not wire.is_connected(qmp):
-                    wire.reconnect(qmp, folder, self.folder)
+                return not wire.is_connected(qmp)
+        except QmpError:
+            return True
+
+    def _reconnect(self, folder: Path) -> None:
+        """Connect a running process to the switch again; one that has ended meanwhile needs nothing."""
+        try:
+            with session(folder / QMP_SOCKET) as qmp:
+                wire.reconnect(qmp, folder, self._socket(folder))
         except QmpError as problem:
             if files.holder(folder / PID_FILE) is not None:
                 raise TargetError(

@@ -23,6 +23,10 @@ LARGEST_LOG = 1024 * 1024
 """Bytes of a log that a machine takes along when it is powered on again."""
 
 
+AGENT_ANSWER = 3.0
+"""Seconds for a guest agent to say that it is there."""
+
+
 @dataclass(frozen=True)
 class Bounds:
     """Seconds that each way of powering off may take."""
@@ -30,7 +34,7 @@ class Bounds:
     powerdown: float = 30.0
     """The power button: a node stops its services in a few seconds, under tcg in ten times that."""
     agent: float = 10.0
-    """The guest agent."""
+    """The guest agent, where there is one."""
     quit: float = 5.0
     """Ending the process, as if the plug were pulled."""
 
@@ -93,7 +97,7 @@ def stop(record: Record, folder: Path, bounds: Bounds) -> None:
         return
     if _ask(record, folder, "system_powerdown") and processes.wait_gone(pid_file, bounds.powerdown):
         return
-    if _ask_agent(folder / AGENT_SOCKET) and processes.wait_gone(pid_file, bounds.agent):
+    if _ask_agent(folder / AGENT_SOCKET, min(bounds.agent, AGENT_ANSWER)) and processes.wait_gone(pid_file, bounds.agent):
         return
     if _ask(record, folder, "quit") and processes.wait_gone(pid_file, bounds.quit):
         return
@@ -111,7 +115,7 @@ def _ask(record: Record, folder: Path, command: str) -> bool:
     return True
 
 
-def _ask_agent(path: Path, timeout: float = 3.0) -> bool:
+def _ask_agent(path: Path, timeout: float) -> bool:
     """Whether a guest agent is there, which is then told to power off; to that command it does not answer."""
     mark = time.monotonic_ns() % 2**31
     try:
@@ -129,9 +133,9 @@ def _serves(record: Record, folder: Path) -> bool:
     try:
         with session(folder / QMP_SOCKET) as qmp:
             _check_identity(qmp, record, folder)
+            return wire.is_connected(qmp)
     except QmpError:
         return False
-    return True
 
 
 def _check_identity(qmp: Qmp, record: Record, folder: Path) -> None:

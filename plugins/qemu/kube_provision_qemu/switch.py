@@ -2,9 +2,9 @@
 
     python -m kube_provision_qemu.switch
 
-Listens on `switch.sock` in its working folder and locks `switch.pid` there, which says that it lives and who it is. A port
-is a connection; a frame is its length, four bytes, big-endian, and its bytes. Like a wire it loses frames that a machine
-does not take. Standard library only; ends on SIGTERM.
+Listens on `switch.sock` and `router.sock` in its working folder and locks `switch.pid` there, which says that it lives and
+who it is. A port is a connection; a frame is its length, four bytes, big-endian, and its bytes. Like a wire it loses frames
+that a machine does not take. Standard library only; ends on SIGTERM.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 
 SOCKET, PID_FILE = Path("switch.sock"), Path("switch.pid")
+ROUTER_SOCKET = Path("router.sock")
+"""For the router, which is given nothing that is not meant for it: see `RouterPort`."""
 
 LARGEST_FRAME = 69632
 """QEMU's NET_BUFSIZE: it sends nothing larger. A port that does is out of step, and is closed."""
@@ -32,6 +34,9 @@ MOST_STATIONS = 4096
 
 MOST_PORTS = 1024
 
+ROUTER_PREFIX = b"\x52\x55"
+"""How the addresses of user-mode networking begin; machines' begin with 52:54."""
+
 
 class Switch:
     def __init__(self) -> None:
@@ -44,7 +49,8 @@ class Switch:
         if target is source:
             return
         for port in (target,) if target else self.ports - {source}:
-            port.send(frame)
+            if port.wants(frame[:6]):
+                port.send(frame)
 
     def leave(self, port: Port) -> None:
         self.ports.discard(port)
@@ -92,9 +98,20 @@ class Port(asyncio.Protocol):
             start += 4 + length
         del self._received[:start]
 
+    def wants(self, destination: bytes) -> bool:
+        """Whether a frame to this address may be sent here."""
+        return True
+
     def send(self, frame: bytes) -> None:
         if self._transport.get_write_buffer_size() < BACKLOG:
             self._transport.write(len(frame).to_bytes(4, "big") + frame)
+
+
+class RouterPort(Port):
+    """User-mode networking takes every frame for its own, and would refuse connections in the name of other machines."""
+
+    def wants(self, destination: bytes) -> bool:
+        return bool(destination[0] & 1) or destination[:2] == ROUTER_PREFIX
 
 
 def claim(path: Path) -> int:
@@ -107,15 +124,16 @@ def claim(path: Path) -> int:
 
 
 async def serve() -> None:
-    SOCKET.unlink(missing_ok=True)
     switch, ended = Switch(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
-    server = await loop.create_unix_server(lambda: Port(switch), SOCKET)
-    SOCKET.chmod(0o600)
-    async with server:
+    os.umask(0o077)
+    # asyncio takes the place of a socket that a killed switch has left.
+    async with (
+        await loop.create_unix_server(lambda: RouterPort(switch), ROUTER_SOCKET),
+        await loop.create_unix_server(lambda: Port(switch), SOCKET),
+    ):
         await ended.wait()
-    SOCKET.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 
-from .qmp import Qmp
-from .switch import SOCKET
+from .qmp import Qmp, QmpError
 
 _STREAM, _PORT = "uplink", "uplink-port"
 _HUB = 0
 
+CONNECTING = 0.5
+"""Seconds after which a process that has no connection is not connecting either: that takes milliseconds."""
 
-def uplink_arguments(folder: Path, network: Path) -> list[str]:
-    """Options that connect a process, whose working folder is `folder`, to the switch in `network`."""
-    path = _relative(folder, network).replace(",", ",,")
+CONNECTED = 5.0
+"""Seconds that a busy process may take to connect."""
+
+_POLL = 0.02
+
+
+def uplink_arguments(folder: Path, switch: Path) -> list[str]:
+    """Options that connect a process, whose working folder is `folder`, to that socket of a switch."""
+    path = _relative(folder, switch).replace(",", ",,")
     return [
         *("-netdev", f"stream,id={_STREAM},server=off,addr.type=unix,addr.path={path}"),
         *hub_arguments(_PORT, _STREAM),
@@ -36,17 +44,31 @@ def is_connected(qmp: Qmp) -> bool:
     return re.search(rf"{_STREAM}: .*type=stream,unix:", qmp.monitor("info network")) is not None
 
 
-def reconnect(qmp: Qmp, folder: Path, network: Path) -> None:
-    """Replace the uplink of a running process. Raises QmpError."""
+def reconnect(qmp: Qmp, folder: Path, switch: Path) -> None:
+    """Replace the uplink of a running process, as `uplink_arguments` made it. Raises QmpError.
+
+    QEMU connects in the background, and crashes when a device goes whose connecting has not come to its end: whether it has,
+    is waited for before and after.
+    """
+    _await_connection(qmp, CONNECTING)
     devices = qmp.monitor("info network")
     for device in (_STREAM, _PORT):
         if re.search(rf"\b{device}: ", devices):
             qmp.execute("netdev_del", id=device)
-    address = {"type": "unix", "path": _relative(folder, network)}
+    address = {"type": "unix", "path": _relative(folder, switch)}
     qmp.execute("netdev_add", type="stream", id=_STREAM, server=False, addr=address)
     qmp.execute("netdev_add", type="hubport", id=_PORT, hubid=_HUB, netdev=_STREAM)
+    if not _await_connection(qmp, CONNECTED):
+        raise QmpError("the switch does not take its connection")
 
 
-def _relative(folder: Path, network: Path) -> str:
+def _await_connection(qmp: Qmp, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while not (connected := is_connected(qmp)) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+    return connected
+
+
+def _relative(folder: Path, switch: Path) -> str:
     """Short, however deep `vm_dir` is: a socket's path holds about a hundred bytes."""
-    return os.path.relpath(network / SOCKET, folder)
+    return os.path.relpath(switch, folder)

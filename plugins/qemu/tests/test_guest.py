@@ -1,0 +1,173 @@
+"""Two guests that really boot, in one story: the wire, the way out and in, status, scrub, reboot, power-off.
+
+The tests run in their order and share the guests; each one says one thing about them.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import shutil
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from servers.guest import guest_files
+from servers.qemu import CLUSTER, boot, end_processes, node
+
+from kube_provision_core import PUBLISHER, Boot, Node, NodeStatus, Role, Stage, Vm
+from kube_provision_qemu import processes, qmp
+from kube_provision_qemu.config import QemuConfig
+from kube_provision_qemu.driver import Qemu
+from kube_provision_qemu.power import Bounds
+
+pytestmark = pytest.mark.integration
+
+SECRET = "the-authority's-key"
+SERVER, WORKER = node("consul-home", Role.DISCOVERY, 0), node("w-home-1")
+FINISHED = NodeStatus(Stage.FINISH, "done")
+
+
+@dataclass
+class Guests:
+    driver: Qemu
+
+    def vm(self, name: str) -> Vm:
+        return next(vm for vm in self.driver.list_vms(cluster=CLUSTER) if vm.name == name)
+
+    def get(self, path: str, port: int = 8500, name: str = SERVER.name) -> str:
+        """What the guest answers this host. Proxies of the environment are passed by."""
+        endpoint = self.vm(name).reach[port]
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://{endpoint.host}:{endpoint.port}/{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("guests")
+    yield folder
+    end_processes(folder / "vms")
+
+
+@pytest.fixture(scope="module")
+def template(folder: Path) -> Path:
+    kernel, initrd = guest_files()
+    shutil.copy(kernel, folder / "guest.vmlinuz")
+    shutil.copy(initrd, folder / "guest.initrd")
+    disk = folder / "guest.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "64M"], check=True, timeout=60)
+    manifest = {
+        "format": 1,
+        "architecture": "x86_64",
+        "disk": disk.name,
+        "kernel": "guest.vmlinuz",
+        "initrd": "guest.initrd",
+    }
+    disk.with_suffix(".json").write_text(json.dumps(manifest))
+    return disk
+
+
+@pytest.fixture(scope="module")
+def guests(folder: Path, template: Path) -> Guests:
+    config = QemuConfig(template=template, vm_dir=folder / "vms", qemu_accelerator="tcg")
+    guests = Guests(Qemu(dict.fromkeys(Role, config)))
+    guests.driver.bounds = Bounds(powerdown=60, agent=0.1, quit=5)
+    for machine in (SERVER, WORKER):
+        guests.driver.provision_vm(node=machine, boot=_boot(guests.driver, machine))
+    wait_for(lambda: all(vm.status == FINISHED for vm in guests.driver.list_vms(cluster=CLUSTER)), 40)
+    return guests
+
+
+def _boot(driver: Qemu, of: Node) -> Boot:
+    fragment = driver.render_boot(node=of, cluster=CLUSTER)
+    (publisher,) = [file for file in fragment.files if file.path == PUBLISHER]
+    return boot(of, f"#cloud-config\n# {SECRET}\n# publisher\n{publisher.content!s}")
+
+
+def wait_for(happens: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < deadline, f"nothing after {seconds} s"
+        time.sleep(0.25)
+
+
+def test_status_is_read_from_the_outside(guests: Guests) -> None:
+    assert [vm.status for vm in guests.driver.list_vms(cluster=CLUSTER)] == [FINISHED, FINISHED]
+
+
+def test_this_host_reaches_each_machine_by_ports_of_its_own(guests: Guests) -> None:
+    assert guests.get("name").strip() == SERVER.name
+    assert guests.get("name", 22, WORKER.name).strip() == WORKER.name
+
+
+def test_machines_reach_each_other(guests: Guests) -> None:
+    address = guests.vm(WORKER.name).address
+    assert guests.get(f"cgi-bin/fetch?{address}:22/name").strip() == WORKER.name
+
+
+def test_machines_reach_out(guests: Guests) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hello) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        said = guests.get(f"cgi-bin/fetch?10.0.2.2:{server.server_port}/")
+        server.shutdown()
+    assert said == "hello from the host"
+
+
+class _Hello(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"hello from the host")
+
+    def log_message(self, *words: object) -> None:
+        """Quiet."""
+
+
+def test_machines_reach_each_other_again_after_the_switch_was_killed(guests: Guests, folder: Path) -> None:
+    processes.kill(folder / "vms/networks/home/switch.pid")
+    address = guests.vm(WORKER.name).address
+    assert guests.get(f"cgi-bin/fetch?{address}:22/name").strip() == WORKER.name
+
+
+def test_this_host_reaches_machines_by_the_same_ports_after_the_router_was_killed(guests: Guests, folder: Path) -> None:
+    before = guests.vm(SERVER.name).reach
+    processes.kill(folder / "vms/networks/home/pid")
+    assert guests.get("name").strip() == SERVER.name
+    assert guests.vm(SERVER.name).reach == before
+
+
+def test_a_running_machine_no_longer_finds_secrets_in_a_scrubbed_seed(guests: Guests) -> None:
+    assert SECRET in guests.get("cgi-bin/seed")
+    guests.driver.scrub_boot(vm=guests.vm(SERVER.name))
+    assert guests.get("cgi-bin/seed").strip() == "#cloud-config"
+
+
+def test_a_scrubbed_machine_keeps_its_name_and_address_over_a_reboot(guests: Guests, folder: Path) -> None:
+    machine = folder / "vms/machines" / SERVER.name
+    console = (machine / "console.log").stat().st_size
+    with qmp.session(machine / "qmp.sock") as session:
+        session.execute("system_reset")
+    wait_for(lambda: (machine / "console.log").stat().st_size > console, 60)
+    wait_for(lambda: _answers(guests), 60)
+    assert guests.get("name").strip() == SERVER.name
+
+
+def _answers(guests: Guests) -> bool:
+    try:
+        return bool(guests.get("name"))
+    except OSError:
+        return False
+
+
+def test_the_power_button_powers_a_machine_off(guests: Guests, folder: Path) -> None:
+    machine = guests.vm(WORKER.name)
+    console = Path(machine.id) / "console.log"
+    with console.open() as log:
+        guests.driver.destroy_vm(vm=machine)
+        assert "button pressed" in log.read()
