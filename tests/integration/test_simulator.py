@@ -309,6 +309,10 @@ def test_single_keys_of_extra_config_can_be_read(client: Client) -> None:
     assert {p.name: p.val for p in result.objects[0].propSet} == {"name": "keyed", path: "1"}
 
 
+def test_a_property_that_is_not_set_is_none(client: Client) -> None:
+    assert client.made("plain").snapshot is None
+
+
 def test_large_answers_come_in_pages(client: Client) -> None:
     vms = [
         client.find("/DC0/vm/ubuntu-24.04"),

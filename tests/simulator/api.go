@@ -66,7 +66,7 @@ func (v *vcenter) call(w http.ResponseWriter, r *http.Request) {
 		inventory.RLock()
 		defer inventory.RUnlock()
 	}
-	defer answerCrash(w)
+	defer answerCrash(w, request)
 	v.model.Service.ServeSDK(w, r)
 }
 
@@ -85,10 +85,16 @@ func sessionIsActive(id, user string) bool {
 	return body.(*methods.SessionIsActiveBody).Res.Returnval
 }
 
-// answerCrash answers a crash of the library, which would else drop the connection.
-func answerCrash(w http.ResponseWriter) {
-	if problem := recover(); problem != nil {
-		fmt.Fprintf(os.Stderr, "simulator: %v\n%s", problem, debug.Stack())
+// answerCrash answers a crash of the library, which would else drop the connection. It crashes whenever a property that is
+// not set is fetched; the answer to that is nothing.
+func answerCrash(w http.ResponseWriter, request *request) {
+	problem := recover()
+	switch {
+	case problem == nil:
+	case request.method == "Fetch":
+		writeBody(w, http.StatusOK, `<FetchResponse xmlns="urn:vim25"></FetchResponse>`)
+	default:
+		fmt.Fprintf(os.Stderr, "simulator: %s of %s: %v\n%s", request.method, request.this, problem, debug.Stack())
 		writeFault(w, "The simulator has crashed.", &types.SystemError{Reason: fmt.Sprint(problem)})
 	}
 }

@@ -61,11 +61,18 @@ func parseRequest(body []byte) *request {
 	}
 }
 
-const faultEnvelope = `<?xml version="1.0" encoding="UTF-8"?>
+const envelope = `<?xml version="1.0" encoding="UTF-8"?>
 <soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsd="http://www.w3.org/2001/XMLSchema"
- xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body><soapenv:Fault>
-<faultcode>ServerFaultCode</faultcode><faultstring>%s</faultstring><detail>%s</detail>
-</soapenv:Fault></soapenv:Body></soapenv:Envelope>`
+ xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body>%s</soapenv:Body></soapenv:Envelope>`
+
+const faultBody = `<soapenv:Fault><faultcode>ServerFaultCode</faultcode><faultstring>%s</faultstring>
+<detail>%s</detail></soapenv:Fault>`
+
+func writeBody(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, envelope, body)
+}
 
 // writeFault answers a call with a fault.
 func writeFault(w http.ResponseWriter, message string, fault types.BaseMethodFault) {
@@ -81,7 +88,5 @@ func writeFault(w http.ResponseWriter, message string, fault types.BaseMethodFau
 			{Name: xml.Name{Local: "xsi:type"}, Value: kind},
 		},
 	})
-	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
-	w.WriteHeader(http.StatusInternalServerError)
-	fmt.Fprintf(w, faultEnvelope, html.EscapeString(message), detail.String())
+	writeBody(w, http.StatusInternalServerError, fmt.Sprintf(faultBody, html.EscapeString(message), detail.String()))
 }
