@@ -31,7 +31,7 @@ class Living:
 
 
 def look(seen: Observation, pki: Pki) -> Living:
-    """Ask a living master of those observed. Raises `ControlPlaneError` when none answers, or when etcd has lost its quorum."""
+    """Ask one of the masters observed. Raises `ControlPlaneError` when none answers, or when etcd has lost its quorum."""
     from .control_plane import ControlPlane
 
     addresses = seen.master_addresses
