@@ -1,0 +1,1 @@
+"""VMware Fusion and Workstation target for kube-provision."""

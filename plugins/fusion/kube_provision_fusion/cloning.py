@@ -1,0 +1,72 @@
+"""Clones of a template, one after another: VMware locks a template while it is cloned."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from threading import Lock
+
+from kube_provision_core import TargetError
+
+from . import files, machines
+from .config import CloneType, FusionConfig
+from .host import Host
+from .template import current_snapshot
+from .vmrun import Vmrun, VmrunError
+
+log = logging.getLogger(__name__)
+
+QUEUE_TIMEOUT = 4 * 3600.0
+"""Seconds that a clone may wait for others: full clones of many machines take their time."""
+
+
+class Cloner:
+    """Thread-safe."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._lock = Lock()
+        self._unlinked: set[Path] = set()
+        """Templates of which this edition makes no linked clones."""
+
+    def clone(self, vmrun: Vmrun, config: FusionConfig, destination: Path, name: str) -> None:
+        """Make `destination`, a .vmx in an empty folder. Raises `TargetError`; something may be left in the folder then."""
+        with files.locked(config.template.parent, QUEUE_TIMEOUT) as there:
+            if not there:
+                raise TargetError(f"template: there is no file {config.template}")
+            if self._links(config) and self._linked(vmrun, config, destination, name):
+                return
+            self._full(vmrun, config, destination, name)
+
+    def _links(self, config: FusionConfig) -> bool:
+        with self._lock:
+            return config.clone_type is CloneType.LINKED and config.template not in self._unlinked
+
+    def _linked(self, vmrun: Vmrun, config: FusionConfig, destination: Path, name: str) -> bool:
+        """False where the edition refuses."""
+        snapshot = config.snapshot or current_snapshot(vmrun, config.template)
+        try:
+            vmrun.clone(config.template, destination, name, linked=True, snapshot=snapshot)
+        except VmrunError as problem:
+            if not problem.edition_refuses:
+                raise
+            log.warning(
+                "%s: this edition of VMware makes no linked clones; full ones are made, which take time and room. "
+                "Set clone_type: full to say that this is meant",
+                config.template,
+            )
+            with self._lock:
+                self._unlinked.add(config.template)
+            machines.clear(destination.parent)
+            return False
+        return True
+
+    def _full(self, vmrun: Vmrun, config: FusionConfig, destination: Path, name: str) -> None:
+        try:
+            vmrun.clone(config.template, destination, name, linked=False, snapshot=config.snapshot)
+        except VmrunError as problem:
+            if not problem.edition_refuses:
+                raise
+            raise TargetError(
+                f"{problem}. An edition that makes no clones at all says so too: {self._host.name} is needed"
+            ) from problem

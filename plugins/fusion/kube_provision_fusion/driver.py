@@ -1,0 +1,67 @@
+"""The driver: each hook in a few lines. vmrun is looked for at the first hook that needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from kube_provision_core import API_VERSION, Boot, BootFragment, Cluster, Node, Role, Vm, hookimpl
+
+from . import boot, preflight
+from .config import FusionConfig
+from .fleet import Fleet
+from .host import Host, this_host
+from .machines import Machines
+from .observer import Observer
+from .vmrun import LIMITS, Limits, Vmrun
+
+PARALLEL = 6
+"""One machine is cloned while a few start; the rest would wait for the same disk."""
+
+
+class Fusion:
+    """VMware Fusion on macOS, VMware Workstation on Linux: machines are clones of a template on this computer."""
+
+    Config = FusionConfig
+    api_version = API_VERSION
+    parallel = PARALLEL
+
+    def __init__(self, config: Mapping[Role, FusionConfig], host: Host | None = None, limits: Limits = LIMITS) -> None:
+        self._config, self._limits = config, limits
+        self._host = host or this_host()
+        machines = Machines(config[Role.MASTER].vm_dir, self._host)
+        self._observer = Observer(self._host, machines, self._find_vmrun)
+        self._fleet = Fleet(self._host, config, machines, self._find_vmrun)
+
+    @hookimpl
+    def render_boot(self, node: Node) -> BootFragment:
+        return boot.fragment()
+
+    @hookimpl
+    def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
+        return preflight.problems(self._host, self._config, self._find_vmrun, machines)
+
+    @hookimpl
+    def list_vms(self, cluster: Cluster) -> Sequence[Vm]:
+        return self._observer.look(cluster)
+
+    @hookimpl
+    def provision_vm(self, node: Node, boot: Boot) -> Vm:
+        return self._fleet.provision(node, boot)
+
+    @hookimpl
+    def scrub_boot(self, vm: Vm) -> bool:
+        self._fleet.scrub(vm)
+        return True
+
+    @hookimpl
+    def destroy_vm(self, vm: Vm) -> bool:
+        self._fleet.destroy(vm)
+        return True
+
+    def _find_vmrun(self) -> Vmrun:
+        return self._vmrun
+
+    @cached_property
+    def _vmrun(self) -> Vmrun:
+        return Vmrun(self._host.find_vmrun(self._config[Role.MASTER].vmrun), self._host, self._limits)

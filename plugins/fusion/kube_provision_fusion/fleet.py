@@ -1,0 +1,184 @@
+"""The machines of a run: made, taken over, scrubbed and destroyed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import BoundedSemaphore
+
+from kube_provision_core import Boot, Node, Power, Role, Stamp, TargetError, Vm
+
+from . import files, machines, note, scrubbing, settings, vmx
+from .cloning import Cloner
+from .config import FusionConfig
+from .disks import GIB, DiskManager, capacity, disks, free_slot
+from .host import Host
+from .machines import Found, Machines
+from .note import Note
+from .vmrun import Vmrun
+from .vmx import Vmx
+
+log = logging.getLogger(__name__)
+
+BOOTS = 3
+"""Machines that start at once: more would only wait for the same disk."""
+
+LOCK_TIMEOUT = 5 * 3600.0
+"""Seconds to wait for whoever else works on a machine: it may be in the queue for its clone."""
+
+
+class Fleet:
+    """Thread-safe. Methods raise `TargetError`."""
+
+    def __init__(
+        self, host: Host, config: Mapping[Role, FusionConfig], machines: Machines, vmrun: Callable[[], Vmrun]
+    ) -> None:
+        self._host, self._config, self._machines, self._vmrun = host, config, machines, vmrun
+        self._cloner = Cloner(host)
+        self._boots = BoundedSemaphore(BOOTS)
+
+    def provision(self, node: Node, boot: Boot) -> Vm:
+        """The machine of that name, powered on: taken over where it exists with our stamp, else made."""
+        folder = self._machines.folder(node.name)
+        with files.locked(folder, LOCK_TIMEOUT, create=True):
+            found = self._machines.find(node.name)
+            _refuse_foreign(node, found)
+            if found is None or not found.complete:
+                self._make(node, boot, found)
+            made = self._machines.find(node.name)
+            if made is None or made.vmx is None or made.stamp is None:
+                raise TargetError(f"{folder}: the machine that was made here is gone again")
+            scrubbed = self._ensure_running(made)
+        return Vm(node.name, str(made.file), Power.ON, made.stamp, scrubbed=scrubbed, where=str(folder))
+
+    def scrub(self, vm: Vm) -> None:
+        file = self._own_file(vm)
+        with files.locked(file.parent, LOCK_TIMEOUT) as there:
+            stamp = _check_stamp(vm, self._machines.find(vm.name) if there else None)
+            note.write(file.parent, Note(vm.name, stamp, complete=True, scrubbed=True))
+            scrubbing.scrub(self._vmrun(), file, running=self._runs(file))
+
+    def destroy(self, vm: Vm) -> None:
+        """Nothing to do is fine; another stamp than the given one is not."""
+        file = self._own_file(vm)
+        with files.locked(file.parent, LOCK_TIMEOUT) as there:
+            found = self._machines.find(vm.name) if there else None
+            if found is None:
+                return
+            stamp = _check_stamp(vm, found)
+            self._stop(file)
+            note.write(file.parent, Note(vm.name, stamp, complete=False))
+            self._delete(file)
+
+    # --- making ----------------------------------------------------------------------------------------------------
+
+    def _make(self, node: Node, boot: Boot, leftover: Found | None) -> None:
+        """Removes what it has begun when it fails; a run that is killed leaves a note instead."""
+        folder, file = self._machines.folder(node.name), self._machines.file(node.name)
+        try:
+            note.write(folder, Note(node.name, node.stamp, complete=False))
+            if leftover:
+                self._stop(file)
+                machines.clear(folder)
+            self._cloner.clone(self._vmrun(), self._config[node.role], file, node.name)
+            self._prepare(node, boot, file)
+            note.write(folder, Note(node.name, node.stamp, complete=True))
+        except TargetError:
+            with suppress(TargetError):
+                machines.erase(folder)
+            raise
+
+    def _prepare(self, node: Node, boot: Boot, file: Path) -> None:
+        clone = vmx.read(file)
+        changes = settings.of(clone, node, boot, self._machines.network_cards())
+        vmx.write(file, clone.changed(changes | self._size_disks(node, clone, file)))
+
+    def _size_disks(self, node: Node, clone: Vmx, file: Path) -> dict[str, str | None]:
+        """Changes to the settings for the disks that were grown and made."""
+        manager = DiskManager(self._vmrun().program)
+        boot_disk = next(iter(disks(clone, file.parent)), None)
+        if boot_disk is None:
+            raise TargetError(f"{file}: this clone has no disk")
+        wanted, data = node.machine.boot_disk_gib, node.machine.data_volume_gib
+        if wanted and wanted * GIB > capacity(boot_disk.file):
+            manager.grow(boot_disk.file, wanted)
+        if data is None:
+            return {}
+        extra = file.with_name(f"{node.name}-data.vmdk")
+        manager.create(extra, data)
+        return settings.disk(boot_disk.controller, free_slot(clone, boot_disk.controller), extra.name)
+
+    # --- power -----------------------------------------------------------------------------------------------------
+
+    def _ensure_running(self, found: Found) -> bool:
+        """Whether its boot data is free of secrets."""
+        scrubbed = found.note is not None and found.note.scrubbed
+        if not self._runs(found.file):
+            if scrubbed:  # the machine wrote its old boot data back when it stopped
+                scrubbing.clean_file(found.file)
+            self._start(found.file)
+        return scrubbed
+
+    def _start(self, file: Path) -> None:
+        with self._boots:
+            try:
+                self._vmrun().start(file)
+            except TargetError as problem:
+                # vmrun may lose sight of a machine without a window that starts all the same.
+                if not self._runs(file):
+                    raise
+                log.debug("%s; it runs nevertheless", problem)
+
+    def _stop(self, file: Path) -> None:
+        """Kindly, then hard."""
+        vmrun = self._vmrun()
+        for stop in (vmrun.shut_down, vmrun.switch_off):
+            if not self._runs(file):
+                return
+            try:
+                stop(file)
+            except TargetError as problem:
+                log.debug("%s", problem)
+        if self._runs(file):
+            raise TargetError(f"{file}: this machine cannot be switched off; switch it off in VMware, then run again")
+
+    def _runs(self, file: Path) -> bool:
+        return self._host.normal(file) in self._vmrun().running()
+
+    # --- destroying ------------------------------------------------------------------------------------------------
+
+    def _delete(self, file: Path) -> None:
+        """VMware first, which may know the machine; then whatever it leaves, such as locks of a host that crashed."""
+        if file.exists():
+            try:
+                self._vmrun().delete(file)
+            except TargetError as problem:
+                log.debug("%s; its folder is removed", problem)
+        if file.parent.exists():
+            machines.erase(file.parent)
+
+    def _own_file(self, vm: Vm) -> Path:
+        """Its .vmx, where we would have made it: an id is a path, and not every path may be deleted."""
+        file = self._machines.file(vm.name)
+        if Path(vm.id) != file:
+            raise TargetError(f"{vm.id}: this machine does not lie where kube-provision makes machines; it is left alone")
+        return file
+
+
+def _refuse_foreign(node: Node, found: Found | None) -> None:
+    if found and (found.stamp is None or found.stamp.cluster_id != node.stamp.cluster_id):
+        raise TargetError(
+            f"{found.folder}: what lies here bears the name {node.name} and is not one of cluster {node.stamp.cluster}'s "
+            "machines; it is left alone. Rename it, or choose another name for the cluster"
+        )
+
+
+def _check_stamp(vm: Vm, found: Found | None) -> Stamp:
+    """Read again just before something is done to the machine."""
+    if found is None:
+        raise TargetError(f"{vm.id}: this machine is gone")
+    if found.stamp is None or found.stamp != vm.stamp:
+        raise TargetError(f"{found.folder}: its stamp is not the one that was observed; it is left alone")
+    return found.stamp

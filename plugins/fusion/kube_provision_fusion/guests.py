@@ -1,0 +1,80 @@
+"""What running machines tell through VMware, asked as rarely as possible: each question is a program that runs."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+
+from kube_provision_core import NodeStatus
+
+from . import guestinfo, stamp
+from .programs import TimeLimitError
+from .vmrun import Vmrun, VmrunError
+
+log = logging.getLogger(__name__)
+
+FINISHED_SECONDS = 30.0
+"""How long the word of a node that has finished its boot is good."""
+
+SILENCE_SECONDS = 60.0
+"""A machine that does not answer holds up every look; for that long it is not asked again."""
+
+LOCAL_ADDRESS = "local-ipv4"
+"""What cloud-init publishes: the address of the card that leads into the world."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    status: NodeStatus | None = None
+    address: str = ""
+    until: float = 0.0
+    """Not asked again before that."""
+
+
+class Guests:
+    """Thread-safe. Never raises because of a machine that does not answer."""
+
+    def __init__(self) -> None:
+        self._heard: dict[Path, Heard] = {}
+        self._clean: dict[Path, tuple[int, int]] = {}
+        """Of machines that run without secrets: the version of the .vmx for which that was seen."""
+
+    def hear(self, vmrun: Vmrun, file: Path) -> Heard:
+        last = self._heard.get(file, Heard())
+        if monotonic() >= last.until:
+            last = self._heard[file] = self._ask(vmrun, file, last)
+        return last
+
+    def _ask(self, vmrun: Vmrun, file: Path, last: Heard) -> Heard:
+        try:
+            published = stamp.load_published(vmrun.read(file, "guestVar", stamp.STATUS))
+            address = published.address or vmrun.read(file, "guestVar", LOCAL_ADDRESS)
+        except TimeLimitError as problem:
+            log.debug("%s", problem)
+            return replace(last, until=monotonic() + SILENCE_SECONDS)
+        except VmrunError as problem:
+            log.debug("%s", problem)
+            return last
+        status = published.status or last.status
+        settled = published.address and status and status.finished
+        return Heard(status, address, monotonic() + FINISHED_SECONDS if settled else 0.0)
+
+    def runs_clean(self, vmrun: Vmrun, file: Path, version: tuple[int, int]) -> bool:
+        """Whether the configuration that the running machine holds, and will write when it stops, is free of secrets."""
+        if self._clean.get(file) == version:
+            return True
+        try:
+            clean = vmrun.read(file, "runtimeConfig", guestinfo.USER_DATA) == guestinfo.EMPTY
+        except (TimeLimitError, VmrunError) as problem:
+            log.debug("%s", problem)
+            return False
+        if clean:
+            self._clean[file] = version
+        return clean
+
+    def forget(self, file: Path) -> None:
+        """It does not run: what it told is void."""
+        self._heard.pop(file, None)
+        self._clean.pop(file, None)

@@ -1,0 +1,64 @@
+"""The machines as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from kube_provision_core import Cluster, Power, Vm
+
+from . import leases, scrubbing
+from .addresses import usable
+from .guests import Guests
+from .host import Host
+from .machines import Found, Machines
+from .vmrun import Vmrun
+
+LOOKS = 4
+"""Machines that are asked at once."""
+
+
+class Observer:
+    """Thread-safe. Methods raise `TargetError`."""
+
+    def __init__(self, host: Host, machines: Machines, vmrun: Callable[[], Vmrun]) -> None:
+        self._host, self._machines, self._vmrun = host, machines, vmrun
+        self._guests = Guests()
+
+    def look(self, cluster: Cluster) -> tuple[Vm, ...]:
+        """The cluster's machines, and any that bear one of its names. One call for all, up to two for each that runs."""
+        found = self._machines.concerning(cluster)
+        if not found:
+            return ()
+        running = self._vmrun().running()
+        leased = leases.read(self._host.leases)
+
+        def see(one: Found) -> Vm:
+            return self._vm(one, cluster, running, leased)
+
+        with ThreadPoolExecutor(LOOKS) as pool:
+            return tuple(pool.map(see, sorted(found, key=lambda one: one.name)))
+
+    def _vm(self, found: Found, cluster: Cluster, running: frozenset[str], leased: Mapping[str, str]) -> Vm:
+        vm = Vm(found.name, str(found.file), self._power(found, running), found.stamp, where=str(found.folder))
+        if found.stamp is None or found.vmx is None:
+            return replace(vm, complete=found.complete)
+        if vm.power is not Power.ON:
+            self._guests.forget(found.file)
+            return replace(vm, scrubbed=scrubbing.is_clean(found.vmx))
+        heard = self._guests.hear(self._vmrun(), found.file)
+        lease = leased.get(found.vmx.get("ethernet0.address").lower(), "")
+        addresses = usable([heard.address], lease, cluster)
+        return replace(vm, status=heard.status, addresses=addresses, scrubbed=self._is_scrubbed(found))
+
+    def _power(self, found: Found, running: frozenset[str]) -> Power:
+        if self._host.normal(found.file) in running:
+            return Power.ON
+        return Power.SUSPENDED if found.vmx and found.vmx.get("checkpoint.vmState") else Power.OFF
+
+    def _is_scrubbed(self, found: Found) -> bool:
+        """In the file and in the running machine, which writes the file anew when it stops."""
+        if found.vmx is None or not scrubbing.is_clean(found.vmx):
+            return False
+        return self._guests.runs_clean(self._vmrun(), found.file, found.version)

@@ -1,0 +1,196 @@
+"""What would stop machines from being created, found before the first one is."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from kube_provision_core import Boot, Machine, Node, Role, TargetError
+
+from . import disks, files, guestinfo, settings, template
+from .config import CloneType, FusionConfig
+from .disks import GIB, DiskManager
+from .host import Host
+from .template import Template
+from .vmrun import Vmrun
+from .vmx import Vmx
+
+Machines = Sequence[tuple[Node, Boot]]
+
+LINKED_BYTES = 2 * GIB
+"""What a linked clone takes while its node is installed."""
+
+_SUSPENDED = "checkpoint.vmState"
+
+
+def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[], Vmrun], machines: Machines) -> list[str]:
+    """All of them at once. Raises `TargetError` when vmrun is there and does not answer."""
+    found = [line for node, boot in machines for line in guestinfo.oversize(node, boot)]
+    program, line = _find(vmrun)
+    found += line
+    running = program.running() if program else frozenset[str]()
+    templates: dict[Path, Template] = {}
+    for file in dict.fromkeys(config[node.role].template for node, _ in machines):
+        try:
+            templates[file] = _read(file)
+        except TargetError as problem:
+            found.append(f"template: {problem}")
+        else:
+            found += [f"template: {file}: {line}" for line in _template_problems(templates[file], host, running)]
+    found += _folder_problems(config, templates, machines)
+    found += dict.fromkeys(_size_problems(config, templates, machines))
+    if program:
+        found += _disk_manager_problems(program, machines)
+        found += dict.fromkeys(_snapshot_problems(program, config, templates, machines))
+    return found
+
+
+def _find(vmrun: Callable[[], Vmrun]) -> tuple[Vmrun | None, list[str]]:
+    try:
+        return vmrun(), []
+    except TargetError as problem:
+        return None, [str(problem)]
+
+
+def _read(file: Path) -> Template:
+    if not file.exists():
+        raise TargetError(f"there is no file {file}")
+    return template.read(file)
+
+
+# --- templates -----------------------------------------------------------------------------------------------------
+
+
+def _template_problems(each: Template, host: Host, running: frozenset[str]) -> Iterator[str]:
+    vmx = each.vmx
+    if _is_encrypted(vmx):
+        yield "it is encrypted, so that vmrun cannot clone it; decrypt it in VMware's settings"
+        return
+    if vmx.repeated:
+        yield f"these settings stand in it more than once, so that VMware does not read it: {', '.join(vmx.repeated)}"
+    if vmx.get(_SUSPENDED):
+        yield "it is suspended; resume it and shut it down"
+    if host.normal(each.file) in running:
+        yield "it is running; shut it down"
+    else:
+        yield from _lock_problems(each)
+    yield from _architecture_problems(vmx, host)
+    if not settings.cards(vmx):
+        yield "it has no network card"
+    if not each.disks:
+        yield "it has no disk"
+    yield from (f"its disk {disk.file} is missing" for disk in each.disks if not disk.file.exists())
+
+
+def _is_encrypted(vmx: Vmx) -> bool:
+    return any(name.startswith("encryption.") for name in vmx.names())
+
+
+def _lock_problems(each: Template) -> Iterator[str]:
+    """VMware locks a machine that is open; after a crash its locks stay."""
+    locks = sorted(lock for lock in each.folder.glob("*.lck") if not lock.is_dir() or any(lock.iterdir()))
+    if locks:
+        yield (
+            f"it is locked by {', '.join(lock.name for lock in locks)}. Close it in VMware; if no VMware program has it "
+            "open, a crash left the lock, and it can be deleted"
+        )
+
+
+def _architecture_problems(vmx: Vmx, host: Host) -> Iterator[str]:
+    guest = "arm64" if vmx.get("guestOS").lower().startswith("arm") else "x86_64"
+    if guest != host.architecture:
+        yield f"its system (guestOS {vmx.get('guestOS')}) is for {guest}, and this computer runs {host.architecture} only"
+
+
+# --- folder and sizes ----------------------------------------------------------------------------------------------
+
+
+def _folder_problems(
+    config: Mapping[Role, FusionConfig], templates: Mapping[Path, Template], machines: Machines
+) -> Iterator[str]:
+    folder = config[Role.MASTER].vm_dir
+    if not folder.is_dir():
+        yield f"vm_dir: there is no folder {folder}; create it"
+        return
+    probe = folder / f"{files.OURS}{secrets.token_hex(6)}"
+    try:
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as problem:
+        yield f"vm_dir: nothing can be made in {folder}: {problem.strerror}"
+        return
+    needed = sum(_bytes(config[node.role], templates.get(config[node.role].template)) for node, _ in machines)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        yield (
+            f"vm_dir: {free / GIB:.1f} GiB are free in {folder}, and {len(machines)} machines take at least "
+            f"{needed / GIB:.1f} GiB"
+        )
+
+
+def _bytes(config: FusionConfig, each: Template | None) -> int:
+    """What a new machine takes at once, at least."""
+    if each is None or config.clone_type is CloneType.LINKED:
+        return LINKED_BYTES
+    return sum(_allocated(disk.file.parent, disk.file.stem) for disk in each.disks)
+
+
+def _allocated(folder: Path, stem: str) -> int:
+    return sum(part.stat().st_blocks * 512 for part in folder.glob(f"{stem}*.vmdk"))
+
+
+def _size_problems(
+    config: Mapping[Role, FusionConfig], templates: Mapping[Path, Template], machines: Machines
+) -> Iterator[str]:
+    for node, _ in machines:
+        each = templates.get(config[node.role].template)
+        if each and each.disks and each.disks[0].file.exists():
+            try:
+                yield from _size_problem(node.machine, each, config[node.role].clone_type)
+            except TargetError as problem:
+                yield f"template: {problem}"
+
+
+def _size_problem(machine: Machine, each: Template, clone_type: CloneType) -> Iterator[str]:
+    has, wanted = disks.capacity(each.disks[0].file) / GIB, machine.boot_disk_gib
+    if wanted is not None and wanted < has:
+        yield f"boot_disk_size: {wanted} GiB is less than the {has:g} GiB of {each.file}; a disk only grows"
+    elif wanted is not None and wanted > has and clone_type is CloneType.LINKED:
+        yield (
+            f"boot_disk_size: a linked clone keeps the {has:g} GiB of {each.file}; unset the size, or set clone_type: full"
+        )
+    if machine.data_volume_gib:
+        try:
+            disks.free_slot(each.vmx, each.disks[0].controller)
+        except TargetError as problem:
+            yield f"data_volume: {problem}"
+
+
+# --- what only vmrun knows -----------------------------------------------------------------------------------------
+
+
+def _disk_manager_problems(vmrun: Vmrun, machines: Machines) -> Iterator[str]:
+    keys = {
+        key
+        for node, _ in machines
+        for key, size in (("boot_disk_size", node.machine.boot_disk_gib), ("data_volume", node.machine.data_volume_gib))
+        if size
+    }
+    if keys:
+        try:
+            DiskManager(vmrun.program).find()
+        except TargetError as problem:
+            yield f"{', '.join(sorted(keys))}: {problem}"
+
+
+def _snapshot_problems(
+    vmrun: Vmrun, config: Mapping[Role, FusionConfig], templates: Mapping[Path, Template], machines: Machines
+) -> Iterator[str]:
+    for role in dict.fromkeys(node.role for node, _ in machines):
+        file, snapshot = config[role].template, config[role].snapshot
+        if snapshot and file in templates and not _is_encrypted(templates[file].vmx):
+            there = vmrun.snapshots(file)
+            if snapshot not in there:
+                yield f"snapshot: {file} has no snapshot {snapshot}; it has {', '.join(there) or 'none'}"

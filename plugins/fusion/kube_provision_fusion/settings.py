@@ -1,0 +1,78 @@
+"""What is written into a new machine's .vmx before it is started for the first time."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Collection, Iterator
+
+from kube_provision_core import Boot, Node
+
+from . import guestinfo, stamp
+from .vmx import Vmx
+
+_FORGOTTEN = ("uuid.bios", "uuid.location", "vc.uuid", "vm.genid", "vm.genidx")
+"""The template's identity. VMware makes up another one at power-on."""
+
+_CARD = re.compile(r"(ethernet\d+)\.present")
+_VMWARE_STATIC = "00:50:56"
+"""Addresses from 00:50:56:00:00:00 to 00:50:56:3f:ff:ff are for those who choose them themselves."""
+
+
+def of(vmx: Vmx, node: Node, boot: Boot, taken: Collection[str]) -> dict[str, str | None]:
+    """Changes to the clone's settings. `taken` are hardware addresses that others bear."""
+    return {
+        **dict.fromkeys(_inherited(vmx)),
+        **dict.fromkeys(_FORGOTTEN),
+        **_cards(vmx, taken),
+        "uuid.action": "create",
+        "displayName": node.name,
+        "annotation": stamp.note(node.stamp),
+        "numvcpus": str(node.machine.cpu),
+        "cpuid.coresPerSocket": str(node.machine.cpu),
+        "memsize": str(node.machine.memory_gib * 1024),
+        # Nobody sees a question that VMware asks about a machine without a window.
+        "msg.autoAnswer": "TRUE",
+        # Disks show their identity in the machine, without which a storage driver (CSI) cannot tell them apart.
+        "disk.EnableUUID": "TRUE",
+        stamp.STAMP: stamp.dump(node.name, node.stamp),
+        **guestinfo.values(boot),
+    }
+
+
+def disk(controller: str, unit: int, file_name: str) -> dict[str, str | None]:
+    return {f"{controller}:{unit}.present": "TRUE", f"{controller}:{unit}.fileName": file_name}
+
+
+def cards(vmx: Vmx) -> list[str]:
+    """The network cards, `ethernet0` first."""
+    found = [match[1] for name in vmx.names() if (match := _CARD.fullmatch(name)) and vmx.is_true(name)]
+    return sorted(found)
+
+
+def _inherited(vmx: Vmx) -> Iterator[str]:
+    """What an earlier life of the template left."""
+    return (name for name in vmx.names() if name.startswith(("guestinfo.", "kube-provision.")))
+
+
+def _cards(vmx: Vmx, taken: Collection[str]) -> dict[str, str | None]:
+    changes: dict[str, str | None] = {}
+    chosen = set(taken)
+    for card in cards(vmx):
+        address = _fresh_address(chosen)
+        chosen.add(address)
+        changes |= {
+            f"{card}.addressType": "static",
+            f"{card}.address": address,
+            f"{card}.generatedAddress": None,
+            f"{card}.generatedAddressOffset": None,
+        }
+    return changes
+
+
+def _fresh_address(taken: Collection[str]) -> str:
+    while True:
+        tail = secrets.randbelow(0x40).to_bytes() + secrets.token_bytes(2)
+        address = f"{_VMWARE_STATIC}:{tail.hex(':')}"
+        if address not in taken:
+            return address

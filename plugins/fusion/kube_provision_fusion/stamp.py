@@ -1,0 +1,51 @@
+"""The stamp in a machine's .vmx that marks it as ours, and what a node publishes about itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from kube_provision_core import NodeStatus, Role, Stage, Stamp
+
+STAMP = "kube-provision.stamp"
+STATUS = "kube-provision.status"
+"""Guests call it `guestinfo.kube-provision.status`."""
+
+
+def dump(name: str, stamp: Stamp) -> str:
+    """With the machine's name: a copy that somebody makes of it under another name is not ours."""
+    return json.dumps({"name": name, **asdict(stamp)}, sort_keys=True)
+
+
+def load(name: str, text: str) -> Stamp | None:
+    """None for what is not the stamp of the machine of that name: such a machine is foreign."""
+    try:
+        fields = json.loads(text)
+        if fields.pop("name") != name:
+            return None
+        return Stamp(**{**fields, "role": Role(fields["role"])})
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def note(stamp: Stamp) -> str:
+    """For people who look at the machine in VMware."""
+    return f"kube-provision: {stamp.role} of cluster {stamp.cluster}"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a node's publisher wrote: its address beside its status, so that one call tells both."""
+
+    status: NodeStatus | None = None
+    address: str = ""
+
+
+def load_published(text: str) -> Published:
+    """Empty for nothing, and for anything that the publisher would not write."""
+    try:
+        fields = json.loads(text)
+        status = NodeStatus(Stage(fields["stage"]), str(fields["state"]), str(fields.get("error") or ""))
+        return Published(status, str(fields.get("address") or ""))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Published()

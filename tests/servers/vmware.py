@@ -1,0 +1,191 @@
+"""A VMware on disk: stand-ins for its programs, a template, a folder for machines, and the real driver on top."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from gzip import decompress
+from pathlib import Path
+from typing import Any
+
+from kube_provision_core import Role, Vm
+from kube_provision_fusion import vmx
+from kube_provision_fusion.config import FusionConfig
+from kube_provision_fusion.driver import Fusion
+from kube_provision_fusion.host import Host, fusion, workstation
+from kube_provision_fusion.vmrun import Limits, Vmrun
+
+HERE = Path(__file__).parents[2] / "plugins" / "fusion" / "tests"
+DATA = HERE / "data"
+SECTORS_PER_GIB = 1024**3 // 512
+
+QUICK = Limits(look=5, change=5, snapshot=5, linked_clone=5, full_clone=5, start=5, shut_down=5)
+
+WORLD = {
+    "product": "fusion",
+    "edition": "pro",
+    "address": "now",
+    "clone_seconds": 0,
+    "tools": True,
+    "clings": False,
+    "keeps_changes": False,
+    "folds_case": False,
+    "next_address": 130,
+    "last_umask": 0,
+    "faults": [],
+}
+
+
+def write_disk(path: Path, gib: int) -> None:
+    """A disk in two parts, as VMware describes it."""
+    extents = [path.with_name(f"{path.stem}-s{number:03}.vmdk") for number in (1, 2)]
+    for extent in extents:
+        extent.write_bytes(b"KDMV" + bytes(60))
+    lines = "".join(f'RW {gib * SECTORS_PER_GIB // 2} SPARSE "{extent.name}"\n' for extent in extents)
+    head = '# Disk DescriptorFile\nversion=1\nencoding="UTF-8"\nCID=1a2b3c4d\nparentCID=ffffffff\n'
+    path.write_text(f'{head}createType="twoGbMaxExtentSparse"\n\n# Extent description\n{lines}\n#DDB\n')
+
+
+@dataclass
+class Vmware:
+    """One computer with VMware on it."""
+
+    root: Path
+    limits: Limits = QUICK
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        return self.root / "bin" / "state"
+
+    @property
+    def program(self) -> Path:
+        return self.root / "bin" / "vmrun"
+
+    @property
+    def vm_dir(self) -> Path:
+        return self.root / "Virtual Machines.localized"
+
+    @property
+    def template(self) -> Path:
+        return self.vm_dir / "ubuntu_base.vmwarevm" / "ubuntu_base.vmx"
+
+    @property
+    def host(self) -> Host:
+        made = workstation("x86_64") if self._world()["product"] == "ws" else fusion("x86_64")
+        return replace(made, leases=(str(self.root / "*.leases"),), programs=(self.root / "nowhere" / "vmrun",))
+
+    def install(self) -> None:
+        (self.state / "running").mkdir(parents=True)
+        (self.state / "cloning").mkdir()
+        (self.state / "world.json").write_text(json.dumps({**WORLD, "leases": str(self.root / "vmnet8.leases")}))
+        code = (HERE / "vmware_standin.py").read_text()
+        for name in ("vmrun", "vmware-vdiskmanager"):
+            (self.root / "bin" / name).write_text(f"#!{sys.executable} -IS\n{code}")
+            (self.root / "bin" / name).chmod(0o755)
+        self.add_template("ubuntu_base.vmx")
+
+    def add_template(self, data: str) -> Path:
+        """A machine of the tests' data in `vm_dir`, with its disks of 20 GiB."""
+        file = self.vm_dir / f"{Path(data).stem}.vmwarevm" / data
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(DATA / data, file)
+        write_disk(file.parent / "Virtual Disk.vmdk", 20)
+        return file
+
+    # --- the driver ------------------------------------------------------------------------------------------------
+
+    def config(self, **keys: Any) -> FusionConfig:
+        return FusionConfig.model_validate(
+            {"template": str(self.template), "vm_dir": str(self.vm_dir), "vmrun": str(self.program), **self.settings, **keys}
+        )
+
+    def driver(self, **keys: Any) -> Fusion:
+        return Fusion(dict.fromkeys(Role, self.config(**keys)), self.host, self.limits)
+
+    def vmrun(self) -> Vmrun:
+        return Vmrun(self.program, self.host, self.limits)
+
+    # --- the world -------------------------------------------------------------------------------------------------
+
+    def _world(self) -> dict[str, Any]:
+        world: dict[str, Any] = json.loads((self.state / "world.json").read_text())
+        return world
+
+    def be(self, **changes: Any) -> None:
+        """What kind of VMware this is from now on."""
+        (self.state / "world.json").write_text(json.dumps({**self._world(), **changes}))
+
+    @contextmanager
+    def fault(
+        self, verb: str, contains: str = "", *, message: str = "", seconds: float = 0, times: int = 1000
+    ) -> Iterator[None]:
+        """Calls of `verb` whose arguments contain that text take long, or are refused."""
+        fault = {"verb": verb, "contains": contains, "message": message, "seconds": seconds, "times": times}
+        self.be(faults=[fault])
+        yield
+        self.be(faults=[])
+
+    def calls(self, verb: str = "", contains: str = "") -> list[dict[str, Any]]:
+        """What was run so far."""
+        log = self.state / "calls.jsonl"
+        calls = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        return [call for call in calls if verb in ("", call["verb"]) and contains in " ".join(call["argv"])]
+
+    def forget_calls(self) -> None:
+        (self.state / "calls.jsonl").unlink(missing_ok=True)
+
+    # --- machines --------------------------------------------------------------------------------------------------
+
+    def machine(self, name: str) -> vmx.Vmx:
+        return vmx.read(self.vm_dir / f"{name}.vmwarevm" / f"{name}.vmx")
+
+    def running(self) -> dict[str, dict[str, Any]]:
+        """What the stand-in holds of running machines, by name."""
+        records = [json.loads(file.read_text()) for file in (self.state / "running").glob("*.json")]
+        return {Path(record["path"]).stem: record for record in records}
+
+    def publish(self, name: str, **variables: str) -> None:
+        """As the guest does."""
+        for file in (self.state / "running").glob("*.json"):
+            record = json.loads(file.read_text())
+            if Path(record["path"]).stem == name:
+                record["guest"] |= {key.replace("_", "-"): value for key, value in variables.items()}
+                file.write_text(json.dumps(record))
+
+    def end(self) -> None:
+        """End what stands in for running machines."""
+        for record in self.running().values():
+            if record["pid"]:
+                os.kill(record["pid"], signal.SIGKILL)
+
+    def pull_the_plug(self) -> None:
+        """The computer crashes: nothing runs, locks stay."""
+        for file in (self.state / "running").glob("*.json"):
+            file.unlink()
+
+    def create_foreign(self, name: str) -> None:
+        file = self.vm_dir / f"{name}.vmwarevm" / f"{name}.vmx"
+        file.parent.mkdir()
+        file.write_text('.encoding = "UTF-8"\ndisplayName = "somebody\'s"\n')
+
+    def boot_data(self, vm: Vm) -> str:
+        """All of it that VMware holds: in the file, in the running machine, in its logs."""
+        folder = Path(vm.id).parent
+        held = [vmx.read(Path(vm.id)).get("guestinfo.userdata")]
+        held += [record["config"]["guestinfo.userdata"] for name, record in self.running().items() if name == vm.name]
+        held += [value for log in folder.glob("*.log") for value in _logged(log.read_text())]
+        return "\n".join(decompress(b64decode(value)).decode() for value in held)
+
+
+def _logged(text: str) -> list[str]:
+    lines = [line for line in text.splitlines() if " guestinfo.userdata = " in line]
+    values = [line.rpartition("= ")[2].strip('"') for line in lines]
+    return [value for value in values if value.strip("-")]
