@@ -55,6 +55,6 @@ def _ansible() -> Path:
         program = folder / "bin/ansible-playbook"
         if not program.exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
-            pip = [sys.executable, "-m", "pip", "--python", folder / "bin/python", "install", "-q"]
-            subprocess.run([*pip, *PACKAGES], check=True)
+            pip = ("-m", "pip", "--python", str(folder / "bin/python"), "install", "-q")
+            subprocess.run([sys.executable, *pip, *PACKAGES], check=True)
     return program

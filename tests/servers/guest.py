@@ -98,7 +98,7 @@ def _debian_files() -> dict[str, bytes]:
     architecture = _run("dpkg", "--print-architecture").strip()
     depends = _run("apt-cache", "depends", f"linux-image-cloud-{architecture}")
     image = next(line.split()[-1] for line in depends.splitlines() if "Depends: linux-image" in line)
-    files = {}
+    files: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         _run("apt-get", "download", "-qq", image, "busybox-static", cwd=folder)

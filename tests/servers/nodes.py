@@ -176,7 +176,8 @@ class Lab:
         return [call for call in found if not verbs or call.verb in verbs]
 
     def record(self) -> dict[str, str] | None:
-        return self.agents[0].get(f"kube-provision/{self.name}/record")
+        found: dict[str, str] | None = self.agents[0].get(f"kube-provision/{self.name}/record")
+        return found
 
     def applied(self) -> list[tuple[str, str]]:
         """Node and manifest of every call of kubectl."""
