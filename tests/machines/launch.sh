@@ -1,0 +1,21 @@
+#!/bin/sh
+# launch.sh FOLDER IMAGE NAME: boots one host, again and again as long as it reboots itself. Everything it starts ends with it,
+# since it is the first process of a process namespace. Its network namespace is the host's.
+set -eu
+folder=$1 image=$2 name=$3
+mount --make-rprivate /
+# All hosts speak cgroup v2, also where the machine itself is of the old kind.
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+group=/sys/fs/cgroup/kube-provision-tests/$(basename "$folder")
+mkdir -p "$group"
+echo 0 >"$group/cgroup.procs"
+mount -t overlay overlay -o "lowerdir=$image,upperdir=$folder/disk/upper,workdir=$folder/disk/work" "$folder/root"
+export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_API_VFS_WRITABLE=network
+while :; do
+  code=0
+  systemd-nspawn --quiet --boot --keep-unit --register=no --machine="$name" --directory="$folder/root" \
+    --network-namespace-path=/proc/1/ns/net --capability=CAP_NET_ADMIN --console=pipe --resolv-conf=off --timezone=off --link-journal=no \
+    --bind-ro="$folder/seed:/media/seed" --bind="$folder/channel:/media/channel" || code=$?
+  # What nspawn says of a host that reboots and has no unit to do so for it.
+  [ "$code" -eq 133 ] || exit "$code"
+done

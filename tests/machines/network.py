@@ -1,0 +1,130 @@
+"""A network that exists in namespaces alone: nothing of it touches the machine's own.
+
+    with Network() as network:
+        link = network.link("m-prod-1", "10.77.0.11")
+
+While the context is open the calling thread, and whatever it starts, stands in the network's own namespace: at the bridge,
+with `network.gateway` for its address and a loopback interface of its own. Hosts hang on links, each with a namespace for one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from servers.debian import require
+from servers.process import DIES_WITH_PARENT
+
+PREFIX = "10.77.0"
+INTERFACE = "host0"
+"""The name of a host's network interface."""
+
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where one host is plugged in. The host itself gives the interface its address."""
+
+    name: str
+    address: str
+    mac: str
+    gateway: str
+    holder: subprocess.Popen[bytes]
+    """A process that does nothing but keep the namespace alive while the host is off."""
+
+    @property
+    def namespace(self) -> str:
+        return f"/proc/{self.holder.pid}/ns/net"
+
+    @property
+    def end(self) -> str:
+        """The bridge's end of the cable."""
+        return f"v{self.address.rpartition('.')[2]}"
+
+
+class Network:
+    """Entered and left by one and the same thread."""
+
+    gateway = f"{PREFIX}.1"
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._links: dict[str, Link] = {}
+
+    def __enter__(self) -> Self:
+        require("ip")
+        with ExitStack() as stack:
+            before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+            stack.callback(os.close, before)
+            _check(_libc.unshare(_CLONE_NEWNET))
+            stack.callback(lambda: _check(_libc.setns(before, _CLONE_NEWNET)))
+            _ip("link", "set", "lo", "up")
+            _ip("link", "add", "bridge", "type", "bridge")
+            _ip("address", "add", f"{self.gateway}/24", "dev", "bridge")
+            _ip("link", "set", "bridge", "up")
+            stack.callback(self._unplug_all)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
+
+    def link(self, name: str, address: str) -> Link:
+        """Plug a host in. Its `name` is for people; the address is one of this network's, and nobody else's."""
+        mac = "52:54:" + ":".join(f"{int(byte):02x}" for byte in address.split("."))
+        holder = subprocess.Popen([*DIES_WITH_PARENT, "unshare", "--net", "sleep", "infinity"], stdin=subprocess.DEVNULL)
+        link = self._links[address] = Link(name, address, mac, self.gateway, holder)
+        _wait_for_namespace(holder.pid)
+        _ip("link", "add", link.end, "type", "veth", "peer", "name", INTERFACE, "address", mac, "netns", str(holder.pid))
+        _ip("link", "set", link.end, "master", "bridge", "up")
+        return link
+
+    def unplug(self, link: Link) -> None:
+        """For good. Idempotent."""
+        if self._links.pop(link.address, None):
+            link.holder.kill()
+            link.holder.wait(10)
+            with suppress(RuntimeError):  # it goes by itself with its other end, at once or a little later
+                _ip("link", "delete", link.end)
+
+    def cut(self, link: Link) -> None:
+        """Pull the cable: the host runs on, and nobody reaches it."""
+        _ip("link", "set", link.end, "down")
+
+    def mend(self, link: Link) -> None:
+        _ip("link", "set", link.end, "up")
+
+    def _unplug_all(self) -> None:
+        for link in list(self._links.values()):
+            self.unplug(link)
+
+
+def _wait_for_namespace(pid: int) -> None:
+    """Until the process has a namespace that is not ours."""
+    ours = Path("/proc/thread-self/ns/net").readlink()
+    for _ in range(500):
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/ns/net").readlink() != ours:
+                return
+        subprocess.run(["sleep", "0.01"], check=True)
+    raise TimeoutError("no namespace for a host in 5 s")
+
+
+def _ip(*arguments: str) -> None:
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=20, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+
+
+def _check(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"network namespaces are not to be had: {os.strerror(number)}")
