@@ -53,7 +53,9 @@ class Fleet:
         from .client.faults import VcenterError
 
         self._scan_when_due(first_only=True)
-        existing = self._take_over(node, [item for item, (name, _) in self._known.items() if name == node.name])
+        with self._lock:
+            namesakes = [item for item, (name, _) in self._known.items() if name == node.name]
+        existing = self._take_over(node, namesakes)
         if existing:
             return existing
         wanted = order()
@@ -111,17 +113,21 @@ class Fleet:
 
     def _take_over(self, node: Node, ids: Collection[str]) -> Vm | None:
         """The machine that exists already, powered on; None if there is none. Raises for one that is not ours."""
+        foreign: Sighting | None = None
         for seen in self._machines.look_when_made(node.name, ids):
             found = stamp.load(seen.stamp)
-            if found is None or found.cluster_id != node.stamp.cluster_id or seen.name != node.name:
-                raise TargetError(
-                    f"{self._where(seen)}: this machine bears the name {node.name} and is not one of cluster "
-                    f"{node.stamp.cluster}'s; it is left alone. Rename it, or choose another name for the cluster"
-                )
+            if found is None or found.cluster_id != node.stamp.cluster_id:
+                foreign = seen
+                continue
             if seen.power is not Power.ON:
                 self._machines.power_on(node.name, seen.id)
             self._remember(seen.id, node)
             return Vm(seen.name, seen.id, Power.ON, found, scrubbed=seen.scrubbed, where=self._where(seen))
+        if foreign:
+            raise TargetError(
+                f"{self._where(foreign)}: this machine bears the name {node.name} and is not one of cluster "
+                f"{node.stamp.cluster}'s; it is left alone. Rename it, or choose another name for the cluster"
+            )
         return None
 
     def _scan_when_due(self, *, first_only: bool = False) -> None:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 CLUSTER_KINDS = ("ClusterComputeResource", "ComputeResource")
 CLUSTER = wanted("cluster", "cluster", *CLUSTER_KINDS)
-POOL = wanted("resource_pool", "resource pool", "ResourcePool", "VirtualApp")
+POOL = wanted("resource_pool", "resource pool", "ResourcePool")
 FOLDER = wanted("folder", "folder of machines", "Folder", below="vm")
 TEMPLATE = wanted("template", "template", "VirtualMachine", accept=lambda item: item.template)
 MACHINE = wanted("template", "template or machine", "VirtualMachine")

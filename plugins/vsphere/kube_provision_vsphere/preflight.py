@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from kube_provision_core import Boot, ConfigError, Node, Role
@@ -34,6 +35,9 @@ ON_MACHINE = ("VirtualMachine.Provisioning.Clone",)
 ON_POOL = ("Resource.AssignVMToPool",)
 ON_DATASTORE = ("Datastore.AllocateSpace",)
 ON_NETWORK = ("Network.Assign",)
+FOR_ATTRIBUTES = ("Global.SetCustomField",)
+FOR_GROUPS = ("Host.Inventory.EditCluster",)
+"""For the rule that keeps masters apart too; who lacks it there gets a cluster without the rule, and is told."""
 
 
 def problems(target: Target, machines: Machines) -> list[str]:
@@ -57,10 +61,10 @@ def _address_problems(config: Mapping[Role, VsphereConfig], machines: Machines) 
         address = guestinfo.static_address(node, config[node.role])
         if address is None:
             yield f"static_ip: {len(static.addresses)} addresses are too few: {node.name} needs number {node.index}"
-        elif owner := owners.get(address):
+        elif owner := owners.get(address.partition("/")[0]):
             yield f"static_ip: {address} would be given to both {owner} and {node.name}; give each role its own addresses"
         else:
-            owners[address] = node.name
+            owners[address.partition("/")[0]] = node.name
 
 
 def _disk_problems(
@@ -82,13 +86,24 @@ def _disk_problems(
 
 
 def _privilege_problems(target: Target, places: Mapping[Role, Placement]) -> Iterator[str]:
-    needed: dict[tuple[str, str], tuple[str, ...]] = {}
-    for place in places.values():
-        needed["VirtualMachine", place.template.id] = ON_TEMPLATE if place.template.is_template else ON_MACHINE
-        needed["Folder", place.folder] = ON_FOLDER
-        needed["ResourcePool", place.pool] = ON_POOL
-        needed |= {("Datastore", store.id): ON_DATASTORE for store in place.datastores}
-        if place.network:
-            needed["Network", place.network.id] = ON_NETWORK
-    for item, privileges in target.vcenter.missing_privileges(needed).items():
-        yield f"the vCenter account lacks on {target.inventory().path(item)}: {', '.join(privileges)}"
+    needed: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for role, place in places.items():
+        for thing, privileges in _needed(place, target.config[role]):
+            needed[thing].update(privileges)
+    for item, missing in target.vcenter.missing_privileges(needed).items():
+        yield f"the vCenter account lacks on {target.inventory().path(item)}: {', '.join(missing)}"
+
+
+def _needed(place: Placement, config: VsphereConfig) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
+    """Privileges by object's type and id."""
+    yield ("VirtualMachine", place.template.id), ON_TEMPLATE if place.template.is_template else ON_MACHINE
+    yield ("Folder", place.folder), ON_FOLDER
+    yield ("ResourcePool", place.pool), ON_POOL
+    for store in place.datastores:
+        yield ("Datastore", store.id), ON_DATASTORE
+    if place.network:
+        yield ("DistributedVirtualPortgroup" if place.network.switch else "Network", place.network.id), ON_NETWORK
+    if config.vm_attributes:
+        yield ("Folder", place.folder), FOR_ATTRIBUTES
+    if config.vm_groups:
+        yield ("ClusterComputeResource", place.cluster.id), FOR_GROUPS

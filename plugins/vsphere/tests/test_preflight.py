@@ -187,6 +187,15 @@ def test_missing_privileges_are_told_by_object(simulate: Callable[..., Simulator
     ]
 
 
+def test_groups_and_attributes_need_privileges_of_their_own(simulate: Callable[..., Simulator], check: Check) -> None:
+    vcenter = simulate(denied=["Global.*", "Host.*"], inventory=Inventory(vm_groups=["gpu"]))
+    assert check(vcenter) == []
+    assert sorted(check(vcenter, vm_groups=["gpu"], vm_attributes={"owner": "me"})) == [
+        "the vCenter account lacks on /DC0/host/DC0_C0: Host.Inventory.EditCluster",
+        "the vCenter account lacks on /DC0/vm/k8s: Global.SetCustomField",
+    ]
+
+
 def test_a_vcenter_that_cannot_tell_privileges_is_not_asked_further(vcenter: Simulator, check: Check) -> None:
     vcenter.fail("HasPrivilegeOnEntities", fault="NotSupported")
     assert check(vcenter) == []

@@ -8,7 +8,7 @@ from typing import Any
 from .faults import VcenterError
 from .session import Session
 
-CANNOT_TELL = {"NotSupported", "MethodNotFound", "NotImplemented", "NoPermission"}
+CANNOT_TELL = {"InvalidArgument", "MethodNotFound", "NoPermission", "NotImplemented", "NotSupported"}
 
 
 def missing_privileges(session: Session, needed: Mapping[tuple[str, str], Collection[str]]) -> dict[str, list[str]]:

@@ -19,11 +19,18 @@ from .session import Session
 
 T = TypeVar("T")
 
-SHORTEST, LONGEST = 0.1, 2.0
+SHORTEST, LONGEST = 0.05, 2.0
 """Seconds between two looks."""
 
-SHARE = 0.1
-"""Of the time waited so far: what a look may come too late."""
+AGAIN = 0.15
+"""Of the time waited so far: when to look again at what takes longer than expected."""
+
+LATE = 0.25
+"""Of the time that something takes: how long a look at it may be put off until it is worth it for more of those who wait."""
+
+CROWD = 4
+"""A look is worth it when one in so many may be over. Those whom one look ends begin their next things together, and so the
+looks that are needed become few."""
 
 AT_ONCE = 0.0
 
@@ -56,7 +63,9 @@ class _Wait(Generic[T]):
     awaited: Awaited[T]
     since: float
     due: float
-    """When to look next, on the monotonic clock."""
+    """When it may be over, on the monotonic clock."""
+    late: float
+    """When a look at it is not put off any longer."""
     wake: Event = field(default_factory=Event)
     """Set when it is over, or when its thread is the one that looks."""
     seen: Seen[T] | None = None
@@ -83,7 +92,8 @@ class Waiting:
     def wait(self, awaited: Awaited[T]) -> T | None:
         """What its judge finds at the end. Raises `TargetError`: the judge's, or what keeps everybody from looking."""
         now = monotonic()
-        mine: _Wait[T] = _Wait(awaited, since=now, due=now + awaited.expected)
+        due = now + awaited.expected
+        mine: _Wait[T] = _Wait(awaited, since=now, due=due, late=due + _bounded(LATE * awaited.expected))
         try:
             self._join(mine)
             while not mine.over:
@@ -143,8 +153,12 @@ class Waiting:
             return list(self._waits)
 
     def _pause(self) -> float:
-        due = min(wait.due for wait in self._waits)
-        return 0.0 if due == AT_ONCE else max(due, self._last_look + SHORTEST) - monotonic()
+        dues = sorted(wait.due for wait in self._waits)
+        if dues[0] == AT_ONCE:
+            return 0.0
+        crowded = dues[(len(dues) - 1) // CROWD]
+        late = min(wait.late for wait in self._waits)
+        return max(min(crowded, late), self._last_look + SHORTEST) - monotonic()
 
     def _read(self, waits: Sequence[_Wait[Any]]) -> dict[str, Values]:
         objects = dict.fromkeys((wait.awaited.kind, wait.awaited.id) for wait in waits)
@@ -159,7 +173,9 @@ class Waiting:
             self._end(wait, error=error)
             return
         if seen is None:
-            wait.due = now + min(max(SHARE * (now - wait.since), SHORTEST), LONGEST)
+            waited = now - wait.since
+            wait.due = max(wait.due, now + _bounded(AGAIN * waited))
+            wait.late = max(wait.late, wait.due + _bounded(LATE * waited))
         elif seen.then:
             wait.awaited, wait.since, wait.due = seen.then, now, AT_ONCE
         else:
@@ -174,3 +190,7 @@ class Waiting:
             wait.seen, wait.error = seen, error
             self._waits.remove(wait)
             wait.wake.set()
+
+
+def _bounded(pause: float) -> float:
+    return min(max(pause, SHORTEST), LONGEST)
