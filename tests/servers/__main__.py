@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from servers.consul import consul_binary
-from servers.debian import install
+from servers.debian import install, unpacked
 from servers.simulator import build
 
 PACKAGES = (
     "cloud-init",
+    "createrepo-c",
+    "dnf",
     "etcd-client",
     "etcd-server",
     "golang-github-vmware-govmomi-dev",
@@ -17,6 +19,10 @@ PACKAGES = (
     "nginx",
     "openssl",
     "procps",
+    "python3-firewall",
+    "python3-nftables",
+    "rpm",
+    "secilc",
     "shellcheck",
     "systemd",
     "util-linux",
@@ -26,3 +32,4 @@ if __name__ == "__main__":
     install(*PACKAGES)
     print(f"simulator: {build()}")
     print(f"consul: {consul_binary()}")
+    print(f"firewalld: {unpacked('firewalld')}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ PACKAGE_OF = {
     "systemd-analyze": "systemd",
     "ip": "iproute2",
     "dpkg-deb": "dpkg",
+    "rpmbuild": "rpm",
+    "createrepo_c": "createrepo-c",
 }
 """Debian package by program."""
 
@@ -60,6 +63,29 @@ def mirrors() -> list[str]:
 
 def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def unpacked(package: str) -> Path:
+    """The folder of a Debian package's files, for one that brings a service which must not be installed on this machine."""
+    with locked(f"unpacked-{package}") as cache:
+        folder = cache / f"unpacked-{package}"
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=cache) as work:
+                _download(package, Path(work))
+                (archive,) = Path(work).glob("*.deb")
+                files = Path(work) / "files"
+                subprocess.run(["dpkg-deb", "-x", archive, files], check=True, capture_output=True, timeout=60)
+                files.rename(folder)
+    return folder
+
+
+def _download(package: str, folder: Path) -> None:
+    """Into `folder`. The lists of packages are fetched only if the machine's are missing or old."""
+    command = ["apt-get", "-o", "APT::Sandbox::User=", "download", package]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode != 0:
+        _apt_get("update", "-qq")
+        subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=True)
 
 
 def _installed(package: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import pluggy
 import pytest
 
+from kube_provision_centos.driver import CentOS
 from kube_provision_core import (
     DISCOVERY_CLIENT,
     PUBLISHER,
@@ -53,7 +54,7 @@ class Configuration:
     by_role: Mapping[Role, CoreConfig]
 
 
-SYSTEMS = {"debian": Debian, "ubuntu": Ubuntu}
+SYSTEMS: Mapping[str, Any] = {"centos": CentOS, "debian": Debian, "ubuntu": Ubuntu}
 
 
 class FakeTarget:
@@ -121,7 +122,8 @@ def render(manager: pluggy.PluginManager, secrets: JoinSecrets, make_node: Calla
     def render(node: Node | None = None, plugins: Mapping[str, object] | None = None, **keys: Any) -> Boot:
         config = configuration(**keys)
         usual = {"fake": FakeTarget(), "seeker": FakeDiscovery(), **boot.parts(config, secrets)}
-        usual[config.core.os] = SYSTEMS[config.core.os]({})
+        system = SYSTEMS[config.core.os]
+        usual[config.core.os] = system(dict.fromkeys(Role, system.Config()))
         for name, plugin in {**usual, **(plugins or {})}.items():
             manager.register(plugin, name)
         try:

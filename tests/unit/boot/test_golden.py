@@ -15,7 +15,7 @@ from kube_provision_core.pki import JoinSecrets
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize("system", ["debian", "ubuntu"])
+@pytest.mark.parametrize("system", ["centos", "debian", "ubuntu"])
 @pytest.mark.parametrize("case", ["carrier", "master", "worker", "discovery"])
 def test_what_is_rendered_is_what_was_looked_at(
     case: str,

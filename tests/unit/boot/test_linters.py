@@ -26,13 +26,13 @@ MACHINES = {
 }
 
 
-@pytest.fixture(params=["plain", "everything", "debian"])
+@pytest.fixture(params=["plain", "everything", "centos", "debian"])
 def keys(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    """A configuration that says nothing, one that says all there is to say, and one for another system of the family."""
+    """A configuration that says nothing, one that says all there is to say, and one for each other system."""
     if request.param == "plain":
         return {}
-    if request.param == "debian":
-        return {"os": "debian", "package_repositories": {"os": {"url": "http://mirror.example/debian"}}}
+    if request.param in ("centos", "debian"):
+        return {"os": request.param, "package_repositories": {"os": {"url": f"http://mirror.example/{request.param}"}}}
     (tmp_path / "file").write_text("a file\n")
     (tmp_path / "binary").write_bytes(b"\0\xff")
     (tmp_path / "template").write_text("{{ node.name }} of {{ cluster.name }} at {{ env_vars.SITE }}\n")
@@ -122,6 +122,7 @@ def test_shellcheck_has_no_objections(rendered: Boot, tmp_path: Path, tool: Tool
 COMMANDS = (
     "/bin/kill",
     "/bin/sh",
+    "/usr/bin/bash",
     "/usr/bin/ctr",
     "/usr/bin/python3",
     "/usr/sbin/nginx",

@@ -1,0 +1,1 @@
+"""CentOS Stream for kube-provision."""
