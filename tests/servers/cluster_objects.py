@@ -17,7 +17,8 @@ Object = dict[str, Any]
 SECRETS = "/api/v1/namespaces/kube-system/secrets"
 NODES = "/api/v1/nodes"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system"
-COLLECTIONS = (SECRETS, NODES, f"{RBAC}/roles", f"{RBAC}/rolebindings")
+CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
+COLLECTIONS = (SECRETS, NODES, CONFIG_MAPS, f"{RBAC}/roles", f"{RBAC}/rolebindings")
 
 
 @dataclass

@@ -51,6 +51,20 @@ class Request:
     user: str
 
 
+@dataclass(frozen=True)
+class Call:
+    """A request, read."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    document: Any
+    user: str
+    groups: frozenset[str]
+    token: str
+    """What stands in its Authorization header after `Bearer`."""
+
+
 class ControlPlaneServer:
     """Listens while the context is open. `objects` may be shared with other masters of the cluster."""
 
@@ -62,7 +76,9 @@ class ControlPlaneServer:
         objects: ClusterObjects | None = None,
         certificate_for: str | None = None,
         certificate_lifetime: timedelta = timedelta(days=1),
+        credential: KeyPair | None = None,
     ) -> None:
+        """`credential`: the server's certificate, in place of one that is signed for `certificate_for` or the address."""
         self.address = address
         self.port = port
         self.objects = objects or ClusterObjects()
@@ -70,8 +86,10 @@ class ControlPlaneServer:
         self.faults: deque[Fault] = deque()
         """Used up one per request."""
         self.requests: list[Request] = []
-        server = sign_server(pki.authority("ca"), "kube-apiserver", [certificate_for or address], certificate_lifetime)
-        self._context = server_context(server, pki.ca)
+        if credential is None:
+            hosts = [certificate_for or address]
+            credential = sign_server(pki.authority("ca"), "kube-apiserver", hosts, certificate_lifetime)
+        self._context = server_context(credential, pki.ca)
         self._stopping = threading.Event()
         self._server: _Server | None = None
 
@@ -93,6 +111,36 @@ class ControlPlaneServer:
     def pause(self, seconds: float) -> None:
         """Sleep, but not beyond the server's end."""
         self._stopping.wait(seconds)
+
+    def is_ready(self) -> bool:
+        """Asked for every look at /readyz."""
+        return self.ready
+
+    def answer(self, call: Call) -> tuple[int, Any]:
+        """Status and document. Raises `RefusedError` for whoever may not, and for what does not exist."""
+        if not ADMINISTRATORS & call.groups:
+            raise RefusedError(403, f'User "{call.user}" cannot do this')
+        return self.act(call)
+
+    def act(self, call: Call) -> tuple[int, Any]:
+        """Do to the objects what the call asks for."""
+        objects, path = self.objects, call.path
+        collection, _, name = (path, "", "") if path in COLLECTIONS else path.rpartition("/")
+        if collection not in COLLECTIONS:
+            raise RefusedError(404, "the server could not find the requested resource")
+        match (call.method, bool(name)):
+            case ("GET", False):
+                limit, offset = (int(call.query.get(key, ["0"])[0]) for key in ("limit", "continue"))
+                return 200, objects.list(collection, limit, offset)
+            case ("GET", True):
+                return 200, objects.get(collection, name)
+            case ("POST", False):
+                return 201, objects.create(collection, call.document)
+            case ("PUT", True):
+                return 200, objects.replace(collection, name, call.document)
+            case ("DELETE", True):
+                return 200, objects.delete(collection, name)
+        raise RefusedError(405, "the server does not allow this method on the requested resource")
 
 
 def server_context(server: KeyPair, authority: bytes) -> ssl.SSLContext:
@@ -181,34 +229,22 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         try:
             if url.path in FOR_EVERYBODY:
-                return (200, "ok") if self.server.stand_in.ready else (500, "[-]etcd failed: reason withheld")
-            self._authorise()
-            return self._on_objects(unquote(url.path), parse_qs(url.query), json.loads(body or b"{}"))
+                return (200, "ok") if self.server.stand_in.is_ready() else (500, "[-]etcd failed: reason withheld")
+            return self.server.stand_in.answer(self._read(body))
         except RefusedError as refused:
             return refused.status, _status(refused.status, refused.message)
 
-    def _on_objects(self, path: str, query: dict[str, list[str]], document: Any) -> tuple[int, Any]:
-        objects = self.server.stand_in.objects
-        collection, _, name = (path, "", "") if path in COLLECTIONS else path.rpartition("/")
-        if collection not in COLLECTIONS:
-            raise RefusedError(404, "the server could not find the requested resource")
-        match (self.command, bool(name)):
-            case ("GET", False):
-                limit, offset = (int(query.get(key, ["0"])[0]) for key in ("limit", "continue"))
-                return 200, objects.list(collection, limit, offset)
-            case ("GET", True):
-                return 200, objects.get(collection, name)
-            case ("POST", False):
-                return 201, objects.create(collection, document)
-            case ("PUT", True):
-                return 200, objects.replace(collection, name, document)
-            case ("DELETE", True):
-                return 200, objects.delete(collection, name)
-        raise RefusedError(405, "the server does not allow this method on the requested resource")
-
-    def _authorise(self) -> None:
-        if not ADMINISTRATORS & self._subject("organizationName"):
-            raise RefusedError(403, f'User "{self._user()}" cannot do this')
+    def _read(self, body: bytes) -> Call:
+        url = urlsplit(self.path)
+        return Call(
+            method=self.command,
+            path=unquote(url.path),
+            query=parse_qs(url.query),
+            document=json.loads(body or b"{}"),
+            user=self._user(),
+            groups=frozenset(self._subject("organizationName")),
+            token=self.headers.get("Authorization", "").removeprefix("Bearer "),
+        )
 
     def _user(self) -> str:
         return next(iter(self._subject("commonName")), "system:anonymous")
