@@ -7,7 +7,7 @@ from threading import Lock
 
 from kube_provision_core import Boot, Node, Role
 
-from . import guestinfo, placement, stamp
+from . import guestinfo, naming, placement, stamp
 from .client.specification import Order
 from .client.vcenter import Vcenter
 from .config import VsphereConfig
@@ -42,7 +42,7 @@ class Target:
 
     def cluster(self, role: Role) -> Item:
         """The cluster of hosts on which a role's machines run."""
-        return placement.cluster(self.inventory(), self.config[role])
+        return naming.find_cluster(self.inventory(), self.config[role])
 
     def place(self, roles: Collection[Role]) -> Mapping[Role, Placement]:
         """Placements of these roles; what is not known yet is read in one call."""

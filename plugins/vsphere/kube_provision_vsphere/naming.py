@@ -1,0 +1,119 @@
+"""What a role's configuration names, found in the inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kube_provision_core import ConfigError
+
+from .config import VsphereConfig
+from .inventory import Inventory, Item, wanted
+from .problems import Problems
+
+CLUSTER_KINDS = ("ClusterComputeResource", "ComputeResource")
+CLUSTER = wanted("cluster", "cluster", *CLUSTER_KINDS)
+POOL = wanted("resource_pool", "resource pool", "ResourcePool")
+FOLDER = wanted("folder", "folder of machines", "Folder", below="vm")
+TEMPLATE = wanted("template", "template", "VirtualMachine", accept=lambda item: item.template)
+MACHINE = wanted("template", "template or machine", "VirtualMachine")
+DATASTORE = wanted("datastore", "datastore or datastore cluster", "Datastore", "StoragePod")
+NETWORK = wanted("network", "network or port group", "Network", "DistributedVirtualPortgroup")
+
+
+@dataclass(frozen=True)
+class Named:
+    """Objects, by what they are for."""
+
+    templates: tuple[Item, ...]
+    """The one that is named, or all that fit the pattern."""
+    folder: Item
+    pool: Item
+    cluster: Item
+    datastores: tuple[Item, ...]
+    """The one, or those of the datastore cluster; none: where the template lies."""
+    network: Item | None
+    hosts: tuple[Item, ...]
+    switches: tuple[Item, ...]
+
+    @property
+    def items(self) -> Iterator[Item]:
+        """Everything whose details are needed."""
+        yield from (*self.templates, self.cluster, *self.datastores, *self.hosts)
+        if self.network:
+            yield from (self.network, *self.switches)
+
+
+def find(inventory: Inventory, config: VsphereConfig) -> Named:
+    """Raises `ConfigError` with all problems at once."""
+    problems = Problems()
+    with problems.collected():
+        templates = _templates(inventory, config.template)
+    with problems.collected():
+        folder = inventory.find(FOLDER, config.folder) if config.folder else inventory.top("vm")
+    with problems.collected():
+        pool, hosts = _pool_and_cluster(inventory, config)
+    with problems.collected():
+        datastores = _datastores(inventory, config.datastore)
+    with problems.collected():
+        network = inventory.find(NETWORK, config.network) if config.network else None
+    problems.check()
+    return Named(
+        templates=templates,
+        folder=folder,
+        pool=pool,
+        cluster=hosts,
+        datastores=datastores,
+        network=network,
+        hosts=tuple(inventory.children(hosts.id, "HostSystem")),
+        switches=tuple(item for item in inventory.items.values() if item.kind.endswith("DistributedVirtualSwitch")),
+    )
+
+
+def find_cluster(inventory: Inventory, config: VsphereConfig) -> Item:
+    """The cluster of hosts. Raises `ConfigError`."""
+    return _pool_and_cluster(inventory, config)[1]
+
+
+def _templates(inventory: Inventory, text: str) -> tuple[Item, ...]:
+    named = inventory.matches(TEMPLATE, text) or inventory.matches(MACHINE, text)
+    if not named and set(text) & set("*?["):
+        fitting = inventory.pattern_matches(TEMPLATE, text)
+        if not fitting:
+            raise ConfigError(f"template: no template fits the pattern {text!r}, or the account may not see it")
+        return tuple(fitting)
+    if len(named) > 1:
+        raise ConfigError(inventory.ambiguity(TEMPLATE, text, named))
+    return (named[0] if named else inventory.find(TEMPLATE, text),)
+
+
+def _pool_and_cluster(inventory: Inventory, config: VsphereConfig) -> tuple[Item, Item]:
+    cluster = inventory.find(CLUSTER, config.cluster) if config.cluster else None
+    if config.resource_pool:
+        return _pool(inventory, config.resource_pool, cluster)
+    cluster = cluster or inventory.only(CLUSTER)
+    pools = inventory.children(cluster.id, "ResourcePool")
+    if not pools:
+        raise ConfigError(f"cluster: the account may not see the resource pool of {inventory.path(cluster.id)}")
+    return pools[0], cluster
+
+
+def _pool(inventory: Inventory, text: str, cluster: Item | None) -> tuple[Item, Item]:
+    found = inventory.matches(POOL, text)
+    owners = {pool.id: inventory.ancestor(pool.id, CLUSTER_KINDS) for pool in found}
+    inside = [pool for pool in found if cluster is None or owners[pool.id] == cluster]
+    if len(inside) > 1:
+        raise ConfigError(inventory.ambiguity(POOL, text, inside))
+    pool = inside[0] if inside else inventory.find(POOL, text)
+    owner = owners[pool.id]
+    if owner is None or (cluster and owner != cluster):
+        wanted_path = inventory.path(cluster.id) if cluster else "any cluster"
+        raise ConfigError(f"resource_pool: {inventory.path(pool.id)} is not in {wanted_path}")
+    return pool, owner
+
+
+def _datastores(inventory: Inventory, text: str | None) -> tuple[Item, ...]:
+    if text is None:
+        return ()
+    found = inventory.find(DATASTORE, text)
+    return (found,) if found.kind == "Datastore" else tuple(inventory.children(found.id, "Datastore"))
