@@ -46,7 +46,7 @@ bench-ansible: $(READY) system  ## the same, against Ansible as of old
 	PYTHONPATH=tests $(BIN)/python -m bench --ansible
 
 docs: $(READY)  ## rewrite the pages that are generated
-	$(BIN)/python -m kube_provision_core.config
+	$(BIN)/python -m kube_provision_core.config > docs/configuration.md
 
 pins: $(READY)  ## write down the versions that are installed now
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip list --format=freeze --exclude pip --exclude setuptools | grep -v '^kube-provision'; } > constraints.new
