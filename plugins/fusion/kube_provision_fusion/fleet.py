@@ -45,13 +45,12 @@ class Fleet:
         with files.locked(folder, LOCK_TIMEOUT, create=True):
             found = self._machines.find(node.name)
             _refuse_foreign(node, found)
-            if found is None or not found.complete:
-                self._make(node, boot, found)
-            made = self._machines.find(node.name)
-            if made is None or made.vmx is None or made.stamp is None:
-                raise TargetError(f"{folder}: the machine that was made here is gone again")
-            scrubbed = self._ensure_running(made)
-        return Vm(node.name, str(made.file), Power.ON, made.stamp, scrubbed=scrubbed, where=str(folder))
+            if found and found.complete:
+                return self._take_over(found)
+            self._make(node, boot, found)
+            file = self._machines.file(node.name)
+            self._start(file)
+        return Vm(node.name, str(file), Power.ON, node.stamp, where=str(folder))
 
     def scrub(self, vm: Vm) -> None:
         file = self._own_file(vm)
@@ -112,14 +111,15 @@ class Fleet:
 
     # --- power -----------------------------------------------------------------------------------------------------
 
-    def _ensure_running(self, found: Found) -> bool:
-        """Whether its boot data is free of secrets."""
+    def _take_over(self, found: Found) -> Vm:
+        """The machine that exists, powered on."""
         scrubbed = found.note is not None and found.note.scrubbed
         if not self._runs(found.file):
             if scrubbed:  # the machine wrote its old boot data back when it stopped
                 scrubbing.clean_file(found.file)
             self._start(found.file)
-        return scrubbed
+        where = str(found.folder)
+        return Vm(found.name, str(found.file), Power.ON, found.stamp, scrubbed=scrubbed, where=where)
 
     def _start(self, file: Path) -> None:
         with self._boots:

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kube_provision_core import TargetError
@@ -57,17 +59,29 @@ def run(command: Sequence[str | os.PathLike[str]], limit: float, what: str) -> O
 
 
 def _wait(process: subprocess.Popen[bytes], limit: float, what: str) -> int:
-    try:
-        return process.wait(limit)
-    except subprocess.TimeoutExpired as problem:
+    """A timer watches the limit: `Popen.wait` with one would look twenty times a second, and calls are short."""
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
         _kill(process)
-        raise TimeLimitError(f"{what}: no answer within {limit:g} s; it was given up") from problem
+
+    timer = threading.Timer(limit, give_up)
+    timer.start()
+    try:
+        code = process.wait()
     except BaseException:
         _kill(process)
+        process.wait()
         raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise TimeLimitError(f"{what}: no answer within {limit:g} s; it was given up")
+    return code
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """The whole group: what the program has started would go on without it."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

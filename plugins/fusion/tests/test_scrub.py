@@ -1,0 +1,102 @@
+"""Once a node has finished, its secrets are nowhere: not in the file, not in the machine, not in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from servers.vmware import Vmware
+
+from kube_provision_core import Boot, Cluster, Node, TargetError, Vm
+from kube_provision_fusion.driver import Fusion
+
+SECRET = "fusion-test-secret"
+
+
+@pytest.fixture
+def vm(driver: Fusion, node: Callable[..., Node], boot: Callable[[Node], Boot]) -> Vm:
+    return driver.provision_vm(node=node(), boot=boot(node()))
+
+
+def scrubbed(driver: Fusion, cluster: Cluster) -> bool:
+    (seen,) = driver.list_vms(cluster=cluster)
+    return seen.scrubbed
+
+
+@pytest.mark.parametrize("keeps_changes", [True, False])
+def test_secrets_stay_away_when_the_machine_stops_and_starts_again(
+    vmware: Vmware,
+    driver: Fusion,
+    cluster: Cluster,
+    vm: Vm,
+    node: Callable[..., Node],
+    boot: Callable[[Node], Boot],
+    keeps_changes: bool,
+) -> None:
+    """A machine that stops writes its .vmx anew; whether with what vmrun wrote meanwhile, nobody promises."""
+    vmware.be(keeps_changes=keeps_changes)
+    assert SECRET in vmware.boot_data(vm)
+    driver.scrub_boot(vm=vm)
+    assert SECRET not in vmware.boot_data(vm)
+    vmware.vmrun().switch_off(vmware.vm_dir / "w-prod-1.vmwarevm" / "w-prod-1.vmx")
+    assert scrubbed(driver, cluster) is keeps_changes
+    driver.provision_vm(node=node(), boot=boot(node()))
+    assert SECRET not in vmware.boot_data(vm)
+    assert scrubbed(driver, cluster)
+
+
+def test_the_instance_id_stays_so_that_a_reboot_is_no_first_boot(vmware: Vmware, driver: Fusion, vm: Vm) -> None:
+    before = vmware.machine("w-prod-1").get("guestinfo.metadata")
+    driver.scrub_boot(vm=vm)
+    assert vmware.machine("w-prod-1").get("guestinfo.metadata") == before
+
+
+def test_a_file_without_secrets_is_not_enough(vmware: Vmware, driver: Fusion, cluster: Cluster, vm: Vm) -> None:
+    with vmware.fault("writeVariable", message="Unknown error"), pytest.raises(TargetError):
+        driver.scrub_boot(vm=vm)
+    assert not scrubbed(driver, cluster)
+
+
+def test_a_machine_that_is_off_can_be_scrubbed(vmware: Vmware, driver: Fusion, cluster: Cluster, vm: Vm) -> None:
+    vmware.vmrun().switch_off(vmware.vm_dir / "w-prod-1.vmwarevm" / "w-prod-1.vmx")
+    driver.scrub_boot(vm=vm)
+    assert scrubbed(driver, cluster)
+    assert SECRET not in vmware.boot_data(vm)
+
+
+def test_it_may_be_repeated(driver: Fusion, vm: Vm) -> None:
+    assert driver.scrub_boot(vm=vm) is True
+    assert driver.scrub_boot(vm=vm) is True
+
+
+def test_the_log_stays_readable(vmware: Vmware, driver: Fusion, vm: Vm) -> None:
+    log = vmware.vm_dir / "w-prod-1.vmwarevm" / "vmware.log"
+    before = log.read_text().splitlines()
+    driver.scrub_boot(vm=vm)
+    changed = [line for line, old in zip(log.read_text().splitlines(), before, strict=True) if line != old]
+    assert len(changed) == 1
+
+
+def test_an_old_copy_of_the_file_goes(vmware: Vmware, driver: Fusion, vm: Vm) -> None:
+    file = vmware.vm_dir / "w-prod-1.vmwarevm" / "w-prod-1.vmx"
+    copy = file.with_name("w-prod-1.vmx~")
+    copy.write_bytes(file.read_bytes())
+    driver.scrub_boot(vm=vm)
+    assert not copy.exists()
+
+
+def test_a_machine_with_another_stamp_is_left_alone(
+    vmware: Vmware, driver: Fusion, vm: Vm, node: Callable[..., Node]
+) -> None:
+    other = Vm(vm.name, vm.id, vm.power, node(cluster_id="00000000-0000-4000-8000-0000000000bb").stamp)
+    with pytest.raises(TargetError, match="left alone"):
+        driver.scrub_boot(vm=other)
+    assert SECRET in vmware.boot_data(vm)
+
+
+def test_whether_it_is_done_is_asked_once(vmware: Vmware, driver: Fusion, cluster: Cluster, vm: Vm) -> None:
+    driver.scrub_boot(vm=vm)
+    scrubbed(driver, cluster)
+    vmware.forget_calls()
+    assert scrubbed(driver, cluster)
+    assert vmware.calls("readVariable", "runtimeConfig") == []
