@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from .control_plane import Living
 from .errors import ConfigError
-from .living import Living
 from .model import Role
 from .observe import Observation
 from .plan import Action, ArchiveFolder, DestroyVm, ForgetCluster, Plan, RemoveMember, keys

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from .control_plane import Living
 from .desired import Desired
 from .errors import ConfigError, DiscoveryError
-from .living import Living
 from .model import Node, Power, Role
 from .observe import Observation
 from .plan import (

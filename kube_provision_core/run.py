@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from . import control_plane as alive
 from . import destroy as destroying
-from . import living as alive
 from . import provision as provisioning
 from .apply import Interrupt, Listen, apply
 from .errors import ConfigError

@@ -25,8 +25,8 @@ from servers.control_plane import ControlPlaneServer, Fault, server_context
 from kube_provision_core import private_files
 from kube_provision_core.certificates import sign_client, sign_server
 from kube_provision_core.control_plane import ClusterNode, ControlPlane
+from kube_provision_core.control_plane.https_client import HttpsClient
 from kube_provision_core.errors import ControlPlaneError
-from kube_provision_core.https_client import HttpsClient
 from kube_provision_core.kubeconfig import API_PORT, render_kubeconfig
 from kube_provision_core.model import Endpoint
 from kube_provision_core.pki import Pki, create_certificate_key, create_pki
@@ -99,7 +99,7 @@ def test_a_token_whose_name_exists_is_made_anew(
     api: ControlPlane, server: ControlPlaneServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens = iter(["aaaaaa." + "1" * 16, "aaaaaa." + "2" * 16, "bbbbbb." + "3" * 16])
-    monkeypatch.setattr("kube_provision_core.control_plane.create_token", lambda: next(tokens))
+    monkeypatch.setattr("kube_provision_core.control_plane.api.create_token", lambda: next(tokens))
     assert api.mint_token(60) == "aaaaaa." + "1" * 16
     assert api.mint_token(60) == "bbbbbb." + "3" * 16
     assert server.objects.secret("bootstrap-token-aaaaaa")["token-secret"] == b"1" * 16
@@ -287,7 +287,7 @@ def test_a_master_that_drips_is_given_up_in_time(pki: Pki) -> None:
 def test_a_flood_is_not_read_to_its_end(
     api: ControlPlane, server: ControlPlaneServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kube_provision_core.https_client.LARGEST_ANSWER", 100)
+    monkeypatch.setattr("kube_provision_core.control_plane.https_client.LARGEST_ANSWER", 100)
     server.objects.add_node("m-prod-1", "10.0.0.1")
     assert trouble(api.nodes) == nobody(f"{FIRST}:6443 gives no usable answer (the answer is too large)")
 

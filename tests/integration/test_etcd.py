@@ -10,8 +10,8 @@ import pytest
 from servers.etcd import EtcdServers
 
 from kube_provision_core.control_plane import ControlPlane
+from kube_provision_core.control_plane.etcd import EtcdMember, EtcdQuorum
 from kube_provision_core.errors import ControlPlaneError
-from kube_provision_core.etcd import EtcdMember, EtcdQuorum
 from kube_provision_core.pki import Pki, create_pki
 
 pytestmark = pytest.mark.integration

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kube_provision_core.control_plane import ClusterNode
+from kube_provision_core.control_plane import ClusterNode, Living
 from kube_provision_core.destroy import plan_cluster, plan_nodes
 from kube_provision_core.errors import ConfigError
-from kube_provision_core.living import Living
 from kube_provision_core.model import Cluster, Discovery, Power, Role, Stamp, Vm
 from kube_provision_core.observe import Observation
 

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from kube_provision_core.control_plane import ClusterNode, EtcdMember
+from kube_provision_core.control_plane import ClusterNode, EtcdMember, Living
 from kube_provision_core.desired import Desired
 from kube_provision_core.errors import ConfigError, DiscoveryError
-from kube_provision_core.living import Living
 from kube_provision_core.model import (
     Cluster,
     Discovery,

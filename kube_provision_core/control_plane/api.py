@@ -13,14 +13,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
+from ..certificates import KeyPair
+from ..errors import ControlPlaneError
+from ..kubeconfig import API_PORT
+from ..model import Endpoint
+from ..pki import ADMINISTRATORS, Pki, create_token
 from . import kubeadm_objects
-from .certificates import KeyPair
-from .errors import ControlPlaneError
 from .etcd import Etcd, EtcdMember, EtcdQuorum
 from .https_client import Answer, HttpsClient
-from .kubeconfig import API_PORT
-from .model import Endpoint
-from .pki import ADMINISTRATORS, Pki, create_token
 
 __all__ = ["ClusterNode", "ControlPlane", "EtcdMember", "EtcdQuorum"]
 

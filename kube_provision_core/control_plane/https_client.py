@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from urllib3 import exceptions
 from urllib3.response import BaseHTTPResponse
 
-from . import private_files
-from .certificates import KeyPair, load_key
-from .errors import ControlPlaneError
-from .model import Endpoint
+from .. import private_files
+from ..certificates import KeyPair, load_key
+from ..errors import ControlPlaneError
+from ..model import Endpoint
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until an address counts as silent; a machine of the same site answers in milliseconds."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from .errors import ControlPlaneError
+from ..errors import ControlPlaneError
 from .https_client import Answer, HttpsClient
 
 PROBE_TIMEOUT = 3.0
@@ -79,7 +79,7 @@ class EtcdQuorum:
         return EtcdQuorum(tuple(member for member in self.members if member.id != member_id), self.leaders)
 
     def __str__(self) -> str:
-        silent = [member.name or "one that never started" for member in self.voters if member.id not in self.leaders]
+        silent = sorted(member.name or "one that never started" for member in self.voters if member.id not in self.leaders)
         silence = f" (no answer: {', '.join(silent)})" if silent else ""
         return f"{len(self.following)} of {len(self.voters)} voters follow a leader{silence}, {self.needed} are needed"
 

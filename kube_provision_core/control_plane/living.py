@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import ControlPlaneError
+from ..errors import ControlPlaneError
 
 if TYPE_CHECKING:
-    from .control_plane import ClusterNode, EtcdMember
-    from .observe import Observation
-    from .pki import Pki
+    from ..observe import Observation
+    from ..pki import Pki
+    from .api import ClusterNode, EtcdMember
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Living:
 
 def look(seen: Observation, pki: Pki) -> Living:
     """Ask one of the masters observed. Raises `ControlPlaneError` when none answers, or when etcd has lost its quorum."""
-    from .control_plane import ControlPlane
+    from .api import ControlPlane
 
     addresses = seen.master_addresses
     if not addresses:

@@ -1,0 +1,21 @@
+"""The cluster that lives already: its API, its etcd, and what a run asks of them before it changes anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .living import Living, look
+
+if TYPE_CHECKING:
+    from .api import ClusterNode, ControlPlane, EtcdMember, EtcdQuorum
+
+__all__ = ["ClusterNode", "ControlPlane", "EtcdMember", "EtcdQuorum", "Living", "look"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the HTTPS client only for a run that asks a living cluster."""
+    if name in ("ClusterNode", "ControlPlane", "EtcdMember", "EtcdQuorum"):
+        from . import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
