@@ -22,6 +22,9 @@ from .boards import BOARDS
 TIMEOUT = 5.0
 """Seconds for one probe."""
 
+PROCESSOR = "host"
+"""What accelerators run."""
+
 _ROM_SIZE = 65536
 
 
@@ -112,7 +115,7 @@ def _run(binary: Path, machine: str, probe: Probe, accelerator: str) -> subproce
         rom.flush()
         quiet = ("-nodefaults", "-no-user-config", "-display", "none", "-m", "16")
         return subprocess.run(
-            [binary, "-M", machine, "-accel", accelerator, "-cpu", "host", *quiet, *probe.devices, "-bios", rom.name],
+            [binary, "-M", machine, "-accel", accelerator, "-cpu", PROCESSOR, *quiet, *probe.devices, "-bios", rom.name],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -75,15 +75,15 @@ def read_tail(path: Path, limit: int) -> str:
 
 
 @contextmanager
-def locked(path: Path, what: str, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
+def locked(path: Path, what: str) -> Iterator[None]:
     """Hold the lock on `path` against other runs and other threads of this one. The file stays when it is released.
 
-    Raises `TargetError` when somebody else holds it for longer than `timeout` seconds.
+    Raises `TargetError` when somebody else holds it for longer than `LOCK_TIMEOUT`.
     """
     make_private(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        _lock(descriptor, what, time.monotonic() + timeout)
+        _lock(descriptor, what, time.monotonic() + LOCK_TIMEOUT)
         yield
     finally:
         os.close(descriptor)

@@ -70,10 +70,10 @@ class Qmp:
 
 
 @contextmanager
-def session(path: Path, timeout: float = TIMEOUT) -> Iterator[Qmp]:
+def session(path: Path) -> Iterator[Qmp]:
     """A session in command mode. Every failure inside, the system's too, leaves it as a QmpError."""
     try:
-        qmp = Qmp(path, timeout)
+        qmp = Qmp(path, TIMEOUT)
         try:
             qmp.greet()
             yield qmp
