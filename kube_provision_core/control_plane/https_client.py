@@ -195,6 +195,9 @@ def _explain(problem: exceptions.HTTPError) -> str:
             return _explain_certificate(cause)
         if isinstance(cause, ssl.SSLError) and "alert" in str(cause).lower():
             return "refuses our certificate: another cluster answers there, or the clocks differ"
+        if isinstance(cause, ssl.SSLEOFError):
+            # A server may end the connection before what it objects to has reached us.
+            return "ends the conversation: it refuses our certificate, or it is no master of this cluster"
     if isinstance(problem, exceptions.NewConnectionError):
         system = problem.__cause__
         return f"cannot be reached ({(isinstance(system, OSError) and system.strerror) or 'no connection'})"
