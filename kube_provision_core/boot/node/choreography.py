@@ -67,7 +67,7 @@ class Client(Protocol):
         """Write the record if it is still the one of that version; whether it was written."""
 
     def lock(self, limit: float) -> AbstractContextManager[Any]:
-        """Hold the cluster's lock. `UnavailableError`, naming the holder, if it is not free within `limit` seconds.
+        """Hold the cluster's lock. `UnavailableError` with `busy` and the holder if it is not free within `limit` seconds.
 
         It frees itself when its holder dies. Losing it ends nothing: what runs goes on, and check-and-set guards the record.
         """
@@ -125,7 +125,8 @@ class Choreography:
             try:
                 waits_for = attempt()
             except self.unavailable as problem:
-                waits_for = str(problem)
+                busy = getattr(problem, "busy", False)
+                waits_for = str(problem) if busy else f"discovery unreachable: {problem}"
             if not waits_for:
                 return
             if waits_for != last:

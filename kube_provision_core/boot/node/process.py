@@ -1,21 +1,44 @@
-"""Running another program within a time limit, and keeping the last that it said on stderr."""
+"""Running another program within a time limit, and keeping the last that it said."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Callable
 
 _GRACE = 5.0
 """Seconds between asking a program to end and killing it."""
-_TAIL_LINES = 20
+_TICK = 15.0
+_TAIL_LINES = 60
+"""As many as kubeadm needs to name every image that it could not pull."""
+_LONGEST_LINE = 4096
+_PRIORITY = re.compile(r"^<\d>")
+"""What a program of ours says to the journal begins with it; see `journal`."""
+
+
+class Tail:
+    """The last lines that a program has said, blank ones left out. May be read while they are still coming."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=_TAIL_LINES)
+
+    def add(self, line: str) -> None:
+        text = _PRIORITY.sub("", line)
+        if text.strip():
+            self._lines.append(text)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(self._lines.copy())
 
 
 @dataclass(frozen=True)
@@ -32,24 +55,38 @@ class Outcome:
         return self.code == 0 and not self.timed_out
 
 
-def run(command: Sequence[str], *, timeout: float, stdin: str = "", own_group: bool = True) -> Outcome:
-    """Run `command` for at most `timeout` seconds. Its output also goes where ours goes.
+def run(
+    command: Sequence[str],
+    *,
+    timeout: float,
+    stdin: str = "",
+    own_group: bool = True,
+    said: Tail | None = None,
+    tick: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Run `command` for at most `timeout` seconds. Its output also goes where ours goes, and to `said`.
 
-    With `own_group` the limit ends everything that the program started; without, the program stays in the caller's group, so
-    that whoever ends the caller ends it too. Raises `OSError` when the program cannot be started.
+    `tick` is called every few seconds meanwhile. With `own_group` the limit ends everything that the program started;
+    without, the program stays in the caller's group, so that whoever ends the caller ends it too. Raises `OSError` when the
+    program cannot be started.
     """
     process = subprocess.Popen(
         list(command),
         stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=own_group,
     )
-    tail: deque[str] = deque(maxlen=_TAIL_LINES)
-    reader = threading.Thread(target=_relay, args=(process.stderr, tail), daemon=True)
-    reader.start()
+    errors, said = Tail(), said or Tail()
+    readers = [
+        threading.Thread(target=_relay, args=arguments, daemon=True)
+        for arguments in ((process.stdout, sys.stdout, (said,)), (process.stderr, sys.stderr, (said, errors)))
+    ]
+    for reader in readers:
+        reader.start()
     try:
         _feed(process, stdin)
-        code, timed_out = process.wait(timeout), False
+        code, timed_out = _wait(process, timeout, tick), False
         if code:
             _signal(process, signal.SIGKILL, own_group)  # what it has left behind must not meet the next attempt
     except subprocess.TimeoutExpired:
@@ -57,8 +94,23 @@ def run(command: Sequence[str], *, timeout: float, stdin: str = "", own_group: b
     except BaseException:
         _end(process, own_group)
         raise
-    reader.join(_GRACE)  # a daemon that inherited stderr keeps it open for ever
-    return Outcome(code, timed_out, tuple(tail))
+    deadline = time.monotonic() + _GRACE  # a daemon that inherited them keeps the streams open for ever
+    for reader in readers:
+        reader.join(max(0.0, deadline - time.monotonic()))
+    return Outcome(code, timed_out, errors.lines)
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float, tick: Callable[[], None]) -> int:
+    """The exit code. Raises `TimeoutExpired` at the end of the limit."""
+    deadline = time.monotonic() + timeout
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return process.wait(max(0.0, min(left, _TICK)))
+        except subprocess.TimeoutExpired:
+            if left <= _TICK:
+                raise
+        tick()
 
 
 def _feed(process: subprocess.Popen[bytes], text: str) -> None:
@@ -67,15 +119,16 @@ def _feed(process: subprocess.Popen[bytes], text: str) -> None:
             process.stdin.write(text.encode())
 
 
-def _relay(stream: IO[bytes] | None, tail: deque[str]) -> None:
+def _relay(stream: IO[bytes] | None, target: IO[str], tails: Sequence[Tail]) -> None:
     if stream is None:
         return
     with stream:
-        for raw in stream:
+        for raw in iter(lambda: stream.readline(_LONGEST_LINE), b""):
             line = raw.decode(errors="replace").rstrip()
-            if line:
-                tail.append(line)
-            print(line, file=sys.stderr, flush=True)
+            for tail in tails:
+                tail.add(line)
+            target.write(f"{line}\n")
+            target.flush()
 
 
 def _end(process: subprocess.Popen[bytes], own_group: bool) -> int:

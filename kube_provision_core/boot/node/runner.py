@@ -19,24 +19,26 @@ import random
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import process
 import scrub
+from diagnosis import Diagnosis, Evidence, Probes, diagnose
+from failure import Failure, Memory
 from journal import log_to_journal
-from settings import Places
+from probes import Probes as RealProbes
+from publishing import Publisher, Status, last_line
+from settings import Places, read_document
+from silence import Silence
 
 log = logging.getLogger(__name__)
 
 STAGES = ("prepare", "install", "discover", "join", "finish")
 
-_PUBLISH_LIMIT = 15.0
 _LONGEST_PAUSE = 60.0
 _FIRST_PAUSE = 5.0
-_ERROR_LENGTH = 300
-"""Characters of an error that are published: a hypervisor's channel is narrow."""
 
 
 @dataclass(frozen=True)
@@ -55,76 +57,124 @@ class Step:
         return f"{self.plugin}/{self.name}"
 
 
+@dataclass
+class Pulse:
+    """Tells what a step says while it runs, whenever that has changed."""
+
+    tell: Callable[[tuple[str, ...]], None]
+    said: process.Tail = field(default_factory=process.Tail)
+    told: tuple[str, ...] = ()
+
+    def beat(self) -> None:
+        if self.said.lines != self.told:
+            self.told = self.said.lines
+            self.tell(self.told)
+
+
 @dataclass(frozen=True)
 class Runner:
     places: Places
+    publisher: Publisher
+    probes: Probes
     sleep: Callable[[float], None] = time.sleep
+    known: dict[str, Any] = field(default_factory=dict)
+    """node.json; empty where it cannot be read."""
+
+    @property
+    def memory(self) -> Memory:
+        return Memory(self.places.volatile / "failure.json")
 
     def run(self) -> int:
         """Do what is left to do; the exit code."""
         steps = self.read_steps()
         for stage in STAGES:
             left = [step for step in steps if step.stage == stage and not self.marker(step).exists()]
-            if left and not self.walk(stage, left):
+            if not all(self.perform(step) for step in left):
                 return 1
         return self.finish()
 
-    def walk(self, stage: str, steps: list[Step]) -> bool:
-        self.publish(stage, "running")
-        for step in steps:
-            error = self.perform(step)
-            if error:
-                self.publish(stage, "failed", error)
-                return False
-            self.mark_done(step)
-        return True
-
-    def perform(self, step: Step) -> str:
-        """Try a step until it succeeds or its attempts are used up; the last error."""
-        error = ""
+    def perform(self, step: Step) -> bool:
+        """Try a step until it succeeds, its attempts are used up, or it is hopeless; whether it is done."""
+        failure = self.memory.recall(step.title)
         for attempt in range(1, step.attempts + 1):
-            if error:
-                self.publish(step.stage, "running", f"{error} (attempt {attempt - 1} of {step.attempts})")
+            self.tell(step, attempt, failure)
+            if attempt > 1:
                 self.sleep(pause_before(attempt))
             log.info("%s: %s, attempt %d of %d", step.stage, step.title, attempt, step.attempts)
-            error = self.try_once(step)
-            if not error:
-                return ""
-            log.warning("%s", error)
-        return error
+            failure = self.try_once(step, attempt, failure)
+            if failure is None:
+                self.mark_done(step)
+                self.memory.forget()
+                return True
+            self.memory.keep(step.title, failure)
+            if failure.is_final or attempt == step.attempts:
+                self.tell(step, attempt, failure, "failed")
+                return False
+            log.warning("%s", failure.error)
+        return False
 
-    def try_once(self, step: Step) -> str:
-        script = self.on_node(step.path)
+    def try_once(self, step: Step, attempt: int, before: Failure | None) -> Failure | None:
+        """One attempt. `before` is what came of the last one, and is told until this one knows better."""
+        pulse = Pulse(lambda said: self.tell_meanwhile(step, attempt, before, said))
+        command = ["bash", "-euo", "pipefail", str(self.on_node(step.path))]
         try:
-            outcome = process.run(["bash", "-euo", "pipefail", str(script)], timeout=step.timeout)
+            outcome = process.run(command, timeout=step.timeout, said=pulse.said, tick=pulse.beat)
         except OSError as problem:
-            return f"{step.title}: {problem}"
+            return Failure(f"{step.title}: {problem}")
         if outcome.ok:
-            return ""
-        if outcome.timed_out:
-            return f"{step.title}: not done after {step.timeout:.0f} s{last_line(outcome, ': ')}"
-        return f"{step.title}: exit code {outcome.code}{last_line(outcome, ': ')}"
+            return None
+        how = f"not done after {step.timeout:.0f} s" if outcome.timed_out else f"exit code {outcome.code}"
+        said = pulse.said.lines
+        return Failure(f"{step.title}: {how}{last_line(outcome.tail, ': ')}", said, self.diagnose(self.evidence(step, said)))
+
+    def evidence(self, step: Step, said: tuple[str, ...]) -> Evidence:
+        return Evidence(
+            step.stage,
+            said,
+            pin=self.known.get("ca_pin") or "",
+            proxy_port=self.known.get("proxy_port", Evidence.proxy_port),
+            discovery_address=self.known.get("discovery_address") or "",
+        )
+
+    def diagnose(self, evidence: Evidence) -> Diagnosis | None:
+        """A diagnosis that fails stops no boot: steps print anything, and what runs goes on."""
+        try:
+            return diagnose(evidence, self.probes)
+        except Exception:  # a bug of ours, in what only helps people
+            log.exception("no diagnosis")
+            return None
 
     def finish(self) -> int:
         try:
             scrub.scrub(self.places.root)
         except (OSError, scrub.UnfinishedError) as problem:
-            self.publish("finish", "failed", str(problem))
+            self.publish(Status("finish", "failed", str(problem)))
             return 1
-        self.publish("finish", "done")
+        self.publish(Status("finish", "done"))
         return 0
 
-    def publish(self, stage: str, state: str, error: str = "") -> None:
-        """Tell the hypervisor. A publisher that fails, hangs or is missing never stops the boot."""
-        (log.error if state == "failed" else log.info)("%s: %s %s", stage, state, error)
-        status = json.dumps({"stage": stage, "state": state, "error": error[:_ERROR_LENGTH]})
-        try:
-            outcome = process.run([str(self.places.programs / "publish")], timeout=_PUBLISH_LIMIT, stdin=status)
-        except OSError as problem:
-            log.warning("the stage could not be published: %s", problem)
-            return
-        if not outcome.ok:
-            log.warning("the stage could not be published: exit code %d%s", outcome.code, last_line(outcome, ": "))
+    # --- telling ---------------------------------------------------------------------------------------------------
+
+    def tell(self, step: Step, attempt: int, failure: Failure | None, state: str = "running") -> None:
+        """Where this node stands, and what has gone wrong last."""
+        status = Status(step.stage, state, step=step.title, attempt=attempt, attempts=step.attempts)
+        if failure:
+            status = replace(status, error=failure.error, diagnosis=failure.diagnosis, log=failure.said)
+        self.publish(status)
+
+    def tell_meanwhile(self, step: Step, attempt: int, before: Failure | None, said: tuple[str, ...]) -> None:
+        """What a step says that takes its time; it may be waiting for something that has a name."""
+        diagnosis = self.diagnose(self.evidence(step, said).present)
+        failure = before or Failure("")
+        self.tell(step, attempt, replace(failure, said=said, diagnosis=diagnosis or failure.diagnosis))
+
+    def publish(self, status: Status) -> None:
+        (log.error if status.state == "failed" else log.info)("%s: %s %s", status.stage, status.state, status.error)
+        if status.diagnosis:
+            log.warning("cause: %s. What to do: %s", status.diagnosis.cause, status.diagnosis.advice)
+        self.publisher.publish(status)
+
+    # --- steps -----------------------------------------------------------------------------------------------------
 
     def read_steps(self) -> list[Step]:
         return [Step(**entry) for entry in json.loads((self.places.config / "steps.json").read_text())]
@@ -148,16 +198,23 @@ def pause_before(attempt: int) -> float:
     return min(_FIRST_PAUSE * 2.0 ** (attempt - 2), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
 
-def last_line(outcome: process.Outcome, before: str) -> str:
-    return before + outcome.tail[-1] if outcome.tail else ""
-
-
-def run(root: Path = Path("/"), *, sleep: Callable[[float], None] = time.sleep) -> int:
+def run(root: Path = Path("/"), *, sleep: Callable[[float], None] = time.sleep, probes: Probes | None = None) -> int:
     """Walk the node at `root` through what is left of its boot; the exit code.
 
     Raises `OSError`, `ValueError` or `TypeError` for a steps.json that is missing or is none.
     """
-    return Runner(Places(root), sleep).run()
+    places = Places(root)
+    publisher = Publisher(places.programs / "publish", Silence(places.config))
+    return Runner(places, publisher, probes or RealProbes(), sleep, _known(places)).run()
+
+
+def _known(places: Places) -> dict[str, Any]:
+    """Without node.json steps still run, and a diagnosis knows a little less."""
+    try:
+        return read_document(places)
+    except (OSError, ValueError) as problem:
+        log.warning("%s", problem)
+        return {}
 
 
 def main() -> int:

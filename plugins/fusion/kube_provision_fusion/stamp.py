@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from kube_provision_core import NodeStatus, Role, Stage, Stamp
+from kube_provision_core import NodeStatus, Role, Stamp
 
 STAMP = "kube-provision.stamp"
 STATUS = "kube-provision.status"
@@ -43,9 +43,5 @@ class Published:
 
 def load_published(text: str) -> Published:
     """Empty for nothing, and for anything that the publisher would not write."""
-    try:
-        fields = json.loads(text)
-        status = NodeStatus(Stage(fields["stage"]), str(fields["state"]), str(fields.get("error") or ""))
-        return Published(status, str(fields.get("address") or ""))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return Published()
+    status = NodeStatus.parse(text)
+    return Published(status, str(json.loads(text).get("address") or "")) if status else Published()

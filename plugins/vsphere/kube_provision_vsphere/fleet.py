@@ -8,7 +8,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from kube_provision_core import Cluster, Node, Power, Role, Stamp, TargetError, Vm
+from kube_provision_core import Cluster, Node, NodeStatus, Power, Role, Stamp, TargetError, Vm
 
 from . import guestinfo, stamp
 from .addresses import usable
@@ -158,7 +158,7 @@ class Fleet:
             power=seen.power,
             stamp=found,
             addresses=self._address(seen, cluster, found.role) if found else (),
-            status=stamp.load_status(seen.status),
+            status=NodeStatus.parse(seen.status),
             scrubbed=seen.scrubbed,
             where=self._where(seen),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from kube_provision_core import NodeStatus, Role, Stage, Stamp
+from kube_provision_core import Role, Stamp
 
 STAMP = "kube-provision.stamp"
 STATUS = "guestinfo.kube-provision.status"
@@ -26,15 +26,6 @@ def load(text: str | None) -> Stamp | None:
         fields = json.loads(text or "")
         return Stamp(**{**fields, "role": Role(fields["role"])})
     except (ValueError, TypeError, KeyError):
-        return None
-
-
-def load_status(text: str | None) -> NodeStatus | None:
-    """What a node published; None for nothing, and for anything that a node's runner would not write."""
-    try:
-        fields = json.loads(text or "")
-        return NodeStatus(Stage(fields["stage"]), str(fields["state"]), str(fields.get("error") or ""))
-    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

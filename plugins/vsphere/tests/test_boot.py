@@ -62,7 +62,7 @@ def test_any_status_reaches_the_agent_as_one_argument(publisher: Path, tool: str
     assert options == before
     words = command.split(" ", 2)
     assert words[:2] == ["info-set", stamp.STATUS]
-    assert stamp.load_status(words[2]) == NodeStatus(Stage.JOIN, "failed", TRICKY["error"])
+    assert NodeStatus.parse(words[2]) == NodeStatus(Stage.JOIN, "failed", TRICKY["error"])
 
 
 def test_a_failing_agent_is_not_hidden(publisher: Path) -> None:

@@ -44,12 +44,22 @@ _LOCK_DELAY = "5s"
 _LOCK_WAIT = 10.0
 _CHECK_INTERVAL = "3s"
 _JOIN_LIMIT = 240.0
+_GOSSIP_PORT = 8301
+_GOSSIP_LIMIT = 3.0
+UNREACHABLE = "discovery unreachable: "
+"""The words by which the node's runner knows a line about discovery."""
 _ANYWHERE = "192.0.2.1"
 """An address of nobody (RFC 5737): the route to it is the default route."""
 
 
 class UnavailableError(Exception):
     """Consul cannot be asked, or does not know. Says where and why."""
+
+
+class BusyError(UnavailableError):
+    """Consul answers, but somebody else holds the lock."""
+
+    busy = True
 
 
 class Versioned(NamedTuple):
@@ -112,7 +122,7 @@ class Lock:
         while self._agent.ask("PUT", self._path, {"acquire": self._session}, self._holder).json() is not True:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise UnavailableError(f"the lock of the cluster was not free within {limit:.0f} s: {self._told_holder()}")
+                raise BusyError(f"the lock of the cluster was not free within {limit:.0f} s: {self._told_holder()}")
             self._wait_for_release(min(left, _LOCK_WAIT))
 
     def release(self) -> None:
@@ -297,19 +307,33 @@ def configure(folder: Path, target: Path) -> None:
 def wait_until_joined(agent: Agent, server: str, limit: float) -> None:
     """Wait until a server leads. Raises `UnavailableError` after `limit` seconds."""
     deadline = time.monotonic() + limit
+    last = ""
     while True:
         try:
             if agent.ask("GET", "/v1/status/leader", {}).json():
                 return
-            reason = "no Consul server leads"
+            reason = f"no Consul server leads{silence_of(server)}"
         except UnavailableError as problem:
             reason = str(problem)
+        if reason != last:
+            print(f"waiting: {UNREACHABLE}{reason}", flush=True)
+            last = reason
         if time.monotonic() > deadline:
             where = f"Consul at {server}:8301" if server else "Consul"
             raise UnavailableError(
                 f"{where} was not joined within {limit:.0f} s: {reason}; journalctl -u kube-provision-consul says more"
             )
         time.sleep(1.0)
+
+
+def silence_of(server: str) -> str:
+    """Why a server's gossip port does not answer, in brackets; empty where it does, and where there is no server to ask."""
+    try:
+        if server:
+            socket.create_connection((server, _GOSSIP_PORT), timeout=_GOSSIP_LIMIT).close()
+    except OSError as problem:
+        return f" ({server}:{_GOSSIP_PORT}: {problem.strerror or problem})"
+    return ""
 
 
 def main() -> int:
@@ -327,7 +351,7 @@ def main() -> int:
             own = json.loads((chosen.folder / "discovery.json").read_text())
             wait_until_joined(Agent(own.get("agent", AGENT)), own["server"], chosen.limit)
     except UnavailableError as problem:
-        print(problem, file=sys.stderr)
+        print(f"{UNREACHABLE if chosen.command == 'wait' else ''}{problem}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,0 +1,161 @@
+"""What a node can find out about itself, in a moment, when a step has failed. Probes are bounded and change nothing.
+
+A probe that cannot know answers None, or nothing: a diagnosis needs evidence, not the lack of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import errno
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from pathlib import Path
+from typing import Callable, NamedTuple
+from urllib.parse import urlsplit
+
+import authorities
+
+_LIMIT = 4.0
+_MOST_SERVERS = 3
+_LARGEST_ANSWER = 256 * 1024
+_UP, _REJECTS = 0x1, 0x200
+"""Flags of a route, in the kernel's route.h."""
+_CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Looks at the machine whose `/proc` is `proc`."""
+
+    proc: Path = Path("/proc")
+    now: Callable[[], float] = time.time
+
+    def has_default_route(self) -> bool | None:
+        """Whether there is a way to addresses outside of the machine's own networks."""
+        tables = [self._table("net/route"), self._table("net/ipv6_route")]
+        if tables == [None, None]:
+            return None
+        old, new = (table or [] for table in tables)
+        return any(map(_is_default, old)) or any(map(_is_default6, new))
+
+    def has_route_to(self, address: str) -> bool | None:
+        """Whether the kernel knows a way there; nothing is sent."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((address, 9))
+            except OSError as problem:
+                return False if problem.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH) else None
+        return True
+
+    def swaps(self) -> tuple[str, ...]:
+        """Devices and files that are swapped to."""
+        return tuple(entry[0] for entry in (self._table("swaps") or [])[1:])
+
+    def clock_ahead(self, urls: Iterable[str]) -> float | None:
+        """Seconds that this machine's clock is ahead of the first of these servers that tells its time; negative: behind.
+
+        A certificate is not verified: it is likely to be what cannot be, and the answer is only shown.
+        """
+        for url in list(dict.fromkeys(urls))[:_MOST_SERVERS]:
+            found = self._clock_ahead(url)
+            if found is not None:
+                return found
+        return None
+
+    def _clock_ahead(self, url: str) -> float | None:
+        answer = _ask(url, "HEAD")
+        if answer is None:
+            return None
+        try:
+            told = parsedate_to_datetime(answer.date).timestamp()
+            age = int(answer.age)  # a cache passes the origin's old date on
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return self.now() - told - age
+
+    def authority(self, port: int) -> str | None:
+        """The pin of the authority of the cluster that answers on this port of localhost."""
+        answer = _ask(f"https://localhost:{port}{_CLUSTER_INFO}", "GET")
+        found = re.search(r"certificate-authority-data: ([\w+/=]+)", answer.text if answer else "")
+        if found is None:
+            return None
+        try:
+            return authorities.pin_of(base64.b64decode(found.group(1)).decode())
+        except (binascii.Error, ValueError, authorities.UnfitError):
+            return None
+
+    def _table(self, name: str) -> list[list[str]] | None:
+        try:
+            return [line.split() for line in (self.proc / name).read_text().splitlines() if line.strip()]
+        except OSError:
+            return None
+
+
+def _is_default(entry: list[str]) -> bool:
+    """A line of /proc/net/route: interface, destination, gateway, flags, …, mask at the eighth place, all hexadecimal."""
+    try:
+        flags = int(entry[3], 16)
+        return int(entry[1], 16) == 0 and int(entry[7], 16) == 0 and bool(flags & _UP) and not flags & _REJECTS
+    except (IndexError, ValueError):  # the headline
+        return False
+
+
+def _is_default6(entry: list[str]) -> bool:
+    """A line of /proc/net/ipv6_route: destination, its length, …, flags at the ninth place, interface at the end."""
+    try:
+        flags = int(entry[8], 16)
+        return int(entry[0], 16) == 0 and entry[1] == "00" and not flags & _REJECTS and entry[-1] != "lo"
+    except (IndexError, ValueError):
+        return False
+
+
+class Answer(NamedTuple):
+    date: str
+    age: str
+    text: str
+
+
+def _ask(url: str, method: str) -> Answer | None:
+    try:
+        parts = urlsplit(url)
+        port, path = parts.port, parts.path or "/"
+    except ValueError:
+        return None
+    if not parts.hostname or parts.scheme not in ("http", "https"):
+        return None
+    with contextlib.closing(_connection(parts.scheme, parts.hostname, port)) as connection:
+        try:
+            connection.request(method, path, headers={"User-Agent": "kube-provision"})
+            with connection.getresponse() as answer:
+                return Answer(answer.getheader("Date", ""), answer.getheader("Age", "0"), _text(answer))
+        except (OSError, HTTPException, ValueError):
+            return None
+
+
+def _connection(scheme: str, host: str, port: int | None) -> HTTPConnection:
+    if scheme == "http":
+        return HTTPConnection(host, port, timeout=_LIMIT)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return HTTPSConnection(host, port, timeout=_LIMIT, context=context)
+
+
+def _text(answer: HTTPResponse) -> str:
+    """As much as comes in time."""
+    deadline, body = time.monotonic() + _LIMIT, b""
+    while time.monotonic() < deadline and len(body) < _LARGEST_ANSWER:
+        chunk = answer.read1(65536)
+        if not chunk:
+            break
+        body += chunk
+    return body.decode(errors="replace")

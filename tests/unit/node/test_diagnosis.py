@@ -1,0 +1,381 @@
+"""Causes recognised from what the programs really print, and not recognised from what only resembles it.
+
+The messages are quoted from the programs' sources and from reports of people who have met them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import pytest
+from diagnosis import RECOGNISERS, Diagnosis, Evidence, diagnose
+
+PIN = "sha256:8b47ff2fe5f85aed300e2ae9bffb3d2e26652eb04e8d9d660de01e5342ad7728"
+OTHER_PIN = "sha256:11bdf3cc08ea132b33e1921b2d74c4bfc516802b4800c89e595ae04b3d1cf3d7"
+IDENTITY = "error execution phase preflight: couldn't validate the identity of the API Server:"
+ADVICE = "To see the stack trace of this error execute with --v=5 or higher"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine that is all right, but for what a test says."""
+
+    default_route: bool | None = True
+    reaches_discovery: bool | None = True
+    swap: tuple[str, ...] = ()
+    ahead: float | None = None
+    answering: str | None = None
+
+    def has_default_route(self) -> bool | None:
+        return self.default_route
+
+    def has_route_to(self, address: str) -> bool | None:
+        return self.reaches_discovery
+
+    def swaps(self) -> tuple[str, ...]:
+        return self.swap
+
+    def clock_ahead(self, urls: Iterable[str]) -> float | None:
+        return self.ahead if list(urls) else None
+
+    def authority(self, port: int) -> str | None:
+        return self.answering
+
+
+FINE = Machine()
+
+
+def found(stage: str, *lines: str, machine: Machine = FINE) -> Diagnosis | None:
+    return diagnose(Evidence(stage, lines, pin=PIN, discovery_address="10.0.0.5"), machine)
+
+
+def name(stage: str, *lines: str, machine: Machine = FINE) -> str | None:
+    diagnosis = found(stage, *lines, machine=machine)
+    return diagnosis.name if diagnosis else None
+
+
+def cause(stage: str, *lines: str, machine: Machine = FINE) -> str:
+    diagnosis = found(stage, *lines, machine=machine)
+    assert diagnosis
+    return diagnosis.cause
+
+
+class TestPackageRepository:
+    REFUSED = (
+        "E: Failed to fetch http://mirror.example.org/core/InRelease  Could not connect to mirror.example.org:80 "
+        "(192.0.2.7). - connect (111: Connection refused)"
+    )
+
+    @pytest.mark.parametrize(
+        ("line", "server"),
+        [
+            (REFUSED, "http://mirror.example.org/core/InRelease"),
+            (
+                "W: Failed to fetch https://pkgs.k8s.io/core:/stable:/v1.36/deb/InRelease  Temporary failure resolving "
+                "'pkgs.k8s.io'",
+                "https://pkgs.k8s.io/core:/stable:/v1.36/deb/InRelease",
+            ),
+            (
+                "Err:1 http://deb.debian.org/debian bookworm InRelease Unable to connect to deb.debian.org:http:",
+                "http://deb.debian.org/debian",
+            ),
+            (
+                "  - Curl error (6): Couldn't resolve host name for https://pkgs.k8s.io/core:/stable:/v1.36/rpm/repodata/"
+                "repomd.xml [Could not resolve host: pkgs.k8s.io]",
+                "https://pkgs.k8s.io/core:/stable:/v1.36/rpm/repodata/repomd.xml",
+            ),
+            ("curl: (6) Could not resolve host: pkgs.k8s.io", "pkgs.k8s.io"),
+            ("curl: (7) Failed to connect to mirror.lan port 443 after 3 ms: Couldn't connect to server", "mirror.lan"),
+            ("curl: (28) Connection timed out after 60001 milliseconds", "that is configured"),
+        ],
+        ids=["apt-refused", "apt-name", "apt-err", "dnf", "curl-name", "curl-refused", "curl-slow"],
+    )
+    def test_that_cannot_be_reached_is_named(self, line: str, server: str) -> None:
+        assert name("install", "Reading package lists...", line) == "repository-unreachable"
+        assert f"the package repository {server} cannot be reached" in cause("install", line)
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "E: Failed to fetch http://mirror.lan/k8s/kubeadm_1.36.9.deb  404  Not Found [IP: 192.0.2.7 80]",
+            "E: The repository 'http://mirror.lan/k8s ./ Release' does not have a Release file.",
+            "E: The repository 'http://mirror.lan/k8s ./ InRelease' is not signed.",
+            "http://mirror.lan/key.asc is no signing key: does a proxy or a portal answer in its place?",
+        ],
+    )
+    def test_that_answers_but_not_usefully_is_another_cause(self, line: str) -> None:
+        assert name("install", line) == "repository-unusable"
+        assert "http://mirror.lan/" in cause("install", line)
+
+    def test_a_package_that_does_not_exist_says_so_itself(self) -> None:
+        assert found("install", "E: Version '1.36.9-*' for 'kubeadm' was not found") is None
+
+    def test_a_refused_connection_of_another_stage_is_no_repository(self) -> None:
+        assert found("finish", "curl: (7) Failed to connect to hooks.lan port 443: Connection refused") is None
+
+
+class TestClock:
+    NOT_YET = (
+        "E: Release file for http://mirror.lan/debian/dists/trixie-updates/InRelease is not valid yet (invalid for another "
+        "5h 41min 53s). Updates for this repository will not be applied."
+    )
+    EARLY = (
+        'Get "https://localhost:8443/api/v1/namespaces/kube-public/configmaps/cluster-info?timeout=10s": tls: failed to '
+        "verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-20T10:00:00Z is before "
+        "2026-11-22T15:00:00Z"
+    )
+    LATE = EARLY.replace("before 2026-11-22", "after 2026-11-19")
+
+    @pytest.mark.parametrize(
+        ("ahead", "words"),
+        [(-3 * 3600.0 - 240, "3 h 4 min slow"), (400 * 86400.0, "400 days fast"), (-90.0, "2 min slow")],
+    )
+    def test_that_is_off_is_measured_at_the_server(self, ahead: float, words: str) -> None:
+        line = self.NOT_YET if ahead < 0 else self.LATE
+        assert cause("install", line, machine=Machine(ahead=ahead)) == f"this machine's clock is {words}"
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            NOT_YET,
+            EARLY,
+            "curl: (60) SSL certificate problem: certificate is not yet valid",
+            "Certificate verification failed: The certificate is NOT trusted. The certificate chain uses not yet valid "
+            "certificate.  Could not handshake: Error in the certificate verification. [IP: 192.0.2.7 443]",
+        ],
+    )
+    def test_is_blamed_without_a_measurement_for_what_comes_from_the_future(self, line: str) -> None:
+        assert name("install", line) == "wrong-clock"
+
+    def test_that_nobody_sets(self) -> None:
+        said = "the clock is not synchronised: does this machine reach the time servers ntp.example.org"
+        assert name("prepare", said) == "wrong-clock"
+
+    @pytest.mark.parametrize("line", [NOT_YET, EARLY, LATE])
+    def test_that_is_right_is_not_blamed(self, line: str) -> None:
+        assert name("join", line, machine=Machine(ahead=2.0)) != "wrong-clock"
+
+    def test_is_not_blamed_unseen_for_a_certificate_that_has_expired(self) -> None:
+        assert found("join", self.LATE) is None
+
+
+class TestSwap:
+    KUBELET = (
+        "[kubelet-check] Waiting for a healthy kubelet at http://127.0.0.1:10248/healthz. This can take up to 6m0s",
+        "[kubelet-check] The kubelet is not healthy after 6m0.002309002s",
+        "Unfortunately, an error has occurred:",
+        "\tThe HTTP call equal to 'curl -sSL http://127.0.0.1:10248/healthz' returned error: context deadline exceeded",
+    )
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ("\t[ERROR Swap]: running with swap on is not supported. Please disable swap",),
+            ('"command failed" err="failed to run Kubelet: running with swap on is not supported, please disable swap"',),
+            ("swapoff: /dev/sda2: swapoff failed: Cannot allocate memory",),
+            KUBELET,
+        ],
+        ids=["preflight", "kubelet", "swapoff", "unhealthy"],
+    )
+    def test_that_is_on_is_named_with_its_device(self, lines: tuple[str, ...]) -> None:
+        machine = Machine(swap=("/dev/sda2",))
+        assert name("join", *lines, machine=machine) == "swap"
+        assert "swap is on (/dev/sda2)" in cause("join", *lines, machine=machine)
+
+    def test_a_kubelet_that_is_not_healthy_for_another_reason(self) -> None:
+        assert found("join", *self.KUBELET) is None
+
+    def test_that_is_on_while_something_else_fails(self) -> None:
+        warning = "\t[WARNING Swap]: swap is supported for cgroup v2 only. The kubelet must be properly configured"
+        machine = Machine(swap=("/dev/zram0",))
+        assert found("join", warning, "error execution phase upload-config", machine=machine) is None
+        assert name("install", TestPackageRepository.REFUSED, machine=machine) == "repository-unreachable"
+
+
+class TestAuthority:
+    PINNED = (
+        f'{IDENTITY} cluster CA found in cluster-info ConfigMap is invalid: none of the public keys "{OTHER_PIN}" are pinned'
+    )
+    NO_SIGNATURE = f'{IDENTITY} could not find a JWS signature in the cluster-info ConfigMap for token ID "5xf60f"'
+
+    def test_that_is_not_the_pinned_one(self) -> None:
+        diagnosis = found("join", self.PINNED, ADVICE)
+        assert diagnosis
+        assert (diagnosis.name, diagnosis.replace) == ("wrong-authority", True)
+        assert OTHER_PIN[:19] in diagnosis.cause
+        assert PIN[:19] in diagnosis.cause
+
+    def test_of_another_cluster_that_does_not_know_the_token_either(self) -> None:
+        assert name("join", self.NO_SIGNATURE, machine=Machine(answering=OTHER_PIN)) == "wrong-authority"
+
+    def test_that_a_registry_has_and_we_do_not_know(self) -> None:
+        line = "failed to pull image mirror.lan/pause:3.10: x509: certificate signed by unknown authority"
+        assert name("join", line) == "image-unavailable"
+
+
+class TestToken:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            TestAuthority.NO_SIGNATURE,
+            f'{IDENTITY} token id "5xf60f" is invalid for this cluster or it has expired. Use "kubeadm token create" on the '
+            "control-plane node to create a new valid token",
+        ],
+    )
+    @pytest.mark.parametrize("answering", [None, PIN])
+    def test_that_has_expired(self, line: str, answering: str | None) -> None:
+        diagnosis = found(
+            "join", "[preflight] Running pre-flight checks", line, ADVICE, machine=Machine(answering=answering)
+        )
+        assert diagnosis
+        assert (diagnosis.name, diagnosis.replace) == ("expired-token", True)
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "error execution phase control-plane-prepare/download-certs: error downloading certs: error downloading the "
+            'secret: Secret "kubeadm-certs" was not found in the "kube-system" Namespace. This Secret might have expired. '
+            "Please, run `kubeadm init phase upload-certs --upload-certs` on a control plane to generate a new one",
+            "error execution phase control-plane-prepare/download-certs: error downloading certs: error decoding secret "
+            "data with provided key: cipher: message authentication failed",
+        ],
+    )
+    def test_certificates_that_are_no_longer_there_for_this_machine(self, line: str) -> None:
+        diagnosis = found("join", line, ADVICE)
+        assert diagnosis
+        assert (diagnosis.name, diagnosis.replace) == ("expired-certificates", True)
+
+    def test_that_a_users_command_complains_about(self) -> None:
+        assert found("finish", TestAuthority.NO_SIGNATURE) is None
+
+    def test_the_api_server_that_is_not_there_yet_is_no_expired_token(self) -> None:
+        line = f'{IDENTITY} Get "https://localhost:8443/api/v1/namespaces/kube-public/configmaps/cluster-info": EOF'
+        assert found("join", line, ADVICE) is None
+
+
+class TestDiscovery:
+    SAID = (
+        "discovery unreachable: Consul at 10.0.0.5:8301 was not joined within 240 s: no Consul server leads "
+        "(10.0.0.5:8301: Connection refused)"
+    )
+
+    @pytest.mark.parametrize(
+        ("stage", "line"),
+        [
+            ("discover", SAID),
+            ("join", "waiting: discovery unreachable: the Consul agent at 127.0.0.1:8500 answers 500: No cluster leader"),
+            ("join", "waited 2400 s in vain: discovery unreachable: the Consul agent at 127.0.0.1:8500 does not answer"),
+        ],
+    )
+    def test_that_cannot_be_reached(self, stage: str, line: str) -> None:
+        assert name(stage, "some", "lines", "before", line) == "discovery-unreachable"
+        assert "10.0.0.5" in cause(stage, line)
+
+    def test_that_was_away_for_a_while_is_not_blamed_for_what_came_later(self) -> None:
+        assert found("join", f"waiting: {self.SAID}", "[join] Running", "one", "two", "error: something else") is None
+
+    def test_a_lock_that_somebody_else_holds(self) -> None:
+        assert found("join", "waiting: the lock of the cluster was not free within 900 s: m-prod-1") is None
+
+
+class TestImage:
+    PREFLIGHT = (
+        "\t[ERROR ImagePull]: failed to pull image registry.k8s.io/kube-apiserver:v1.29.2: output: E0312 17:13:01.989013 "
+        '41570 remote_image.go:180] "PullImage from image service failed" err="rpc error: code = Unknown desc = failed to '
+        'pull and unpack image \\"registry.k8s.io/kube-apiserver:v1.29.2\\": failed to resolve reference '
+        '\\"registry.k8s.io/kube-apiserver:v1.29.2\\": failed to do request: Head '
+        '\\"https://registry.k8s.io/v2/kube-apiserver/manifests/v1.29.2\\": dial tcp 34.107.244.51:443: i/o timeout" '
+        'image="registry.k8s.io/kube-apiserver:v1.29.2"'
+    )
+    CTR = 'ctr: failed to resolve reference "docker.io/library/nginx:1": docker.io/library/nginx:1: not found'
+
+    @pytest.mark.parametrize(
+        ("line", "image", "reason"),
+        [
+            (PREFLIGHT, "registry.k8s.io/kube-apiserver:v1.29.2", "dial tcp 34.107.244.51:443: i/o timeout"),
+            (CTR, "docker.io/library/nginx:1", "not found"),
+            (
+                "[ERROR ImagePull]: failed to pull image a.lan/etcd:3.6.8-0: failed to pull image a.lan/etcd:3.6.8-0"
+                ": rpc error: code = Unknown desc = unexpected status from HEAD request: 401 Unauthorized",
+                "a.lan/etcd:3.6.8-0",
+                "rpc error: code = Unknown desc = unexpected status from HEAD request: 401 Unauthorized",
+            ),
+        ],
+        ids=["kubeadm", "ctr", "kubeadm-1.36"],
+    )
+    def test_that_cannot_be_pulled_is_named_with_the_reason(self, line: str, image: str, reason: str) -> None:
+        assert name("join", line) == "image-unavailable"
+        assert cause("join", line) == f"the image {image} cannot be pulled: {reason}"
+
+    def test_a_warning_about_an_image_is_none(self) -> None:
+        said = 'detected that the sandbox image "registry.k8s.io/pause:3.8" of the container runtime is inconsistent'
+        assert found("join", said) is None
+
+
+class TestDefaultRoute:
+    LOST = replace(FINE, default_route=False)
+
+    @pytest.mark.parametrize(
+        ("stage", "line"),
+        [
+            (
+                "install",
+                "W: Failed to fetch http://deb.debian.org/InRelease  Temporary failure resolving 'deb.debian.org'",
+            ),
+            (
+                "install",
+                "Cannot initiate the connection to x.lan:80 (192.0.2.7). - connect (101: Network is unreachable)",
+            ),
+            ("join", TestImage.PREFLIGHT.replace("i/o timeout", "connect: network is unreachable")),
+            ("discover", "discovery unreachable: [Errno 101] Network is unreachable"),
+        ],
+    )
+    def test_that_is_missing_explains_what_cannot_be_reached(self, stage: str, line: str) -> None:
+        assert name(stage, line, machine=self.LOST) == "no-default-route"
+        assert name(stage, line) != "no-default-route"
+
+    def test_that_is_missing_explains_a_discovery_out_of_reach(self) -> None:
+        lost = replace(self.LOST, reaches_discovery=False)
+        assert "no way to discovery at 10.0.0.5" in cause("discover", "Job for agent.service failed.", machine=lost)
+
+    def test_that_a_site_does_without_is_no_cause(self) -> None:
+        """A mirror on the machine's own network, that refuses."""
+        assert name("install", TestPackageRepository.REFUSED, machine=self.LOST) == "repository-unreachable"
+        assert name("discover", TestDiscovery.SAID, machine=self.LOST) == "discovery-unreachable"
+
+    def test_that_nobody_can_see_is_not_said_to_be_missing(self) -> None:
+        assert name("install", "connect (101: Network is unreachable)", machine=Machine(default_route=None)) is None
+
+
+def test_nothing_is_recognised_in_what_goes_well() -> None:
+    said = (
+        "Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]",
+        "[init] Using Kubernetes version: v1.36.4",
+        "[kubelet-check] The kubelet is healthy after 1.0s",
+        "[bootstrap-token] Configured the kubernetes.io/bootstrap-tokens",
+    )
+    assert [found(stage, *said) for stage in ("prepare", "install", "discover", "join", "finish")] == [None] * 5
+
+
+def test_every_recogniser_says_what_it_is_sure_of_in_short_lines() -> None:
+    """Each of them is met above; here their words are measured."""
+    met = [
+        found("install", TestPackageRepository.REFUSED),
+        found("install", "E: Failed to fetch http://mirror.lan/x  404  Not Found"),
+        found("install", TestClock.NOT_YET),
+        found("join", "[ERROR Swap]: running with swap on is not supported", machine=Machine(swap=("/swapfile",))),
+        found("join", TestAuthority.PINNED),
+        found("join", TestAuthority.NO_SIGNATURE),
+        found("join", 'Secret "kubeadm-certs" was not found'),
+        found("discover", TestDiscovery.SAID),
+        found("join", TestImage.PREFLIGHT),
+        found("install", "connect (101: Network is unreachable)", machine=TestDefaultRoute.LOST),
+    ]
+    assert len({diagnosis.name for diagnosis in met if diagnosis}) == len(RECOGNISERS)
+    assert all(len(diagnosis.cause) < 300 and len(diagnosis.advice) < 200 for diagnosis in met if diagnosis)
+
+
+def test_what_a_running_step_has_got_over_is_not_its_present() -> None:
+    evidence = Evidence("install", (TestPackageRepository.REFUSED, "Get:1 …", "Get:2 …", "Unpacking …"))
+    assert diagnose(evidence.present, FINE) is None
