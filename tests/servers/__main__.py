@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from servers.consul import consul_binary
 from servers.debian import install, unpacked
+from servers.guest import guest_files
 from servers.simulator import build
 
 PACKAGES = (
@@ -21,6 +22,8 @@ PACKAGES = (
     "procps",
     "python3-firewall",
     "python3-nftables",
+    "qemu-system-x86",
+    "qemu-utils",
     "rpm",
     "secilc",
     "shellcheck",
@@ -31,5 +34,6 @@ PACKAGES = (
 if __name__ == "__main__":
     install(*PACKAGES)
     print(f"simulator: {build()}")
+    print(f"guest: {guest_files()[0]}")
     print(f"consul: {consul_binary()}")
     print(f"firewalld: {unpacked('firewalld')}")
