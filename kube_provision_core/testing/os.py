@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -78,6 +79,16 @@ class OsContract:
         assert all(step.stage in (Stage.PREPARE, Stage.INSTALL) for step in packages.steps)
         unfilled = UNFILLED.findall(_text(packages))
         assert not unfilled, f"a template was not filled in: {unfilled}"
+
+    def test_every_script_is_one_that_bash_can_read(self, driver: Any, cluster: Cluster) -> None:
+        parts = [self._packages(driver, COMPONENTS | self.known_components)]
+        if hasattr(driver, "render_boot"):
+            parts += [driver.render_boot(node=node_of("w-contract-1", role), cluster=cluster) for role in Role]
+        for step in (step for part in parts if part for step in part.steps):
+            checked = subprocess.run(
+                ["bash", "-n"], input=step.script, capture_output=True, text=True, timeout=30, check=False
+            )
+            assert checked.returncode == 0, f"step {step.name}: {checked.stderr}"
 
     @pytest.mark.parametrize("role", Role)
     def test_render_boot_returns_a_filled_in_fragment(self, driver: Any, cluster: Cluster, role: Role) -> None:

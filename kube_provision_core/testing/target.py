@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kube_provision_core import BootFragment, Cluster, Node, Power, Role, Stamp, TargetError, Vm
+from kube_provision_core import PUBLISHER, BootFragment, Cluster, Node, Power, Role, Stamp, TargetError, Vm
 
 from .guards import io_seen, logged, telling
 from .samples import SECRET, boot_of, cluster_of, node_of
@@ -215,6 +215,13 @@ class TargetContract:
         assert answers[0] is None or isinstance(answers[0], BootFragment), (
             f"render_boot returned {type(answers[0]).__name__}"
         )
+
+    def test_every_node_gets_a_publisher(self, driver: Any, cluster: Cluster) -> None:
+        _needs(getattr(driver, "render_boot", None), "render_boot")
+        for role in Role:
+            fragment = _call(driver.render_boot, node_of("w-contract-1", role), cluster)
+            files = {file.path: file.mode for file in fragment.files} if fragment else {}
+            assert files.get(PUBLISHER, 0) & 0o111, f"a {role} machine gets no executable {PUBLISHER} to tell its stage with"
 
     def test_secrets_are_never_told(self, driver: Any, cluster: Cluster, secrets: Sequence[str]) -> None:
         node = node_of("w-contract-1")

@@ -8,6 +8,7 @@ import logging
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,11 @@ class TestContract(DiscoveryContract):
 
     @pytest.fixture
     def live_cluster(self, server: ConsulAgent) -> Cluster:
-        return cluster_of(address=server.address)
+        return cluster_of(name=f"contract-{uuid.uuid4().hex[:8]}", address=server.address)
+
+    @pytest.fixture
+    def write_record(self, server: ConsulAgent) -> Callable[[Cluster, str], None]:
+        return lambda cluster, text: put_record(server, cluster, text)
 
 
 def record(cluster: Cluster, state: str, node: str = "m-1") -> dict[str, str]:

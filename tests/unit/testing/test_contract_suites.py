@@ -2,184 +2,59 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
+from collections.abc import Iterator
+
 import pytest
 
-PREAMBLE = """
-import contextlib, logging, socket, threading, time
-import pytest
-from dataclasses import replace
-from kube_provision_core import *
-from kube_provision_core.testing import OsContract, TargetContract
-from doubles.memory import MemoryTarget, World
+from kube_provision_core.scaffold import create
+from kube_provision_core.testing import DiscoveryContract, OsContract, TargetContract
 
-class Sound(MemoryTarget):
-    pass
+from . import discovery_bugs, os_bugs, target_bugs
 
-BUG
-
-class TestDriver(TargetContract):
-    @pytest.fixture
-    def world(self):
-        return World()
-
-    @pytest.fixture
-    def make_driver(self, world):
-        return lambda: Driver({}, world)
-
-    @pytest.fixture
-    def create_foreign(self, world):
-        return lambda name: world.vms.update({name: Vm(name, "foreign", Power.ON, None)})
-
-    @pytest.fixture
-    def break_creation(self, world):
-        @contextlib.contextmanager
-        def breaking(name):
-            world.breaks.add(name)
-            yield
-            world.breaks.discard(name)
-        return breaking
-
-    @pytest.fixture
-    def read_boot_data(self, world):
-        return lambda vm: world.boot_data[vm.name]
-"""
-
-TARGET_BUGS = {
-    "test_provision_vm_is_idempotent_by_name": """
-        class Driver(Sound):
-            count = 0
-            def provision_vm(self, node, boot):
-                Driver.count += 1
-                vm = super().provision_vm(node, boot)
-                self.world.vms[f"{node.name}-{Driver.count}"] = replace(vm, name=f"{node.name}-{Driver.count}")
-                return vm
-        """,
-    "test_a_creation_that_fails_leaves_nothing_unfindable": """
-        class Driver(Sound):
-            def _create(self, node, boot):
-                if node.name in self.world.breaks:
-                    self.world.vms[node.name] = Vm(node.name, "leaked", Power.OFF, None)
-                return super()._create(node, boot)
-        """,
-    "test_one_machine_asked_for_twice_at_once_is_made_once": """
-        class Driver(Sound):
-            def provision_vm(self, node, boot):
-                if node.name in self.world.vms:
-                    return super().provision_vm(node, boot)
-                time.sleep(0.02)
-                vm = Vm(node.name, str(threading.get_ident()), Power.ON, node.stamp)
-                self.world.vms[node.name] = vm
-                self.world.boot_data[node.name] = boot.user_data
-                return vm
-        """,
-    "test_secrets_are_never_told": """
-        class Driver(Sound):
-            def provision_vm(self, node, boot):
-                logging.getLogger("driver").debug("booting with %s", boot.user_data)
-                return super().provision_vm(node, boot)
-        """,
-    "test_constructor_does_no_io": """
-        class Driver(Sound):
-            def __init__(self, config, world):
-                super().__init__(config, world)
-                with socket.socket() as probe:
-                    probe.connect_ex(("127.0.0.1", 9))
-        """,
-    "test_provision_vm_returns_the_machine_powered_on_and_stamped": """
-        class Driver(Sound):
-            def provision_vm(self, node, boot):
-                return {"name": super().provision_vm(node, boot).name}
-        """,
-    "test_a_foreign_machine_is_never_destroyed": """
-        class Driver(Sound):
-            def destroy_vm(self, vm):
-                self.world.vms.pop(vm.name, None)
-                return True
-        """,
-    "test_a_machine_of_another_cluster_of_this_name_is_never_destroyed": """
-        class Driver(Sound):
-            def destroy_vm(self, vm):
-                found = self.world.vms.get(vm.name)
-                if found and (not found.stamp or found.stamp.cluster != vm.stamp.cluster):
-                    raise TargetError("not ours")
-                self.world.vms.pop(vm.name, None)
-                return True
-        """,
-    "test_a_foreign_machine_is_listed_without_stamp_and_never_taken": """
-        class Driver(Sound):
-            def provision_vm(self, node, boot):
-                self.world.vms.pop(node.name, None)
-                return super().provision_vm(node, boot)
-        """,
-    "test_provision_vm_never_replaces_boot_data": """
-        class Driver(Sound):
-            def provision_vm(self, node, boot):
-                self.world.boot_data[node.name] = boot.user_data + str(time.monotonic())
-                return super().provision_vm(node, boot)
-            def _create(self, node, boot):
-                return Vm(node.name, node.name, Power.OFF, node.stamp)
-        """,
-    "test_destroy_vm_removes_the_machine_and_may_be_repeated": """
-        class Driver(Sound):
-            def destroy_vm(self, vm):
-                if vm.name not in self.world.vms:
-                    raise TargetError("there is no such machine")
-                return super().destroy_vm(vm)
-        """,
-    "test_scrub_boot_takes_the_secrets_and_says_so": """
-        class Driver(Sound):
-            def scrub_boot(self, vm):
-                self.world.vms[vm.name] = replace(self.world.vms[vm.name], scrubbed=True)
-                return True
-        """,
-    "test_list_vms_leaves_out_other_clusters": """
-        class Driver(Sound):
-            def list_vms(self, cluster):
-                return list(self.world.vms.values())
-        """,
-    "test_list_vms_tells_what_provision_vm_stamped": """
-        class Driver(Sound):
-            def list_vms(self, cluster):
-                return [replace(vm, stamp=replace(vm.stamp, role=Role.WORKER) if vm.stamp else None)
-                        for vm in super().list_vms(cluster)]
-        """,
-    "test_render_boot_is_a_function_of_its_arguments": """
-        class Driver(Sound):
-            def render_boot(self, node):
-                return BootFragment(files=(File("/etc/when", str(time.monotonic())),))
-        """,
-    "test_preflight_answers_with_lines": """
-        class Driver(Sound):
-            def preflight(self, machines):
-                return [ValueError("no such network")]
-        """,
-    "test_close_never_raises": """
-        class Driver(Sound):
-            closed = False
-            def close(self):
-                if self.closed:
-                    raise RuntimeError("already closed")
-                self.closed = True
-        """,
+SUITES = {
+    "target": (target_bugs.SUITE, target_bugs.BUGS),
+    "os": (os_bugs.SUITE, os_bugs.BUGS),
+    "discovery": (discovery_bugs.SUITE, discovery_bugs.BUGS),
 }
 
 
-def suite(pytester: pytest.Pytester, driver: str) -> pytest.RunResult:
-    import textwrap
+@pytest.fixture(scope="module", autouse=True)
+def sound_drivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What `kube-provision plugins new` makes keeps every promise; the target in memory has more that can be broken."""
+    for kind in ("os", "discovery"):
+        folder = tmp_path_factory.mktemp("sound") / kind
+        create(kind, f"sound-{kind}", folder)
+        sys.path.append(str(folder))
+    yield
+    del sys.path[-2:]
 
-    pytester.makepyfile(PREAMBLE.replace("BUG", textwrap.dedent(driver)))
+
+def suite(pytester: pytest.Pytester, kind: str, driver: str) -> pytest.RunResult:
+    text, _ = SUITES[kind]
+    pytester.makepyfile(text.replace("BUG", textwrap.dedent(driver)))
     return pytester.runpytest_inprocess(
         "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"
     )
 
 
-def test_a_driver_that_keeps_its_promises_passes_every_check(pytester: pytest.Pytester) -> None:
-    outcomes = suite(pytester, "class Driver(Sound): pass").parseoutcomes()
+@pytest.mark.parametrize("kind", SUITES)
+def test_a_driver_that_keeps_its_promises_passes_every_check(pytester: pytest.Pytester, kind: str) -> None:
+    outcomes = suite(pytester, kind, "class Driver(Sound): pass").parseoutcomes()
     assert outcomes.keys() == {"passed"}, outcomes
 
 
-@pytest.mark.parametrize("check", TARGET_BUGS)
-def test_a_planted_bug_fails_the_check_that_names_it(pytester: pytest.Pytester, check: str) -> None:
-    result = suite(pytester, TARGET_BUGS[check])
-    failed = {line.split("::")[-1].split(" ")[0] for line in result.outlines if line.startswith("FAILED")}
+@pytest.mark.parametrize(("kind", "check"), [(kind, check) for kind, (_, bugs) in SUITES.items() for check in bugs])
+def test_a_planted_bug_fails_the_check_that_names_it(pytester: pytest.Pytester, kind: str, check: str) -> None:
+    result = suite(pytester, kind, SUITES[kind][1][check])
+    failed = {line.split("::")[-1].split(" ")[0].split("[")[0] for line in result.outlines if line.startswith("FAILED")}
     assert check in failed
+
+
+@pytest.mark.parametrize(
+    ("kind", "contract"), [("target", TargetContract), ("os", OsContract), ("discovery", DiscoveryContract)]
+)
+def test_every_check_has_a_bug_that_it_finds(kind: str, contract: type) -> None:
+    checks = {name for name in vars(contract) if name.startswith("test_")}
+    assert checks == SUITES[kind][1].keys()

@@ -1,0 +1,1 @@
+"""Discovery by acme for kube-provision."""

@@ -1,0 +1,195 @@
+"""Discovery through a folder that all nodes share: put the calls of your service in place of this.
+
+Runs on nodes too: standard library only, Python 3.9. What the functions of a client promise is told in kube-provision's page
+"Discovery on the node". Above all, a call that cannot know its answer raises `UnavailableError`: only "absent" means absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_PAUSE = 1.0
+_PROBE_LIMIT = 3.0
+
+
+class UnavailableError(Exception):
+    """The folder cannot be read or written, or somebody else holds the lock. Says which and why."""
+
+
+class Versioned(NamedTuple):
+    """The record of initialisation, and what says whether it has changed since."""
+
+    content: dict[str, str]
+    version: str
+
+
+@dataclass(frozen=True)
+class Share:
+    """A cluster's part of the shared folder."""
+
+    root: Path
+    cluster: str
+
+    @property
+    def folder(self) -> Path:
+        """Raises `UnavailableError` where the shared folder is not mounted: that is not the same as an empty one."""
+        if not self.root.is_dir():
+            raise UnavailableError(f"{self.root} is not there: is the shared folder mounted?")
+        return self.root / self.cluster
+
+    def read_record(self) -> Versioned | None:
+        path = self.folder / "record.json"
+        try:
+            text = path.read_text()
+            content = json.loads(text)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as problem:
+            raise UnavailableError(f"{path} cannot be read: {problem}") from problem
+        if not isinstance(content, dict) or content.get("state") not in ("initialising", "initialised"):
+            raise UnavailableError(f"{path} is no record")
+        return Versioned(content, _hash(text))
+
+    def write_record(self, content: dict[str, str], version: str | None) -> bool:
+        """Write the record if it still is the one of that version (None: if there is none); whether it was written."""
+        with self.held("record", 60.0, "a writer"):
+            found = self.read_record()
+            if (found.version if found else None) != version:
+                return False
+            self._write("record.json", json.dumps(content))
+            return True
+
+    def delete_record(self, version: str) -> bool:
+        """Delete the record if it still is the one of that version; whether it was deleted."""
+        with self.held("record", 60.0, "a writer"):
+            found = self.read_record()
+            if found is None or found.version != version:
+                return False
+            (self.folder / "record.json").unlink()
+            return True
+
+    @contextlib.contextmanager
+    def held(self, name: str, limit: float, holder: str) -> Iterator[None]:
+        """A lock that frees itself when its holder dies, for the file server then closes the file."""
+        path = self.folder.parent / ".locks" / f"{self.cluster}-{name}"
+        deadline = time.monotonic() + limit
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with path.open("a+") as file:
+                while not _locked(file.fileno()):
+                    if time.monotonic() >= deadline:
+                        raise UnavailableError(f"{path} is held by {path.read_text() or 'somebody'}")
+                    time.sleep(min(_PAUSE, limit))
+                path.write_text(holder)
+                yield
+        except OSError as problem:
+            raise UnavailableError(f"{path}: {problem}") from problem
+
+    def register(self, name: str, address: str) -> None:
+        self._write(f"masters/{name}", address)
+
+    def healthy(self, port: int) -> dict[str, str]:
+        """Address by name, of the masters whose API server says that it is ready."""
+        folder = self.folder / "masters"
+        known = {path.name: path.read_text() for path in folder.iterdir()} if folder.is_dir() else {}
+        return {name: address for name, address in sorted(known.items()) if _is_ready(address, port)}
+
+    def _write(self, name: str, text: str) -> None:
+        """Whole or not at all."""
+        path = self.folder / name
+        part = path.with_name(f".{path.name}-{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(text)
+            part.replace(path)
+        except OSError as problem:
+            raise UnavailableError(f"{path} cannot be written: {problem}") from problem
+
+
+@dataclass(frozen=True)
+class Client:
+    """What the programs on a node ask."""
+
+    share: Share
+    name: str
+    server: str
+    api_port: int
+
+    def address(self) -> str:
+        """The source address of this node's route to the file server."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((self.server, 9))
+            except OSError as problem:
+                raise UnavailableError(f"there is no route to {self.server}: {problem}") from problem
+            return str(probe.getsockname()[0])
+
+    def read_record(self) -> Versioned | None:
+        return self.share.read_record()
+
+    def create_record(self, content: dict[str, str]) -> bool:
+        return self.share.write_record(content, None)
+
+    def replace_record(self, content: dict[str, str], version: str) -> bool:
+        return self.share.write_record(content, version)
+
+    def lock(self, limit: float) -> contextlib.AbstractContextManager[None]:
+        return self.share.held("join", limit, self.name)
+
+    def register(self) -> None:
+        self.share.register(self.name, self.address())
+
+    def masters(self, index: str, wait: float) -> tuple[str, list[str]]:
+        deadline = time.monotonic() + wait
+        while True:
+            addresses = list(self.share.healthy(self.api_port).values())
+            new = _hash(json.dumps(addresses))
+            if not index or new != index or time.monotonic() >= deadline:
+                return new, addresses
+            time.sleep(_PAUSE)
+
+
+def connect(node: dict[str, Any], folder: Path) -> Client:
+    """The client of a node. `discovery.json`, which the driver delivers, says where the folder is mounted."""
+    told = json.loads((folder / "discovery.json").read_text())
+    share = Share(Path(told["mount"]), node["cluster"])
+    return Client(share, node["name"], told["server"], int(node.get("api_port", 6443)))
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_ready(address: str, port: int) -> bool:
+    """Nothing is sent and nothing is learnt but "ready", so that the certificate need not be verified."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    connection = HTTPSConnection(address, port, timeout=_PROBE_LIMIT, context=context)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Machines on acme for kube-provision."""
