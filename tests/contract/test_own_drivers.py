@@ -1,4 +1,4 @@
-"""Every driver of ours runs its contract suite, beside its other tests. Nothing can be left out of it: a skip fails a run."""
+"""Every driver of ours runs its contract suite, beside its other tests; a skip fails a run, so nothing is left out."""
 
 from __future__ import annotations
 
