@@ -13,7 +13,7 @@ from kube_provision_core import Cluster, Node, NodeStatus, Power, Role, Stamp, T
 from . import guestinfo, stamp
 from .addresses import usable
 from .config import VsphereConfig
-from .inventory import Inventory
+from .inventory import Inventory, Item
 
 if TYPE_CHECKING:
     from .client.machines import Machines, Sighting
@@ -134,10 +134,19 @@ class Fleet:
         with self._lock:
             due = self._scanned is None or (not first_only and monotonic() - self._scanned > SCAN_SECONDS)
             if due:
-                seen = self._machines.scan(self._inventory().top("vm").id)
-                self._known = {one.id: (one.name, stamp.load(one.stamp)) for one in seen}
-                self._addresses.clear()
-                self._scanned = monotonic()
+                self._scan()
+
+    def _scan(self) -> None:
+        """Only under the lock."""
+        inventory = self._inventory()
+        if self._scanned is None and monotonic() - inventory.read_at < SCAN_SECONDS:
+            self._scanned = inventory.read_at  # reading the names has shown all machines already
+            seen: Iterable[Item | Sighting] = [item for item in inventory.items.values() if item.kind == "VirtualMachine"]
+        else:
+            self._scanned = monotonic()
+            seen = self._machines.scan(inventory.top("vm").id)
+        self._known = {one.id: (one.name, stamp.load(one.stamp)) for one in seen}
+        self._addresses.clear()
 
     def _remember(self, machine: str, node: Node) -> None:
         with self._lock:

@@ -22,9 +22,18 @@ NETWORK_CARD = "e*"
 """ens192, eth0: the machine's card is not known by its hardware address before it exists."""
 
 
+FAST, USUAL, BEST = 1, 6, 9
+"""Levels of compression. The best takes four times as long as the usual one and saves one per cent of boot data."""
+
+
 def encode(text: str) -> str:
-    """Equal texts give equal values: the time stamp is left out."""
-    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+    """Equal texts give equal values. Compressed harder only where that decides."""
+    value = _compressed(text, USUAL)
+    return value if len(value) <= LIMIT else _compressed(text, BEST)
+
+
+def _compressed(text: str, level: int) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), level, mtime=0)).decode()
 
 
 def values(node: Node, boot: Boot, config: VsphereConfig) -> dict[str, str]:
@@ -71,6 +80,8 @@ def static_address(node: Node, config: VsphereConfig) -> str | None:
 
 def oversize(node: Node, boot: Boot, config: VsphereConfig) -> Iterator[str]:
     """A line for each value over the limit."""
+    if len(_compressed(boot.user_data, FAST)) <= LIMIT:
+        return  # the rest is small
     for key, value in values(node, boot, config).items():
         if len(value) > LIMIT:
             yield (

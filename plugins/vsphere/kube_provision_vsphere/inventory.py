@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property
+from time import monotonic
 
 from kube_provision_core import ConfigError
 
@@ -28,6 +29,8 @@ class Item:
     parent: str | None = None
     template: bool = False
     """A virtual machine that is a template."""
+    stamp: str | None = None
+    """The stamp of a virtual machine, as text."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Inventory:
 
     def __init__(self, items: Iterable[Item]) -> None:
         self.items = {item.id: item for item in items}
+        self.read_at = monotonic()
 
     def path(self, item_id: str) -> str:
         """The full path, `/datacenter/vm/folder/name`; of an unknown object, its id."""

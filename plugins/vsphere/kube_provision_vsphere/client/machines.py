@@ -12,6 +12,7 @@ from .. import stamp
 from ..addresses import GuestNic
 from ..inventory import unescape
 from .faults import VcenterError
+from .identity import IDENTITY, STAMP, TEMPLATE, option_path, option_text
 from .read import Found, Select, retrieve, walk
 from .session import Session
 from .specification import Order, clone_spec, options, size_spec
@@ -33,14 +34,8 @@ SETTLING_PATHS = (POWER, CPU, MEMORY)
 POWERS = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.SUSPENDED}
 
 
-def _option(key: str) -> str:
-    """The property path of a single key of extraConfig."""
-    return f'config.extraConfig["{key}"]'
-
-
-TEMPLATE = "config.template"
-IDENTITY = ["name", "parent", TEMPLATE, _option(stamp.STAMP)]
-STATE = [*IDENTITY, POWER, _option(stamp.STATUS), _option(stamp.SCRUBBED)]
+STATUS, SCRUBBED = option_path(stamp.STATUS), option_path(stamp.SCRUBBED)
+STATE = [*IDENTITY, POWER, STATUS, SCRUBBED]
 GUEST = ["guest.net", "guest.ipAddress"]
 
 
@@ -190,19 +185,13 @@ def _sighting(one: Found) -> Sighting:
         name=unescape(values.get("name", "")),
         folder=managed_id(parent) if parent is not None else None,
         complete=TEMPLATE in values,
-        stamp=_text(values.get(_option(stamp.STAMP))),
+        stamp=option_text(values.get(STAMP)),
         power=POWERS.get(str(values.get(POWER)), Power.OFF),
-        status=_text(values.get(_option(stamp.STATUS))),
-        scrubbed=_text(values.get(_option(stamp.SCRUBBED))) is not None,
+        status=option_text(values.get(STATUS)),
+        scrubbed=option_text(values.get(SCRUBBED)) is not None,
         nics=tuple(_nics(values.get("guest.net") or ())),
         primary=values.get("guest.ipAddress"),
     )
-
-
-def _text(option: Any) -> str | None:
-    """An option, or its bare value, as the server likes to answer a path with a key."""
-    value = getattr(option, "value", option)
-    return str(value) if value is not None and value != "" else None
 
 
 def _nics(nets: Collection[Any]) -> Iterator[GuestNic]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ..inventory import DATACENTER, Inventory, Item, unescape, wanted
+from .identity import IDENTITY, STAMP, TEMPLATE, option_text
 from .read import Found, Select, retrieve, walk
 from .session import Session
 from .vmomi import managed_id
 
 TOP_FOLDERS = {"vmFolder", "hostFolder", "networkFolder", "datastoreFolder"}
-TEMPLATE = "config.template"
 
 
 def read_inventory(session: Session, datacenter: str | None) -> Inventory:
@@ -33,7 +33,7 @@ def _datacenters(session: Session, doing: str) -> list[Found]:
 
 def _inside(session: Session, doing: str, tops: dict[str, str]) -> list[Found]:
     machines = Select(
-        {"Folder": ["name", "parent"], "VirtualMachine": ["name", "parent", TEMPLATE]},
+        {"Folder": ["name", "parent"], "VirtualMachine": IDENTITY},
         [("Folder", tops["vmFolder"])],
         [walk("machines", "Folder", "childEntity", "machines")],
     )
@@ -62,4 +62,5 @@ def _item(found: Found) -> Item:
         name=unescape(found.values.get("name", found.id)),
         parent=managed_id(parent) if parent is not None else None,
         template=bool(found.values.get(TEMPLATE)),
+        stamp=option_text(found.values.get(STAMP)),
     )
