@@ -98,7 +98,7 @@ class Vmware:
         (self.state / "running").mkdir(parents=True)
         (self.state / "cloning").mkdir()
         (self.state / "world.json").write_text(json.dumps({**WORLD, "leases": str(self.root / "vmnet8.leases")}))
-        code = (HERE / "vmware_standin.py").read_text()
+        code = f"import sys\nsys.path.insert(0, {str(HERE)!r})\nimport vmware_standin\nsys.exit(vmware_standin.main())\n"
         for name in ("vmrun", "vmware-vdiskmanager"):
             (self.root / "bin" / name).write_text(f"#!{sys.executable} -IS\n{code}")
             (self.root / "bin" / name).chmod(0o755)

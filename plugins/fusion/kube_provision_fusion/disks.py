@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,9 +94,10 @@ def free_slot(vmx: Vmx, controller: str) -> int:
 
 
 class DiskManager:
-    """vmware-vdiskmanager, which lies beside vmrun."""
+    """vmware-vdiskmanager, which lies beside vmrun. `holding`: locks that its calls keep until they end."""
 
-    def __init__(self, vmrun: Path) -> None:
+    def __init__(self, vmrun: Path, holding: Sequence[int] = ()) -> None:
+        self._holding = holding
         self._places = (vmrun.with_name(PROGRAM), vmrun.resolve().with_name(PROGRAM))
 
     def find(self) -> Path:
@@ -114,7 +116,8 @@ class DiskManager:
         self._run(arguments, _CREATE_LIMIT, f"create {file} with {gib} GiB")
 
     def _run(self, arguments: list[str | Path], limit: float, what: str) -> None:
-        outcome = programs.run([self.find(), *arguments], limit, f"{PROGRAM} could not {what}")
+        command = [self.find(), *arguments]
+        outcome = programs.run(command, limit, f"{PROGRAM} could not {what}", holding=self._holding)
         if outcome.code != 0:
             lines = [line.strip() for line in outcome.text.splitlines() if line.strip()]
             raise TargetError(f"{PROGRAM} could not {what}: {lines[-1] if lines else f'exit code {outcome.code}'}")

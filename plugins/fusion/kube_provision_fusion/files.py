@@ -53,22 +53,23 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def locked(folder: Path, timeout: float, *, create: bool = False) -> Iterator[bool]:
-    """Hold the lock on a folder. False: there is no such folder, and nothing is held; with `create` it is made, 0700.
+def locked(folder: Path, timeout: float, *, create: bool = False) -> Iterator[int | None]:
+    """Hold the lock on a folder. None: there is no such folder, and nothing is held; with `create` it is made, 0700.
 
-    The lock is on the folder itself, so that nothing is left of it, and goes with its process. Raises `TargetError` when
+    The lock is on the folder itself, so that nothing is left of it. It goes with the last process that has the descriptor:
+    a program that inherits it keeps the lock although the run that started it is killed. Raises `TargetError` when
     somebody else holds it for longer than `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     while True:
         descriptor = _open(folder, create)
         if descriptor is None:
-            yield False
+            yield None
             return
         try:
             _lock(descriptor, folder, deadline)
             if _is(folder, descriptor):
-                yield True
+                yield descriptor
                 return
         finally:
             os.close(descriptor)

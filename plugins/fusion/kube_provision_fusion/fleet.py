@@ -42,38 +42,39 @@ class Fleet:
     def provision(self, node: Node, boot: Boot) -> Vm:
         """The machine of that name, powered on: taken over where it exists with our stamp, else made."""
         folder = self._machines.folder(node.name)
-        with files.locked(folder, LOCK_TIMEOUT, create=True):
+        with files.locked(folder, LOCK_TIMEOUT, create=True) as lock:
+            assert lock is not None, "the folder was made"
             found = self._machines.find(node.name)
             _refuse_foreign(node, found)
             if found and found.complete:
                 return self._take_over(found)
-            self._make(node, boot, found)
+            self._make(node, boot, found, lock)
             file = self._machines.file(node.name)
             self._start(file)
         return Vm(node.name, str(file), Power.ON, node.stamp, where=str(folder))
 
     def scrub(self, vm: Vm) -> None:
         file = self._own_file(vm)
-        with files.locked(file.parent, LOCK_TIMEOUT) as there:
-            stamp = _check_stamp(vm, self._machines.find(vm.name) if there else None)
+        with files.locked(file.parent, LOCK_TIMEOUT) as lock:
+            stamp = _check_stamp(vm, None if lock is None else self._machines.find(vm.name))
             note.write(file.parent, Note(vm.name, stamp, complete=True, scrubbed=True))
             scrubbing.scrub(self._vmrun(), file, running=self._runs(file))
 
     def destroy(self, vm: Vm) -> None:
         """Nothing to do is fine; another stamp than the given one is not."""
         file = self._own_file(vm)
-        with files.locked(file.parent, LOCK_TIMEOUT) as there:
-            found = self._machines.find(vm.name) if there else None
-            if found is None:
+        with files.locked(file.parent, LOCK_TIMEOUT) as lock:
+            found = None if lock is None else self._machines.find(vm.name)
+            if lock is None or found is None:
                 return
             stamp = _check_stamp(vm, found)
             self._stop(file)
             note.write(file.parent, Note(vm.name, stamp, complete=False))
-            self._delete(file)
+            self._delete(file, lock)
 
     # --- making ----------------------------------------------------------------------------------------------------
 
-    def _make(self, node: Node, boot: Boot, leftover: Found | None) -> None:
+    def _make(self, node: Node, boot: Boot, leftover: Found | None, lock: int) -> None:
         """Removes what it has begun when it fails; a run that is killed leaves a note instead."""
         folder, file = self._machines.folder(node.name), self._machines.file(node.name)
         try:
@@ -81,22 +82,22 @@ class Fleet:
             if leftover:
                 self._stop(file)
                 machines.clear(folder)
-            self._cloner.clone(self._vmrun(), self._config[node.role], file, node.name)
-            self._prepare(node, boot, file)
+            self._cloner.clone(self._vmrun(), self._config[node.role], file, node.name, lock)
+            self._prepare(node, boot, file, lock)
             note.write(folder, Note(node.name, node.stamp, complete=True))
         except TargetError:
             with suppress(TargetError):
                 machines.erase(folder)
             raise
 
-    def _prepare(self, node: Node, boot: Boot, file: Path) -> None:
+    def _prepare(self, node: Node, boot: Boot, file: Path, lock: int) -> None:
         clone = vmx.read(file)
         changes = settings.of(clone, node, boot, self._machines.network_cards())
-        vmx.write(file, clone.changed(changes | self._size_disks(node, clone, file)))
+        vmx.write(file, clone.changed(changes | self._size_disks(node, clone, file, lock)))
 
-    def _size_disks(self, node: Node, clone: Vmx, file: Path) -> dict[str, str | None]:
+    def _size_disks(self, node: Node, clone: Vmx, file: Path, lock: int) -> dict[str, str | None]:
         """Changes to the settings for the disks that were grown and made."""
-        manager = DiskManager(self._vmrun().program)
+        manager = DiskManager(self._vmrun().program, [lock])
         boot_disk = next(iter(disks(clone, file.parent)), None)
         if boot_disk is None:
             raise TargetError(f"{file}: this clone has no disk")
@@ -149,11 +150,11 @@ class Fleet:
 
     # --- destroying ------------------------------------------------------------------------------------------------
 
-    def _delete(self, file: Path) -> None:
+    def _delete(self, file: Path, lock: int) -> None:
         """VMware first, which may know the machine; then whatever it leaves, such as locks of a host that crashed."""
         if file.exists():
             try:
-                self._vmrun().delete(file)
+                self._vmrun().delete(file, holding=[lock])
             except TargetError as problem:
                 log.debug("%s; its folder is removed", problem)
         if file.parent.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kube_provision_core import Boot, Machine, Node, Role, TargetError
@@ -34,13 +34,13 @@ def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[]
     templates: dict[Path, Template] = {}
     for file in dict.fromkeys(config[node.role].template for node, _ in machines):
         try:
-            templates[file] = _read(file)
+            templates[file] = template.read(file)
         except TargetError as problem:
             found.append(f"template: {problem}")
         else:
-            found += [f"template: {file}: {line}" for line in _template_problems(templates[file], host, running)]
-    found += _folder_problems(config, templates, machines)
-    found += dict.fromkeys(_size_problems(config, templates, machines))
+            found += _told(f"template: {file}: {line}" for line in _template_problems(templates[file], host, running))
+    found += _told(_folder_problems(config, templates, machines))
+    found += dict.fromkeys(_told(_size_problems(config, templates, machines)))
     if program:
         found += _disk_manager_problems(program, machines)
         found += dict.fromkeys(_snapshot_problems(program, config, templates, machines))
@@ -54,10 +54,14 @@ def _find(vmrun: Callable[[], Vmrun]) -> tuple[Vmrun | None, list[str]]:
         return None, [str(problem)]
 
 
-def _read(file: Path) -> Template:
-    if not file.exists():
-        raise TargetError(f"there is no file {file}")
-    return template.read(file)
+def _told(lines: Iterable[str]) -> list[str]:
+    """The lines; what must not even be looked at is one more."""
+    found: list[str] = []
+    try:
+        found.extend(lines)
+    except OSError as problem:
+        found.append(f"{problem.filename}: cannot be looked at: {problem.strerror}")
+    return found
 
 
 # --- templates -----------------------------------------------------------------------------------------------------

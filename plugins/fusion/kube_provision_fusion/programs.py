@@ -33,11 +33,12 @@ class Outcome:
     """What it wrote, errors included."""
 
 
-def run(command: Sequence[str | os.PathLike[str]], limit: float, what: str) -> Outcome:
+def run(command: Sequence[str | os.PathLike[str]], limit: float, what: str, *, holding: Sequence[int] = ()) -> Outcome:
     """Run the command for at most `limit` seconds, in a session of its own: Ctrl-C here never reaches a machine.
 
     Output goes to a file and not to a pipe: a machine that the program starts inherits it and would keep a pipe open.
     Raises `TimeLimitError`, and `TargetError` when the program cannot be started. `what` is being done, for the message.
+    `holding`: descriptors of locks that hold until the program ends, whatever becomes of us.
     """
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     with tempfile.TemporaryFile() as output:
@@ -50,6 +51,7 @@ def run(command: Sequence[str | os.PathLike[str]], limit: float, what: str) -> O
                 env=environment,
                 start_new_session=True,
                 umask=_UMASK,
+                pass_fds=holding,
             )
         except OSError as problem:
             raise TargetError(f"{command[0]}: cannot be run: {problem.strerror or problem}") from problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,17 +52,17 @@ def read(file: Path) -> Template:
     return Template(file, settings, disks.disks(settings, file.parent))
 
 
-def current_snapshot(vmrun: Vmrun, file: Path) -> str:
+def current_snapshot(vmrun: Vmrun, file: Path, holding: Sequence[int]) -> str:
     """The snapshot of the template's present state: the one that was taken last time, or one that is taken now.
 
-    Call it with the template's folder locked. Raises `TargetError`.
+    Call it with the template's folder locked, and `holding` that lock. Raises `TargetError`.
     """
     template = read(file)
     remembered = _recall(template)
     if remembered and remembered in vmrun.snapshots(file):
         return remembered
     name = f"kube-provision-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
-    vmrun.take_snapshot(file, name)
+    vmrun.take_snapshot(file, name, holding=holding)
     if name not in vmrun.snapshots(file):
         raise TargetError(f"{file}: vmrun took snapshot {name}, but does not list it")
     # A snapshot freezes the disks and has the template write to new ones: only now is its state known.

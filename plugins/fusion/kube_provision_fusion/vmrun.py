@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -57,7 +58,10 @@ LIMITS = Limits()
 
 
 class Vmrun:
-    """Thread-safe. Every method raises `VmrunError`, or `TimeLimitError` when the call was given up."""
+    """Thread-safe. Every method raises `VmrunError`, or `TimeLimitError` when the call was given up.
+
+    `holding`: locks that the call keeps until it ends, even where the run that made it is killed.
+    """
 
     def __init__(self, program: Path, host: Host, limits: Limits = LIMITS) -> None:
         self.program, self._host, self._limits = program, host, limits
@@ -72,14 +76,24 @@ class Vmrun:
         text = self._call("listSnapshots", [machine], self._limits.look, f"list the snapshots of {machine}")
         return tuple(line.strip() for line in text.splitlines() if line.strip() and not _is_heading(line))
 
-    def take_snapshot(self, machine: Path, name: str) -> None:
-        self._call("snapshot", [machine, name], self._limits.snapshot, f"take snapshot {name} of {machine}")
+    def take_snapshot(self, machine: Path, name: str, *, holding: Sequence[int] = ()) -> None:
+        what = f"take snapshot {name} of {machine}"
+        self._call("snapshot", [machine, name], self._limits.snapshot, what, holding)
 
-    def clone(self, source: Path, destination: Path, name: str, *, linked: bool, snapshot: str | None) -> None:
+    def clone(
+        self,
+        source: Path,
+        destination: Path,
+        name: str,
+        *,
+        linked: bool,
+        snapshot: str | None,
+        holding: Sequence[int] = (),
+    ) -> None:
         kind, limit = ("linked", self._limits.linked_clone) if linked else ("full", self._limits.full_clone)
         options = [f"-snapshot={snapshot}"] if snapshot else []
         arguments: list[Path | str] = [source, destination, kind, *options, f"-cloneName={name}"]
-        self._call("clone", arguments, limit, f"make a {kind} clone of {source} for {name}")
+        self._call("clone", arguments, limit, f"make a {kind} clone of {source} for {name}", holding)
 
     def start(self, machine: Path) -> None:
         self._call("start", [machine, "nogui"], self._limits.start, f"start {machine}")
@@ -91,8 +105,8 @@ class Vmrun:
     def switch_off(self, machine: Path) -> None:
         self._call("stop", [machine, "hard"], self._limits.change, f"switch off {machine}")
 
-    def delete(self, machine: Path) -> None:
-        self._call("deleteVM", [machine], self._limits.change, f"delete {machine}")
+    def delete(self, machine: Path, *, holding: Sequence[int] = ()) -> None:
+        self._call("deleteVM", [machine], self._limits.change, f"delete {machine}", holding)
 
     def read(self, machine: Path, kind: Variable, name: str) -> str:
         """A variable of a running machine; empty where it is not set."""
@@ -102,10 +116,10 @@ class Vmrun:
         """`value` stands in the program's arguments, which everybody on this computer can read: no secrets."""
         self._call("writeVariable", [machine, kind, name, value], self._limits.change, f"write {name} of {machine}")
 
-    def _call(self, verb: str, arguments: list[Path | str], limit: float, what: str) -> str:
+    def _call(self, verb: str, arguments: Sequence[Path | str], limit: float, what: str, holding: Sequence[int] = ()) -> str:
         log.debug("vmrun %s", verb)
         command = [self.program, "-T", self._host.product, verb, *arguments]
-        outcome = programs.run(command, limit, f"vmrun could not {what}")
+        outcome = programs.run(command, limit, f"vmrun could not {what}", holding=holding)
         refused = _ERROR.search(outcome.text)
         if refused or outcome.code != 0:
             said = refused.group(1) if refused else outcome.text.strip()

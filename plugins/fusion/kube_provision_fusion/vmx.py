@@ -125,8 +125,12 @@ def parse(data: bytes) -> Vmx:
 
 def read(path: Path) -> Vmx:
     """Raises `TargetError` for a file that cannot be read."""
-    with files.telling(f"{path}: cannot be read"):
+    try:
         data = path.read_bytes()
+    except FileNotFoundError as problem:
+        raise TargetError(f"there is no file {path}") from problem
+    except OSError as problem:
+        raise TargetError(f"{path}: cannot be read: {problem.strerror}") from problem
     try:
         return parse(data)
     except ValueError as problem:

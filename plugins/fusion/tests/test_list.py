@@ -52,10 +52,10 @@ class TestAnAddress:
         assert look().addresses == ("172.16.133.77",)
 
     def test_may_come_late(self, vmware: Vmware, make: Make, look: Look) -> None:
-        vmware.be(address="late")
+        vmware.be(address="none")
         make()
         assert look().addresses == ()
-        time.sleep(0.5)
+        vmware.publish("w-prod-1", **{"local-ipv4": "172.16.133.130"})
         assert look().addresses == ("172.16.133.130",)
 
     def test_of_a_container_bridge_is_not_taken_where_the_lease_knows_better(
@@ -142,7 +142,7 @@ class TestCalls:
     ) -> None:
         for number in (1, 2):
             make(f"w-prod-{number}")
-        vmware.limits = replace(vmware.limits, look=0.5)
+        vmware.limits = replace(vmware.limits, look=1.5)
         driver = vmware.driver()
         with vmware.fault("readVariable", "w-prod-1", seconds=60):
             found = {vm.name: vm for vm in driver.list_vms(cluster=cluster)}
@@ -150,7 +150,7 @@ class TestCalls:
             assert found["w-prod-2"].addresses == ("172.16.133.131",)
             begun = time.monotonic()
             driver.list_vms(cluster=cluster)
-            assert time.monotonic() - begun < 0.5
+            assert time.monotonic() - begun < 1.4
 
     def test_that_list_nothing_in_time_are_told(self, vmware: Vmware, make: Make, cluster: Cluster) -> None:
         make()

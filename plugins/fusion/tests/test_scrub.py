@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from servers.vmware import Vmware
 
 from kube_provision_core import Boot, Cluster, Node, TargetError, Vm
+from kube_provision_fusion import scrubbing
 from kube_provision_fusion.driver import Fusion
 
 SECRET = "fusion-test-secret"
@@ -51,7 +53,13 @@ def test_the_instance_id_stays_so_that_a_reboot_is_no_first_boot(vmware: Vmware,
     assert vmware.machine("w-prod-1").get("guestinfo.metadata") == before
 
 
-def test_a_file_without_secrets_is_not_enough(vmware: Vmware, driver: Fusion, cluster: Cluster, vm: Vm) -> None:
+def test_a_file_without_secrets_is_not_enough(driver: Fusion, cluster: Cluster, vm: Vm) -> None:
+    """The running machine would write them into it again."""
+    scrubbing.clean_file(Path(vm.id))
+    assert not scrubbed(driver, cluster)
+
+
+def test_a_machine_that_takes_no_change_is_told(vmware: Vmware, driver: Fusion, cluster: Cluster, vm: Vm) -> None:
     with vmware.fault("writeVariable", message="Unknown error"), pytest.raises(TargetError):
         driver.scrub_boot(vm=vm)
     assert not scrubbed(driver, cluster)

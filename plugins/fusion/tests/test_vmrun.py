@@ -31,12 +31,12 @@ def test_a_program_that_says_nothing_is_told_by_its_exit_code(vmware: Vmware) ->
 
 
 def test_a_call_that_hangs_is_killed_with_everything_that_it_started(vmware: Vmware) -> None:
-    vmware.limits = replace(vmware.limits, look=0.3)
+    vmware.limits = replace(vmware.limits, look=1)
     vmware.program.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > '{vmware.root}/child'\nwait\n")
     begun = time.monotonic()
-    with pytest.raises(TimeLimitError, match=r"list the machines that run: no answer within 0.3 s"):
+    with pytest.raises(TimeLimitError, match=r"list the machines that run: no answer within 1 s"):
         vmware.vmrun().running()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10
     child = Path(f"/proc/{(vmware.root / 'child').read_text().strip()}/stat")
     assert not child.exists() or child.read_text().split()[2] == "Z"
 

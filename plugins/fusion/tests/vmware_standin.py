@@ -1,7 +1,7 @@
-"""Stands in for VMware's programs vmrun and vmware-vdiskmanager: the tests copy it to those names and make it executable.
+"""Stands in for VMware's programs vmrun and vmware-vdiskmanager: the tests install programs of those names that call it.
 
-It keeps its state on disk, beside itself in `state/`, and behaves as the real ones are documented to: what it prints, its
-exit codes, errors on standard output, locks, a running machine that writes its .vmx anew when it stops. `state/world.json`
+It keeps its state on disk, beside those programs in `state/`, and behaves as the real ones are documented to: what it prints,
+its exit codes, errors on standard output, locks, a running machine that writes its .vmx anew when it stops. `state/world.json`
 says what kind of VMware this is and which calls go wrong. It reads .vmx files with a parser of its own, so that what the
 driver writes is judged by other eyes. Standard library only, imports kept few: it is started hundreds of times.
 """
@@ -14,8 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
-STATE = HERE / "state"
+STATE = Path(sys.argv[0]).parent / "state"
 RUNNING = STATE / "running"
 CLONING = STATE / "cloning"
 GIB = 1024**3
@@ -166,12 +165,9 @@ def boot(path, settings):
         world.data["next_address"] += 1
         kind, leases = world.data["address"], world.data["leases"]
     address = f"172.16.133.{number}"
-    now = time.monotonic()
     machine = {"path": str(path), "config": settings, "original": dict(settings), "guest": {}, "pid": None}
     if kind == "bridge":
         machine["guest"]["local-ipv4"] = "172.18.0.1"
-    elif kind == "late":
-        machine["late"] = [now + 0.4, address]
     elif kind != "none":
         machine["guest"]["local-ipv4"] = address
     if kind in ("now", "bridge"):
@@ -340,9 +336,7 @@ def verb_delete(path):
 def verb_read(path, kind, name):
     machine = must_run(path)
     if kind == "guestVar":
-        when, address = machine.get("late", [0, ""])
-        late = {"local-ipv4": address} if address and time.monotonic() >= when else {}
-        print({**late, **machine["guest"]}.get(name, ""))
+        print(machine["guest"].get(name, ""))
     else:
         print(machine["config"].get(name.lower(), ""))
 
@@ -428,7 +422,3 @@ def main():
         os.umask(umask)
         note_call(program, verb, arguments, begun)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
