@@ -4,7 +4,7 @@
         link = network.link("m-prod-1", "10.77.0.11")
 
 While the context is open the calling thread, and whatever it starts, stands in the network's own namespace: at the bridge,
-with `network.gateway` for its address and a loopback interface of its own. Hosts hang on links, each with a namespace for one.
+with `network.gateway` for its address and a loopback interface of its own. Hosts hang on links, one each.
 """
 
 from __future__ import annotations

@@ -110,7 +110,8 @@ def _validate(document: Object) -> None:
     for owner in document["metadata"].get("ownerReferences", ()):
         if not all(owner.get(key) for key in ("apiVersion", "kind", "name", "uid")):
             raise RefusedError(422, "metadata.ownerReferences: Invalid value")
-    for key, value in document.get("data", {}).items():
+    secret = document.get("kind") != "ConfigMap"
+    for key, value in document.get("data", {}).items() if secret else ():
         try:
             b64decode(value, validate=True)
         except ValueError as problem:

@@ -1,0 +1,194 @@
+"""A site without a way to the internet: a network, a mirror, a hypervisor, and an operator who has the program.
+
+with Lab(tmp_path) as lab:
+    run = lab.provision("--wait")
+    lab.hosts["w-prod-1"].kill()
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from machines.hypervisor import Hypervisor
+from machines.image import RELEASE, image
+from machines.network import Network
+from machines.nspawn import Host
+from machines.packages import consul_package, kubernetes_packages
+from machines.repository import Mirror
+
+from kube_provision_core.control_plane import ControlPlane
+from kube_provision_core.folder import Folder
+
+PROGRAM = Path(sys.executable).with_name("kube-provision")
+TESTS = Path(__file__).parents[1]
+CLUSTER = "prod"
+RUN_LIMIT = 300.0
+SEED_MANIFEST = "kind: ConfigMap\nmetadata: {name: seeded}\ndata: {by: the seed manifest}\n"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command line did."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.output)
+
+    @property
+    def states(self) -> dict[str, str]:
+        """How each node came out."""
+        return {node["name"]: node["state"] for node in self.data["nodes"]}
+
+
+class Lab:
+    """Open while the context is."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any] | None = None) -> None:
+        self.folder = folder
+        self.settings = dict(settings or {})
+        """Keys of the configuration besides those that the site needs."""
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.network = stack.enter_context(Network())
+            self.mirror = stack.enter_context(Mirror(self.folder, Network.gateway))
+            self.image = image()
+            _fill(self.mirror, self.folder, self.image.left_out)
+            self.hypervisor = stack.enter_context(Hypervisor(self.folder, self.network, self.image))
+            (self.folder / "seed.yaml").write_text(SEED_MANIFEST)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
+
+    # --- the program --------------------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> Path:
+        """As the operator of such a site writes it."""
+        path = self.folder / "config.yml"
+        mirrors = {"kubernetes": "kubernetes/", "consul": "hashicorp", "os": "debian"}
+        keys = {
+            "target": "nspawn",
+            "hypervisor_socket": self.hypervisor.socket,
+            "os": "debian",
+            "package_repositories": {
+                component: {"url": self.mirror.url(name), "key": self.mirror.key} for component, name in mirrors.items()
+            },
+            "seed_manifests": [str(self.folder / "seed.yaml")],
+        } | self.settings
+        path.write_text(json.dumps(keys))
+        return path
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def secrets(self) -> Folder:
+        found = Folder.open(self.state, CLUSTER)
+        assert found
+        return found
+
+    def command(self, *arguments: str) -> list[str]:
+        named = ["--config", str(self.config), "--name", CLUSTER, "--state", str(self.state)]
+        return [str(PROGRAM), *arguments, *named]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"PYTHONPATH": f"{TESTS}:{TESTS / 'machines/site'}", "NO_COLOR": "1"}
+
+    def run(self, *arguments: str, limit: float = RUN_LIMIT) -> Run:
+        done = subprocess.run(
+            self.command(*arguments),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def provision(self, *arguments: str, masters: int = 3, workers: int = 2) -> Run:
+        return self.run("--masters", str(masters), "--workers", str(workers), "--output", "json", *arguments)
+
+    # --- what came of it ----------------------------------------------------------------------------------------------
+
+    @property
+    def hosts(self) -> dict[str, Host]:
+        return self.hypervisor.hosts
+
+    @property
+    def masters(self) -> dict[str, Host]:
+        return {name: host for name, host in self.hosts.items() if name.startswith("m-")}
+
+    @property
+    def workers(self) -> dict[str, Host]:
+        return {name: host for name, host in self.hosts.items() if name.startswith("w-")}
+
+    @property
+    def discovery(self) -> Host:
+        return self.hosts[f"consul-{CLUSTER}"]
+
+    def control_plane(self) -> ControlPlane:
+        """The cluster, as its operator asks it."""
+        return ControlPlane([host.address for host in self.masters.values() if host.on], self.secrets.pki)
+
+    def ready(self) -> set[str]:
+        """Names of the nodes that the cluster counts as ready."""
+        with self.control_plane() as api:
+            return {node.name for node in api.nodes() if node.ready}
+
+    def stages(self) -> dict[str, str]:
+        """What each host last published."""
+        told = {name: host.read_channel("status.json") or {} for name, host in self.hosts.items()}
+        return {name: f"{status.get('stage')} {status.get('state')}" for name, status in told.items()}
+
+    def calls(self, verb: str) -> list[tuple[str, float, float]]:
+        """Calls of kubeadm that succeeded: host, begin, end; by their beginning."""
+        found = []
+        for name, host in self.hosts.items():
+            begins: dict[int, float] = {}
+            for line in host.run("sh", "-c", "cat /var/log/kubeadm-calls 2>/dev/null || true").splitlines():
+                event = json.loads(line)
+                if "begin" in event:
+                    begins[event["pid"]] = event["begin"]
+                elif event["verb"] == verb and event["ok"]:
+                    found.append((name, begins[event["pid"]], event["end"]))
+        return sorted(found, key=lambda call: call[1])
+
+
+def until(condition: Callable[[], bool], limit: float, what: str) -> float:
+    """Seconds that it took to come true."""
+    begin = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begin < limit, f"{what}: not in {limit:.0f} s"
+        time.sleep(0.1)
+    return time.monotonic() - begin
+
+
+def _fill(mirror: Mirror, folder: Path, left_out: tuple[Path, ...]) -> None:
+    packages = folder / "packages"
+    packages.mkdir()
+    mirror.add_flat("kubernetes", kubernetes_packages(packages))
+    mirror.add_suite("hashicorp", RELEASE, "main", [consul_package()])
+    mirror.add_suite("debian", RELEASE, "main", left_out)
+    mirror.add_suite("debian", f"{RELEASE}-updates", "main", [])
+    mirror.add_suite("debian-security", f"{RELEASE}-security", "main", [])

@@ -1,0 +1,146 @@
+"""Debian packages made by tests, as a site that has no way to the internet has them: on its own mirror."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from servers.cache import cache_folder, locked
+from servers.consul import RELEASE, consul_binary
+
+KUBERNETES = "1.36.4"
+MAINTAINER = "Tests of kube-provision <tests@kube-provision.invalid>"
+SOURCES = Path(__file__).parent / "standins"
+LIBRARY = "/usr/lib/kubernetes-stand-in"
+
+
+@dataclass(frozen=True)
+class Package:
+    """What a .deb is made of."""
+
+    name: str
+    version: str
+    files: Mapping[str, str | Path] = field(default_factory=dict)
+    """By path on the machine: text, or a file or folder to copy. What begins with `#!` is made executable."""
+    depends: tuple[str, ...] = ()
+    after_install: str = ""
+    """A shell script."""
+    architecture: str = "all"
+
+    def build(self, folder: Path) -> Path:
+        """The .deb, in that folder."""
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            tree = Path(work)
+            tree.chmod(0o755)
+            for path, content in self.files.items():
+                _put(tree / path.lstrip("/"), content)
+            (tree / "DEBIAN").mkdir()
+            (tree / "DEBIAN/control").write_text(self._control)
+            if self.after_install:
+                _put(tree / "DEBIAN/postinst", f"#!/bin/sh\nset -e\n{self.after_install}")
+            package = folder / f"{self.name}_{self.version}_{self.architecture}.deb"
+            command = ["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", str(tree), str(package)]
+            subprocess.run(command, check=True, capture_output=True, timeout=120)
+        return package
+
+    @property
+    def _control(self) -> str:
+        lines = {
+            "Package": self.name,
+            "Version": self.version,
+            "Architecture": self.architecture,
+            "Maintainer": MAINTAINER,
+            "Depends": ", ".join(self.depends),
+            "Description": f"{self.name}, for tests",
+        }
+        return "".join(f"{key}: {value}\n" for key, value in lines.items() if value)
+
+
+def kubernetes_packages(folder: Path, version: str = KUBERNETES) -> list[Path]:
+    """Stand-ins for what upstream's repository of a minor has, under its names and with its dependencies."""
+    revision = f"{version}-1.1"
+    packages = [
+        Package("cri-tools", f"{version.rpartition('.')[0]}.0-1.1"),
+        Package("kubernetes-cni", "1.8.0-1.1", _library(), depends=("etcd-server", "python3-cryptography", "python3-yaml")),
+        Package(
+            "kubeadm", revision, {"/usr/bin/kubeadm": _program("kubeadm")}, depends=("cri-tools (>= 1.30)", "kubernetes-cni")
+        ),
+        Package("kubectl", revision, {"/usr/bin/kubectl": _program("kubectl")}, depends=("kubernetes-cni",)),
+        Package(
+            "kubelet",
+            revision,
+            {
+                "/usr/bin/kubelet": _program("kubelet"),
+                "/usr/lib/systemd/system/kubelet.service": SOURCES / "kubelet.service",
+            },
+            depends=("kubernetes-cni", "conntrack", "ethtool", "iptables", "socat"),
+            after_install="systemctl daemon-reload\nsystemctl enable --now kubelet.service\n",
+        ),
+    ]
+    return [package.build(folder) for package in packages]
+
+
+def consul_package() -> Path:
+    """Consul of Debian 11, packed as its makers pack it: with a user and a service that nobody has asked for."""
+    program = consul_binary()
+    with locked("consul-package") as cache:
+        folder = cache / f"consul-package-{RELEASE}"
+        built = next(folder.glob("*.deb"), None) if folder.exists() else None
+        if built is None:
+            folder.mkdir(exist_ok=True)
+            built = _consul(program).build(folder)
+    return built
+
+
+def _consul(program: Path) -> Package:
+    version = _output(str(program), "version").split()[1].removeprefix("v").partition("+")[0]
+    service = "[Service]\nUser=consul\nExecStart=/usr/bin/consul agent -config-dir=/etc/consul.d\n"
+    files: dict[str, str | Path] = {
+        "/usr/bin/consul": program,
+        "/etc/consul.d/consul.hcl": 'data_dir = "/opt/consul"\n',
+        "/usr/lib/systemd/system/consul.service": f"{service}[Install]\nWantedBy=multi-user.target\n",
+    }
+    user = "getent passwd consul >/dev/null || useradd --system --user-group --home-dir /opt/consul consul\n"
+    return Package("consul", f"{version}-1", files, after_install=user, architecture=architecture())
+
+
+def architecture() -> str:
+    """Debian's name for what this machine and its hosts are."""
+    return _output("dpkg", "--print-architecture").strip()
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def _library() -> dict[str, str | Path]:
+    """The stand-ins' own modules, and those of ours that they share with the servers on loopback."""
+    tests, root = SOURCES.parents[1], SOURCES.parents[2]
+    modules: dict[str, Path] = {f"machines/standins/{path.name}": path for path in SOURCES.glob("*.py")}
+    modules |= {f"servers/{name}.py": tests / "servers" / f"{name}.py" for name in ("control_plane", "cluster_objects")}
+    modules |= {
+        f"kube_provision_core/{name}.py": root / "kube_provision_core" / f"{name}.py"
+        for name in ("certificates", "pki", "control_plane/kubeadm_objects")
+    }
+    return {f"{LIBRARY}/{name}": path for name, path in modules.items()}
+
+
+def _program(name: str) -> str:
+    return f'#!/bin/sh\nPYTHONPATH={LIBRARY} exec python3 -m machines.standins.{name} "$@"\n'
+
+
+def _put(path: Path, content: str | Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, str):
+        path.write_text(content)
+        path.chmod(0o755 if content.startswith("#!") else 0o644)
+    else:
+        shutil.copy(content, path)
+
+
+if __name__ == "__main__":
+    print(f"Consul's package: {consul_package()}; in {cache_folder()}")

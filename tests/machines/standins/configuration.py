@@ -1,0 +1,56 @@
+"""kubeadm's configuration files, as strictly read as kubeadm reads them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from machines.standins.faults import StandInError
+
+API = "kubeadm.k8s.io/v1beta4"
+Document = dict[str, Any]
+_KNOWN = {
+    "InitConfiguration": {"bootstrapTokens", "certificateKey", "localAPIEndpoint", "nodeRegistration", "timeouts"},
+    "ClusterConfiguration": {
+        *("clusterName", "kubernetesVersion", "controlPlaneEndpoint", "apiServer", "networking", "imageRepository"),
+        *("controllerManager", "scheduler", "etcd", "dns", "certificatesDir", "featureGates"),
+    },
+    "JoinConfiguration": {"discovery", "controlPlane", "nodeRegistration", "timeouts"},
+}
+
+
+def read(path: Path, *kinds: str) -> list[Document]:
+    """The documents of these kinds, in this order. Raises `StandInError` for what kubeadm would refuse."""
+    text = path.read_text()
+    if token := re.search(r"@[A-Z_]+@", text):
+        raise StandInError(f"{path} was not filled in: {token[0]}")
+    documents = {document.get("kind", ""): document for document in yaml.safe_load_all(text) if document}
+    for kind, document in documents.items():
+        if kind in _KNOWN:
+            _check(kind, document)
+    missing = [kind for kind in kinds if kind not in documents]
+    if missing:
+        raise StandInError(f"{path} has no {', '.join(missing)}")
+    return [documents[kind] for kind in kinds]
+
+
+def _check(kind: str, document: Document) -> None:
+    if document.get("apiVersion") != API:
+        raise StandInError(f"{kind}: apiVersion must be {API}")
+    unknown = document.keys() - _KNOWN[kind] - {"apiVersion", "kind"}
+    if unknown:
+        raise StandInError(f'strict decoding error: unknown field "{sorted(unknown)[0]}"')
+
+
+def seconds(duration: str) -> float:
+    """Of a duration as Go writes it: `30m0s`."""
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([0-9.]+)([hms])", duration))
+
+
+def node_address(registration: Document) -> str:
+    """What the kubelet is told to be its node's address."""
+    arguments = {argument["name"]: argument["value"] for argument in registration["kubeletExtraArgs"]}
+    return str(arguments["node-ip"])

@@ -1,0 +1,184 @@
+"""`kubeadm join`, of a worker and of a master."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64decode, b64encode
+from http.client import HTTPException
+from pathlib import Path
+
+import yaml
+from cryptography import x509
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from machines.standins import master, preflight
+from machines.standins.api import CONFIG_MAPS, NODES, REQUESTS, SECRETS, Api, connect, kubeconfig
+from machines.standins.configuration import Document, node_address, read, seconds
+from machines.standins.etcd import Etcd, EtcdError, Member, peer_url
+from machines.standins.faults import StandInError, phase
+from machines.standins.initialise import mark_control_plane
+from machines.standins.kubelet import CONTROL_PLANE
+from machines.standins.places import KUBELET, PKI
+from machines.standins.trust import discover
+
+from kube_provision_core.certificates import KeyPair
+from kube_provision_core.control_plane.kubeadm_objects import NONCE_BYTES
+from kube_provision_core.pki import PKI_FILES
+
+HERE = "join"
+ETCD_LIMIT = 60.0
+
+
+def join(path: Path) -> None:
+    """Raises `StandInError`."""
+    (document,) = read(path, "JoinConfiguration")
+    name, address = document["nodeRegistration"]["name"], node_address(document["nodeRegistration"])
+    phase(HERE, "preflight")
+    preflight.check(HERE, master="controlPlane" in document)
+    found = document["discovery"]["bootstrapToken"]
+    limit = seconds(document["timeouts"]["discovery"])
+    server, authority = discover(found["apiServerEndpoint"], found["token"], found["caCertHashes"], limit)
+    api = Api(server, authority, token=found["token"])
+    if "controlPlane" in document:
+        _join_master(api, document, name, address)
+    else:
+        _join_worker(api, name, address, seconds(document["timeouts"]["tlsBootstrap"]))
+
+
+def _join_worker(api: Api, name: str, address: str, limit: float) -> None:
+    phase(HERE, "kubelet-start")
+    credential = _request_certificate(api, name)
+    PKI.mkdir(parents=True, exist_ok=True)
+    (PKI / "ca.crt").write_text(api.authority)
+    master.write_private(KUBELET, kubeconfig(api.server, api.authority, f"system:node:{name}", credential).encode())
+    master.start_kubelet(name, address)
+    phase(HERE, "kubelet-wait-bootstrap")
+    _wait_for_node(name, limit)
+
+
+def _join_master(api: Api, document: Document, name: str, address: str) -> None:
+    limit = seconds(document["timeouts"]["controlPlaneComponentHealthCheck"])
+    phase(HERE, "control-plane-prepare")
+    _download_certificates(api, document["controlPlane"]["certificateKey"])
+    pki = master.load_pki()
+    data = api.expect("GET", f"{CONFIG_MAPS}/kubeadm-config")["data"]
+    cluster = yaml.safe_load(data["ClusterConfiguration"])
+    master.write_certificates(pki, name, address, cluster["apiServer"]["certSANs"])
+    master.write_kubeconfigs(pki, cluster["controlPlaneEndpoint"], name)
+    administrator = connect()
+    phase(HERE, "check-etcd")
+    others = _control_plane(administrator, name)
+    members = _check_members(others)
+    phase(HERE, "kubelet-start")
+    master.start_kubelet(name, address)
+    phase(HERE, "control-plane-join-etcd")
+    _join_etcd(name, address, others, members)
+    phase(HERE, "control-plane-join")
+    master.write_api_server(address)
+    master.wait_until_ready(address, limit)
+    mark_control_plane(administrator, name, limit)
+
+
+def _request_certificate(api: Api, name: str) -> KeyPair:
+    key = ec.generate_private_key(ec.SECP256R1())
+    attributes = [(NameOID.ORGANIZATION_NAME, "system:nodes"), (NameOID.COMMON_NAME, f"system:node:{name}")]
+    subject = x509.Name([x509.NameAttribute(kind, value) for kind, value in attributes])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    spec = {"request": b64encode(request.public_bytes(Encoding.PEM)).decode()}
+    answer = api.expect("POST", REQUESTS, {"metadata": {"generateName": "csr-"}, "spec": spec})
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    return KeyPair(b64decode(answer["status"]["certificate"]), pem)
+
+
+def _wait_for_node(name: str, limit: float) -> None:
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            status, _ = connect(KUBELET).call("GET", f"{NODES}/{name}")
+            if status == 200:
+                return
+            problem = str(status)
+        except (OSError, HTTPException) as error:
+            problem = str(error)
+        if time.monotonic() > deadline:
+            raise StandInError(f"error execution phase kubelet-wait-bootstrap: {problem}")
+        time.sleep(0.5)
+
+
+def _download_certificates(api: Api, certificate_key: str) -> None:
+    data = api.expect("GET", f"{SECRETS}/kubeadm-certs")["data"]
+    cipher = AESGCM(bytes.fromhex(certificate_key))
+    for name in PKI_FILES:
+        sealed = b64decode(data[name.replace("/", "-")])
+        try:
+            content = cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
+        except InvalidTag as error:
+            raise StandInError("error downloading certs: error decrypting secret data with provided key") from error
+        master.write_private(PKI / name, content)
+
+
+def _control_plane(api: Api, me: str) -> list[str]:
+    nodes = api.expect("GET", NODES)["items"]
+    return [
+        entry["address"]
+        for node in nodes
+        if CONTROL_PLANE in node["metadata"]["labels"] and node["metadata"]["name"] != me
+        for entry in node["status"]["addresses"]
+        if entry["type"] == "InternalIP"
+    ]
+
+
+def _check_members(others: list[str]) -> list[Member]:
+    """Every listed member must answer: a dead one blocks joins."""
+    members = _first(others).members()
+    for member in members:
+        if member.name and not member.learner:
+            try:
+                Etcd(member.address).check()
+            except EtcdError as error:
+                raise StandInError(f"error execution phase check-etcd: etcd cluster is not healthy: {error}") from error
+    return members
+
+
+def _first(others: list[str]) -> Etcd:
+    for address in others:
+        etcd = Etcd(address)
+        try:
+            etcd.check()
+        except EtcdError:
+            continue
+        return etcd
+    raise StandInError(f"error execution phase check-etcd: no etcd answers at {', '.join(others) or 'any address'}")
+
+
+def _join_etcd(name: str, address: str, others: list[str], members: list[Member]) -> None:
+    """As a learner, promoted as soon as it has caught up."""
+    etcd = _first(others)
+    if address not in {member.address for member in members}:
+        _retry("adding a learner", lambda: etcd.add_learner(address))
+    members = etcd.members()
+    phase(HERE, "etcd-learner")
+    (mine,) = (member for member in members if member.address == address)
+    started = [member for member in members if member.name or member == mine]
+    known = [f"{member.name or name}={peer_url(member.address)}" for member in started]
+    master.write_etcd(name, address, known, "existing")
+    _retry("promoting the learner", lambda: etcd.promote(mine.id))
+    master.wait_for_etcd(ETCD_LIMIT)
+
+
+def _retry(what: str, action: object) -> None:
+    assert callable(action)
+    deadline = time.monotonic() + ETCD_LIMIT
+    while True:
+        try:
+            action()
+        except EtcdError as error:
+            if time.monotonic() > deadline:
+                raise StandInError(f"error execution phase control-plane-join/etcd: {what}: {error}") from error
+            time.sleep(0.5)
+        else:
+            return
