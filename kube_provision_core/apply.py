@@ -25,6 +25,9 @@ TICK = 0.2
 FIRST_LOOK, LONGEST_LOOK = 0.25, 5.0
 """Seconds between two looks of the watcher: from the first to the second, half as long again every time."""
 
+NEXT_LOOK = 1.0
+"""Seconds until a look at what has come to be awaited beside others."""
+
 
 class State(StrEnum):
     RUNNING = "running"
@@ -144,9 +147,9 @@ class _Executor:
             self._settle(action.key, State.SKIPPED, "interrupted before it began")
         elif action.mark == ".":
             self._started[action.key] = time.monotonic()
+            self._hurry()
             self._awaited[action.key] = ""
             self._listen(Event(action, State.RUNNING))
-            self._hurry()
         else:
             future = self._pool.submit(self._start, action)
             future.add_done_callback(lambda done: self._finished.put((action.key, done)))
@@ -193,8 +196,10 @@ class _Executor:
             self._settle(key, State.FAILED, f"{type(error).__name__}: {error}")
 
     def _hurry(self) -> None:
-        self._pause = FIRST_LOOK
-        self._next_look = min(self._next_look, time.monotonic() + self._pause)
+        """Something new is awaited: look soon, but no sooner for every single one of many."""
+        if not self._awaited:
+            self._pause = FIRST_LOOK
+        self._next_look = min(self._next_look, time.monotonic() + (NEXT_LOOK if self._awaited else FIRST_LOOK))
 
     def _look_at_awaited(self, watcher: ThreadPoolExecutor) -> None:
         if self._stopping:

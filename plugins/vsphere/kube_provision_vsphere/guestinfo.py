@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from kube_provision_core import Boot, Node
@@ -34,6 +35,12 @@ def encode(text: str) -> str:
 
 def _compressed(text: str, level: int) -> str:
     return base64.b64encode(gzip.compress(text.encode(), level, mtime=0)).decode()
+
+
+@lru_cache(maxsize=8)
+def _surely_fits(text: str) -> bool:
+    """Machines of one kind are checked with one text."""
+    return len(_compressed(text, FAST)) <= LIMIT
 
 
 def values(node: Node, boot: Boot, config: VsphereConfig) -> dict[str, str]:
@@ -80,7 +87,7 @@ def static_address(node: Node, config: VsphereConfig) -> str | None:
 
 def oversize(node: Node, boot: Boot, config: VsphereConfig) -> Iterator[str]:
     """A line for each value over the limit."""
-    if len(_compressed(boot.user_data, FAST)) <= LIMIT:
+    if _surely_fits(boot.user_data):
         return  # the rest is small
     for key, value in values(node, boot, config).items():
         if len(value) > LIMIT:
