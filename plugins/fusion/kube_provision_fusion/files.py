@@ -67,7 +67,8 @@ def locked(folder: Path, timeout: float, *, create: bool = False) -> Iterator[in
             yield None
             return
         try:
-            _lock(descriptor, folder, deadline)
+            with telling(f"{folder}: cannot be locked, which the file system that it lies on may not support"):
+                _lock(descriptor, folder, deadline)
             if _is(folder, descriptor):
                 yield descriptor
                 return

@@ -114,13 +114,11 @@ class Fleet:
 
     def _take_over(self, found: Found) -> Vm:
         """The machine that exists, powered on."""
-        scrubbed = found.note is not None and found.note.scrubbed
         if not self._runs(found.file):
-            if scrubbed:  # the machine wrote its old boot data back when it stopped
+            if found.note and found.note.scrubbed:  # the machine wrote its old boot data back when it stopped
                 scrubbing.clean_file(found.file)
             self._start(found.file)
-        where = str(found.folder)
-        return Vm(found.name, str(found.file), Power.ON, found.stamp, scrubbed=scrubbed, where=where)
+        return Vm(found.name, str(found.file), Power.ON, found.stamp, where=str(found.folder))
 
     def _start(self, file: Path) -> None:
         with self._boots:
@@ -129,6 +127,7 @@ class Fleet:
             except TargetError as problem:
                 # vmrun may lose sight of a machine without a window that starts all the same.
                 if not self._runs(file):
+                    _tell_locks(file, problem)
                     raise
                 log.debug("%s; it runs nevertheless", problem)
 
@@ -174,6 +173,15 @@ def _refuse_foreign(node: Node, found: Found | None) -> None:
             f"{found.folder}: what lies here bears the name {node.name} and is not one of cluster {node.stamp.cluster}'s "
             "machines; it is left alone. Rename it, or choose another name for the cluster"
         )
+
+
+def _tell_locks(file: Path, problem: TargetError) -> None:
+    """Raise with the locks that may be the reason, where there are any."""
+    if locks := machines.locks(file.parent):
+        raise TargetError(
+            f"{problem}. Locks lie beside it ({', '.join(locks)}): if no VMware program has this machine open, a crash left "
+            "them, and they can be deleted"
+        ) from problem
 
 
 def _check_stamp(vm: Vm, found: Found | None) -> Stamp:

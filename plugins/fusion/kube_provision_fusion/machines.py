@@ -123,6 +123,11 @@ def _contents(folder: Path) -> list[str]:
     return [entry for entry in entries if entry not in _NOTHING and not entry.startswith(files.OURS)]
 
 
+def locks(folder: Path) -> list[str]:
+    """Names of the locks that VMware keeps on a machine that is open, and that stay after a crash."""
+    return sorted(lock.name for lock in folder.glob("*.lck") if not lock.is_dir() or any(lock.iterdir()))
+
+
 def clear(folder: Path) -> None:
     """Delete everything in a machine's folder but its note. Links are deleted, what they lead to stays."""
     with files.telling(f"{folder}: cannot be deleted"):

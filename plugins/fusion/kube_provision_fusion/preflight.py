@@ -13,6 +13,7 @@ from . import disks, files, guestinfo, settings, template
 from .config import CloneType, FusionConfig
 from .disks import GIB, DiskManager
 from .host import Host
+from .machines import locks
 from .template import Template
 from .vmrun import Vmrun
 from .vmx import Vmx
@@ -93,12 +94,10 @@ def _is_encrypted(vmx: Vmx) -> bool:
 
 
 def _lock_problems(each: Template) -> Iterator[str]:
-    """VMware locks a machine that is open; after a crash its locks stay."""
-    locks = sorted(lock for lock in each.folder.glob("*.lck") if not lock.is_dir() or any(lock.iterdir()))
-    if locks:
+    if found := locks(each.folder):
         yield (
-            f"it is locked by {', '.join(lock.name for lock in locks)}. Close it in VMware; if no VMware program has it "
-            "open, a crash left the lock, and it can be deleted"
+            f"it is locked by {', '.join(found)}. Close it in VMware; if no VMware program has it open, a crash left the "
+            "lock, and it can be deleted"
         )
 
 

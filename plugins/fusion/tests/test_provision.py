@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import subprocess
@@ -246,6 +247,12 @@ class TestStarting:
         make(vmware.driver())
         assert len(vmware.calls("clone")) == 1
 
+    def test_after_a_crash_tells_the_locks_that_are_in_the_way(self, vmware: Vmware, driver: Fusion, make: Make) -> None:
+        make(driver)
+        vmware.pull_the_plug()
+        with pytest.raises(TargetError, match=r"already in use\. Locks lie beside it \(w-prod-1\.vmx\.lck\)"):
+            make(vmware.driver())
+
     def test_outlives_what_vmrun_leaves_behind(self, vmware: Vmware, driver: Fusion, make: Make) -> None:
         """A running machine keeps vmrun's output open."""
         vmware.be(clings=True)
@@ -378,6 +385,14 @@ class TestWhatIsInTheWay:
         with pytest.raises(TargetError, match="cannot be used"):
             make(driver)
         assert list(elsewhere.iterdir()) == []
+
+    def test_may_be_a_file_system_without_locks(self, driver: Fusion, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        def unsupported(descriptor: int, operation: int) -> None:
+            raise OSError(errno.ENOTSUP, "Operation not supported")
+
+        monkeypatch.setattr("fcntl.flock", unsupported)
+        with pytest.raises(TargetError, match=r"w-prod-1\.vmwarevm: cannot be locked.*not supported"):
+            make(driver)
 
     def test_is_waited_for_while_another_run_works_on_it(self, vmware: Vmware, node: MakeNode, make: Make) -> None:
         vmware.be(clone_seconds=0.5)

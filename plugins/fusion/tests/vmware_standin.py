@@ -1,9 +1,10 @@
 """Stands in for VMware's programs vmrun and vmware-vdiskmanager: the tests install programs of those names that call it.
 
-It keeps its state on disk, beside those programs in `state/`, and behaves as the real ones are documented to: what it prints,
-its exit codes, errors on standard output, locks, a running machine that writes its .vmx anew when it stops. `state/world.json`
-says what kind of VMware this is and which calls go wrong. It reads .vmx files with a parser of its own, so that what the
-driver writes is judged by other eyes. Standard library only, imports kept few: it is started hundreds of times.
+It keeps its state on disk, beside those programs in `state/`, and behaves as the real ones are documented to: what it
+prints, its exit codes, errors on standard output, locks, a running machine that writes its .vmx anew when it stops.
+`state/world.json` says what kind of VMware this is and which calls go wrong. It reads .vmx files with a parser of its own,
+so that what the driver writes is judged by other eyes. Standard library only, imports kept few: it is started hundreds of
+times.
 """
 
 import fcntl
