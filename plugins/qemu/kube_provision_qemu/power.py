@@ -22,7 +22,6 @@ from .sockets import connect
 LARGEST_LOG = 1024 * 1024
 """Bytes of a log that a machine takes along when it is powered on again."""
 
-
 AGENT_ANSWER = 3.0
 """Seconds for a guest agent to say that it is there."""
 

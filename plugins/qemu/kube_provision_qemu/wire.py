@@ -16,7 +16,7 @@ from .qmp import Qmp, QmpError
 _STREAM, _PORT = "uplink", "uplink-port"
 _HUB = 0
 
-CONNECTING = 0.5
+CONNECTING = 1.0
 """Seconds after which a process that has no connection is not connecting either: that takes milliseconds."""
 
 CONNECTED = 5.0

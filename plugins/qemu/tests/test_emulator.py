@@ -93,9 +93,7 @@ def test_an_accelerator_that_works_is_taken(tmp_path: Path) -> None:
 
 def test_an_accelerator_that_was_asked_for_and_does_not_work_is_refused(tmp_path: Path) -> None:
     binary = program(tmp_path, f"{version('9.0.0')}\necho 'could not access KVM: Permission denied' >&2; exit 1")
-    with pytest.raises(
-        TargetError, match=r"qemu_accelerator: kvm does not work here: .*denied.* auto, or to tcg"
-    ):
+    with pytest.raises(TargetError, match=r"qemu_accelerator: kvm does not work here: .*denied.* auto, or to tcg"):
         _ = emulator.find(str(binary), "kvm").accelerator
 
 
