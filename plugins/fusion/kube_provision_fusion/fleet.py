@@ -42,6 +42,7 @@ class Fleet:
     def provision(self, node: Node, boot: Boot) -> Vm:
         """The machine of that name, powered on: taken over where it exists with our stamp, else made."""
         folder = self._machines.folder(node.name)
+        _refuse_foreign(node, self._machines.find(node.name))
         with files.locked(folder, LOCK_TIMEOUT, create=True) as lock:
             assert lock is not None, "the folder was made"
             found = self._machines.find(node.name)
@@ -56,7 +57,10 @@ class Fleet:
     def scrub(self, vm: Vm) -> None:
         file = self._own_file(vm)
         with files.locked(file.parent, LOCK_TIMEOUT) as lock:
-            stamp = _check_stamp(vm, None if lock is None else self._machines.find(vm.name))
+            found = None if lock is None else self._machines.find(vm.name)
+            stamp = _check_stamp(vm, found)
+            if found is None or not found.complete:
+                raise TargetError(f"{vm.id}: this machine is only half there; the next run makes it anew")
             note.write(file.parent, Note(vm.name, stamp, complete=True, scrubbed=True))
             scrubbing.scrub(self._vmrun(), file, running=self._runs(file))
 

@@ -378,6 +378,16 @@ class TestWhatIsInTheWay:
         with pytest.raises(TargetError, match="left alone"):
             make(driver, "w-prod-2")
 
+    def test_may_be_a_machine_that_workstation_would_name_so(
+        self, vmware: Vmware, driver: Fusion, make: Make, cluster: Cluster
+    ) -> None:
+        (vmware.vm_dir / "w-prod-1").mkdir()
+        (vmware.vm_dir / "w-prod-1" / "old.vmx").touch()
+        with pytest.raises(TargetError, match="left alone"):
+            make(driver)
+        assert [vm.stamp for vm in driver.list_vms(cluster=cluster)] == [None]
+        assert not (vmware.vm_dir / "w-prod-1.vmwarevm").exists()
+
     def test_may_be_a_link(self, vmware: Vmware, driver: Fusion, make: Make) -> None:
         elsewhere = vmware.root / "elsewhere"
         elsewhere.mkdir()

@@ -9,7 +9,7 @@ import pytest
 from servers.vmware import Vmware
 
 from kube_provision_core import Boot, Cluster, Node, TargetError, Vm
-from kube_provision_fusion import scrubbing
+from kube_provision_fusion import note, scrubbing
 from kube_provision_fusion.driver import Fusion
 
 SECRET = "fusion-test-secret"
@@ -100,6 +100,15 @@ def test_a_machine_with_another_stamp_is_left_alone(
     with pytest.raises(TargetError, match="left alone"):
         driver.scrub_boot(vm=other)
     assert SECRET in vmware.boot_data(vm)
+
+
+def test_half_a_machine_is_not_taken_for_a_whole_one(driver: Fusion, cluster: Cluster, vm: Vm) -> None:
+    assert vm.stamp
+    note.write(Path(vm.id).parent, note.Note(vm.name, vm.stamp, complete=False))
+    with pytest.raises(TargetError, match="half there"):
+        driver.scrub_boot(vm=vm)
+    (seen,) = driver.list_vms(cluster=cluster)
+    assert not seen.complete
 
 
 def test_whether_it_is_done_is_asked_once(vmware: Vmware, driver: Fusion, cluster: Cluster, vm: Vm) -> None:
