@@ -68,14 +68,27 @@ class Lab:
             self.network = stack.enter_context(Network())
             self.mirror = stack.enter_context(Mirror(self.folder, Network.gateway))
             self.image = image()
-            _fill(self.mirror, self.folder, self.image.left_out)
-            self.hypervisor = stack.enter_context(Hypervisor(self.folder, self.network, self.image))
+            self._fill(self.mirror)
+            self._start_target(stack)
             (self.folder / "seed.yaml").write_text(SEED_MANIFEST)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
+
+    def _fill(self, mirror: Mirror) -> None:
+        packages = self.folder / "packages"
+        packages.mkdir()
+        mirror.add_flat("kubernetes", kubernetes_packages(packages))
+        mirror.add_suite("hashicorp", RELEASE, "main", [consul_package()])
+        mirror.add_suite("debian", RELEASE, "main", [*self.image.left_out, *self._more_packages(packages)])
+        mirror.add_suite("debian", f"{RELEASE}-updates", "main", [])
+        mirror.add_suite("debian-security", f"{RELEASE}-security", "main", [])
+
+    def _more_packages(self, folder: Path) -> list[Path]:
+        """What the target's guests need besides; made in `folder`."""
+        return []
 
     # --- the program --------------------------------------------------------------------------------------------------
 
@@ -85,8 +98,7 @@ class Lab:
         path = self.folder / "config.yml"
         mirrors = {"kubernetes": "kubernetes/", "consul": "hashicorp", "os": "debian"}
         keys = {
-            "target": "nspawn",
-            "hypervisor_socket": self.hypervisor.socket,
+            **self.target,
             "os": "debian",
             "package_repositories": {
                 component: {"url": self.mirror.url(name), "key": self.mirror.key} for component, name in mirrors.items()
@@ -95,6 +107,14 @@ class Lab:
         } | self.settings
         path.write_text(json.dumps(keys))
         return path
+
+    @property
+    def target(self) -> dict[str, Any]:
+        """Where machines are made, in the words of the configuration."""
+        return {"target": "nspawn", "hypervisor_socket": self.hypervisor.socket}
+
+    def _start_target(self, stack: ExitStack) -> None:
+        self.hypervisor = stack.enter_context(Hypervisor(self.folder, self.network, self.image))
 
     @property
     def state(self) -> Path:
@@ -182,13 +202,3 @@ def until(condition: Callable[[], bool], limit: float, what: str) -> float:
         assert time.monotonic() - begin < limit, f"{what}: not in {limit:.0f} s"
         time.sleep(0.1)
     return time.monotonic() - begin
-
-
-def _fill(mirror: Mirror, folder: Path, left_out: tuple[Path, ...]) -> None:
-    packages = folder / "packages"
-    packages.mkdir()
-    mirror.add_flat("kubernetes", kubernetes_packages(packages))
-    mirror.add_suite("hashicorp", RELEASE, "main", [consul_package()])
-    mirror.add_suite("debian", RELEASE, "main", left_out)
-    mirror.add_suite("debian", f"{RELEASE}-updates", "main", [])
-    mirror.add_suite("debian-security", f"{RELEASE}-security", "main", [])

@@ -1,0 +1,156 @@
+"""A site whose hypervisor is a simulated vCenter with real machines: what is powered on there boots as a host.
+
+with VCenterLab(tmp_path) as lab:
+    run = lab.provision("--wait")
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from machines.image import Image
+from machines.lab import Lab
+from machines.network import PREFIX, Network
+from machines.nspawn import CHANNEL, Host
+from machines.packages import Package
+from servers.simulator import STATUS_KEY, Guest, Simulator
+
+STATUS = "status.txt"
+RPC_TOOL = f"""\
+#!/bin/sh
+# vmware-rpctool "info-set KEY VALUE": what open-vm-tools does over the hypervisor's backdoor, done over a shared folder.
+set -eu
+value=${{1#info-set {STATUS_KEY} }}
+printf '%s' "$value" >{CHANNEL}/{STATUS}.part
+mv {CHANNEL}/{STATUS}.part {CHANNEL}/{STATUS}
+"""
+LOOK = 0.2
+"""Seconds between two looks at the vCenter."""
+
+
+class VCenterHosts:
+    """Follows a vCenter's machines with hosts: power, guestinfo, and what the guest publishes."""
+
+    def __init__(self, folder: Path, network: Network, image: Image, vcenter: Simulator) -> None:
+        self.hosts: dict[str, Host] = {}
+        """Those that exist, by name."""
+        self.problem: BaseException | None = None
+        """What ended the following before its time."""
+        self._folder, self._network, self._image, self._vcenter = folder, network, image, vcenter
+        self._published: dict[str, str] = {}
+        self._stop = threading.Event()
+        # A host ends with the thread that starts it: this one.
+        self._thread = threading.Thread(target=self._run, name="vcenter-hosts")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(LOOK):
+                self._follow({vm["name"]: vm for vm in self._vcenter.vms().values() if not vm["template"]})
+        except BaseException as problem:
+            self.problem = problem
+            raise
+        finally:
+            for name in list(self.hosts):
+                self._remove(name)
+
+    def _follow(self, vms: Mapping[str, Mapping[str, Any]]) -> None:
+        for name in self.hosts.keys() - vms.keys():
+            self._remove(name)
+        for name, vm in vms.items():
+            host = self.hosts.get(name)
+            if vm["power"] != "poweredOn":
+                if host and host.on:
+                    host.kill()
+            elif host is None:
+                self._create(name, vm)
+            else:
+                self._deliver(host, vm)
+                self._publish(host)
+
+    def _create(self, name: str, vm: Mapping[str, Any]) -> None:
+        address = next((address for address in vm["addresses"] if address.startswith(f"{PREFIX}.")), None)
+        if address is None:
+            return
+        host = Host(name, self._folder, self._image, self._network.link(name, address))
+        instance_id = json.loads(_guestinfo(vm, "metadata"))["instance-id"]
+        host.insert_seed(instance_id, _guestinfo(vm, "userdata"))
+        host.start()
+        self.hosts[name] = host
+
+    def _deliver(self, host: Host, vm: Mapping[str, Any]) -> None:
+        user_data = _guestinfo(vm, "userdata")
+        if user_data != host.user_data:
+            host.replace_user_data(user_data)
+        if not host.on:
+            host.start()
+
+    def _publish(self, host: Host) -> None:
+        with suppress(FileNotFoundError):
+            told = (host.folder / "channel" / STATUS).read_text()
+            if told != self._published.get(host.name):
+                self._vcenter.publish(host.name, {STATUS_KEY: told})
+                self._published[host.name] = told
+
+    def _remove(self, name: str) -> None:
+        host = self.hosts.pop(name)
+        self._published.pop(name, None)
+        host.destroy()
+        self._network.unplug(host.link)
+
+
+def _guestinfo(vm: Mapping[str, Any], name: str) -> str:
+    extra = vm["extra_config"]
+    assert extra[f"guestinfo.{name}.encoding"] == "gzip+base64"
+    return gzip.decompress(base64.b64decode(extra[f"guestinfo.{name}"])).decode()
+
+
+class VCenterLab(Lab):
+    """A `Lab` whose target is vSphere."""
+
+    def _start_target(self, stack: ExitStack) -> None:
+        guests = [Guest("*", network=f"{PREFIX}.64/26")]
+        self.vcenter = stack.enter_context(Simulator(guests=guests, clone_time=0.5))
+        self.machines = stack.enter_context(VCenterHosts(self.folder, self.network, self.image, self.vcenter))
+
+    def _more_packages(self, folder: Path) -> list[Path]:
+        tools = Package("open-vm-tools", "2:12.5.0-1", {"/usr/bin/vmware-rpctool": RPC_TOOL})
+        return [tools.build(folder)]
+
+    @property
+    def target(self) -> dict[str, Any]:
+        return {
+            "target": "vsphere",
+            "vcenter_hostname": self.vcenter.address,
+            "vcenter_username": self.vcenter.username,
+            "vcenter_ca_file": str(self.vcenter.ca_file),
+            "datacenter": self.vcenter.datacenter,
+            "cluster": self.vcenter.cluster,
+            "datastore": self.vcenter.datastore,
+            "network": self.vcenter.network,
+            "template": "ubuntu-24.04",
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return super().environment | {"KUBE_PROVISION_VCENTER_PASSWORD": self.vcenter.password}
+
+    @property
+    def hosts(self) -> dict[str, Host]:
+        assert self.machines.problem is None
+        return self.machines.hosts
