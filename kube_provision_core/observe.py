@@ -42,6 +42,10 @@ class Observation:
         names = sorted(self.ours, key=natural_order)
         return tuple(vm for name in names if (vm := self.ours[name]).stamp and vm.stamp.role is role)
 
+    def healthy(self, name: str) -> bool | None:
+        """Whether discovery sees a master's API server answer; None where it could not be asked."""
+        return any(master.name == name for master in self.discovery.masters) if self.discovery else None
+
     @property
     def master_addresses(self) -> tuple[str, ...]:
         """Where the living cluster may answer: healthy masters as discovery sees them, then the machines themselves."""

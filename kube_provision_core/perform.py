@@ -11,7 +11,7 @@ from functools import singledispatchmethod
 from .apply import Sight, State
 from .control_plane import ControlPlane
 from .errors import KubeProvisionError
-from .model import Node, Power, Role, Vm
+from .model import Node, Role, Vm
 from .observe import Observation, locate
 from .pki import JoinSecrets
 from .plan import (
@@ -29,6 +29,7 @@ from .plan import (
     StartVm,
 )
 from .session import Session
+from .sight import Awaited, judge
 
 TOKEN_SECONDS = 45 * 60
 """A minted token's life: 30 minutes past the quarter of an hour that a machine may take to boot."""
@@ -169,22 +170,13 @@ class Performer:
 
     def _sight(self, action: AwaitNode, vm: Vm | None) -> Sight:
         waited = time.monotonic() - self._since.setdefault(action.key, time.monotonic())
-        if vm is None:
-            return Sight(State.FAILED, "the machine is gone") if waited > self._address_timeout else Sight(State.RUNNING)
-        if vm.status and vm.status.state == "failed":
-            return Sight(State.FAILED, f"stage {vm.status.stage}: {vm.status.error}")
-        if vm.address is None:
-            return self._without_address(vm, waited)
-        if not action.until_finished or (vm.status and vm.status.finished):
-            return Sight(State.DONE, vm.address)
-        stage = f"{vm.address} {vm.status.stage}" if vm.status else vm.address
-        if waited > self._finish_timeout:
-            return Sight(State.FAILED, f"{stage}: not finished after {waited:.0f} s; it goes on by itself")
-        return Sight(State.RUNNING, stage)
-
-    def _without_address(self, vm: Vm, waited: float) -> Sight:
-        if waited <= self._address_timeout:
-            return Sight(State.RUNNING, "no address yet" if vm.power is Power.ON else f"powered {vm.power}")
-        return Sight(
-            State.FAILED, f"no address after {waited:.0f} s (power {vm.power}): are guest tools and its network all right?"
+        before = self._seen.ours.get(action.subject)
+        awaited = Awaited(
+            self._cluster.name,
+            action.subject,
+            until_finished=action.until_finished,
+            before=before.status if before else None,
+            address_timeout=self._address_timeout,
+            finish_timeout=self._finish_timeout,
         )
+        return judge(awaited, vm, waited)

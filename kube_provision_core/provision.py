@@ -23,6 +23,7 @@ from .plan import (
     StartVm,
     keys,
 )
+from .remedies import destroy_command, replace_command, trouble
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _refuse_fewer(desired: Desired, seen: Observation) -> None:
     if surplus:
         raise ConfigError(
             f"cluster {seen.cluster.name} has {len(surplus)} more machine(s) than asked for: {', '.join(surplus)}. "
-            f"To remove them: {_destroy_command(seen, *surplus)} (with the same --config)"
+            f"To remove them: {destroy_command(seen.cluster.name, *surplus)} (with the same --config)"
         )
 
 
@@ -158,7 +159,7 @@ def _carrier(seen: Observation, difference: Difference, initialised: bool) -> No
     if not difference.masters:
         raise ConfigError(
             f"no machine of cluster {seen.cluster.name} can initialise it: the one that could is gone. "
-            f"Remove a master and run again: {_destroy_command(seen, seen.of(Role.MASTER)[0].name)}"
+            f"Remove a master and run again: {destroy_command(seen.cluster.name, seen.of(Role.MASTER)[0].name)}"
         )
     if seen.of(Role.MASTER) and seen.discovery is None:
         raise DiscoveryError(
@@ -188,22 +189,15 @@ def _scrubs(desired: Desired, seen: Observation) -> Iterator[Action]:
 
 
 def _notes(desired: Desired, seen: Observation) -> Iterator[str]:
+    cluster = seen.cluster.name
     for node in desired.all:
         vm = seen.ours.get(node.name)
         if vm is None:
             continue
         if vm.stamp and vm.stamp.spec != node.stamp.spec:
-            yield f"{node.name} was made from another configuration. To make it anew: {_replace_command(seen, node.name)}"
-        if vm.status and vm.status.state == "failed":
-            failure = f"{node.name} failed in stage {vm.status.stage}: {vm.status.error}"
-            yield f"{failure}. To replace it: {_replace_command(seen, node.name)}"
+            yield f"{node.name} was made from another configuration. To make it anew: {replace_command(cluster, node.name)}"
+        if vm.status and (vm.status.state == "failed" or vm.status.replace):
+            replace_it = "" if vm.status.replace else f". To replace it: {replace_command(cluster, node.name)}"
+            yield f"{node.name} failed: {trouble(vm.status, cluster, node.name)}{replace_it}"
     if seen.discovery_error:
         yield f"discovery could not be asked: {seen.discovery_error}"
-
-
-def _replace_command(seen: Observation, name: str) -> str:
-    return f"{_destroy_command(seen, name)}, then provision again"
-
-
-def _destroy_command(seen: Observation, *names: str) -> str:
-    return " ".join(["kube-provision destroy --name", seen.cluster.name, *(f"--node {name}" for name in names)])

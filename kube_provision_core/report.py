@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .apply import Outcome, State
+from .control_plane import Readiness
 from .model import Role
 from .observe import Observation, natural_order
 from .plan import Action, OfNode, OfVm
@@ -28,6 +29,8 @@ class NodeReport:
     text: str
     """The failure, or what came of the last action."""
     seconds: float
+    ready: bool | None = None
+    """Whether Kubernetes itself calls the node ready. None: nobody has asked, could tell, or it is no node."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,14 @@ class Report:
     interrupted: bool = False
     notes: tuple[str, ...] = ()
     kubeconfig: Path | None = None
+    readiness: Readiness = field(default_factory=Readiness)
+    """What Kubernetes itself says, where the run has waited for its nodes."""
+    hints: tuple[str, ...] = ()
+    """What the run has found that its user may want to know, unlike `notes` at its end."""
 
     @property
     def exit_code(self) -> int:
-        if self.interrupted:
-            return INTERRUPTED
-        states = {outcome.state for outcome in self.outcomes}
-        if states <= {State.DONE}:
-            return DONE
-        return PARTLY if any(_counts(outcome) for outcome in self.outcomes) else FAILED
+        return exit_code(self.outcomes, interrupted=self.interrupted)
 
     @property
     def abandoned(self) -> bool:
@@ -81,7 +83,16 @@ class Report:
             address=(vm.address if vm else None) or "",
             text=last.text if last else "",
             seconds=round(sum(outcome.seconds for outcome in mine), 3),
+            ready=self.readiness.of(name),
         )
+
+
+def exit_code(outcomes: Sequence[Outcome], *, interrupted: bool) -> int:
+    if interrupted:
+        return INTERRUPTED
+    if {outcome.state for outcome in outcomes} <= {State.DONE}:
+        return DONE
+    return PARTLY if any(_counts(outcome) for outcome in outcomes) else FAILED
 
 
 def _roles_of(outcomes: Sequence[Outcome]) -> Iterator[Role]:

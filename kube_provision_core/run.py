@@ -14,7 +14,7 @@ from .apply import Interrupt, Listen, apply
 from .errors import ConfigError
 from .folder import Folder
 from .kubeconfig import API_PORT
-from .model import Boot, Node
+from .model import Boot, Node, Role
 from .observe import Observation, observe
 from .perform import Performer
 from .plan import CreateVm, Plan
@@ -60,7 +60,26 @@ def provision(session: Session, options: Options, listen: Listen, interrupt: Int
         _mark_initialised(session.folder, seen)
         report = _apply(session, seen, plan, options, listen, interrupt)
         _mark_initialised(session.folder, report.observation)
-        return replace(report, kubeconfig=_write_kubeconfig(session.folder, report.observation))
+        report = replace(report, kubeconfig=_write_kubeconfig(session.folder, report.observation))
+        return _with_readiness(session, report) if options.wait and not report.interrupted else report
+
+
+def _with_readiness(session: Session, report: Report) -> Report:
+    """What Kubernetes itself says at the end of a run that has waited for its nodes."""
+    seen = report.observation
+    if not provisioning.is_initialised(seen, session.folder.initialised):
+        return report
+    readiness = alive.ask_readiness(seen, session.folder.pki)
+    return replace(report, readiness=readiness, hints=readiness_hints(session, seen, readiness))
+
+
+def readiness_hints(session: Session, seen: Observation, readiness: alive.Readiness) -> tuple[str, ...]:
+    """Why nodes whose boot has finished are not ready."""
+    finished = [vm.name for vm in seen.ours.values() if vm.status and vm.status.finished]
+    manifests = session.config.by_role[Role.MASTER].seed_manifests
+    kubeconfig = session.folder.path / "kubeconfig"
+    found = alive.hint(readiness, finished, network_plugin=bool(manifests), kubeconfig=kubeconfig)
+    return (found,) if found else ()
 
 
 def plan_destroy(session: Session, nodes: Collection[str]) -> Plan:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from .control_plane import Readiness, ask_readiness
 from .desired import Desired
 from .model import Node, Vm
 from .observe import Observation, natural_order, observe
 from .provision import is_initialised
+from .run import readiness_hints
 from .session import Session, check_identity
 
 
@@ -30,6 +32,10 @@ class NodeStatusRow:
     """It was made from another configuration than today's."""
     healthy: bool | None
     """Masters: whether discovery sees its API server answering. None: nobody could tell."""
+    ready: bool | None
+    """Whether Kubernetes itself calls the node ready. None: nobody could tell, or it is no node."""
+    cause: str
+    """What a person understands by `error`, where the cause was recognised."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,9 @@ class Status:
     nodes: tuple[NodeStatusRow, ...]
     folder: Path | None
     kubeconfig: Path | None
+    kubernetes_error: str
+    """Why nobody could tell which nodes are ready; empty where a master told, and where the cluster is not initialised."""
+    hints: tuple[str, ...]
 
 
 def status(session: Session) -> Status:
@@ -50,25 +59,29 @@ def status(session: Session) -> Status:
     seen = observe(session.hook, session.desired.cluster)
     check_identity(session.folder, seen)
     folder, kubeconfig = session.folder, session.folder.path / "kubeconfig"
+    initialised = is_initialised(seen, folder.initialised)
+    readiness = ask_readiness(seen, folder.pki) if initialised else Readiness()
     return Status(
         cluster=seen.cluster.name,
         cluster_id=folder.cluster_id if folder.saved else "",
-        initialised=is_initialised(seen, folder.initialised),
+        initialised=initialised,
         discovery_address=seen.cluster.discovery_address or "",
         discovery_error=seen.discovery_error,
-        nodes=_rows(session.desired, seen),
+        nodes=_rows(session.desired, seen, readiness),
         folder=folder.path if folder.saved else None,
         kubeconfig=kubeconfig if kubeconfig.exists() else None,
+        kubernetes_error=readiness.error,
+        hints=readiness_hints(session, seen, readiness),
     )
 
 
-def _rows(desired: Desired, seen: Observation) -> tuple[NodeStatusRow, ...]:
+def _rows(desired: Desired, seen: Observation, readiness: Readiness) -> tuple[NodeStatusRow, ...]:
     wanted = {node.name: node for node in desired.all}
     names = sorted(wanted.keys() | seen.ours.keys(), key=natural_order)
-    return tuple(_row(name, wanted.get(name), seen.ours.get(name), seen) for name in names)
+    return tuple(_row(name, wanted.get(name), seen.ours.get(name), seen, readiness) for name in names)
 
 
-def _row(name: str, node: Node | None, vm: Vm | None, seen: Observation) -> NodeStatusRow:
+def _row(name: str, node: Node | None, vm: Vm | None, seen: Observation, readiness: Readiness) -> NodeStatusRow:
     stamp = vm.stamp if vm else None
     role = stamp.role if stamp else node.role if node else None
     told = vm.status if vm else None
@@ -81,11 +94,7 @@ def _row(name: str, node: Node | None, vm: Vm | None, seen: Observation) -> Node
         error=told.error if told else "",
         scrubbed=vm.scrubbed if vm else False,
         drifted=bool(node and stamp and stamp.spec != node.stamp.spec),
-        healthy=_healthy(name, seen) if role == "master" else None,
+        healthy=seen.healthy(name) if role == "master" else None,
+        ready=readiness.of(name),
+        cause=told.cause if told else "",
     )
-
-
-def _healthy(name: str, seen: Observation) -> bool | None:
-    if seen.discovery is None:
-        return None
-    return any(master.name == name for master in seen.discovery.masters)

@@ -22,6 +22,7 @@ SUMMARIES = {
     "provision": "Create what a cluster lacks. Meant when no command is named.",
     "plan": "Show what provisioning would do. Changes nothing.",
     "status": "Show the cluster's machines as they are.",
+    "why": "Say why a machine is not further, and what helps.",
     "destroy": "Delete a cluster, or some of its machines.",
     "render": "Write every machine's boot files to a folder.",
     "validate": "Check a configuration without asking any server.",

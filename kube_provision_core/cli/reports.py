@@ -20,6 +20,7 @@ def report_data(report: Report) -> dict[str, Any]:
         "others": [_outcome_data(outcome) for outcome in report.others],
         "kubeconfig": str(report.kubeconfig) if report.kubeconfig else None,
         "notes": list(report.notes),
+        "hints": list(report.hints),
     }
 
 
@@ -37,17 +38,20 @@ def report_table(report: Report) -> str:
     """A row per machine, then a row per other thing that was done."""
     if not report.outcomes and not report.nodes:
         return "nothing there, nothing done"
-    rows: list[tuple[object, ...]] = [("NAME", "ROLE", "STATE", "DONE", "SECONDS", "ADDRESS", "TEXT")]
+    rows: list[tuple[object, ...]] = [("NAME", "ROLE", "STATE", "DONE", "SECONDS", "ADDRESS", "READY", "TEXT")]
     rows += [_node_row(node) for node in report.nodes]
     rows += [
-        (outcome.action.subject, "", outcome.state, outcome.action.verb, f"{outcome.seconds:.1f}", "", outcome.text)
+        (outcome.action.subject, "", outcome.state, outcome.action.verb, f"{outcome.seconds:.1f}", "", "", outcome.text)
         for outcome in report.others
     ]
-    table = columns(rows)
-    return f"{table}\n\nkubeconfig: {report.kubeconfig}" if report.kubeconfig else table
+    if not report.readiness.asked:
+        rows = [(*row[:-2], row[-1]) for row in rows]
+    facts = [f"kubeconfig: {report.kubeconfig}"] if report.kubeconfig else []
+    facts += [f"hint: {hint}" for hint in report.hints]
+    return "\n".join([columns(rows), *(["", *facts] if facts else [])])
 
 
 def _node_row(node: NodeReport) -> tuple[object, ...]:
     text = "" if node.text == node.address else node.text
     seconds = f"{node.seconds:.1f}" if node.actions else ""
-    return (node.name, node.role, node.state, ", ".join(node.actions), seconds, node.address, text)
+    return (node.name, node.role, node.state, ", ".join(node.actions), seconds, node.address, node.ready, text)

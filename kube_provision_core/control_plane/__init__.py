@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .living import Living, look
+from .readiness import Readiness, ask_readiness, hint
 
 if TYPE_CHECKING:
     from .api import ClusterNode, ControlPlane, EtcdMember, EtcdQuorum
 
-__all__ = ["ClusterNode", "ControlPlane", "EtcdMember", "EtcdQuorum", "Living", "look"]
+__all__ = [
+    "ClusterNode",
+    "ControlPlane",
+    "EtcdMember",
+    "EtcdQuorum",
+    "Living",
+    "Readiness",
+    "ask_readiness",
+    "hint",
+    "look",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -55,6 +55,8 @@ class ClusterNode:
     roles: tuple[str, ...]
     """`control-plane` for a master; none for a worker."""
     address: str | None
+    message: str = ""
+    """Why it is not ready, in the kubelet's words."""
 
 
 class ControlPlane:
@@ -202,12 +204,15 @@ def _advice(answer: Answer) -> str:
 
 def _node(document: Mapping[str, Any]) -> ClusterNode:
     metadata, status = document.get("metadata", {}), document.get("status", {})
-    conditions = {entry["type"]: entry["status"] for entry in status.get("conditions") or ()}
+    conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
+    readiness = conditions.get("Ready", {})
+    ready = readiness.get("status") == "True"
     addresses = {entry["type"]: entry["address"] for entry in reversed(status.get("addresses") or ())}
     labels = metadata.get("labels") or {}
     return ClusterNode(
         name=metadata.get("name", ""),
-        ready=conditions.get("Ready") == "True",
+        ready=ready,
         roles=tuple(sorted(label.removeprefix(ROLE_LABEL) for label in labels if label.startswith(ROLE_LABEL))),
         address=addresses.get("InternalIP"),
+        message="" if ready else str(readiness.get("message") or ""),
     )

@@ -39,7 +39,8 @@ class World:
     looks: int = 0
 
     def address(self, name: str) -> str:
-        return self.addresses.setdefault(name, f"192.0.2.{len(self.addresses) + 1}")
+        """Where nobody listens, and a refusal is quick."""
+        return self.addresses.setdefault(name, f"127.254.0.{len(self.addresses) + 1}")
 
 
 class MemoryConfig(DriverConfig):

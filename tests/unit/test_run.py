@@ -16,7 +16,7 @@ from kube_provision_core import DriverConfig, run
 from kube_provision_core.apply import Event, Interrupt, State
 from kube_provision_core.config import ChosenDriver, Config
 from kube_provision_core.config.core import CoreConfig
-from kube_provision_core.errors import ConfigError, DiscoveryError, FolderError, PluginError
+from kube_provision_core.errors import ConfigError, ControlPlaneError, DiscoveryError, FolderError, PluginError
 from kube_provision_core.folder import Folder
 from kube_provision_core.model import Discovery, NodeStatus, Power, Role, Stage, Vm
 from kube_provision_core.plan import Plan
@@ -281,7 +281,7 @@ class TestRefusals:
         site.provision(masters=1, workers=0)
         site.registry.record = Discovery(initialised=True)
         site.world.addresses["m-prod-1"] = "127.254.1.1"
-        with pytest.raises(run.alive.ControlPlaneError):
+        with pytest.raises(ControlPlaneError):
             site.provision(masters=1, workers=1)
         assert "w-prod-1" not in site.world.vms
 

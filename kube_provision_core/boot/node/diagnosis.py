@@ -187,7 +187,7 @@ def discovery_unreachable(evidence: Evidence, probes: Probes) -> Diagnosis | Non
     return Diagnosis(
         "discovery-unreachable",
         f"discovery{where} cannot be reached: {_cut(reason)}",
-        "does the service run, is its address right, and do firewalls let this machine reach it?",
+        "see that the service runs, that its address is right, and that firewalls let this machine reach it",
     )
 
 

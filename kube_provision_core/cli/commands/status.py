@@ -33,12 +33,20 @@ def command(given: Input, state: Path, form: str) -> None:
 
 def _table(status: Status) -> str:
     machines = table(
-        plain(status.nodes), "name", "role", "power", "address", "stage", "healthy", "drifted", "scrubbed", "error"
+        _rows(status), "name", "role", "power", "address", "stage", "healthy", "ready", "drifted", "scrubbed", "error"
     )
-    facts = [
+    facts: list[tuple[str, object]] = [
         ("cluster:", f"{status.cluster}, {'initialised' if status.initialised else 'not initialised'}"),
         ("discovery:", status.discovery_error or status.discovery_address),
         ("folder:", status.folder),
         ("kubeconfig:", status.kubeconfig),
     ]
+    facts += [("not asked:", status.kubernetes_error)] if status.kubernetes_error else []
+    facts += [("hint:", hint) for hint in status.hints]
     return f"{machines}\n\n{columns(facts)}"
+
+
+def _rows(status: Status) -> list[dict[str, object]]:
+    """In a table, the cause stands where there is one for the error: it says the same, and better."""
+    rows: list[dict[str, object]] = plain(status.nodes)
+    return [{**row, "error": row["cause"] or row["error"]} for row in rows]

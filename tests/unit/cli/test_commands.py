@@ -110,12 +110,103 @@ def test_status_of_what_exists(run, world) -> None:
     assert "no [2J route" in row
 
 
+def test_status_shows_the_cause_instead_of_the_error_where_it_is_known(run, world) -> None:
+    run(*PROVISION)
+    world.statuses["w-prod-1"] = NodeStatus(Stage.JOIN, "failed", "kubeadm: exit code 1", cause="swap is on")
+    ran = run("status", "-c", "config.yml", "-w", "2")
+    assert "swap is on" in ran.out
+    assert "exit code 1" not in ran.out
+
+
+def test_status_of_a_cluster_that_does_not_answer_is_no_error(run, world) -> None:
+    run(*PROVISION)
+    world.statuses["m-prod-1"] = NodeStatus(Stage.FINISH, "done")
+    ran = run("status", "-c", "config.yml", "-o", "json")
+    status = json.loads(ran.out)
+    assert ran.code == 0
+    assert status["initialised"]
+    assert "no master can be asked" in status["kubernetes_error"]
+    assert {node["ready"] for node in status["nodes"]} == {None}
+
+
+# --- why ------------------------------------------------------------------------------------------------------------
+
+STUCK = NodeStatus(
+    Stage.JOIN,
+    "failed",
+    "kubeadm/membership: exit code 1",
+    step="kubeadm/membership",
+    attempt=5,
+    attempts=5,
+    diagnosis="expired-token",
+    cause="its join token expired before it joined",
+    replace=True,
+    log=("[preflight] Running pre-flight checks", "error \x1b[31mexecution phase preflight"),
+)
+
+
+def test_why_says_the_cause_what_helps_and_the_last_lines(run, world) -> None:
+    run(*PROVISION)
+    world.statuses["w-prod-1"] = STUCK
+    ran = run("why", "w-prod-1", "-c", "config.yml", "-w", "2")
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert "verdict:     its join token expired before it joined" in lines
+    assert "what helps:  replace it: kube-provision destroy --name prod --node w-prod-1, then provision again" in lines
+    assert "it says:     join failed, attempt 5 of 5 (kubeadm/membership)" in lines
+    assert lines[-2:] == ["  [preflight] Running pre-flight checks", "  error [31mexecution phase preflight"]
+
+
+def test_why_has_the_documented_keys(run, world) -> None:
+    run(*PROVISION)
+    world.statuses["w-prod-1"] = STUCK
+    why = yaml.safe_load(run("why", "w-prod-1", "-c", "config.yml", "-w", "2", "-o", "yaml").out)
+    place = ["cluster", "name", "role", "well", "verdict", "advice", "power", "address", "where"]
+    told = ["stage", "state", "step", "attempt", "attempts", "error", "diagnosis", "cause"]
+    assert list(why) == [*place, *told, "discovery", "kubernetes", "log"]
+    assert (why["well"], why["diagnosis"], why["kubernetes"]) == (
+        False,
+        "expired-token",
+        "not asked: the cluster is not initialised",
+    )
+
+
+def test_why_of_a_machine_that_is_on_its_way(run, world) -> None:
+    run(*PROVISION)
+    world.statuses["m-prod-2"] = NodeStatus(Stage.INSTALL, "running")
+    ran = run("why", "-c", "config.yml", "m-prod-2", "-o", "json")
+    assert json.loads(ran.out)["verdict"] == "it is on its way: install"
+
+
+def test_why_of_a_machine_that_was_never_made(run, world) -> None:
+    run(*PROVISION)
+    ran = run("why", "w-prod-3", "-c", "config.yml", "-w", "3")
+    assert "verdict:     it does not exist" in ran.out
+
+
+def test_why_of_an_unknown_name_says_the_known_ones(run, world) -> None:
+    run(*PROVISION)
+    ran = run("why", "w-prd-1", "-c", "config.yml", "-w", "2")
+    assert ran.code == 2
+    assert ran.line == f"kube-provision: w-prd-1: no such machine in cluster prod; it has {', '.join(NAMES)}"
+
+
+def test_a_plan_names_a_machine_that_cannot_join_any_more(run, world) -> None:
+    run(*PROVISION)
+    world.statuses["w-prod-1"] = STUCK
+    ran = run("plan", *PROVISION)
+    assert (
+        "note: w-prod-1 failed: stage join: its join token expired before it joined. What helps: replace it: "
+        "kube-provision destroy --name prod --node w-prod-1, then provision again" in ran.err
+    )
+
+
 def test_status_has_the_documented_keys(run, world) -> None:
     run(*PROVISION)
     status = yaml.safe_load(run("status", "-c", "config.yml", "-o", "yaml").out)
     facts = ["cluster", "cluster_id", "initialised", "discovery_address", "discovery_error", "nodes", "folder", "kubeconfig"]
-    assert list(status) == facts
-    keys = ["name", "role", "power", "address", "stage", "error", "scrubbed", "drifted", "healthy"]
+    assert list(status) == [*facts, "kubernetes_error", "hints"]
+    keys = ["name", "role", "power", "address", "stage", "error", "scrubbed", "drifted", "healthy", "ready", "cause"]
     assert list(status["nodes"][0]) == keys
     assert Path(status["kubeconfig"]).exists()
 

@@ -15,6 +15,7 @@ import pytest
 from kube_provision_core import Cluster, ConfigError
 from kube_provision_core.apply import Outcome, Sight, State, apply
 from kube_provision_core.cli.running import Running, finish
+from kube_provision_core.control_plane import ClusterNode, Readiness
 from kube_provision_core.observe import Observation
 from kube_provision_core.plan import ArrangeVms, Plan
 from kube_provision_core.report import Report
@@ -125,11 +126,24 @@ def test_the_report_says_what_happened_per_machine(boots, capfd) -> None:
     ]
 
 
+def test_a_run_that_waited_shows_what_kubernetes_calls_ready(boots, capfd) -> None:
+    create, _ = boots("m-prod-1")
+    readiness = Readiness((ClusterNode("m-prod-1", False, (), None),), asked=True)
+    report = Report("prod", (Outcome(create, State.DONE),), Observation(CLUSTER), readiness=readiness, hints=("apply one",))
+    finish(report, "table")
+    assert capfd.readouterr().out.splitlines() == [
+        "NAME      ROLE    STATE  DONE    SECONDS  ADDRESS  READY  TEXT",
+        "m-prod-1  master  done   create  0.0      -        no     -",
+        "",
+        "hint: apply one",
+    ]
+
+
 def test_the_report_has_the_documented_keys(boots, capfd) -> None:
     create, _ = boots("m-prod-1")
     arrange = ArrangeVms(cluster="prod")
     finish(Report("prod", (Outcome(create, State.DONE), Outcome(arrange, State.DONE)), Observation(CLUSTER)), "json")
     data = json.loads(capfd.readouterr().out)
-    assert list(data) == ["cluster", "exit_code", "interrupted", "nodes", "others", "kubeconfig", "notes"]
-    assert list(data["nodes"][0]) == ["name", "role", "state", "actions", "address", "text", "seconds"]
+    assert list(data) == ["cluster", "exit_code", "interrupted", "nodes", "others", "kubeconfig", "notes", "hints"]
+    assert list(data["nodes"][0]) == ["name", "role", "state", "actions", "address", "text", "seconds", "ready"]
     assert list(data["others"][0]) == ["subject", "state", "action", "text", "seconds"]
