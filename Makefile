@@ -47,6 +47,7 @@ bench-ansible: $(READY) system  ## the same, against Ansible as of old
 
 docs: $(READY)  ## rewrite the pages that are generated
 	$(BIN)/python -m kube_provision_core.config > docs/configuration.md
+	$(BIN)/python -m kube_provision_core.hook_reference > docs/hooks.md
 
 pins: $(READY)  ## write down the versions that are installed now
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip list --format=freeze --exclude pip --exclude setuptools | grep -v '^kube-provision'; } > constraints.new

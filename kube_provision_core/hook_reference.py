@@ -1,0 +1,154 @@
+"""`python -m kube_provision_core.hook_reference > docs/hooks.md`: the contract's documentation, made from its source."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from textwrap import dedent
+from types import ModuleType
+from typing import Any
+
+from . import errors, hookspecs, model
+
+INTRODUCTION = """\
+# Hooks
+
+<!-- Made by `python -m kube_provision_core.hook_reference > docs/hooks.md`; edit hookspecs.py, model.py or errors.py. -->
+
+What kube-provision asks of its plugins, in the order in which a run asks. A plugin answers the hooks of its kind: it marks a
+method of its class, named like the hook, with `@hookimpl`, and leaves the others out. What no plugin answers, the command that
+needs it says in one line before anything is touched. An implementation may take fewer arguments than are listed here; that is
+how a hook grows. Hooks that stop at the first result go on where the answer is `None`. All of them may be called from several
+threads at once.
+
+This is version {version} of the contract. A driver class may say so (`api_version = {version}`); one that says another number is
+refused with a sentence.
+"""
+
+_WIDTH = 100
+HOOK_MARK = f"{hookspecs.PROJECT}_spec"
+
+
+def documentation() -> str:
+    parts = [INTRODUCTION.format(version=hookspecs.API_VERSION), *_hooks(), *_values(), *_errors()]
+    return "\n".join(parts)
+
+
+def hooks() -> dict[str, Callable[..., Any]]:
+    """Every hook's specification, by name, in the order of the source."""
+    return {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, HOOK_MARK)}
+
+
+def undocumented() -> list[str]:
+    """Hooks without a docstring."""
+    return [name for name, spec in hooks().items() if not (inspect.getdoc(spec) or "").strip()]
+
+
+# --- hooks ----------------------------------------------------------------------------------------------------------
+
+
+def _hooks() -> Iterator[str]:
+    sections = _sections()
+    for name, spec in hooks().items():
+        line = inspect.getsourcelines(spec)[1]
+        due = [start for start in sections if start < line]
+        for start in due:
+            yield f"## {sections.pop(start)}\n"
+        yield _hook(name, spec)
+
+
+def _sections() -> dict[int, str]:
+    """Headings of the source, by line: `# --- the headline ---`."""
+    lines = enumerate(inspect.getsource(hookspecs).splitlines(), start=1)
+    found = ((number, re.match(r"# --- (.+?) -*$", line)) for number, line in lines)
+    return {number: match[1][0].upper() + match[1][1:] for number, match in found if match}
+
+
+def _hook(name: str, spec: Callable[..., Any]) -> str:
+    how = "Stops at the first result." if getattr(spec, HOOK_MARK)["firstresult"] else "All results count."
+    return f"### `{name}`\n\n```python\n{_signature(name, spec)}\n```\n\n{inspect.getdoc(spec)}\n\n{how}\n"
+
+
+def _signature(name: str, spec: Callable[..., Any]) -> str:
+    """On one line where it fits on one."""
+    signature = inspect.signature(spec)
+    line = f"def {name}{signature}".replace("'", "")
+    if len(line) <= _WIDTH:
+        return line
+    parameters = "".join(f"    {parameter},\n" for parameter in signature.parameters.values())
+    return f"def {name}(\n{parameters}) -> {signature.return_annotation}".replace("'", "")
+
+
+# --- values and errors ------------------------------------------------------------------------------------------------
+
+
+def _values() -> Iterator[str]:
+    yield "## Values\n\nFrozen; their `repr` hides secrets. Import them from `kube_provision_core`.\n"
+    for node in _body(model):
+        if isinstance(node, ast.ClassDef):
+            yield "\n".join([f"### `{node.name}`\n", *_paragraph(ast.get_docstring(node)), *_fields(node), ""])
+
+
+def _fields(node: ast.ClassDef) -> Iterator[str]:
+    members = [item for item in node.body if isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name)]
+    if members:
+        yield from ("| member | value |", "|---|---|", *map(_member, members))
+    documented = zip(node.body, [*node.body[1:], None], strict=True)
+    fields = [_field(item, after) for item, after in documented if isinstance(item, ast.AnnAssign)]
+    if fields:
+        yield from ("| field | type | default | meaning |", "|---|---|---|---|", *fields)
+
+
+def _member(item: ast.Assign) -> str:
+    return f"| `{ast.unparse(item.targets[0])}` | `{ast.literal_eval(item.value)}` |"
+
+
+def _field(item: ast.AnnAssign, after: ast.stmt | None) -> str:
+    kind = ast.unparse(item.annotation).replace("|", "\\|")
+    return f"| `{ast.unparse(item.target)}` | `{kind}` | {_default(item.value)} | {_one_line(_text(after))} |"
+
+
+def _default(value: ast.expr | None) -> str:
+    """As its author would write it; what a factory makes is empty."""
+    if isinstance(value, ast.Call):
+        arguments = {keyword.arg: keyword.value for keyword in value.keywords}
+        if "default" in arguments:
+            return _default(arguments["default"])
+        return "empty" if "default_factory" in arguments else "**required**"
+    return f"`{ast.unparse(value)}`" if value else "**required**"
+
+
+def _errors() -> Iterator[str]:
+    yield "## Errors\n\nRaise one for what may be expected to go wrong; its text is the line that the user reads.\n"
+    yield "| error | exit code | meaning |\n|---|---|---|"
+    for error in vars(errors).values():
+        if isinstance(error, type) and issubclass(error, errors.KubeProvisionError):
+            yield f"| `{error.__name__}` | {error.exit_code} | {_one_line(inspect.getdoc(error) or '')} |"
+    yield ""
+
+
+def _body(module: ModuleType) -> list[ast.stmt]:
+    return ast.parse(inspect.getsource(module)).body
+
+
+def _text(statement: ast.stmt | None) -> str:
+    """A string that stands below a field says what the field means."""
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+        return dedent(str(statement.value.value))
+    return ""
+
+
+def _paragraph(text: str | None) -> Iterator[str]:
+    if text:
+        yield f"{text}\n"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(documentation())

@@ -1,0 +1,53 @@
+"""Every hook is documented, in the committed page too, and tested."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kube_provision_core import hook_reference, hookspecs
+
+ROOT = Path(__file__).parents[2]
+HOOKS = sorted(hook_reference.hooks())
+
+
+def test_the_committed_page_is_up_to_date() -> None:
+    assert (ROOT / "docs/hooks.md").read_text() == hook_reference.documentation(), "run `make docs`"
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_is_documented(hook: str) -> None:
+    assert hook not in hook_reference.undocumented()
+    assert f"### `{hook}`" in hook_reference.documentation()
+
+
+def test_a_hook_without_a_docstring_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    @hookspecs.hookspec
+    def new_hook() -> None:
+        pass
+
+    monkeypatch.setattr(hookspecs, "new_hook", new_hook, raising=False)
+    assert hook_reference.undocumented() == ["new_hook"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_is_called_by_a_test(hook: str) -> None:
+    """By the contract suites, or by a test of a driver."""
+    folders = (ROOT / "kube_provision_core/testing", ROOT / "tests", *ROOT.glob("plugins/*/tests"))
+    call = re.compile(rf"\.{hook}\b")
+    assert any(call.search(path.read_text()) for folder in folders for path in folder.rglob("*.py"))
+
+
+def test_fields_are_told_with_their_type_default_and_meaning() -> None:
+    page = hook_reference.documentation()
+    assert "| `timeout` | `int` | `600` | Seconds for one attempt. |" in page
+    assert "| `MASTER` | `master` |" in page
+
+
+def test_errors_are_told_with_their_exit_codes() -> None:
+    assert (
+        "| `ConfigError` | 2 | Bad input: a flag, a key, a file. Nothing has been touched. |"
+        in hook_reference.documentation()
+    )
