@@ -18,14 +18,14 @@ INTRODUCTION = """\
 
 <!-- Made by `python -m kube_provision_core.hook_reference > docs/hooks.md`; edit hookspecs.py, model.py or errors.py. -->
 
-What kube-provision asks of its plugins, in the order in which a run asks. A plugin answers the hooks of its kind: it marks a
-method of its class, named like the hook, with `@hookimpl`, and leaves the others out. What no plugin answers, the command that
-needs it says in one line before anything is touched. An implementation may take fewer arguments than are listed here; that is
-how a hook grows. Hooks that stop at the first result go on where the answer is `None`. All of them may be called from several
-threads at once.
+What kube-provision asks of its plugins, in the order in which a run asks. A plugin answers the hooks of its kind: it marks
+a method of its class, named like the hook, with `@hookimpl`, and leaves the others out. What no plugin answers, the command
+that needs it says in one line before anything is touched. An implementation may take fewer arguments than are listed here;
+that is how a hook grows. Hooks that stop at the first result go on where the answer is `None`. All of them may be called
+from several threads at once.
 
-This is version {version} of the contract. A driver class may say so (`api_version = {version}`); one that says another number is
-refused with a sentence.
+This is version {version} of the contract. A driver class may say so (`api_version = {version}`); one that says another
+number is refused with a sentence.
 """
 
 _WIDTH = 100
