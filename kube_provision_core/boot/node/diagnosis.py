@@ -59,7 +59,7 @@ Recogniser = Callable[[Evidence, Probes], "Diagnosis | None"]
 _PRESENT = 3
 _TOLERANCE = 60.0
 """Seconds that clocks may differ: certificates are valid from some minutes before they are made."""
-_LONGEST_QUOTE = 160
+_LONGEST_QUOTE = 220
 
 _NO_NAME = r"(?:emporary failure (?:in name )?resol|ould(?: not|n't) resolve|o such host|ame or service not known)"
 _NO_WAY = r"(?:etwork is unreachable|o route to host)"

@@ -312,9 +312,10 @@ def wait_until_joined(agent: Agent, server: str, limit: float) -> None:
         try:
             if agent.ask("GET", "/v1/status/leader", {}).json():
                 return
-            reason = f"no Consul server leads{silence_of(server)}"
+            reason = "no Consul server leads"
         except UnavailableError as problem:
             reason = str(problem)
+        reason += silence_of(server)
         if reason != last:
             print(f"waiting: {UNREACHABLE}{reason}", flush=True)
             last = reason

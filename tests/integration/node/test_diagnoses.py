@@ -1,0 +1,231 @@
+"""Real programs that fail for real reasons, run by the real runner: what the node publishes about it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from servers.certificates import issue_certificate
+from servers.consul_agents import ConsulAgent, unused_network
+
+from kube_provision_core import NodeStatus, Repository
+from kube_provision_core.pki import create_pki
+from kube_provision_debian.driver import Debian
+
+pytestmark = pytest.mark.integration
+
+PROGRAMS = Path(__file__).parents[3] / "kube_provision_core/boot/node"
+RUN = "import pathlib, runner, sys; sys.exit(runner.run(pathlib.Path(sys.argv[1]), sleep=lambda _: None))"
+NO_SIGNATURE = 'could not find a JWS signature in the cluster-info ConfigMap for token ID "abcdef"'
+
+
+@dataclass
+class Node:
+    """A folder with one step, and the address space of this machine or of one without a network."""
+
+    root: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(mode)
+        return file
+
+    def fail(self, stage: str, script: str, *, known: Mapping[str, object] = {}, network: bool = True) -> NodeStatus:
+        """Run the step once; what is published at the end."""
+        step = {"stage": stage, "plugin": "a", "name": "b", "path": "/step.sh", "timeout": 60, "attempts": 1}
+        self.write("etc/kube-provision/steps.json", json.dumps([step]))
+        self.write("etc/kube-provision/node.json", json.dumps(known))
+        self.write("step.sh", script)
+        self.write("usr/local/lib/kube-provision/publish", f"#!/bin/sh\ncat >{self.root}/published\n", 0o755)
+        command = [sys.executable, "-c", RUN, str(self.root)]
+        alone = [] if network else ["unshare", "--map-root-user", "--net"]
+        environment = {**os.environ, "PYTHONPATH": str(PROGRAMS), **self.environment}
+        done = subprocess.run([*alone, *command], env=environment, capture_output=True, text=True, timeout=90, check=False)
+        assert done.returncode == 1, done.stdout + done.stderr
+        status = NodeStatus.parse((self.root / "published").read_text())
+        assert status
+        assert status.state == "failed"
+        return status
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path / "node")
+
+
+@pytest.fixture
+def debian(node: Node) -> Node:
+    """With an apt that knows no machine but this folder, and no repository but those that a test names."""
+    root = node.root
+    for name in (
+        "etc/apt/sources.list.d",
+        "etc/apt/preferences.d",
+        "var/lib/apt/lists/partial",
+        "var/lib/dpkg",
+        "var/log/apt",
+    ):
+        (root / name).mkdir(parents=True)
+    (root / "var/cache/apt/archives/partial").mkdir(parents=True)
+    (root / "var/lib/dpkg/status").touch()
+    node.write("etc/os-release", "ID=debian\nVERSION_CODENAME=trixie\n")
+    node.write("bin/systemctl", "#!/bin/sh\n", 0o755)
+    dpkg = f'Dir::State::status "{root}/var/lib/dpkg/status";\nDir::Bin::dpkg "/usr/bin/dpkg";\nAPT::Sandbox::User root;\n'
+    retries = 'Acquire::http::Timeout "5";\nAcquire::Retries::Delay "false";\n'
+    conf = node.write("apt.conf", f'Dir "{root}";\n{dpkg}{retries}Acquire::http::Proxy "DIRECT";\n')
+    node.environment = {
+        "APT_CONFIG": str(conf),
+        "DPKG_ADMINDIR": str(root / "var/lib/dpkg"),
+        "PATH": f"{root}/bin:{os.environ['PATH']}:/usr/sbin:/sbin",
+        "LC_ALL": "C",
+    }
+    return node
+
+
+def install_from(node: Node, url: str) -> str:
+    """Deliver what the Debian driver delivers for this mirror; its step."""
+    packages = Debian({}).os_packages(
+        frozenset({"kubeadm"}), {"kubeadm": "1.36.4"}, {"kubernetes": Repository(url)}, frozenset()
+    )
+    for file in packages.files:
+        text = str(file.content).replace("Types: deb", "Types: deb\nTrusted: yes")
+        node.write(file.path.lstrip("/"), text)
+    (step,) = packages.steps
+    return step.script.replace("/etc/", f"{node.root}/etc/")
+
+
+@contextmanager
+def server(pages: Mapping[str, bytes], *, ahead: float = 0.0, tls: Path | None = None) -> Iterator[str]:
+    """A web server with these pages whose clock is `ahead`; with a certificate nobody knows, if there is a folder for it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = pages.get(self.path)
+            self.send_response(404 if body is None else 200)
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body or b"")
+
+        do_HEAD = do_GET
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return formatdate((timestamp or time.time()) + ahead, usegmt=True)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        if tls:
+            certificate = issue_certificate(tls)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.certificate, certificate.key)
+            httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{httpd.server_address[1]}/"
+        httpd.shutdown()
+
+
+class TestApt:
+    def test_a_repository_that_refuses_is_unreachable(self, debian: Node) -> None:
+        status = debian.fail("install", install_from(debian, "http://127.83.0.1:9/"))
+        assert status.diagnosis == "repository-unreachable", status
+        assert status.cause.startswith("the package repository http://127.83.0.1:9/")
+        assert "Connection refused" in status.cause
+        assert any("127.83.0.1" in line for line in status.log)
+
+    def test_a_repository_without_what_is_needed_is_unusable(self, debian: Node) -> None:
+        with server({}) as url:
+            status = debian.fail("install", install_from(debian, url))
+        assert status.diagnosis == "repository-unusable", status
+        assert url in status.cause
+
+    def test_an_index_from_the_future_means_a_slow_clock(self, debian: Node) -> None:
+        later = 3 * 3600.0
+        release = f"Date: {formatdate(time.time() + later, usegmt=True)}\nSHA256:\n {'0' * 64} 0 Packages\n"
+        with server({"/./Release": release.encode(), "/Release": release.encode()}, ahead=later) as url:
+            status = debian.fail("install", install_from(debian, url))
+        assert (status.diagnosis, status.cause) == ("wrong-clock", "this machine's clock is 3 h 0 min slow"), status
+
+    def test_without_a_network_the_route_is_the_cause(self, debian: Node) -> None:
+        status = debian.fail("install", install_from(debian, "http://mirror.example.org/"), network=False)
+        assert status.diagnosis == "no-default-route", status
+
+    def test_a_package_that_does_not_exist_is_none_of_these(self, debian: Node) -> None:
+        index = b"Package: other\nVersion: 1\nArchitecture: all\nFilename: other.deb\nSize: 1\n"
+        with server({"/./Packages": index, "/Packages": index}) as url:
+            status = debian.fail("install", install_from(debian, url))
+        assert (status.diagnosis, status.cause) == ("", ""), status
+        assert "Unable to locate package" in status.error
+
+
+class TestCurl:
+    def test_a_key_that_cannot_be_fetched(self, node: Node) -> None:
+        status = node.fail("install", "curl --noproxy '*' --fail --silent --show-error http://127.83.0.1:9/key.asc")
+        assert status.diagnosis == "repository-unreachable"
+
+    def test_without_a_network(self, node: Node) -> None:
+        status = node.fail("install", "curl --noproxy '*' --silent --show-error http://mirror.example.org/", network=False)
+        assert status.diagnosis == "no-default-route"
+
+
+class TestDiscovery:
+    @pytest.fixture
+    def lonely(self, tmp_path: Path) -> Iterator[ConsulAgent]:
+        """A Consul agent whose server is not there."""
+        network = unused_network()
+        agent = ConsulAgent(tmp_path / "agent", f"{network}.2", {"node_name": "w-1", "retry_join": [f"{network}.1"]})
+        agent.has_leader = lambda: True  # type: ignore[method-assign] - it never will
+        with agent:
+            yield agent
+
+    def test_a_server_that_is_not_there(self, node: Node, lonely: ConsulAgent) -> None:
+        server_address = f"{lonely.address.rpartition('.')[0]}.1"
+        own = {"server": server_address, "is_server": False, "interface": "", "agent": lonely.http}
+        node.write("etc/kube-provision/discovery.json", json.dumps(own))
+        client = resources.files("kube_provision_consul") / "node/discovery.py"
+        script = f"{sys.executable} {client} wait --limit 2 --folder {node.root}/etc/kube-provision"
+        status = node.fail("discover", script, known={"discovery_address": server_address})
+        assert status.diagnosis == "discovery-unreachable", status
+        assert f"({server_address}:8301: Connection refused)" in status.cause
+
+    def test_out_of_reach_for_want_of_a_route(self, node: Node) -> None:
+        status = node.fail("discover", "exit 1", known={"discovery_address": "192.0.2.5"}, network=False)
+        assert status.diagnosis == "no-default-route"
+
+
+class TestJoin:
+    """kubeadm's own words, and a cluster that really answers."""
+
+    def answered(self, node: Node, folder: Path, *, same: bool) -> NodeStatus:
+        ours, theirs = create_pki("ours"), create_pki("theirs")
+        encoded = base64.b64encode((ours if same else theirs).files["ca.crt"]).decode()
+        info = {"data": {"kubeconfig": f"clusters:\n- cluster:\n    certificate-authority-data: {encoded}\n"}}
+        path = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+        with server({path: json.dumps(info).encode()}, tls=folder) as url:
+            port = int(url.rstrip("/").rpartition(":")[2])
+            return node.fail("join", f"echo '{NO_SIGNATURE}' >&2; exit 1", known={"ca_pin": ours.ca_pin, "proxy_port": port})
+
+    def test_a_token_that_this_cluster_does_not_know_any_more(self, node: Node, tmp_path: Path) -> None:
+        status = self.answered(node, tmp_path, same=True)
+        assert (status.diagnosis, status.replace) == ("expired-token", True)
+
+    def test_a_token_that_another_cluster_never_knew(self, node: Node, tmp_path: Path) -> None:
+        status = self.answered(node, tmp_path, same=False)
+        assert (status.diagnosis, status.replace) == ("wrong-authority", True)
