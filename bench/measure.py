@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import json
 import statistics
 import subprocess
-import time
+import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+CHILD = Path(__file__).with_name("child.py")
 
 
 @dataclass(frozen=True)
@@ -20,18 +23,21 @@ class Cost:
 
 def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Cost:
     """Run a program to its end. Raises `RuntimeError` with its output if it fails."""
-    begin = time.perf_counter()
-    with subprocess.Popen(
-        [str(part) for part in command], env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
-        assert process.stdout is not None
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - begin
-    if process.returncode != 0:
-        raise RuntimeError(f"{command[0]} ended with {process.returncode}:\n{output.decode(errors='replace')[-3000:]}")
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    with tempfile.NamedTemporaryFile() as result:
+        between = (sys.executable, "-S", "-E", str(CHILD), result.name)
+        done = subprocess.run(
+            [*between, *map(str, command)],
+            env=env,
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+        return Cost(**json.load(result))
 
 
 def medians(commands: Mapping[str, Sequence[str | Path]], rounds: int, env: Mapping[str, str]) -> dict[str, float]:
