@@ -53,7 +53,7 @@ def _row(result: Result) -> tuple[str, ...]:
 
 def provision(machines: int) -> Result:
     with open_site() as site:
-        cost = run(site.command(masters=MASTERS, workers=machines - MASTERS), site.environment)
+        cost = run([*site.command(masters=MASTERS, workers=machines - MASTERS), "--no-wait"], site.environment)
         made, calls = len(site.vcenter.machine_names()), sum(site.vcenter.counts().values())
         if made != machines or site.vcenter.errors():
             raise RuntimeError(f"{made} of {machines} machines were made: {site.vcenter.errors()}")

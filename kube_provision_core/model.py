@@ -20,7 +20,7 @@ NODE_CONFIG_DIR = "/etc/kube-provision"
 
 PUBLISHER = f"{NODE_DIR}/publish"
 """An executable that the *target* puts on the node. It reads one JSON document (a `NodeStatus`) on stdin and
-publishes it where `list_vms` can read it without entering the machine."""
+publishes it where `list_vms` can read it without entering the machine: at most 4 KiB, often."""
 
 DISCOVERY_CLIENT = f"{NODE_DIR}/discovery.py"
 """A stdlib-only Python module that the *discovery* driver puts on the node; `boot/node/choreography.py` says which

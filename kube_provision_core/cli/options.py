@@ -124,7 +124,10 @@ parallel = click.option(
 )
 
 wait = click.option(
-    "--wait/--no-wait", default=False, show_default=True, help="Wait until every machine has finished its boot."
+    "--wait/--no-wait",
+    default=True,
+    show_default=True,
+    help="Wait until every node has finished its boot; without: until every machine has an address.",
 )
 
 wait_timeout = click.option(

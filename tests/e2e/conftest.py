@@ -73,7 +73,7 @@ class Site:
         published = dict(publishes or {})
         masters = [Guest(f"m-prod-{i}", (self.master_address(i),), publishes=published) for i in range(1, 6)]
         return (
-            Guest("consul-*", (self.server_address,)),
+            Guest("consul-*", (self.server_address,), publishes=published),
             *masters,
             Guest("*", network=f"{self.network}.64/26", publishes=published),
         )
@@ -122,8 +122,10 @@ class Site:
         assert self.vcenter.password not in done.stdout + done.stderr
         return Run(done.returncode, done.stdout, done.stderr)
 
-    def provision(self, *arguments: str, masters: int = 3, workers: int = 3) -> Run:
-        return self.run("--masters", str(masters), "--workers", str(workers), "--output", "json", *arguments)
+    def provision(self, *arguments: str, masters: int = 3, workers: int = 3, wait: bool = False) -> Run:
+        """`wait` for nodes: they finish only where `nodes_finish` was called before."""
+        size = ("--masters", str(masters), "--workers", str(workers))
+        return self.run(*size, "--output", "json", "--wait" if wait else "--no-wait", *arguments)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

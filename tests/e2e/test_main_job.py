@@ -99,7 +99,7 @@ class TestTheNextRun:
     def test_after_a_kill_creates_the_rest_with_the_same_secrets(self, open_site: Callable[..., Site]) -> None:
         site = open_site(clone_time=1.0)
         with ConsulServer(site.server_address) as site.consul:
-            process = site.start("--masters", "3", "--workers", "3", "--parallel", "2")
+            process = site.start("--masters", "3", "--workers", "3", "--parallel", "2", "--no-wait")
             until(lambda: "m-prod-1" in site.vcenter.machine_names())
             process.send_signal(signal.SIGKILL)
             finish(process)
@@ -123,13 +123,13 @@ class TestTheNextRun:
 class TestWaiting:
     def test_ends_with_finished_nodes_whose_secrets_are_gone(self, site: Site) -> None:
         site.nodes_finish()
-        run = site.provision("--wait", masters=1, workers=1)
+        run = site.provision(masters=1, workers=1, wait=True)
         assert run.code == 0, run.errors
         assert all("PRIVATE KEY" not in boot_data(site, name) for name in ("m-prod-1", "w-prod-1"))
         assert site.secrets.initialised
 
     def test_is_bounded_and_names_who_is_late(self, site: Site) -> None:
-        run = site.provision("--wait", "--wait-timeout", "1", masters=1, workers=0)
+        run = site.provision("--wait-timeout", "1", masters=1, workers=0, wait=True)
         assert run.code == 4
         assert states(run)["m-prod-1"] == "failed"
 
@@ -233,7 +233,7 @@ class TestInterrupts:
     def test_start_nothing_new_and_report_what_happened(self, open_site: Callable[..., Site]) -> None:
         site = open_site(clone_time=1.5)
         with ConsulServer(site.server_address) as site.consul:
-            process = site.start("--masters", "3", "--workers", "3", "--parallel", "2", "--output", "json")
+            process = site.start("--masters", "3", "--workers", "3", "--parallel", "2", "--output", "json", "--no-wait")
             until(lambda: site.vcenter.counts().get("CloneVM_Task", 0) >= 2)
             interrupt(process)
             run = finish(process)
@@ -246,7 +246,7 @@ class TestInterrupts:
     def test_of_two_runs_at_the_same_time_one_acts(self, open_site: Callable[..., Site]) -> None:
         site = open_site(clone_time=1.5)
         with ConsulServer(site.server_address) as site.consul:
-            process = site.start("--masters", "1", "--workers", "1")
+            process = site.start("--masters", "1", "--workers", "1", "--no-wait")
             until(lambda: site.vcenter.counts().get("CloneVM_Task", 0) >= 1)
             second = site.provision(masters=1, workers=1)
             assert finish(process).code == 0

@@ -71,7 +71,7 @@ def test_they_make_machines_together(programs: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yml").write_text(CONFIG)
     (tmp_path / "share").mkdir()
     options = ("--config", "config.yml", "--state", "state", "--masters", "1", "--workers", "1")
-    succeed(programs / "kube-provision", *options, cwd=tmp_path)
+    succeed(programs / "kube-provision", *options, "--no-wait", cwd=tmp_path)
     assert {path.name for path in (tmp_path / "machines").iterdir() if path.is_dir()} == {"m-prod-1", "w-prod-1"}
     status = json.loads(succeed(programs / "kube-provision", "status", *options[:4], "--output", "json", cwd=tmp_path))
     addresses = {node["name"]: node["address"] for node in status["nodes"] if node["power"] == "on"}

@@ -12,18 +12,21 @@ from doubles.memory import World
 
 from kube_provision_core import NodeStatus, Stage
 
-PROVISION = ["--config", "config.yml", "--masters", "3", "--workers", "2", "--name", "prod"]
+OLDEST = ["--config", "config.yml", "--masters", "3", "--workers", "2", "--name", "prod"]
+PROVISION = [*OLDEST, "--no-wait"]
 NAMES = ["m-prod-1", "m-prod-2", "m-prod-3", "table-prod", "w-prod-1", "w-prod-2"]
 
 
 # --- provision ------------------------------------------------------------------------------------------------------
 
 
-def test_the_oldest_command_line_makes_a_cluster(run, world: World) -> None:
-    ran = run(*PROVISION)
+def test_the_oldest_command_line_makes_a_cluster_and_waits_for_it(run, world: World) -> None:
+    world.statuses.update(dict.fromkeys(NAMES, NodeStatus(Stage.FINISH, "done")))
+    ran = run(*OLDEST)
     assert ran.code == 0, ran.err
     assert sorted(world.vms) == NAMES
     assert f"kubeconfig: {Path('state/kube-provision/prod/kubeconfig').resolve()}" in ran.out
+    assert world.vms["m-prod-1"].scrubbed
 
 
 def test_an_existing_consul_needs_no_machine(run, world) -> None:
@@ -55,10 +58,16 @@ def test_partly_done_exits_with_4_and_the_report_names_the_machine(run, world) -
     assert [(node["name"], node["text"]) for node in failed] == [("w-prod-2", "creating w-prod-2: no space left")]
 
 
-def test_waiting_takes_the_secrets_out_of_boot_data(run, world) -> None:
-    world.statuses.update(dict.fromkeys(NAMES, NodeStatus(Stage.FINISH, "done")))
-    assert run(*PROVISION, "--wait").code == 0
-    assert world.vms["m-prod-1"].scrubbed
+def test_without_waiting_an_address_is_enough(run, world) -> None:
+    assert run(*PROVISION).code == 0
+    assert not world.vms["m-prod-1"].scrubbed
+
+
+def test_waiting_is_bounded_and_says_where_to_ask(run, world) -> None:
+    world.statuses["m-prod-1"] = NodeStatus(Stage.FINISH, "done")
+    ran = run(*OLDEST, "--wait-timeout", "1", "--masters", "1", "--workers", "1")
+    assert ran.code == 4
+    assert "kube-provision why w-prod-1 --name prod" in ran.out
 
 
 def test_bad_input_touches_nothing(run, world) -> None:
