@@ -10,13 +10,17 @@ from servers.simulator import build
 PACKAGES = (
     "cloud-init",
     "createrepo-c",
+    "curl",
     "dnf",
     "etcd-client",
     "etcd-server",
+    "gnupg",
     "golang-github-vmware-govmomi-dev",
     "golang-go",
     "iproute2",
     "libnginx-mod-stream",
+    "mmdebstrap",
+    "netbase",
     "nginx",
     "openssl",
     "procps",
@@ -28,6 +32,7 @@ PACKAGES = (
     "secilc",
     "shellcheck",
     "systemd",
+    "systemd-container",
     "util-linux",
 )
 
