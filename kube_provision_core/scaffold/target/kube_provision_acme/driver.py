@@ -18,7 +18,6 @@ from kube_provision_core import (
     NodeStatus,
     Power,
     Role,
-    Stage,
     Stamp,
     TargetError,
     Vm,
@@ -104,14 +103,13 @@ class Acme:
 
     def _look(self, name: str) -> Vm:
         known = self._machines.read(name) or {}
-        status = self._machines.status(name)
         return Vm(
             name=name,
             id=known.get("id", name),
             power=Power(known.get("power", "on")),
             stamp=_stamp(known),
             addresses=(known["address"],) if "address" in known else (),
-            status=NodeStatus(Stage(status["stage"]), status["state"], status.get("error", "")) if status else None,
+            status=NodeStatus.parse(self._machines.published(name)),
             scrubbed=known.get("scrubbed", False),
             where=str(self._machines.folder / name),
         )

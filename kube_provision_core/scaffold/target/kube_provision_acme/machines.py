@@ -65,10 +65,10 @@ class Machines:
     def replace_user_data(self, name: str, user_data: str) -> None:
         (self.folder / name / "user-data").write_text(user_data)
 
-    def status(self, name: str) -> dict[str, str] | None:
-        """What the machine has published last."""
+    def published(self, name: str) -> str | None:
+        """What the machine has said last about itself; it may be anything."""
         path = self.folder / name / "status"
-        return json.loads(path.read_text()) if path.exists() else None
+        return path.read_text(errors="replace") if path.exists() else None
 
     def delete(self, name: str) -> None:
         part = self.folder / f".{name}-{uuid.uuid4()}"
