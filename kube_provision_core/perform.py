@@ -103,7 +103,8 @@ class Performer:
     def _(self, action: ArrangeVms) -> str:
         with self._lock:
             vms = tuple(self._vms.values())
-        return "" if self._hook.arrange_vms(cluster=self._cluster, vms=vms) else "the target arranges nothing"
+        self._hook.arrange_vms(cluster=self._cluster, vms=vms)
+        return ""
 
     @_perform.register
     def _(self, action: RemoveMember) -> str:

@@ -72,13 +72,19 @@ class StartVm(OfNode):
     verb = "start"
 
 
-@dataclass(frozen=True, kw_only=True)
 class AwaitNode(OfNode):
-    """Look at the machine until it has an address, or until its boot has finished."""
+    """Look at the machine until it has an address."""
 
     verb = "await"
     mark = "."
-    until_finished: bool = False
+    until_finished: ClassVar[bool] = False
+
+
+class AwaitBoot(AwaitNode):
+    """Look at the machine until its boot has finished."""
+
+    verb = "boot"
+    until_finished = True
 
 
 class ScrubNode(OfNode):

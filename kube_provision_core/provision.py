@@ -13,6 +13,7 @@ from .observe import Observation
 from .plan import (
     Action,
     ArrangeVms,
+    AwaitBoot,
     AwaitNode,
     CreateVm,
     ForgetInitialising,
@@ -43,13 +44,22 @@ class Difference:
 
 
 def plan(
-    desired: Desired, seen: Observation, difference: Difference, *, initialised: bool, living: Living, wait: bool
+    desired: Desired,
+    seen: Observation,
+    difference: Difference,
+    *,
+    initialised: bool,
+    living: Living,
+    wait: bool,
+    arranges: bool = True,
 ) -> Plan:
     """The actions that lead from what was observed to what is desired; none where nothing is missing.
 
     `initialised`: what `is_initialised` said. `living`: what a master told, empty where nobody had to be asked. `wait`: also
-    await the end of every boot. Raises `ConfigError` when the wish contradicts what exists, and `DiscoveryError` when the
-    plan would rest on what nobody can know; nothing has been changed then.
+    await the end of every boot. `arranges`: the target arranges its machines among themselves.
+
+    Raises `ConfigError` when the wish contradicts what exists, and `DiscoveryError` when the plan would rest on what nobody
+    can know; nothing has been changed then.
     """
     _refuse_blind(desired, seen, difference, initialised)
     server = _server_actions(desired, difference)
@@ -57,8 +67,9 @@ def plan(
     creations = _creations(seen, difference, initialised, after=keys((*server, *before)))
     starts = [StartVm(node=node, reason="it is not powered on") for node in difference.stopped if node != desired.discovery]
     begun = [*creations, *starts]
-    arrange = [ArrangeVms(cluster=seen.cluster.name, after=keys(begun))] if difference.masters else []
-    actions = [*server, *before, *begun, *arrange, *_awaits(desired, seen, begun, wait), *_scrubs(desired, seen)]
+    arrange = [ArrangeVms(cluster=seen.cluster.name, after=keys(begun))] if creations and arranges else []
+    awaits = _awaits(desired, seen, [*server[:1], *begun], wait)
+    actions = [*server, *before, *begun, *arrange, *awaits, *_scrubs(desired, seen)]
     return Plan(tuple(actions), tuple(_notes(desired, seen)))
 
 
@@ -171,14 +182,16 @@ def _carrier(seen: Observation, difference: Difference, initialised: bool) -> No
 
 def _awaits(desired: Desired, seen: Observation, begun: Iterable[Action], wait: bool) -> Iterator[Action]:
     begun_keys = {action.subject: action.key for action in begun}
-    for node in desired.nodes:
+    for node in desired.all if wait else desired.nodes:
         vm = seen.ours.get(node.name)
         finished = bool(vm and vm.status and vm.status.finished)
-        if node.name in begun_keys or (wait and not finished):
-            after = frozenset(filter(None, [begun_keys.get(node.name)]))
-            yield (awaited := AwaitNode(node=node, until_finished=wait, after=after))
-            if wait:
+        after = frozenset(filter(None, [begun_keys.get(node.name)]))
+        if wait and (after or not finished):
+            yield (awaited := AwaitBoot(node=node, after=after))
+            if not finished:
                 yield ScrubNode(node=node, reason="its boot data is no longer needed", after=keys([awaited]))
+        elif after:
+            yield AwaitNode(node=node, after=after)
 
 
 def _scrubs(desired: Desired, seen: Observation) -> Iterator[Action]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import control_plane as alive
 from . import destroy as destroying
+from . import plugins
 from . import provision as provisioning
 from .apply import Interrupt, Listen, apply
 from .errors import ConfigError
@@ -124,7 +125,15 @@ def _plan_provision(session: Session, seen: Observation, options: Options) -> Pl
     living = alive.Living()
     if initialised and difference.missing:
         living = alive.look(seen, session.folder.pki)
-    plan = provisioning.plan(desired, seen, difference, initialised=initialised, living=living, wait=options.wait)
+    plan = provisioning.plan(
+        desired,
+        seen,
+        difference,
+        initialised=initialised,
+        living=living,
+        wait=options.wait,
+        arranges=plugins.answers(session.plugins, "arrange_vms"),
+    )
     return replace(plan, notes=(*session.config.warnings, *plan.notes))
 
 

@@ -108,6 +108,10 @@ class MemoryTarget:
         return True
 
     @hookimpl
+    def arrange_vms(self, vms: Sequence[Vm]) -> bool:
+        return len(vms) > 0
+
+    @hookimpl
     def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
         return [f"{node.name}: too large" for node, _ in machines if node.machine.cpu > 128]
 

@@ -120,8 +120,18 @@ class TestAFreshCluster:
 
     def test_waiting_awaits_and_scrubs_every_node(self) -> None:
         plan = planned(wait=True)
-        assert action(plan, "scrub w-prod-2").after == {"await w-prod-2"}
-        assert action(plan, "await w-prod-2").after == {"create w-prod-2"}
+        assert action(plan, "scrub w-prod-2").after == {"boot w-prod-2"}
+        assert action(plan, "boot w-prod-2").after == {"create w-prod-2"}
+
+    def test_waiting_scrubs_the_discovery_machine_too_and_lets_nobody_wait_for_its_end(self) -> None:
+        plan = planned(wait=True)
+        assert action(plan, "scrub consul-prod").after == {"boot consul-prod"}
+        assert action(plan, "create m-prod-1").after == {"create consul-prod", "await consul-prod"}
+
+    def test_a_target_that_arranges_nothing_is_not_asked_to(self) -> None:
+        seen = Observation(desire().cluster)
+        plan_ = plan(desire(), seen, compare(desire(), seen), initialised=False, living=Living(), wait=False, arranges=False)
+        assert "arrange prod" not in keys(plan_)
 
 
 class TestASecondRun:
@@ -139,7 +149,7 @@ class TestASecondRun:
         assert carriers(plan) == []
 
     def test_while_our_own_discovery_machine_still_boots_goes_on(self) -> None:
-        assert keys(planned(without("w-prod-1"), error="no answer yet")) == ["create w-prod-1"]
+        assert keys(planned(without("w-prod-1"), error="no answer yet")) == ["create w-prod-1", "arrange prod"]
 
     def test_scrubs_every_finished_machine_that_was_not_scrubbed(self) -> None:
         vms = (*without("m-prod-1", "w-prod-1"), vm("m-prod-1", status=FINISHED, carries_ca=True))
@@ -153,7 +163,7 @@ class TestASecondRun:
     def test_powers_on_the_discovery_machine_before_it_creates_others(self) -> None:
         vms = (vm("consul-prod", Role.DISCOVERY, power=Power.OFF), *without("consul-prod", "w-prod-1"))
         plan = planned(vms)
-        assert keys(plan) == ["start consul-prod", "create w-prod-1"]
+        assert keys(plan) == ["start consul-prod", "create w-prod-1", "arrange prod"]
         assert "await consul-prod" in action(plan, "create w-prod-1").after
 
     def test_tells_of_machines_made_from_another_configuration(self) -> None:
@@ -173,7 +183,7 @@ class TestASecondRun:
 class TestALivingCluster:
     def test_gets_fresh_secrets_before_its_first_new_machine(self) -> None:
         plan = planned(WHOLE, LIVES, desired=desire(workers=4))
-        assert keys(plan) == ["mint prod", "create w-prod-3", "create w-prod-4"]
+        assert keys(plan) == ["mint prod", "create w-prod-3", "create w-prod-4", "arrange prod"]
         assert action(plan, "create w-prod-3").after == {"mint prod"}
 
     def test_never_gives_the_authorities_away_again(self) -> None:

@@ -319,7 +319,7 @@ class TestRefusals:
 
 class TestWaiting:
     def test_ends_when_every_node_has_finished_and_scrubs_it(self, site: Site) -> None:
-        for name in ("m-prod-1", "w-prod-1"):
+        for name in ("consul-prod", "m-prod-1", "w-prod-1"):
             site.world.statuses[name] = FINISHED
         report = site.provision(Options(wait=True), masters=1, workers=1)
         assert report.exit_code == 0
@@ -329,7 +329,7 @@ class TestWaiting:
         assert site.folder.initialised
 
     def test_reports_a_node_that_failed_with_its_own_words(self, site: Site) -> None:
-        site.world.statuses["m-prod-1"] = FINISHED
+        site.world.statuses |= {"consul-prod": FINISHED, "m-prod-1": FINISHED}
         site.world.statuses["w-prod-1"] = NodeStatus(Stage.JOIN, "failed", "token expired")
         report = site.provision(Options(wait=True), masters=1, workers=1)
         assert report.exit_code == 4
@@ -337,7 +337,7 @@ class TestWaiting:
 
     def test_is_bounded(self, site: Site) -> None:
         report = site.provision(Options(wait=True, finish_timeout=0.0), masters=1, workers=0)
-        assert names(report, State.FAILED) == ["await m-prod-1"]
+        assert names(report, State.FAILED) == ["boot consul-prod", "boot m-prod-1"]
 
 
 class TestDestroy:
