@@ -26,7 +26,7 @@ SUMMARIES = {
     "destroy": "Delete a cluster, or some of its machines.",
     "render": "Write every machine's boot files to a folder.",
     "validate": "Check a configuration without asking any server.",
-    "plugins": "List the installed drivers.",
+    "plugins": "List the installed plugins, or write a new one.",
     "schema": "Print the configuration's JSON Schema, for editors.",
 }
 

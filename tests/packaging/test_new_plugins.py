@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.debian import require
 from servers.wheels import ROOT, environment, install, run, succeed, wheel
 
 pytestmark = pytest.mark.integration
@@ -60,6 +61,14 @@ def test_its_own_tests_pass_where_it_is_installed(programs: Path, kind: str) -> 
 def test_a_strict_type_checker_has_no_objections(programs: Path, kind: str, tmp_path: Path) -> None:
     command = (sys.executable, "-m", "mypy", "--strict", f"--python-executable={programs / 'python'}")
     succeed(*command, f"--cache-dir={tmp_path}", ".", cwd=project(programs, kind))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shellcheck_has_no_objections(programs: Path, kind: str) -> None:
+    scripts = [path for path in project(programs, kind).rglob("*") if path.suffix == ".sh" or path.name == "publish"]
+    if scripts:
+        require("shellcheck")
+        succeed("shellcheck", "--norc", "--exclude=SC2154", *scripts)  # what a step is given is set before it
 
 
 def test_they_are_listed_and_work(programs: Path) -> None:
