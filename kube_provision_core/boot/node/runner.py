@@ -157,16 +157,14 @@ class Runner:
 
     def tell(self, step: Step, attempt: int, failure: Failure | None, state: str = "running") -> None:
         """Where this node stands, and what has gone wrong last."""
-        status = Status(step.stage, state, step=step.title, attempt=attempt, attempts=step.attempts)
-        if failure:
-            status = replace(status, error=failure.error, diagnosis=failure.diagnosis, log=failure.said)
-        self.publish(status)
+        self.publish(status_of(step, attempt, failure, state))
 
     def tell_meanwhile(self, step: Step, attempt: int, before: Failure | None, said: tuple[str, ...]) -> None:
-        """What a step says that takes its time; it may be waiting for something that has a name."""
+        """What a step says that takes its time, and what it waits for where that has a name. The journal has it already."""
         diagnosis = self.diagnose(self.evidence(step, said).present)
         failure = before or Failure("")
-        self.tell(step, attempt, replace(failure, said=said, diagnosis=diagnosis or failure.diagnosis))
+        known = replace(failure, said=said, diagnosis=diagnosis or failure.diagnosis)
+        self.publisher.publish(status_of(step, attempt, known, "running"))
 
     def publish(self, status: Status) -> None:
         (log.error if status.state == "failed" else log.info)("%s: %s %s", status.stage, status.state, status.error)
@@ -191,6 +189,11 @@ class Runner:
 
     def on_node(self, path: str) -> Path:
         return self.places.root / path.lstrip("/")
+
+
+def status_of(step: Step, attempt: int, failure: Failure | None, state: str) -> Status:
+    status = Status(step.stage, state, step=step.title, attempt=attempt, attempts=step.attempts)
+    return replace(status, error=failure.error, diagnosis=failure.diagnosis, log=failure.said) if failure else status
 
 
 def pause_before(attempt: int) -> float:
