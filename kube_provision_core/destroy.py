@@ -15,11 +15,10 @@ def plan_cluster(seen: Observation, *, folder_saved: bool) -> Plan:
     """Delete every machine of the cluster, have discovery forget it, move its folder aside. Empty where nothing is left."""
     name = seen.cluster.name
     nodes = [DestroyVm(vm=vm) for vm in seen.ours.values() if vm.stamp and vm.stamp.role is not Role.DISCOVERY]
-    forget: list[Action] = []
-    if seen.discovery is not None:
-        forget.append(ForgetCluster(cluster=name, after=keys(nodes)))
-    servers = [DestroyVm(vm=vm, after=keys((*nodes, *forget))) for vm in seen.of(Role.DISCOVERY)]
-    actions: list[Action] = [*nodes, *forget, *servers]
+    servers = [DestroyVm(vm=vm, after=keys(nodes)) for vm in seen.of(Role.DISCOVERY)]
+    actions: list[Action] = [*nodes, *servers]
+    if seen.discovery is not None and not _dies_with_its_server(seen):
+        actions.append(ForgetCluster(cluster=name, after=keys(nodes)))
     if folder_saved:
         actions.append(ArchiveFolder(cluster=name, after=keys(actions)))
     notes = () if seen.discovery or servers or not seen.discovery_error else (f"not forgotten: {seen.discovery_error}",)
@@ -36,6 +35,11 @@ def plan_nodes(seen: Observation, names: Collection[str], living: Living) -> Pla
         if name in seen.ours:
             actions.append(DestroyVm(vm=seen.ours[name], after=keys(remove)))
     return Plan(tuple(actions))
+
+
+def _dies_with_its_server(seen: Observation) -> bool:
+    """Whether what discovery knows lies on a machine of the cluster's own."""
+    return any(vm.address == seen.cluster.discovery_address for vm in seen.of(Role.DISCOVERY))
 
 
 def _refuse(seen: Observation, names: Collection[str]) -> None:

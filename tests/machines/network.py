@@ -67,7 +67,8 @@ class Network:
             _check(_libc.unshare(_CLONE_NEWNET))
             stack.callback(lambda: _check(_libc.setns(before, _CLONE_NEWNET)))
             _ip("link", "set", "lo", "up")
-            _ip("link", "add", "bridge", "type", "bridge")
+            # An address of its own: otherwise it is its lowest port's, and changes under its neighbours when that one goes.
+            _ip("link", "add", "bridge", "address", "52:54:00:00:00:01", "type", "bridge")
             _ip("address", "add", f"{self.gateway}/24", "dev", "bridge")
             _ip("link", "set", "bridge", "up")
             stack.callback(self._unplug_all)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kube_provision_core.control_plane import ClusterNode, Living
@@ -12,10 +14,11 @@ from kube_provision_core.observe import Observation
 
 
 def vm(name: str, role: Role, cluster: str = "prod") -> Vm:
-    return Vm(name, name, Power.ON, Stamp(cluster, "id-1", role, "spec"))
+    return Vm(name, name, Power.ON, Stamp(cluster, "id-1", role, "spec"), (f"10.0.0.{len(name)}",))
 
 
-CLUSTER = Cluster("prod", "id-1", "1.36", frozenset({"m-prod-1", "m-prod-2", "w-prod-1", "consul-prod"}))
+NAMES = frozenset({"m-prod-1", "m-prod-2", "w-prod-1", "consul-prod"})
+CLUSTER = Cluster("prod", "id-1", "1.36", NAMES, discovery_address="10.0.0.11")
 VMS = (
     vm("consul-prod", Role.DISCOVERY),
     vm("m-prod-1", Role.MASTER),
@@ -24,20 +27,26 @@ VMS = (
 )
 
 
-def test_machines_go_first_then_the_record_then_its_server_then_the_folder() -> None:
+def test_machines_go_first_then_their_server_with_its_record_then_the_folder() -> None:
     plan = plan_cluster(Observation(CLUSTER, VMS, Discovery(True)), folder_saved=True)
     assert [action.key for action in plan.actions] == [
         "destroy m-prod-1",
         "destroy m-prod-2",
         "destroy w-prod-1",
-        "forget prod",
         "destroy consul-prod",
         "archive-folder prod",
     ]
     by_key = {action.key: action for action in plan.actions}
-    assert "destroy w-prod-1" in by_key["forget prod"].after
-    assert "forget prod" in by_key["destroy consul-prod"].after
+    assert "destroy w-prod-1" in by_key["destroy consul-prod"].after
     assert "destroy consul-prod" in by_key["archive-folder prod"].after
+
+
+def test_an_existing_discovery_service_forgets_the_cluster_once_its_machines_are_gone() -> None:
+    existing = replace(CLUSTER, discovery_address="10.200.200.1")
+    plan = plan_cluster(Observation(existing, VMS[1:], Discovery(True)), folder_saved=True)
+    by_key = {action.key: action for action in plan.actions}
+    assert "destroy w-prod-1" in by_key["forget prod"].after
+    assert "forget prod" in by_key["archive-folder prod"].after
 
 
 def test_machines_that_are_not_the_clusters_are_left_alone() -> None:

@@ -345,6 +345,11 @@ class TestDestroy:
         site.provision()
         report = site.destroy()
         assert (report.exit_code, site.world.vms, site.folder) == (0, {}, None)
+
+    def test_has_an_existing_discovery_service_forget_the_cluster(self, site: Site) -> None:
+        site.address = "10.200.200.1"
+        site.provision()
+        site.destroy()
         assert site.registry.forgotten == ["prod"]
 
     def test_takes_along_what_a_creation_that_was_cut_short_has_left(self, site: Site) -> None:
