@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         TargetError,
     )
     from .hookspecs import API_VERSION, hookimpl
+    from .image import BAKED, Baked, Baking, Image, Template
     from .local import LocalFile, LocalPath
     from .model import (
         DISCOVERY_CLIENT,
@@ -49,10 +50,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "API_VERSION",
+    "BAKED",
     "DISCOVERY_CLIENT",
     "NODE_CONFIG_DIR",
     "NODE_DIR",
     "PUBLISHER",
+    "Baked",
+    "Baking",
     "Boot",
     "BootError",
     "BootFragment",
@@ -65,6 +69,7 @@ __all__ = [
     "Endpoint",
     "File",
     "FolderError",
+    "Image",
     "KubeProvisionError",
     "LocalFile",
     "LocalPath",
@@ -81,6 +86,7 @@ __all__ = [
     "Stamp",
     "Step",
     "TargetError",
+    "Template",
     "Unit",
     "Vm",
     "hookimpl",
@@ -91,7 +97,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Load what is asked for, pydantic last: `kube-provision --help` needs none of it."""
     if name in __all__:
-        for part in ("errors", "model", "hookspecs", "driver", "local"):
+        for part in ("errors", "model", "image", "hookspecs", "driver", "local"):
             module = import_module(f".{part}", __name__)
             if hasattr(module, name):
                 return globals().setdefault(name, getattr(module, name))

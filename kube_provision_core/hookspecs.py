@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from .model import Boot, BootFragment, Cluster, Discovery, Node, Packages, Repository, Vm
+    from .image import Image, Template
+    from .model import Boot, BootFragment, Cluster, Discovery, Node, Packages, Repository, Role, Step, Vm
 
 PROJECT = "kube_provision"
 API_VERSION = 1
@@ -112,6 +113,45 @@ def destroy_vm(vm: Vm) -> bool | None:
     """Power off and delete the machine with its disks. True when it is gone, also when it was gone before.
 
     Reads the stamp again first: a machine whose stamp is not `vm.stamp` raises `TargetError` and stays as it is.
+    """
+
+
+# --- baking templates ----------------------------------------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def list_templates(roles: frozenset[Role]) -> Sequence[Template] | None:
+    """The templates that the configuration names for these roles, each once, whether they exist or not. Asked of the target.
+
+    With the machine that bakes each, if there is one. Asked again and again while a run waits: the core polls, no driver
+    waits. Raises `ConfigError`, with all problems at once, for a template or a source that the configuration names badly.
+    """
+
+
+@hookspec(firstresult=True)
+def bake_image(template: Template, image: Image) -> bool | None:
+    """Make a machine from the template's source that boots `image.boot`, and power it on. True when it runs.
+
+    It bears another name than the template, and is marked with `image.spec`: the next `list_templates` finds it. A machine
+    that an earlier run has left there is replaced. The template itself, if there is one, stays as it is.
+    """
+
+
+@hookspec(firstresult=True)
+def finish_image(template: Template) -> bool | None:
+    """Shut down the machine that has baked itself and make it the template, in place of an earlier one. True when done.
+
+    What it holds is kept beside it (`template.baking.baked`), for `list_templates` and for people; its boot data and status
+    go. An earlier template goes last, or stays under another name where machines may build on it; one that was not baked
+    raises `TargetError`. Idempotent: what a killed run began is brought to its end.
+    """
+
+
+@hookspec
+def seal_image() -> Sequence[Step] | None:
+    """Steps, of the stage `finish`, that take out of a template what its machines must not share. Asked of every plugin.
+
+    Identities, data of services, caches of packages. They may find nothing to remove. The core's own run after all others.
     """
 
 

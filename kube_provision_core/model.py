@@ -321,6 +321,8 @@ class Packages:
     """Repository definitions, keys, pins."""
     steps: tuple[Step, ...] = ()
     """Idempotent steps of the stage `install`; a baked template makes them cheap."""
+    list_versions: str = ""
+    """A shell command that prints name and version of what is installed of `names`, a line each; for a template's record."""
 
 
 @dataclass(frozen=True, slots=True)

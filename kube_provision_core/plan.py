@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from .image import Image, Template
 from .model import Node, Vm
 
 
@@ -149,6 +150,39 @@ class ArchiveFolder(OfCluster):
     """Move the folder of secrets aside."""
 
     verb = "archive-folder"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfTemplate(Action):
+    template: Template
+
+    @property
+    def subject(self) -> str:
+        return self.template.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class BakeImage(OfTemplate):
+    """Make a machine that bakes itself, and power it on."""
+
+    verb = "bake"
+    mark = "+"
+    image: Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwaitImage(OfTemplate):
+    """Look at the machine until it has baked itself."""
+
+    verb = "await"
+    mark = "."
+    spec: str
+
+
+class FinishImage(OfTemplate):
+    """Make the machine the template, in place of an earlier one."""
+
+    verb = "finish"
 
 
 @dataclass(frozen=True)

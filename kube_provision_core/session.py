@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pluggy
 
     from .config import Config
+    from .image import Image
     from .model import Boot, Cluster, Node
     from .pki import JoinSecrets
 
@@ -48,6 +49,9 @@ class Session:
 
     def render(self, node: Node, cluster: Cluster) -> Boot:
         return boot.render(self.plugins, node, cluster, self.config)
+
+    def bake(self, nodes: Sequence[Node], cluster: Cluster, source: str) -> Image:
+        return boot.bake(self.plugins, nodes, cluster, self.config, source)
 
     def use(self, secrets: JoinSecrets) -> None:
         """From now on render with these secrets: a living cluster's fresh ones in place of the folder's."""

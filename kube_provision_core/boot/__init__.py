@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import pluggy
 
     from ..config.core import CoreConfig
+    from ..image import Image
     from ..model import Boot, Cluster, Node, Role
     from ..pki import JoinSecrets
 
@@ -47,3 +48,15 @@ def render(plugins: pluggy.PluginManager, node: Node, cluster: Cluster, config: 
     from .assemble import assemble
 
     return assemble(plugins, node, cluster, config)
+
+
+def bake(
+    plugins: pluggy.PluginManager, nodes: Sequence[Node], cluster: Cluster, config: Configuration, source: str
+) -> Image:
+    """What a template holds that serves these nodes, one of each role that uses it; the same every time.
+
+    `source` is what it is made from: another one makes another image. Raises `BootError` as `render` does.
+    """
+    from .bake_image import bake as bake_image
+
+    return bake_image(plugins, nodes, cluster, config, source)

@@ -26,7 +26,7 @@ ROOT = "root:root"
 def assemble(plugins: pluggy.PluginManager, node: Node, cluster: Cluster, config: Configuration) -> Boot:
     """See `kube_provision_core.boot.render`."""
     contributed = fragments(plugins, node, cluster)
-    packages = _packages(plugins, contributed, config)
+    packages = ask_packages(plugins, contributed, config)
     installed = NamedFragment(plugin=config.core.os, files=packages.files, steps=packages.steps)
     everything = (*contributed, installed)
     merged = merge((*everything, _ownership(everything)), node.role)
@@ -41,17 +41,22 @@ def assemble(plugins: pluggy.PluginManager, node: Node, cluster: Cluster, config
     )
 
 
-def _packages(plugins: pluggy.PluginManager, contributed: Sequence[NamedFragment], config: Configuration) -> Packages:
+def ask_packages(plugins: pluggy.PluginManager, contributed: Sequence[NamedFragment], config: Configuration) -> Packages:
     """What the OS driver says, asked once for the union."""
     answer: Packages | None = plugins.hook.os_packages(
         components=frozenset().union(*(fragment.components for fragment in contributed)),
         versions=versions(contributed),
-        repositories={name: Repository(it.url, it.key) for name, it in config.core.package_repositories.items()},
+        repositories=mirrors(config),
         extra=frozenset().union(*(fragment.packages for fragment in contributed)),
     )
     if answer is None:
         raise PluginError(f"os driver {config.core.os} does not answer os_packages, so nothing can be installed")
     return answer
+
+
+def mirrors(config: Configuration) -> dict[str, Repository]:
+    """The configured mirrors by component."""
+    return {name: Repository(it.url, it.key) for name, it in config.core.package_repositories.items()}
 
 
 def _ownership(contributed: Iterable[NamedFragment]) -> NamedFragment:

@@ -18,9 +18,17 @@ RUNNER_UNIT = "kube-provision.service"
 
 
 def document(
-    hostname: str, files: Sequence[File], enabled: Sequence[str], keys: Mapping[str, Any], user: Mapping[str, Any]
+    hostname: str,
+    files: Sequence[File],
+    enabled: Sequence[str],
+    keys: Mapping[str, Any],
+    user: Mapping[str, Any],
+    *,
+    start: str = RUNNER_UNIT,
 ) -> str:
     """`keys` are the plugins', `user` is the user's own cloud-config, which wins wherever the boot survives it.
+
+    `start` is the unit that does the long work.
 
     Owners of files are left out: `write_files` runs before any user exists but root; see `ownership`.
     """
@@ -29,7 +37,7 @@ def document(
         "preserve_hostname": False,
         "manage_etc_hosts": "localhost",
         **keys,
-        "runcmd": _start(enabled),
+        "runcmd": _start(enabled, start),
     }
     _check_user(user, {file.path for file in files})
     override(values, {key: value for key, value in user.items() if key != "write_files"})
@@ -37,10 +45,10 @@ def document(
     return f"#cloud-config\n{dump(values)}write_files:\n{''.join(entries)}"
 
 
-def _start(enabled: Sequence[str]) -> list[list[str]]:
+def _start(enabled: Sequence[str], unit: str) -> list[list[str]]:
     """All that cloud-init itself runs; it must not wait for what takes long, or `cloud-init status --wait` never returns."""
     enable = [["systemctl", "enable", *enabled]] if enabled else []
-    return [["systemctl", "daemon-reload"], *enable, ["systemctl", "start", "--no-block", RUNNER_UNIT]]
+    return [["systemctl", "daemon-reload"], *enable, ["systemctl", "start", "--no-block", unit]]
 
 
 def _check_user(user: Mapping[str, Any], ours: Collection[str | None]) -> None:

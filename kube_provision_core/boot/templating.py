@@ -8,11 +8,16 @@ from collections.abc import Hashable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from ..image import BAKED
 from ..model import DISCOVERY_CLIENT, NODE_CONFIG_DIR, NODE_DIR
 from . import systemd
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+IMPORTED = "/var/lib/containerd/kube-provision-imported"
+"""In a template: the archives that were imported into it, `namespace source` a line. Beside the images themselves, so that a
+volume that is mounted over them hides it too."""
 
 
 @lru_cache(maxsize=512)
@@ -45,6 +50,8 @@ def _environment() -> Environment:
         "NODE_DIR": NODE_DIR,
         "NODE_CONFIG_DIR": NODE_CONFIG_DIR,
         "DISCOVERY_CLIENT": DISCOVERY_CLIENT,
+        "BAKED": BAKED,
+        "IMPORTED": IMPORTED,
     }
     return environment
 

@@ -28,13 +28,14 @@ class Input(NamedTuple):
     extra: tuple[str, ...]
     flags: Mapping[str, object]
 
-    def load(self) -> Config:
-        """Read and check it all. Raises `ConfigError`."""
+    def load(self, defaults: Mapping[str, object] = {}) -> Config:
+        """Read and check it all; `defaults` stand for what is given nowhere. Raises `ConfigError`."""
         from pathlib import Path
 
         from ..config import load
 
-        return load([Path(path) for path in self.paths], extra=self.extra, flags=self.flags, environ=os.environ)
+        paths = [Path(path) for path in self.paths]
+        return load(paths, extra=self.extra, flags=self.flags, environ=os.environ, defaults=defaults)
 
     def drivers(self, named: Mapping[str, object]) -> Sequence[FoundDriver]:
         """The drivers that it names, even where it is incomplete; `named` by other flags come first."""

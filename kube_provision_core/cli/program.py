@@ -24,6 +24,7 @@ SUMMARIES = {
     "status": "Show the cluster's machines as they are.",
     "why": "Say why a machine is not further, and what helps.",
     "destroy": "Delete a cluster, or some of its machines.",
+    "bake": "Make the templates that machines start from.",
     "render": "Write every machine's boot files to a folder.",
     "validate": "Check a configuration without asking any server.",
     "plugins": "List the installed plugins, or write a new one.",

@@ -55,7 +55,12 @@ class Running(ExitStack):
 def finish(report: Report, form: str) -> int:
     """Print the report; the exit code says how the run ended."""
     emit(report_data(report), form, lambda: report_table(report))
-    if report.abandoned:
+    return leave(report.exit_code, abandoned=report.abandoned)
+
+
+def leave(exit_code: int, *, abandoned: bool) -> int:
+    """The exit code. Where threads still wait for the target the process ends here: an ordinary end would wait for them."""
+    if abandoned:
         sys.stdout.flush()
-        os._exit(report.exit_code)  # threads still wait for the target, and an ordinary end would wait for them
-    return report.exit_code
+        os._exit(exit_code)
+    return exit_code

@@ -28,16 +28,18 @@ def load(
     extra: Sequence[str] = (),
     flags: Mapping[str, object] = {},
     environ: Mapping[str, str],
+    defaults: Mapping[str, object] = {},
 ) -> Config:
     """Read, compose and check a configuration.
 
     `paths` are documents, a later one beating an earlier one. `extra` are `-e` values: `key=value` or `@file`. `flags` are
-    parsed flags by key. Precedence: flag > `-e` > environment > role section > document > default.
+    parsed flags by key; `defaults` are such too, from a command that needs less than others. Precedence: flag > `-e` >
+    environment > role section > document > default.
 
     Raises `ConfigError` with every problem at once, and `PluginError` where two plugins claim one key.
     """
     problems = Problems()
-    given = collect(paths, extra, flags, environ, problems)
+    given = collect(paths, extra, flags, environ, problems, defaults)
     problems.raise_if_any()
 
     drivers = choose_drivers(given, problems)

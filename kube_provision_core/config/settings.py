@@ -42,7 +42,7 @@ def arrange(given: Given, vocabulary: Vocabulary, problems: Problems, *, complet
     """Sort what was given by key and role. What names no key is a problem, unless the vocabulary is not complete."""
     sorter = _Sorter(vocabulary, problems, complete)
     environment = given.environment([*vocabulary.names, *DROPPED])
-    ranks: list[Sequence[Source]] = [[given.flags], given.extra, [environment], given.files]
+    ranks: list[Sequence[Source]] = [[given.flags], given.extra, [environment], given.files, [given.defaults]]
     return Settings([sorter.layer(sources) for sources in ranks])
 
 

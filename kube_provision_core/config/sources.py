@@ -30,6 +30,8 @@ class Given:
     files: tuple[Source, ...]
     """A later one beats an earlier one."""
     environ: Mapping[str, str]
+    defaults: Source
+    """What a command takes where nobody says anything."""
 
     def environment(self, names: Iterable[str]) -> Source:
         """What the environment says about these keys. An empty variable counts as unset."""
@@ -43,15 +45,21 @@ def collect(
     flags: Mapping[str, object],
     environ: Mapping[str, str],
     problems: Problems,
+    defaults: Mapping[str, object] = {},
 ) -> Given:
     """Read every source; what cannot be read is a problem."""
     return Given(
         tuple(paths),
-        {key: Entry(Place(flag(key)), Origin.FLAG, value) for key, value in flags.items() if value is not None},
+        _flags(flags),
         tuple(_read_extra(extra, problems)),
         tuple(_read_paths(paths, problems)),
         environ,
+        _flags(defaults),
     )
+
+
+def _flags(values: Mapping[str, object]) -> Source:
+    return {key: Entry(Place(flag(key)), Origin.FLAG, value) for key, value in values.items() if value is not None}
 
 
 def flag(key: str) -> str:

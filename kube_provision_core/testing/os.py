@@ -90,6 +90,14 @@ class OsContract:
             )
             assert checked.returncode == 0, f"step {step.name}: {checked.stderr}"
 
+    def test_what_seals_a_template_comes_last_and_can_be_read(self, driver: Any) -> None:
+        for step in driver.seal_image() if hasattr(driver, "seal_image") else ():
+            assert step.stage is Stage.FINISH, f"step {step.name} is of stage {step.stage}"
+            checked = subprocess.run(
+                ["bash", "-n"], input=step.script, capture_output=True, text=True, timeout=30, check=False
+            )
+            assert checked.returncode == 0, f"step {step.name}: {checked.stderr}"
+
     @pytest.mark.parametrize("role", Role)
     def test_render_boot_returns_a_filled_in_fragment(self, driver: Any, cluster: Cluster, role: Role) -> None:
         if not hasattr(driver, "render_boot"):

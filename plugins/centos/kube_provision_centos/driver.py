@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 
@@ -70,7 +70,12 @@ class CentOS:
         files = [file for repo in repos for file in repo.files()]
         files += [firewall.service(f"kube-provision-{name}", it.ports) for name, it in chosen.items() if it.ports]
         files += [File(POLICY, _text(f"selinux/{POLICY_NAME}"))] if "tcp-proxy" in chosen else []
-        return Packages(names, tuple(files), tuple(_steps(chosen, repos, names, mirrored="os" in repositories)))
+        steps = _steps(chosen, repos, names, mirrored="os" in repositories)
+        return Packages(names, tuple(files), tuple(steps), _list_versions(names))
+
+    @hookimpl
+    def seal_image(self) -> Sequence[Step]:
+        return (Step("dnf", Stage.FINISH, _text("scripts/seal.sh"), timeout=120),)
 
 
 def _no_zram(role: Role) -> Iterator[File]:
@@ -105,6 +110,12 @@ def _packages_script(chosen: Mapping[str, Component], repos: Iterable[Source], n
         enabled=[*(unit for component in components for unit in component.enabled), *started],
         started=started,
     )
+
+
+def _list_versions(names: Iterable[str]) -> str:
+    """By name or pattern; what one of them merely provides has another name, and is left out."""
+    quoted = " ".join(map(shlex.quote, names))
+    return f"rpm --query --all --queryformat '%{{NAME}} %{{VERSION}}-%{{RELEASE}}\\n' {quoted}" if quoted else ""
 
 
 def _extra_names(extra: Iterable[str]) -> Iterator[str]:

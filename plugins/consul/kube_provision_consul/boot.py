@@ -31,6 +31,13 @@ def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
     )
 
 
+def seal() -> Step:
+    """Another agent's data would give all machines of a template one identity in Consul."""
+    folders = " ".join([layout.DATA_DIR, *layout.PACKAGED_DATA_DIRS])
+    script = f"systemctl disable --quiet consul.service 2>/dev/null || true\nrm --recursive --force {folders}\n"
+    return Step("consul", Stage.FINISH, script, timeout=60)
+
+
 def agent_configuration(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str, Any]:
     """The agent's configuration without its secrets. Its address the machine adds itself, at every start."""
     common = {

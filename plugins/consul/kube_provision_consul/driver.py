@@ -16,6 +16,7 @@ from kube_provision_core import (
     MasterRecord,
     Node,
     Role,
+    Step,
     hookimpl,
 )
 
@@ -46,6 +47,10 @@ class Consul:
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
         return boot.render(node, cluster, self._config[node.role])
+
+    @hookimpl
+    def seal_image(self) -> Sequence[Step]:
+        return (boot.seal(),)
 
     @hookimpl
     def discover_masters(self, cluster: Cluster) -> Discovery:

@@ -15,6 +15,9 @@ UNIT = "kube-provision-consul.service"
 DATA_DIR = "/var/lib/kube-provision-consul"
 """Not the package's either: a template that carries a data directory gives all its clones one identity."""
 
+PACKAGED_DATA_DIRS = ("/opt/consul/*", "/var/lib/consul/*")
+"""What an agent that somebody else ran has kept, where the packages' own configurations say."""
+
 CLUSTER_META = "kube-provision-cluster"
 CLUSTER_ID_META = "kube-provision-cluster-id"
 ROLE_META = "kube-provision-role"

@@ -148,3 +148,14 @@ def test_a_server_answers_the_operator_and_an_agent_only_its_own_machine(tmp_pat
     agent = {"bind_addr": "127.0.0.1", "client_addr": "127.0.0.1"}
     server = {"bind_addr": "127.0.0.1", "client_addr": "127.0.0.1 127.0.0.1"}
     assert answers == {Role.MASTER: agent, Role.WORKER: agent, Role.DISCOVERY: server}
+
+
+def test_what_an_agent_has_kept_is_not_baked(make_consul: MakeConsul, tmp_path: Path) -> None:
+    (step,) = make_consul().seal_image()
+    for folder in ("opt/consul/serf", "var/lib/kube-provision-consul", "etc/consul.d"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "node-id").touch()
+    removing = step.script.splitlines()[-1].replace(" /", f" {tmp_path}/")
+    subprocess.run(["bash", "-euo", "pipefail", "-c", removing], check=True, timeout=20)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("node-id")}
+    assert left == {"etc/consul.d/node-id"}

@@ -134,7 +134,12 @@ class AptSystem:
             masked=sorted({unit for component in chosen.values() for unit in component.masked}),
             replaced=self.archive_sources if "os" in repositories else (),
         )
-        return Packages(names, tuple(files), (Step("packages", Stage.INSTALL, script, timeout=1800),))
+        steps = (Step("packages", Stage.INSTALL, script, timeout=1800),)
+        return Packages(names, tuple(files), steps, _list_versions(names))
+
+    @hookimpl
+    def seal_image(self) -> Sequence[Step]:
+        return (Step("apt", Stage.FINISH, _text("seal.sh"), timeout=120),)
 
     def _component(self, name: str) -> Component:
         if name not in self.components:
@@ -212,6 +217,11 @@ def _names(chosen: Mapping[str, Component], versions: Mapping[str, str]) -> Iter
         pin = _pin(versions[name]) if name in versions else ""
         yield from (f"{package}{pin}" for package in component.packages)
         yield from component.others
+
+
+def _list_versions(names: Iterable[str]) -> str:
+    plain = " ".join(shlex.quote(name.partition("=")[0]) for name in names)
+    return f"dpkg-query --show --showformat '${{Package}} ${{Version}}\\n' {plain}" if plain else ""
 
 
 def _pin(version: str) -> str:

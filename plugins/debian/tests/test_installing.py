@@ -38,8 +38,11 @@ class Machine:
         return subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=60, check=False)
 
     def ask(self, *command: str) -> list[str]:
+        return " ".join(self.ask_lines(*command)).split()
+
+    def ask_lines(self, *command: str) -> list[str]:
         ran = subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=20, check=True)
-        return ran.stdout.split()
+        return ran.stdout.splitlines()
 
     def version(self, package: str) -> str:
         return self.ask("dpkg-query", "--show", "--showformat", "${Version}", package)[0]
@@ -142,3 +145,11 @@ def test_a_package_that_does_not_exist_is_named(machine: Machine) -> None:
     ran = machine.install("1.36.4", extra=frozenset({"no-such-package"}))
     assert ran.returncode != 0
     assert "no-such-package" in ran.stderr.splitlines()[-1]
+
+
+def test_a_template_can_tell_the_versions_that_it_holds(machine: Machine) -> None:
+    machine.install("1.36.4")
+    packages = Debian({}).os_packages(frozenset({"kubeadm"}), {"kubeadm": "1.36.4"}, {}, frozenset())
+    told = dict(line.split() for line in machine.ask_lines("bash", "-c", packages.list_versions))
+    assert told["kubeadm"] == told["kubelet"] == "1.36.4-2.1"
+    assert told["socat"] == "1.0-1.1"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from kube_provision_core import (
     BootFragment,
     Cluster,
     File,
+    Image,
     Machine,
     Node,
     Role,
@@ -121,18 +123,39 @@ def render(manager: pluggy.PluginManager, secrets: JoinSecrets, make_node: Calla
 
     def render(node: Node | None = None, plugins: Mapping[str, object] | None = None, **keys: Any) -> Boot:
         config = configuration(**keys)
-        usual = {"fake": FakeTarget(), "seeker": FakeDiscovery(), **boot.parts(config, secrets)}
-        system = SYSTEMS[config.core.os]
-        usual[config.core.os] = system(dict.fromkeys(Role, system.Config()))
-        for name, plugin in {**usual, **(plugins or {})}.items():
-            manager.register(plugin, name)
-        try:
+        with plugged(manager, config, secrets, plugins or {}):
             return boot.render(manager, node or make_node(), CLUSTER, config)
-        finally:
-            for plugin in manager.get_plugins():
-                manager.unregister(plugin)
 
     return render
+
+
+@pytest.fixture
+def bake(manager: pluggy.PluginManager, secrets: JoinSecrets, make_node: Callable[..., Node]) -> Callable[..., Image]:
+    """What a template holds for a master and a worker, or for `roles`; `plugins` come on top of the usual ones."""
+
+    def bake(*roles: Role, source: str = "debian-13", plugins: Mapping[str, object] | None = None, **keys: Any) -> Image:
+        config = configuration(**keys)
+        with plugged(manager, config, secrets, plugins or {}):
+            nodes = [make_node(role) for role in roles or (Role.MASTER, Role.WORKER)]
+            return boot.bake(manager, nodes, CLUSTER, config, source)
+
+    return bake
+
+
+@contextmanager
+def plugged(
+    manager: pluggy.PluginManager, config: Configuration, secrets: JoinSecrets, plugins: Mapping[str, object]
+) -> Iterator[None]:
+    usual = {"fake": FakeTarget(), "seeker": FakeDiscovery(), **boot.parts(config, secrets)}
+    system = SYSTEMS[config.core.os]
+    usual[config.core.os] = system(dict.fromkeys(Role, system.Config()))
+    for name, plugin in {**usual, **plugins}.items():
+        manager.register(plugin, name)
+    try:
+        yield
+    finally:
+        for plugin in manager.get_plugins():
+            manager.unregister(plugin)
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def test_archives_of_images_are_imported_for_the_kubelet_and_for_the_users_conta
     render: Callable[..., Boot], content: Callable[[Boot, str], str]
 ) -> None:
     step = "kubeadm-images.sh"
-    assert "--namespace k8s.io images import" in content(render(image_archives="/srv/images"), step)
+    assert "namespaces=(k8s.io)\n" in content(render(image_archives="/srv/images"), step)
     rendered = render(image_archives="https://x.example/images.tar", containers=[{"image": "nginx", "service": "web"}])
-    assert "--namespace kube-provision images import" in content(rendered, step)
+    assert "namespaces=(k8s.io kube-provision)\n" in content(rendered, step)
     assert "https://x.example/images.tar" in content(rendered, step)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from doubles.memory import World
+from doubles.templates import Shelf
 
 from kube_provision_core import Machine, Node, Role, Stamp
 from kube_provision_core.cli import main
@@ -68,3 +69,16 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     world = World()
     monkeypatch.setattr(Memory, "shared", world)
     return world
+
+
+@pytest.fixture
+def shelf(world: World, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """No templates yet, on a target that can bake them; the configuration names none but `nodes`."""
+    Path("config.yml").write_text("target: shelf\nos: plain\ndiscovery: table\ntemplate: nodes\nbake_from: plain-1\n")
+    monkeypatch.syspath_prepend(str(Path(__file__).with_name("shelf_site")))
+    monkeypatch.setattr("kube_provision_core.apply.LONGEST_LOOK", 0.02)
+    from kp_shelf_doubles import WithShelf
+
+    shelf = Shelf()
+    monkeypatch.setattr(WithShelf, "shared", shelf)
+    return shelf

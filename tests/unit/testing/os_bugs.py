@@ -81,4 +81,9 @@ BUGS = {
             def render_boot(self, node, cluster):
                 return BootFragment(steps=(Step("odd", Stage.PREPARE, f"release={None}"),))
         """,
+    "test_what_seals_a_template_comes_last_and_can_be_read": """
+        class Driver(Sound):
+            def seal_image(self):
+                return (Step("odd", Stage.INSTALL, "true"),)
+        """,
 }

@@ -1,0 +1,64 @@
+"""What came of a bake, as data and as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .output import columns, emit
+from .running import leave
+
+if TYPE_CHECKING:
+    from ..apply import Outcome
+    from ..bake_run import BakeReport
+    from ..image import Template
+
+
+def finish(report: BakeReport, form: str) -> int:
+    """Print the report; the exit code says how the run ended."""
+    emit(bake_data(report), form, lambda: _table(report))
+    return leave(report.exit_code, abandoned=report.abandoned)
+
+
+def bake_data(report: BakeReport) -> dict[str, Any]:
+    return {
+        "exit_code": report.exit_code,
+        "interrupted": report.interrupted,
+        "templates": [_template_data(template, _of(template, report)) for template in report.templates],
+        "notes": list(report.notes),
+    }
+
+
+def _template_data(template: Template, outcomes: list[Outcome]) -> dict[str, Any]:
+    last = _telling(outcomes)
+    return {
+        "name": template.name,
+        "roles": sorted(template.roles),
+        "source": template.source,
+        "where": template.where,
+        "exists": template.exists,
+        "state": last.state.value if last else "done",
+        "actions": [outcome.action.verb for outcome in outcomes if outcome.state != "skipped"],
+        "text": last.text if last else "",
+        "seconds": round(sum(outcome.seconds for outcome in outcomes), 3),
+        "baked": template.baked.document if template.baked else None,
+    }
+
+
+def _table(report: BakeReport) -> str:
+    rows: list[tuple[object, ...]] = [("TEMPLATE", "ROLES", "STATE", "DONE", "SECONDS", "TEXT")]
+    for template in report.templates:
+        data = _template_data(template, _of(template, report))
+        text = data["text"] or (template.baked.summary if template.baked else "")
+        seconds = f"{data['seconds']:.1f}" if data["actions"] else ""
+        rows.append((template.name, ", ".join(data["roles"]), data["state"], ", ".join(data["actions"]), seconds, text))
+    return columns(rows)
+
+
+def _of(template: Template, report: BakeReport) -> list[Outcome]:
+    return [outcome for outcome in report.outcomes if outcome.action.subject == template.name]
+
+
+def _telling(outcomes: list[Outcome]) -> Outcome | None:
+    """The first failure, else the last that was done."""
+    bad = [outcome for outcome in outcomes if outcome.state != "done"]
+    return bad[0] if bad else outcomes[-1] if outcomes else None

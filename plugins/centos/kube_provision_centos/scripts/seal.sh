@@ -1,0 +1,2 @@
+dnf --quiet clean all
+rm --recursive --force /var/cache/dnf

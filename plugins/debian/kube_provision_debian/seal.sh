@@ -1,0 +1,2 @@
+apt-get clean
+rm --recursive --force /var/lib/apt/lists/*
