@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from machines.image import image
 from servers.consul import consul_binary
 from servers.debian import install, unpacked
 from servers.guest import guest_files
@@ -42,3 +43,4 @@ if __name__ == "__main__":
     print(f"guest: {guest_files()[0]}")
     print(f"consul: {consul_binary()}")
     print(f"firewalld: {unpacked('firewalld')}")
+    print(f"hosts: {image().root}")
