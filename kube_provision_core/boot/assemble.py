@@ -6,14 +6,16 @@ import json
 import shlex
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BootError, PluginError
-from ..model import NODE_CONFIG_DIR, Boot, Cluster, File, Node, Packages, Repository, Role, Stage, Step
+from ..model import NODE_CONFIG_DIR, NODE_DIR, Boot, Cluster, File, Node, Packages, Repository, Role, Stage, Step
 from .cloud_config import document
 from .merge import CORE, OwnedStep, merge, versions
 from .private_keys import value_holds_private_key
 from .relay import NamedFragment, fragments
+from .slim import slim
 
 if TYPE_CHECKING:
     import pluggy
@@ -30,7 +32,7 @@ def assemble(plugins: pluggy.PluginManager, node: Node, cluster: Cluster, config
     installed = NamedFragment(plugin=config.core.os, files=packages.files, steps=packages.steps)
     everything = (*contributed, installed)
     merged = merge((*everything, _ownership(everything)), node.role)
-    files = (*merged.files, _steps_file(merged.steps))
+    files = (*map(_slimmed, merged.files), _steps_file(merged.steps))
     user = config.by_role[node.role].cloud_init
     _refuse_private_key(user, node.role)
     return Boot(
@@ -39,6 +41,12 @@ def assemble(plugins: pluggy.PluginManager, node: Node, cluster: Cluster, config
         user_data=document(node.name, files, merged.enabled, merged.cloud_config, user),
         files=files,
     )
+
+
+def _slimmed(file: File) -> File:
+    """Programs of ours travel without their comments."""
+    ours = file.path.startswith(f"{NODE_DIR}/") and file.path.endswith(".py") and isinstance(file.content, str)
+    return replace(file, content=slim(str(file.content))) if ours else file
 
 
 def ask_packages(plugins: pluggy.PluginManager, contributed: Sequence[NamedFragment], config: Configuration) -> Packages:
