@@ -47,6 +47,14 @@ configure() {
   done
 }
 
+# What a kill or a power cut has left half done: apt refuses everything until dpkg has finished it.
+finish_interrupted() {
+  if [ -n "$(ls "${DPKG_ADMINDIR:-/var/lib/dpkg}/updates")" ] || [ -n "$(dpkg --audit)" ]; then
+    # What still lacks a package that it depends on cannot be finished yet: that is left to apt.
+    dpkg --force-confdef --force-confold --configure --pending || true
+  fi
+}
+
 for unit in "${masked[@]}"; do
   systemctl mask --quiet "$unit"
   if systemctl is-active --quiet "$unit"; then
@@ -55,6 +63,7 @@ for unit in "${masked[@]}"; do
 done
 
 if ! installed "${wanted[@]}"; then
+  finish_interrupted
   configure /etc/kube-provision/apt/kube-provision-os.sources
   for old in "${replaced[@]}"; do
     if [ -e "$old" ]; then
@@ -71,6 +80,9 @@ if ! installed "${wanted[@]}"; then
   done
   configure /etc/kube-provision/apt/*.sources
   apt update
+  if [ -n "$(dpkg --audit)" ]; then
+    apt install --fix-broken
+  fi
   apt install "${wanted[@]}"
 fi
 

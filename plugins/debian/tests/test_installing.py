@@ -141,6 +141,32 @@ def test_a_template_with_another_version_gets_the_configured_one(machine: Machin
     assert machine.version("kubelet") == "1.36.4-2.1"
 
 
+def test_an_installation_that_was_interrupted_is_finished_first(machine: Machine) -> None:
+    machine.install("1.36.4")
+    stanza = subprocess.run(
+        ["dpkg-query", "--status", "kubectl"],
+        capture_output=True,
+        text=True,
+        env=machine.environment,
+        timeout=20,
+        check=True,
+    )
+    (machine.root / "var/lib/dpkg/updates/0001").write_text(stanza.stdout)
+    ran = machine.install("1.36.10")
+    assert ran.returncode == 0, ran.stderr
+    assert machine.version("kubectl") == "1.36.10-1.1"
+
+
+def test_a_package_that_was_unpacked_before_what_it_depends_on_is_finished(machine: Machine) -> None:
+    package = machine.repository / "kubelet_1.36.4-2.1.deb"
+    command = ["dpkg", f"--root={machine.root}", "--force-not-root", "--force-bad-path", "--unpack", str(package)]
+    subprocess.run(command, env=machine.environment, capture_output=True, timeout=20, check=False)
+    (machine.root / "var/lib/dpkg/updates/0001").touch()
+    ran = machine.install("1.36.4")
+    assert ran.returncode == 0, ran.stderr
+    assert machine.version("kubelet") == "1.36.4-2.1"
+
+
 def test_a_package_that_does_not_exist_is_named(machine: Machine) -> None:
     ran = machine.install("1.36.4", extra=frozenset({"no-such-package"}))
     assert ran.returncode != 0
