@@ -59,6 +59,8 @@ class Lab:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
+        self.name = CLUSTER
+        """Of the cluster that is worked on."""
         self.settings = dict(settings or {})
         """Keys of the configuration besides those that the site needs."""
         self._stack = ExitStack()
@@ -122,12 +124,12 @@ class Lab:
 
     @property
     def secrets(self) -> Folder:
-        found = Folder.open(self.state, CLUSTER)
+        found = Folder.open(self.state, self.name)
         assert found
         return found
 
     def command(self, *arguments: str) -> list[str]:
-        named = ["--config", str(self.config), "--name", CLUSTER, "--state", str(self.state)]
+        named = ["--config", str(self.config), "--name", self.name, "--state", str(self.state)]
         return [str(PROGRAM), *arguments, *named]
 
     @property
@@ -165,7 +167,7 @@ class Lab:
 
     @property
     def discovery(self) -> Host:
-        return self.hosts[f"consul-{CLUSTER}"]
+        return next(host for name, host in self.hosts.items() if name.startswith("consul-"))
 
     def control_plane(self) -> ControlPlane:
         """The cluster, as its operator asks it."""
@@ -181,8 +183,8 @@ class Lab:
         told = {name: host.read_channel("status.json") or {} for name, host in self.hosts.items()}
         return {name: f"{status.get('stage')} {status.get('state')}" for name, status in told.items()}
 
-    def calls(self, verb: str) -> list[tuple[str, float, float]]:
-        """Calls of kubeadm that succeeded: host, begin, end; by their beginning."""
+    def calls(self, verb: str, *, failed: bool = False) -> list[tuple[str, float, float]]:
+        """Calls of kubeadm that succeeded, or also those that did not: host, begin, end; by their beginning."""
         found = []
         for name, host in self.hosts.items():
             begins: dict[int, float] = {}
@@ -190,7 +192,7 @@ class Lab:
                 event = json.loads(line)
                 if "begin" in event:
                     begins[event["pid"]] = event["begin"]
-                elif event["verb"] == verb and event["ok"]:
+                elif event["verb"] == verb and (event["ok"] or failed):
                     found.append((name, begins[event["pid"]], event["end"]))
         return sorted(found, key=lambda call: call[1])
 

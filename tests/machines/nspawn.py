@@ -149,16 +149,20 @@ class Host:
 
     def run(self, *command: str, timeout: float = 60.0, check: bool = True, text: str | None = None) -> str:
         """Run a command on the host as root; its output. Raises `RuntimeError` with what it said if it fails."""
-        init = self._init()
-        if init is None:
-            raise RuntimeError(f"{self.name} is off")
-        enter = ["nsenter", f"--target={init}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd"]
         done = subprocess.run(
-            [*enter, *ENVIRONMENT, *command], input=text, capture_output=True, text=True, timeout=timeout, check=False
+            self.entering(*command), input=text, capture_output=True, text=True, timeout=timeout, check=False
         )
         if check and done.returncode != 0:
             raise RuntimeError(f"{self.name}: {' '.join(command)}: {done.returncode}: {done.stderr.strip()} {done.stdout}")
         return done.stdout
+
+    def entering(self, *command: str) -> list[str]:
+        """The command line that runs a command on the host. Raises `RuntimeError` if it is off."""
+        init = self._init()
+        if init is None:
+            raise RuntimeError(f"{self.name} is off")
+        spaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")
+        return ["nsenter", f"--target={init}", *spaces, *ENVIRONMENT, *command]
 
     def succeeds(self, *command: str, timeout: float = 60.0) -> bool:
         with suppress(RuntimeError, subprocess.TimeoutExpired):

@@ -1,0 +1,246 @@
+"""A cluster of whole hosts, from the first run to the last: real systemd, cloud-init, apt, Consul, nginx and etcd."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import ssl
+from base64 import b64decode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from machines import leaks
+from machines.lab import Lab, Run, until
+from machines.nspawn import Host
+
+pytestmark = pytest.mark.e2e
+
+WHOLE = {"consul-prod", "m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1", "w-prod-2"}
+NODES = WHOLE - {"consul-prod"}
+SERVICES = ("kube-provision-consul", "kube-provision-proxy", "kube-provision-follower", "containerd", "kubelet")
+RECOVERY = 60.0
+"""Seconds within which a node is back after whatever happened to it."""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def first(lab: Lab) -> Run:
+    """The run that made the cluster."""
+    run = lab.provision("--wait", "--wait-timeout", "240")
+    assert run.code == 0, run.errors + "\n".join(f"{name}:\n{host.journal(lines=25)}" for name, host in lab.hosts.items())
+    return run
+
+
+@pytest.fixture
+def cluster(lab: Lab, first: Run) -> Lab:
+    """The lab once its cluster lives."""
+    return lab
+
+
+class TestTheFirstRun:
+    def test_brings_every_machine_to_its_end(self, cluster: Lab, first: Run) -> None:
+        assert first.states == dict.fromkeys(WHOLE, "done")
+        assert cluster.stages() == dict.fromkeys(WHOLE, "finish done")
+
+    def test_ends_with_nodes_that_the_cluster_counts_as_ready(self, cluster: Lab) -> None:
+        assert cluster.ready() == NODES
+
+    def test_initialises_once(self, cluster: Lab) -> None:
+        assert [name for name, _, _ in cluster.calls("init")] == ["m-prod-1"]
+
+    def test_lets_masters_join_one_at_a_time(self, cluster: Lab) -> None:
+        masters = [call for call in cluster.calls("join") if call[0].startswith("m-")]
+        turns = [*cluster.calls("init"), *masters]
+        assert sorted(name for name, _, _ in turns) == ["m-prod-1", "m-prod-2", "m-prod-3"]
+        assert all(earlier[2] <= later[1] for earlier, later in itertools.pairwise(turns))
+
+    def test_makes_every_master_a_voter_of_etcd(self, cluster: Lab) -> None:
+        with cluster.control_plane() as api:
+            members = {member.name: member.learner for member in api.etcd_members()}
+        assert members == dict.fromkeys(cluster.masters, False)
+
+    @pytest.mark.parametrize("name", ["w-prod-1", "w-prod-2"])
+    def test_shows_workers_no_other_way_than_their_own_proxy(self, cluster: Lab, name: str) -> None:
+        host = cluster.hosts[name]
+        assert server_of(host) == "https://localhost:8443"
+        users = host.run("ss", "-tnpH", "state", "established", "dport", "=", ":6443")
+        assert all('"nginx"' in line for line in users.splitlines()), users
+
+    def test_applies_the_seed_manifest_once(self, cluster: Lab) -> None:
+        applied = [
+            host.journal("--grep=serverside-applied", lines=100).count("configmap/") for host in cluster.masters.values()
+        ]
+        assert sum(applied) == 1
+
+    def test_takes_everything_from_the_sites_own_mirror(self, cluster: Lab) -> None:
+        served = {path.rpartition("/")[2].partition("_")[0] for path in cluster.mirror.served if path.endswith(".deb")}
+        assert served >= {"kubeadm", "kubelet", "kubectl", "consul", "socat", "conntrack", "ethtool"}
+        held = cluster.hosts["w-prod-1"].run("apt-mark", "showhold").split()
+        assert held == ["cri-tools", "kubeadm", "kubectl", "kubelet", "kubernetes-cni"]
+
+    @pytest.mark.parametrize("name", sorted(WHOLE))
+    def test_leaves_no_failed_unit(self, cluster: Lab, name: str) -> None:
+        assert cluster.hosts[name].run("systemctl", "--failed", "--no-legend", "--plain") == ""
+
+    def test_writes_a_kubeconfig_that_works(self, first: Run, tmp_path: Path) -> None:
+        document = yaml.safe_load(Path(first.data["kubeconfig"]).read_text())
+        assert ask(document, "/api/v1/nodes", tmp_path)["kind"] == "List"
+
+
+class TestSecrets:
+    @pytest.mark.parametrize("name", sorted(WHOLE))
+    def test_are_left_on_no_machine(self, cluster: Lab, name: str) -> None:
+        assert leaks.on_host(cluster.hosts[name], leaks.needles(cluster.secrets)) == []
+
+    def test_are_left_in_no_key_of_consul(self, cluster: Lab) -> None:
+        assert leaks.in_consul(cluster.discovery.address, leaks.needles(cluster.secrets)) == []
+
+    @pytest.mark.parametrize(
+        "path", ["/var/lib/cloud/instance/user-data.txt.i", "/run/planted", "/media/channel/planted", "/root/planted"]
+    )
+    def test_that_were_planted_on_a_machine_are_found(self, cluster: Lab, path: str) -> None:
+        host, wanted = cluster.hosts["w-prod-1"], leaks.needles(cluster.secrets)
+        host.write(path, f"\0 {wanted['ca.key']}\n")
+        try:
+            (found,) = leaks.on_host(host, wanted)
+        finally:
+            host.run("rm", path)
+        assert found.startswith("ca.key in ")
+
+    def test_that_were_planted_in_a_seed_are_found(self, cluster: Lab) -> None:
+        host, wanted = cluster.hosts["w-prod-1"], leaks.needles(cluster.secrets)
+        before = host.user_data
+        host.replace_user_data(f"#cloud-config\n# {wanted['token']}\n")
+        try:
+            assert leaks.on_host(host, wanted) == ["token in seed/user-data"]
+        finally:
+            host.replace_user_data(before)
+
+    def test_that_were_said_in_a_journal_are_found(self, cluster: Lab) -> None:
+        host = cluster.hosts["w-prod-2"]
+        host.run("logger", "planted for the search")
+        assert leaks.on_host(host, {"a planted one": "planted for the search"}) != []
+
+    def test_that_were_planted_in_consul_are_found(self, cluster: Lab) -> None:
+        wanted = leaks.needles(cluster.secrets)
+        consul(cluster.discovery, "PUT", "/v1/kv/planted", wanted["certificate key"])
+        try:
+            found = leaks.in_consul(cluster.discovery.address, wanted)
+        finally:
+            consul(cluster.discovery, "DELETE", "/v1/kv/planted")
+        assert found == ["certificate key in planted"]
+
+
+class TestAReboot:
+    @pytest.mark.parametrize("name", ["w-prod-2", "m-prod-2", "m-prod-1", "consul-prod"])
+    def test_is_no_first_boot_the_second_time_neither(self, cluster: Lab, name: str) -> None:
+        host = cluster.hosts[name]
+        before = (identity(host), cluster.calls("init"), cluster.calls("join"))
+        for _ in range(2):
+            (host.folder / "channel/status.json").unlink()
+            host.reboot()
+            host.wait_until_booted()
+            until(lambda: cluster.stages()[name] == "finish done", RECOVERY, f"{name} says that it is done")
+            until(lambda: healthy(cluster), RECOVERY, f"the cluster is whole again with {name}")
+        assert (identity(host), cluster.calls("init"), cluster.calls("join")) == before
+
+    def test_brings_no_secret_back(self, cluster: Lab) -> None:
+        wanted = leaks.needles(cluster.secrets)
+        assert [leaks.on_host(cluster.hosts[name], wanted) for name in ("m-prod-1", "w-prod-2")] == [[], []]
+
+
+class TestAService:
+    @pytest.mark.parametrize("service", SERVICES)
+    @pytest.mark.parametrize("name", ["m-prod-3", "w-prod-1"])
+    def test_that_is_killed_comes_back(self, cluster: Lab, name: str, service: str) -> None:
+        host = cluster.hosts[name]
+        before = main_process(host, service)
+        host.run("systemctl", "kill", "--signal=KILL", f"{service}.service")
+        until(lambda: main_process(host, service) not in (before, "0"), RECOVERY, f"{service} runs again")
+        until(lambda: healthy(cluster), RECOVERY, f"the cluster is whole again after {service}")
+
+
+class TestTheNextRun:
+    def test_changes_nothing(self, cluster: Lab) -> None:
+        before = {name: (host.boots, identity(host)) for name, host in cluster.hosts.items()}
+        run = cluster.provision("--wait")
+        assert run.code == 0, run.errors
+        assert {name: (host.boots, identity(host)) for name, host in cluster.hosts.items()} == before
+
+    def test_adds_a_worker_that_joins(self, cluster: Lab) -> None:
+        run = cluster.provision("--wait", "--wait-timeout", "120", workers=3)
+        assert run.code == 0, run.errors
+        assert "w-prod-3" in cluster.ready()
+
+    def test_lets_go_of_a_worker(self, cluster: Lab) -> None:
+        run = cluster.run("destroy", "--node", "w-prod-2", "--yes")
+        assert run.code == 0, run.errors
+        with cluster.control_plane() as api:
+            assert "w-prod-2" not in {node.name for node in api.nodes()}
+        assert "w-prod-2" not in cluster.hosts
+
+
+class TestTheLastRun:
+    def test_leaves_nothing(self, cluster: Lab) -> None:
+        run = cluster.run("destroy", "--yes")
+        assert run.code == 0, run.errors
+        assert cluster.hosts == {}
+        assert cluster.run("destroy", "--yes").code == 0
+
+
+def server_of(host: Host) -> str:
+    """Where the host's kubelet finds the API server."""
+    return str(yaml.safe_load(host.run("cat", "/etc/kubernetes/kubelet.conf"))["clusters"][0]["cluster"]["server"])
+
+
+def identity(host: Host) -> str:
+    return host.run("cat", "/var/lib/cloud/data/instance-id")
+
+
+def main_process(host: Host, service: str) -> str:
+    return host.run("systemctl", "show", "--property=MainPID", "--value", f"{service}.service").strip()
+
+
+def healthy(lab: Lab) -> bool:
+    """Every node is ready in the cluster's eyes, and every master in Consul's."""
+    try:
+        entries = json.loads(consul(lab.discovery, "GET", "/v1/health/service/kube-provision-prod?passing"))
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    expected = {name for name in lab.hosts if not name.startswith("consul-")}
+    return {entry["Node"]["Node"] for entry in entries} == set(lab.masters) and lab.ready() == expected
+
+
+def consul(server: Host, method: str, path: str, body: str | None = None) -> str:
+    connection = http.client.HTTPConnection(server.address, 8500, timeout=5)
+    try:
+        connection.request(method, path, body)
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
+
+
+def ask(kubeconfig: Any, path: str, folder: Path) -> Any:
+    """What the cluster answers to the user of a kubeconfig."""
+    cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
+    context = ssl.create_default_context(cadata=b64decode(cluster["certificate-authority-data"]).decode())
+    pem = folder / "credential.pem"
+    pem.write_bytes(b64decode(user["client-certificate-data"]) + b64decode(user["client-key-data"]))
+    context.load_cert_chain(pem)
+    url = urlsplit(cluster["server"])
+    connection = http.client.HTTPSConnection(url.hostname or "", url.port, context=context, timeout=10)
+    try:
+        connection.request("GET", path)
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()

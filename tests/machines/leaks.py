@@ -1,0 +1,77 @@
+"""Looking for secrets where none may be left: on hosts' disks, in their memory-backed folders, in seeds, in Consul."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from machines.nspawn import Host
+
+from kube_provision_core.folder import Folder
+
+PKI = r"etc/kubernetes/pki/.*"
+ETCD = r"var/lib/etcd/.*"
+GOSSIP = r"etc/kube-provision/consul/secrets\.json|var/lib/kube-provision-consul/serf/(local|remote)\.keyring"
+MASTER_MAY_KEEP = re.compile(f"disk/upper/({PKI}|{ETCD}|{GOSSIP})")
+OTHERS_MAY_KEEP = re.compile(f"disk/upper/({GOSSIP})")
+
+
+def needles(folder: Folder) -> dict[str, str]:
+    """What to look for, by what it is: text that is in no two secrets."""
+    keys = {
+        name: max(content.decode().splitlines(), key=len)
+        for name, content in folder.pki.files.items()
+        if name[-4:] == ".key"
+    }
+    return keys | {
+        "token": folder.token.partition(".")[2],
+        "certificate key": folder.certificate_key,
+        "gossip key": folder.generated["consul_encrypt"],
+    }
+
+
+def on_host(host: Host, wanted: Mapping[str, str]) -> list[str]:
+    """`secret in path` for all that is found where it may not be: seed, shared folder, disk, memory, journal."""
+    keeps = MASTER_MAY_KEEP if host.name.startswith("m-") else OTHERS_MAY_KEEP
+    found = [*_in_folder(host.folder, wanted), *_in_memory(host, wanted), *_in_journal(host, wanted)]
+    return sorted(f"{secret} in {path}" for secret, path in found if not keeps.fullmatch(path))
+
+
+def in_consul(address: str, wanted: Mapping[str, str]) -> list[str]:
+    """Keys and values."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://{address}:8500/v1/kv/?recurse", timeout=10) as response:
+        entries = json.loads(response.read())
+    stored = {entry["Key"]: base64.b64decode(entry["Value"] or "").decode(errors="replace") for entry in entries}
+    return [f"{secret} in {key}" for key, value in stored.items() for secret, text in wanted.items() if text in key + value]
+
+
+def _in_folder(folder: Path, wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for secret, text in wanted.items():
+        for part in ("seed", "channel", "disk/upper"):
+            for path in _grep(["grep"], text, str(folder / part)):
+                yield secret, str(Path(path).relative_to(folder))
+
+
+def _in_memory(host: Host, wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for secret, text in wanted.items():
+        for path in _grep(host.entering("grep"), text, "/run", "/tmp", "/dev/shm"):
+            yield secret, path
+
+
+def _in_journal(host: Host, wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Its files may be compressed."""
+    said = host.run("journalctl", "--no-pager", "--output=export", timeout=120)
+    yield from ((secret, "the journal") for secret, text in wanted.items() if text in said)
+
+
+def _grep(command: list[str], text: str, *folders: str) -> list[str]:
+    """Names of the files that hold the text, which may be binary."""
+    options = ["--recursive", "--text", "--files-with-matches", "--no-messages", "--fixed-strings", "--devices=skip", "-e"]
+    done = subprocess.run([*command, *options, text, *folders], capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout.splitlines()

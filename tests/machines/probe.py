@@ -1,0 +1,101 @@
+"""Asks a host's own way to the API servers again and again, and writes down what came of it.
+
+with Probe(lab.workers["w-prod-1"]) as probe:
+    ...
+probe.outage()
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from machines.nspawn import Host
+
+PERIOD = 0.25
+PATIENCE = 3.0
+"""Seconds for one request; a longer one has failed."""
+
+# A new connection each time, as a kubelet that has lost its own makes one.
+PROGRAM = f"""
+import http.client, json, ssl, time
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+while True:
+    begin, status = time.time(), 0
+    try:
+        connection = http.client.HTTPSConnection("localhost", 8443, timeout={PATIENCE}, context=context)
+        connection.request("GET", "/readyz")
+        status = connection.getresponse().status
+        connection.close()
+    except (OSError, http.client.HTTPException):
+        pass
+    print(json.dumps([begin, time.time(), status]), flush=True)
+    time.sleep({PERIOD})
+"""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    begin: float
+    end: float
+    served: bool
+
+
+class Probe:
+    """Runs while the context is open."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.attempts: list[Attempt] = []
+        self._process: subprocess.Popen[str] | None = None
+        self._reader = threading.Thread(target=self._read, daemon=True)
+
+    def __enter__(self) -> Self:
+        command = self.host.entering("python3", "-c", PROGRAM)
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self._reader.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait(10)
+            self._reader.join(10)
+
+    def outage(self, since: float, settled: float = 5.0) -> float:
+        """Seconds from `since` until requests were served again for good; 0 if they always were.
+
+        Raises `AssertionError` if the last `settled` seconds were not all served.
+        """
+        after = [attempt for attempt in self.attempts if attempt.end > since]
+        failed = [attempt for attempt in after if not attempt.served]
+        served = [attempt for attempt in after if attempt.served and (not failed or attempt.begin >= failed[-1].end)]
+        assert served, f"{self.host.name}: nothing was served"
+        assert served[-1].end - served[0].end > settled, f"{self.host.name}: not served again until the end"
+        return served[0].end - since if failed else 0.0
+
+    def slowest(self, begin: float, end: float) -> float:
+        """Seconds that the slowest request took that began in between."""
+        return max((it.end - it.begin for it in self.attempts if begin <= it.begin <= end), default=0.0)
+
+    def failures(self, begin: float, end: float) -> int:
+        return sum(not it.served for it in self.attempts if begin <= it.begin <= end)
+
+    def _read(self) -> None:
+        assert self._process
+        assert self._process.stdout
+        with self._process.stdout:
+            for line in self._process.stdout:
+                begin, end, status = json.loads(line)
+                self.attempts.append(Attempt(begin, end, status == 200))
+
+
+def now() -> float:
+    """The clock that all hosts share."""
+    return time.time()
