@@ -40,8 +40,9 @@ def _docstrings(tree: ast.Module) -> tuple[set[int], set[int]]:
     drop: set[int] = set()
     fill: set[int] = set()
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        for statement in body if isinstance(body, list) else ():
+        block = getattr(node, "body", None)
+        body: list[ast.stmt] = block if isinstance(block, list) else []
+        for statement in body:
             if _is_text(statement):
                 drop |= set(range(statement.lineno, (statement.end_lineno or statement.lineno) + 1))
                 if len(body) == 1 and not isinstance(node, ast.Module):
