@@ -113,6 +113,7 @@ class _Executor:
         self._outcomes: dict[str, Outcome] = {}
         self._started: dict[str, float] = {}
         self._awaited: dict[str, str] = {}
+        self._performing = 0
         self._looking = False
         self._next_look, self._pause = 0.0, FIRST_LOOK
         self._bug: BaseException | None = None
@@ -151,6 +152,7 @@ class _Executor:
             self._awaited[action.key] = ""
             self._listen(Event(action, State.RUNNING))
         else:
+            self._performing += 1
             future = self._pool.submit(self._start, action)
             future.add_done_callback(lambda done: self._finished.put((action.key, done)))
 
@@ -172,6 +174,7 @@ class _Executor:
                 if key is None:
                     self._settle_look(future)
                 else:
+                    self._performing -= 1
                     self._settle_performed(key, future)
         except Empty:
             return
@@ -196,10 +199,12 @@ class _Executor:
             self._settle(key, State.FAILED, f"{type(error).__name__}: {error}")
 
     def _hurry(self) -> None:
-        """Something new is awaited: look soon, but no sooner for every single one of many."""
-        if not self._awaited:
+        """Something new is awaited: look soon, but no sooner for every single one of many that come one by one."""
+        last = not self._performing
+        if last or not self._awaited:
             self._pause = FIRST_LOOK
-        self._next_look = min(self._next_look, time.monotonic() + (NEXT_LOOK if self._awaited else FIRST_LOOK))
+        soon = FIRST_LOOK if last or not self._awaited else NEXT_LOOK
+        self._next_look = min(self._next_look, time.monotonic() + soon)
 
     def _look_at_awaited(self, watcher: ThreadPoolExecutor) -> None:
         if self._stopping:

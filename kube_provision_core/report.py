@@ -60,8 +60,11 @@ class Report:
     @property
     def nodes(self) -> tuple[NodeReport, ...]:
         """Machines that exist or were acted upon, by name; actions about something else are in `others`."""
-        subjects = {o.action.subject for o in self.outcomes if self._is_node(o.action)}
-        return tuple(self._node(name) for name in sorted(subjects | self.observation.ours.keys(), key=natural_order))
+        mine: dict[str, list[Outcome]] = {name: [] for name in self.observation.ours}
+        for outcome in self.outcomes:
+            if self._is_node(outcome.action):
+                mine.setdefault(outcome.action.subject, []).append(outcome)
+        return tuple(self._node(name, mine[name]) for name in sorted(mine, key=natural_order))
 
     @property
     def others(self) -> tuple[Outcome, ...]:
@@ -70,9 +73,8 @@ class Report:
     def _is_node(self, action: Action) -> bool:
         return action.subject != self.cluster
 
-    def _node(self, name: str) -> NodeReport:
+    def _node(self, name: str, mine: Sequence[Outcome]) -> NodeReport:
         vm = self.observation.ours.get(name)
-        mine = [outcome for outcome in self.outcomes if outcome.action.subject == name]
         bad = [outcome for outcome in mine if outcome.state is not State.DONE]
         last = (bad or mine)[0 if bad else -1] if mine else None
         return NodeReport(
