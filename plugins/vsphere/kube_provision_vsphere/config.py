@@ -74,6 +74,13 @@ class VsphereConfig(DriverConfig):
         aliases=["ami"],
         help="Template that machines are cloned from; of a pattern such as `ubuntu-24.04-*`, the newest match.",
     )
+    bake_from: InventoryName | None = option(
+        None,
+        help="What `bake` makes the template from: a template or a machine that is powered off; a pattern's newest match.",
+    )
+    bake_ip: IPv4Interface | None = option(
+        None, help="Fixed address, with prefix length, of the machine that bakes; where machines have `static_ip`."
+    )
     datastore: InventoryName | None = option(
         None, per_role=True, help="Datastore or datastore cluster; unset: where the template lies."
     )

@@ -7,7 +7,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from kube_provision_core import API_VERSION, Boot, BootFragment, Cluster, Node, Role, Vm, hookimpl
+from kube_provision_core import API_VERSION, Boot, BootFragment, Cluster, Image, Node, Role, Template, Vm, hookimpl
 
 from . import boot, tls
 from .config import VsphereConfig
@@ -86,6 +86,20 @@ class Vsphere:
         if vm.stamp and vm.stamp.role is Role.MASTER:
             release_masters(self._target, vm.stamp.cluster, self._target.fleet.other_masters(vm))
         self._target.fleet.destroy(vm)
+        return True
+
+    @hookimpl
+    def list_templates(self, roles: frozenset[Role]) -> Sequence[Template]:
+        return self._target.templates.look(roles)
+
+    @hookimpl
+    def bake_image(self, template: Template, image: Image) -> bool:
+        self._target.templates.begin(template, image)
+        return True
+
+    @hookimpl
+    def finish_image(self, template: Template) -> bool:
+        self._target.templates.finish(template)
         return True
 
     @hookimpl

@@ -163,6 +163,11 @@ def unescape(name: str) -> str:
     return ESCAPED.sub(lambda match: chr(int(match[1], 16)), name)
 
 
+def escape(name: str) -> str:
+    """A name as vSphere takes it."""
+    return "".join(f"%{ord(character):02x}" if character in "/\\%" else character for character in name)
+
+
 def natural(name: str) -> tuple[tuple[int, int | str], ...]:
     """Sorts `image-10` after `image-9`."""
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name))

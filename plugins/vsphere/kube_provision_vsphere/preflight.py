@@ -8,37 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from kube_provision_core import Boot, ConfigError, Node, Role
 
-from . import guestinfo
+from . import guestinfo, privileges
 from .config import VsphereConfig
 from .placement import Placement
 from .target import Target
 
 Machines = Sequence[tuple[Node, Boot]]
-
-ON_FOLDER = (
-    "VirtualMachine.Inventory.CreateFromExisting",
-    "VirtualMachine.Inventory.Delete",
-    "VirtualMachine.Config.AddNewDisk",
-    "VirtualMachine.Config.AddRemoveDevice",
-    "VirtualMachine.Config.AdvancedConfig",
-    "VirtualMachine.Config.Annotation",
-    "VirtualMachine.Config.CPUCount",
-    "VirtualMachine.Config.DiskExtend",
-    "VirtualMachine.Config.EditDevice",
-    "VirtualMachine.Config.Memory",
-    "VirtualMachine.Config.Settings",
-    "VirtualMachine.Interact.PowerOff",
-    "VirtualMachine.Interact.PowerOn",
-)
-"""New machines inherit from their folder."""
-ON_TEMPLATE = ("VirtualMachine.Provisioning.DeployTemplate",)
-ON_MACHINE = ("VirtualMachine.Provisioning.Clone",)
-ON_POOL = ("Resource.AssignVMToPool",)
-ON_DATASTORE = ("Datastore.AllocateSpace",)
-ON_NETWORK = ("Network.Assign",)
-FOR_ATTRIBUTES = ("Global.SetCustomField",)
-FOR_GROUPS = ("Host.Inventory.EditCluster",)
-"""For the rule that keeps masters apart too; who lacks it there gets a cluster without the rule, and is told."""
 
 
 def problems(target: Target, machines: Machines) -> list[str]:
@@ -101,22 +76,7 @@ def _disk_problems(
 def _privilege_problems(target: Target, places: Mapping[Role, Placement]) -> Iterator[str]:
     needed: dict[tuple[str, str], set[str]] = defaultdict(set)
     for role, place in places.items():
-        for thing, privileges in _needed(place, target.config[role]):
-            needed[thing].update(privileges)
+        for thing, these in privileges.needed(place, target.config[role]):
+            needed[thing].update(these)
     for item, missing in target.vcenter.missing_privileges(needed).items():
         yield f"the vCenter account lacks on {target.inventory().path(item)}: {', '.join(missing)}"
-
-
-def _needed(place: Placement, config: VsphereConfig) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
-    """Privileges by object's type and id."""
-    yield ("VirtualMachine", place.template.id), ON_TEMPLATE if place.template.is_template else ON_MACHINE
-    yield ("Folder", place.folder), ON_FOLDER
-    yield ("ResourcePool", place.pool), ON_POOL
-    for store in place.datastores:
-        yield ("Datastore", store.id), ON_DATASTORE
-    if place.network:
-        yield ("DistributedVirtualPortgroup" if place.network.switch else "Network", place.network.id), ON_NETWORK
-    if config.vm_attributes:
-        yield ("Folder", place.folder), FOR_ATTRIBUTES
-    if config.vm_groups:
-        yield ("ClusterComputeResource", place.cluster.id), FOR_GROUPS

@@ -14,6 +14,10 @@ from kube_provision_core import Role, Stamp
 STAMP = "kube-provision.stamp"
 STATUS = "guestinfo.kube-provision.status"
 SCRUBBED = "kube-provision.scrubbed"
+BAKING = "kube-provision.baking"
+"""On a machine that is to become a template: the spec of what it was told to hold."""
+BAKED = "kube-provision.baked"
+"""On a template that was baked: what is in it. Clones inherit it, and nobody reads it there."""
 
 
 def dump(stamp: Stamp) -> str:

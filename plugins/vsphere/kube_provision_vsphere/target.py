@@ -15,6 +15,7 @@ from .fleet import Fleet
 from .inventory import Inventory, Item
 from .placement import Placement
 from .resources import Datastore
+from .templates import Templates
 
 ENABLE_DISK_UUID = {"disk.enableUUID": "TRUE"}
 """Disks show their identity inside of the machine, without which the storage driver (CSI) cannot tell them apart."""
@@ -28,6 +29,7 @@ class Target:
     def __init__(self, vcenter: Vcenter, config: Mapping[Role, VsphereConfig]) -> None:
         self.vcenter, self.config = vcenter, config
         self.fleet = Fleet(vcenter.machines, self.inventory, config)
+        self.templates = Templates(vcenter, self.inventory, config)
         self._lock = Lock()
         self._inventory: Inventory | None = None
         self._placements: dict[Role, Placement] = {}

@@ -16,6 +16,7 @@ from .names import read_inventory
 from .privileges import missing_privileges
 from .session import Session
 from .tasks import TASK_PATHS, Tasks
+from .templates import TemplateMachines
 from .waiting import Waiting
 
 
@@ -30,6 +31,7 @@ class Vcenter:
         self._tasks = Tasks(self._session, self._waiting)
         self._rules_lock = Lock()
         self.machines = Machines(self._session, self._tasks)
+        self.templates = TemplateMachines(self._session, self._tasks)
 
     def inventory(self, datacenter: str | None) -> Inventory:
         """Also raises `ConfigError` for a datacenter that does not exist."""

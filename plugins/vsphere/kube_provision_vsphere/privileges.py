@@ -1,0 +1,51 @@
+"""What the account must be allowed to do, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .config import VsphereConfig
+from .placement import Placement
+
+ON_FOLDER = (
+    "VirtualMachine.Inventory.CreateFromExisting",
+    "VirtualMachine.Inventory.Delete",
+    "VirtualMachine.Config.AddNewDisk",
+    "VirtualMachine.Config.AddRemoveDevice",
+    "VirtualMachine.Config.AdvancedConfig",
+    "VirtualMachine.Config.Annotation",
+    "VirtualMachine.Config.CPUCount",
+    "VirtualMachine.Config.DiskExtend",
+    "VirtualMachine.Config.EditDevice",
+    "VirtualMachine.Config.Memory",
+    "VirtualMachine.Config.Settings",
+    "VirtualMachine.Interact.PowerOff",
+    "VirtualMachine.Interact.PowerOn",
+)
+"""New machines inherit from their folder."""
+ON_TEMPLATE = ("VirtualMachine.Provisioning.DeployTemplate",)
+ON_MACHINE = ("VirtualMachine.Provisioning.Clone",)
+ON_POOL = ("Resource.AssignVMToPool",)
+ON_DATASTORE = ("Datastore.AllocateSpace",)
+ON_NETWORK = ("Network.Assign",)
+FOR_ATTRIBUTES = ("Global.SetCustomField",)
+FOR_GROUPS = ("Host.Inventory.EditCluster",)
+"""For the rule that keeps masters apart too; who lacks it there gets a cluster without the rule, and is told."""
+
+FOR_BAKING = ("VirtualMachine.Config.Rename", "VirtualMachine.Provisioning.MarkAsTemplate")
+FOR_SNAPSHOTS = ("VirtualMachine.State.CreateSnapshot",)
+
+
+def needed(place: Placement, config: VsphereConfig) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
+    """Privileges by object's type and id."""
+    yield ("VirtualMachine", place.template.id), ON_TEMPLATE if place.template.is_template else ON_MACHINE
+    yield ("Folder", place.folder), ON_FOLDER
+    yield ("ResourcePool", place.pool), ON_POOL
+    for store in place.datastores:
+        yield ("Datastore", store.id), ON_DATASTORE
+    if place.network:
+        yield ("DistributedVirtualPortgroup" if place.network.switch else "Network", place.network.id), ON_NETWORK
+    if config.vm_attributes:
+        yield ("Folder", place.folder), FOR_ATTRIBUTES
+    if config.vm_groups:
+        yield ("ClusterComputeResource", place.cluster.id), FOR_GROUPS

@@ -1,0 +1,146 @@
+"""Where templates lie, and from what and where they are baked: the configuration's words, resolved and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from kube_provision_core import ConfigError, Role
+
+from . import naming, placement, privileges
+from .config import StaticIp, VsphereConfig
+from .inventory import Inventory, Item
+from .placement import Placement
+from .problems import Problems
+
+if TYPE_CHECKING:
+    from .client.templates import Place
+    from .client.vcenter import Vcenter
+
+BAKING, REPLACED = ".baking", ".replaced"
+LONGEST_NAME = 80 - len(REPLACED)
+"""vCenter takes names of 80 characters."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One template: where it lies, and where and from what it is baked."""
+
+    name: str
+    """As the configuration has it."""
+    roles: frozenset[Role]
+    folder: str
+    leaf: str
+    """Its name in its folder."""
+    placement: Placement | None
+    """None: nothing is configured to bake it from."""
+    linked: bool
+    """Some of its clones share its disk."""
+
+    @property
+    def template(self) -> Place:
+        return self.folder, self.leaf
+
+    @property
+    def machine(self) -> Place:
+        return self.folder, f"{self.leaf}{BAKING}"
+
+    @property
+    def replaced(self) -> Place:
+        return self.folder, f"{self.leaf}{REPLACED}"
+
+
+def find(
+    vcenter: Vcenter, inventory: Inventory, configs: Mapping[Role, VsphereConfig], roles: Collection[Role]
+) -> tuple[Site, ...]:
+    """The sites of these roles' templates, each once. Raises `ConfigError` with all problems at once."""
+    using: dict[str, set[Role]] = {}
+    for role in sorted(roles):
+        using.setdefault(configs[role].template, set()).add(role)
+    problems, sites = Problems(), []
+    for name, users in using.items():
+        with problems.collected(f"template {name}"):
+            sites.append(_find(vcenter, inventory, configs, name, frozenset(users)))
+    problems.check()
+    return tuple(sites)
+
+
+def _find(
+    vcenter: Vcenter, inventory: Inventory, configs: Mapping[Role, VsphereConfig], name: str, roles: frozenset[Role]
+) -> Site:
+    config, problems = configs[min(roles)], Problems()
+    with problems.collected():
+        folder, leaf = _locate(inventory, name, config)
+    with problems.collected():
+        place = _source(vcenter, inventory, config, min(roles)) if config.bake_from else None
+    with problems.collected():
+        _check_address(config)
+    problems.check()
+    linked = any(configs[role].linked_clone for role in roles)
+    site = Site(name, roles, folder, leaf, replace(place, folder=folder) if place else None, linked)
+    _check_privileges(vcenter, inventory, site, config)
+    return site
+
+
+def _source(vcenter: Vcenter, inventory: Inventory, config: VsphereConfig, role: Role) -> Placement:
+    try:
+        return placement.resolve(inventory, {role: bake_config(config)}, vcenter.resources)[role]
+    except ConfigError as error:
+        raise ConfigError(*(_of_bake_from(line) for line in error.problems)) from error
+
+
+def _check_privileges(vcenter: Vcenter, inventory: Inventory, site: Site, config: VsphereConfig) -> None:
+    if site.placement is None:
+        return
+    needed = {thing: set(these) for thing, these in privileges.needed(site.placement, bake_config(config))}
+    needed["Folder", site.folder].update(privileges.FOR_BAKING, privileges.FOR_SNAPSHOTS if site.linked else ())
+    missing = vcenter.missing_privileges(needed)
+    if missing:
+        raise ConfigError(
+            *(f"the vCenter account lacks on {inventory.path(item)}: {', '.join(these)}" for item, these in missing.items())
+        )
+
+
+def _locate(inventory: Inventory, text: str, config: VsphereConfig) -> tuple[str, str]:
+    """Folder and name of a template that exists, or that is to be made."""
+    found = inventory.matches(naming.TEMPLATE, text) or inventory.matches(naming.MACHINE, text)
+    if len(found) > 1:
+        raise ConfigError(inventory.ambiguity(naming.TEMPLATE, text, found))
+    if found:
+        return _place_of(found[0], inventory)
+    if set(text) & set("*?["):
+        raise ConfigError(f"template: {text!r} is a pattern, and bake makes one template: write its name")
+    path, _, leaf = text.strip("/").rpartition("/")
+    if len(leaf) > LONGEST_NAME:
+        raise ConfigError(f"template: {leaf!r} is longer than {LONGEST_NAME} characters")
+    named = path or config.folder
+    folder = inventory.find(naming.FOLDER, f"/{path}" if path and text.startswith("/") else named) if named else None
+    return (folder or inventory.top("vm")).id, leaf
+
+
+def _place_of(item: Item, inventory: Inventory) -> tuple[str, str]:
+    return item.parent or inventory.top("vm").id, item.name
+
+
+def bake_config(config: VsphereConfig) -> VsphereConfig:
+    """The configuration of a machine that bakes: made from the source, a full clone, with an address of its own."""
+    gateway = config.static_ip.gateway if config.static_ip else None
+    own = StaticIp(addresses=[config.bake_ip], gateway=gateway) if config.bake_ip else None
+    changes = {"template": config.bake_from or config.template, "linked_clone": False, "vm_groups": [], "vm_attributes": {}}
+    return config.model_copy(update={**changes, "static_ip": own})
+
+
+def _check_address(config: VsphereConfig) -> None:
+    if config.bake_from and config.static_ip and not config.bake_ip:
+        raise ConfigError(
+            "bake_ip: machines have fixed addresses (static_ip), so the one that bakes needs one: bake_ip: ADDRESS/LENGTH"
+        )
+    gateway = config.static_ip.gateway if config.static_ip else None
+    if config.bake_ip and gateway and gateway not in config.bake_ip.network:
+        raise ConfigError(f"bake_ip: gateway {gateway} is not in the network of {config.bake_ip}")
+
+
+def _of_bake_from(line: str) -> str:
+    """What is wrong with a source is told of the key that names it."""
+    return f"bake_from{line.removeprefix('template')}" if line.startswith("template:") else line
