@@ -11,7 +11,7 @@ from ..errors import ControlPlaneError
 if TYPE_CHECKING:
     from ..observe import Observation
     from ..pki import Pki
-    from .api import ClusterNode, EtcdMember
+    from .api import ClusterNode, ControlPlane, EtcdMember
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,19 @@ def look(seen: Observation, pki: Pki) -> Living:
     if not addresses:
         raise ControlPlaneError("the cluster lives, but no master's address is known: start one of its masters")
     with ControlPlane(addresses, pki, endpoint=seen.cluster.endpoint) as api:
-        api.check()
-        api.check_quorum()
+        _check(api)
         return Living(api.nodes(), api.etcd_members())
+
+
+def _check(api: ControlPlane) -> None:
+    """A master is ready, and etcd has a quorum. Without one no API server is ready, and etcd itself says more about it."""
+    try:
+        api.check()
+    except ControlPlaneError as unready:
+        try:
+            quorum = api.etcd_quorum()
+        except ControlPlaneError:
+            raise unready from None
+        if quorum.holds:
+            raise
+    api.check_quorum()

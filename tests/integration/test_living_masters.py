@@ -6,15 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from servers.living_masters import LivingMasters
 
-from kube_provision_core.control_plane import ControlPlane
+from kube_provision_core import Power, Role, Stamp, Vm
+from kube_provision_core.control_plane import ControlPlane, look
 from kube_provision_core.errors import ControlPlaneError
 from kube_provision_core.folder import Folder
+from kube_provision_core.observe import Observation
 from kube_provision_core.pki import create_pki
+from kube_provision_core.testing import cluster_of
 
 pytestmark = pytest.mark.integration
 
@@ -32,6 +36,30 @@ def test_a_killed_master_is_replaced_through_the_others() -> None:
             api.delete_node("m-prod-1")
             assert {member.name for member in api.etcd_members()} == {"m-prod-2", "m-prod-3"}
         assert masters.nodes == {"m-prod-2", "m-prod-3", "w-prod-1"}
+
+
+def seen(masters: Mapping[str, str]) -> Observation:
+    stamp = Stamp("prod", "id", Role.MASTER, "0" * 12)
+    vms = tuple(Vm(name, name, Power.ON, stamp, (address,)) for name, address in masters.items())
+    return Observation(cluster_of(*masters, name="prod"), vms)
+
+
+def test_a_lost_quorum_is_named_although_no_api_server_is_ready_without_it() -> None:
+    pki, two = create_pki("prod"), {name: MASTERS[name] for name in ("m-prod-1", "m-prod-2")}
+    with LivingMasters(pki, two) as masters:
+        masters.kill("m-prod-1")
+        masters.apis["m-prod-2"].ready = False
+        with pytest.raises(ControlPlaneError, match=r"etcd has lost its quorum: .*m-prod-1"):
+            look(seen(two), pki)
+
+
+def test_masters_that_are_not_ready_with_a_quorum_behind_them_are_named() -> None:
+    pki, two = create_pki("prod"), {name: MASTERS[name] for name in ("m-prod-1", "m-prod-2")}
+    with LivingMasters(pki, two) as masters:
+        for api in masters.apis.values():
+            api.ready = False
+        with pytest.raises(ControlPlaneError, match="no master can be asked"):
+            look(seen(two), pki)
 
 
 def test_the_program_waits_for_the_folder_lives_and_ends_without_a_trace(tmp_path: Path) -> None:
