@@ -4,6 +4,9 @@
 set -eu
 folder=$1 image=$2 name=$3
 mount --make-rprivate /
+# What nspawn keeps by the name of a machine: hosts of one name, of tests that run side by side, must not meet there.
+mkdir -p /run/systemd/nspawn
+mount -t tmpfs tmpfs /run/systemd/nspawn
 # All hosts speak cgroup v2, also where the machine itself is of the old kind.
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 group=/sys/fs/cgroup/kube-provision-tests/$(basename "$folder")
