@@ -57,7 +57,8 @@ class Probe:
         self._reader = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> Self:
-        command = self.host.entering("python3", "-c", PROGRAM)
+        # What enters a host is its program's parent, and dies first.
+        command = self.host.entering("setpriv", "--pdeathsig", "KILL", "python3", "-c", PROGRAM)
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self._reader.start()
         return self
