@@ -18,8 +18,10 @@ from machines.probe import PATIENCE, Probe, now
 pytestmark = pytest.mark.e2e
 
 LIMIT = 60.0
-"""Seconds within which every worker must be served again, whatever has died. The aim is 15: what was measured is recorded, not
-asserted, because tests share their machine with others."""
+"""Seconds within which every worker must be served again, whatever has died.
+
+The aim is 15. What was measured is recorded, not asserted, because tests share their machine with others.
+"""
 AWHILE = 15.0
 """Seconds that Consul is away."""
 QUIET = 5.0
