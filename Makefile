@@ -22,7 +22,7 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
-	MYPYPATH=tests $(BIN)/mypy --explicit-package-bases tests/servers demo bench
+	MYPYPATH=tests $(BIN)/mypy --explicit-package-bases tests/servers tests/machines demo bench
 
 layers: $(READY)
 	$(BIN)/lint-imports
