@@ -5,14 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 READY := $(VENV)/.ready
+HOSTS := tests/machines $(wildcard tests/e2e/test_choreography*.py) tests/e2e/test_failover.py tests/e2e/test_whole_job.py
 
 .DELETE_ON_ERROR:
-.PHONY: help test check lint types layers unit all-tests system demo bench bench-ansible docs pins clean
+.PHONY: help test hosts check lint types layers unit all-tests system demo bench bench-ansible docs pins clean
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##/\1 -/p' $(MAKEFILE_LIST)
 
-test: lint types layers system all-tests  ## everything: style, types, layers, all tests on real servers
+test: lint types layers system all-tests  ## style, types, layers, all tests on real servers; `hosts` boots machines besides
 
 check: lint unit  ## the inner loop: style, and the tests that need no server
 
@@ -31,7 +32,10 @@ unit: $(READY)
 	$(BIN)/pytest -q -n auto -m "not integration and not e2e"
 
 all-tests: $(READY) system
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore=,$(HOSTS))
+
+hosts: $(READY) system  ## clusters of whole hosts that boot: needs the machine to itself, a quarter of an hour
+	$(BIN)/pytest $(HOSTS)
 
 system: $(READY)  ## the Debian packages that tests and demo use, and the simulator
 	PYTHONPATH=tests $(BIN)/python -m servers
