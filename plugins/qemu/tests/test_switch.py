@@ -16,6 +16,7 @@ from kube_provision_qemu import switch
 
 BROADCAST = b"\xff" * 6
 A, B, C, ROUTER = b"\x52\x54\0\0\0\x0a", b"\x52\x54\0\0\0\x0b", b"\x52\x54\0\0\0\x0c", b"\x52\x55\x0a\0\x02\x02"
+WITNESS, NEWCOMER = b"\x52\x54\0\0\0\x0d", b"\x52\x54\0\0\0\x0e"
 
 Connect = Callable[..., "Wire"]
 
@@ -90,11 +91,17 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def connect(process: subprocess.Popen[bytes], tmp_path: Path) -> Iterator[Connect]:
-    wires: list[Wire] = []
+    witness = Wire(tmp_path / switch.SOCKET)
+    witness.send(WITNESS, WITNESS)
+    wires = [witness]
 
     def make(path: Path = switch.SOCKET) -> Wire:
-        wires.append(Wire(tmp_path / path))
-        return wires[-1]
+        """Plugged in: the kernel takes a connection before the switch does, which forwards nothing to it until then."""
+        wire = Wire(tmp_path / path)
+        wires.append(wire)
+        wire.send(WITNESS, NEWCOMER)
+        assert witness.receive() == b"hello"
+        return wire
 
     yield make
     for wire in wires:
