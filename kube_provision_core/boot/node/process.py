@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Callable
 
@@ -70,21 +70,18 @@ def run(
     without, the program stays in the caller's group, so that whoever ends the caller ends it too. Raises `OSError` when the
     program cannot be started.
     """
-    process = subprocess.Popen(
-        list(command),
-        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=own_group,
-    )
     errors, said = Tail(), said or Tail()
-    readers = [
-        threading.Thread(target=_relay, args=arguments, daemon=True)
-        for arguments in ((process.stdout, sys.stdout, (said,)), (process.stderr, sys.stderr, (said, errors)))
-    ]
-    for reader in readers:
-        reader.start()
+    process = None
     try:
+        with _termination_put_off():
+            process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=own_group,
+            )
+        readers = _relaying(process, said, errors)
         _feed(process, stdin)
         code, timed_out = _wait(process, timeout, tick), False
         if code:
@@ -92,12 +89,40 @@ def run(
     except subprocess.TimeoutExpired:
         code, timed_out = _end(process, own_group), True
     except BaseException:
-        _end(process, own_group)
+        if process:
+            _end(process, own_group)
         raise
     deadline = time.monotonic() + _GRACE  # a daemon that inherited them keeps the streams open for ever
     for reader in readers:
         reader.join(max(0.0, deadline - time.monotonic()))
     return Outcome(code, timed_out, errors.lines)
+
+
+@contextlib.contextmanager
+def _termination_put_off() -> Iterator[None]:
+    """A program that starts while we are told to end must be known before we do: nobody else would end it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals come to the main thread alone
+        return
+    told: list[int] = []
+    handler = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    if told:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _relaying(process: subprocess.Popen[bytes], said: Tail, errors: Tail) -> list[threading.Thread]:
+    """Threads that pass on what the program says."""
+    readers = [
+        threading.Thread(target=_relay, args=arguments, daemon=True)
+        for arguments in ((process.stdout, sys.stdout, (said,)), (process.stderr, sys.stderr, (said, errors)))
+    ]
+    for reader in readers:
+        reader.start()
+    return readers
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float, tick: Callable[[], None]) -> int:

@@ -308,6 +308,26 @@ def test_a_runner_that_is_told_to_end_ends_its_step_and_resumes_later(machine: M
     assert machine.said == ["prepared", "installed"]
 
 
+TOLD_WHILE_A_STEP_STARTS = """
+import os, signal, subprocess, sys, time
+class Popen(subprocess.Popen):
+    def __init__(self, command, **options):
+        super().__init__(command, **options)
+        if command[0] == "bash":
+            while not os.path.exists({child!r}) and self.poll() is None: time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGTERM)
+subprocess.Popen = Popen
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+"""
+
+
+def test_a_step_that_was_just_starting_is_ended_too(machine: Machine) -> None:
+    child = machine.root / "child"
+    machine.step("install", f"echo $$ >{child}.part; mv {child}.part {child}; sleep 300")
+    assert machine.start(TOLD_WHILE_A_STEP_STARTS.format(child=str(child))).wait(20) == 143
+    assert not _alive(int(child.read_text()))
+
+
 def test_a_killed_runner_resumes_with_the_step_that_it_was_in(machine: Machine) -> None:
     machine.step("prepare", machine.say("prepared"))
     machine.step(
