@@ -65,9 +65,9 @@ class Baked:
     @property
     def summary(self) -> str:
         """A line for people: `2026-11-27: kubeadm 1.36.4-1.1, containerd 1.7.24 and 12 more`."""
-        first = sorted(self.versions, key=lambda name: (name not in _TOLD_FIRST, name))
-        told = ", ".join(f"{name} {self.versions[name]}" for name in first[: len(_TOLD_FIRST)])
-        more = f" and {len(first) - len(_TOLD_FIRST)} more" if len(first) > len(_TOLD_FIRST) else ""
+        names = [name for name in _TOLD_FIRST if name in self.versions] or sorted(self.versions)[:1]
+        told = ", ".join(f"{name} {self.versions[name]}" for name in names)
+        more = f" and {len(self.versions) - len(names)} more" if len(self.versions) > len(names) else ""
         return f"{self.date[:10]}{f': {told}{more}' if told else ''}"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 
 UNIT = "kube-provision-bake.service"
 SCRIPT = f"{NODE_DIR}/bake.sh"
+
+SIZE = Machine(cpu=2, memory_gib=2)
+"""What installing packages and unpacking images takes. Machines that are made of the template have sizes of their own."""
 
 _NO_SPEC = "@SPEC@"
 """Stands in the script for the hash of the script."""
@@ -54,7 +56,7 @@ def bake(
     spec = hashlib.sha256(f"{source}\n{body}".encode()).hexdigest()[:12]
     script = body.replace(_NO_SPEC, spec)
     boot = _boot(f"bake-{spec}", script, target, configs[0], cluster)
-    return Image(spec, boot, script, _largest(nodes), mirrors(config))
+    return Image(spec, boot, script, SIZE, mirrors(config))
 
 
 # --- the script's parts --------------------------------------------------------------------------------------------
@@ -135,10 +137,3 @@ def _files_of(contributed: Sequence[NamedFragment], driver: str) -> tuple[File, 
 
 def _is_program(file: File) -> bool:
     return file.path.startswith(f"{NODE_DIR}/")
-
-
-def _largest(nodes: Sequence[Node]) -> Machine:
-    """What suffices for each of them; disks are as the source has them."""
-    machines = [node.machine for node in nodes]
-    size = replace(machines[0], cpu=max(it.cpu for it in machines), memory_gib=max(it.memory_gib for it in machines))
-    return replace(size, boot_disk_gib=None, data_volume_gib=None)

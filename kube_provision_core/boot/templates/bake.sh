@@ -21,6 +21,10 @@ trap 'rm --recursive --force "$work"' EXIT
 
 is_running() { [ -d /run/systemd/system ]; }
 
+if ! is_running; then
+  export SYSTEMD_OFFLINE=1 # in a chroot units can be enabled and masked, and nothing be asked of them
+fi
+
 # Text as the inside of a JSON string.
 escaped() {
   local text=${1//\\/\\\\}

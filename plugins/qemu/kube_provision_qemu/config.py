@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationInfo, model_validator
 
 from kube_provision_core import DriverConfig, LocalPath, option
 
+from .baking.sources import CHECKSUM, DEBIAN, RELEASES, is_release, is_url
 from .places import default_root
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _source(text: str, info: ValidationInfo) -> str:
+    """A release and a URL as they are; a file by its absolute path."""
+    release = DEBIAN.fullmatch(text)
+    if release and release[1] not in RELEASES:
+        raise ValueError(f"Debian {release[1]} is not built here; {' and '.join(RELEASES)} are")
+    if release or is_url(text):
+        return text
+    if "://" in text:
+        raise ValueError("must be a release such as debian-13, a file, or a URL (http:// or https://)")
+    return str(TypeAdapter(LocalPath).validate_python(text, context=info.context))
 
 
 class QemuConfig(DriverConfig):
     template: LocalPath = option(
         per_role=True,
         help="Disk that machines start from: a qcow2 file made by `kube-provision bake`, or a cloud image in that format.",
+    )
+    bake_from: Annotated[str, AfterValidator(_source)] | None = option(
+        None,
+        help="What `bake` makes the template from: `debian-12` or `debian-13`, built from packages alone, or a cloud "
+        "image's file or URL.",
+    )
+    bake_from_checksum: Annotated[str, StringConstraints(pattern=CHECKSUM)] | None = option(
+        None, help="`sha256:…` or `sha512:…` of that cloud image; a URL needs it."
     )
     vm_dir: LocalPath | None = option(
         None, help="Folder of the machines and their disks; unset: `kube-provision/qemu` in the user's data folder."
@@ -34,6 +55,17 @@ class QemuConfig(DriverConfig):
         per_role=True,
         help="More TCP ports of machines that this host can reach, besides SSH, the API server, etcd and discovery.",
     )
+
+    @model_validator(mode="after")
+    def _checked_image(self) -> Self:
+        source = self.bake_from or ""
+        if is_url(source) and not self.bake_from_checksum:
+            raise ValueError(
+                "bake_from is a URL, and bake_from_checksum is missing: what comes through a network is checked"
+            )
+        if self.bake_from_checksum and (not source or is_release(source)):
+            raise ValueError("bake_from_checksum is that of a cloud image, and bake_from names none")
+        return self
 
     @property
     def root(self) -> Path:

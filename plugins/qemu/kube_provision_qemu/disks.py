@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from .record import Record
 
 TIMEOUT = 120.0
 """Seconds for one call of qemu-img: none of ours reads or writes more than an overlay's tables."""
+
+COPY_TIMEOUT = 1800.0
+"""Seconds for copying a whole disk."""
 
 GIB = 1024**3
 
@@ -30,6 +34,23 @@ def create_data_disk(image_tool: Path, folder: Path, size_gib: int) -> None:
     _run(image_tool, "create", "-q", "-f", "qcow2", str(folder / DATA_DISK), f"{size_gib}G")
 
 
+def convert(image_tool: Path, source: Path, target: Path, kind: str = "") -> None:
+    """Copy a disk of any format, or of the `kind` that is known, into a qcow2 file that stands alone and has no holes."""
+    known = ("-f", kind) if kind else ()
+    _run(image_tool, "convert", "-q", *known, "-O", "qcow2", str(source), str(target), timeout=COPY_TIMEOUT)
+
+
+def kind(image_tool: Path, disk: Path) -> str:
+    """The format of a disk, as it looks: `qcow2`, `raw`, …"""
+    said = _run(image_tool, "info", "-U", "--output=json", str(disk))
+    return str(json.loads(said)["format"])
+
+
+def grow(image_tool: Path, disk: Path, size: int) -> None:
+    """To `size` bytes."""
+    _run(image_tool, "resize", "-q", "-f", "qcow2", str(disk), str(size))
+
+
 def check(image_tool: Path, record: Record, folder: Path) -> None:
     """Raise `TargetError` unless the machine, which is powered off, can use its disks."""
     with files.telling(f"{record.name}: its template is gone, and with it what its disk builds on"):
@@ -40,21 +61,34 @@ def check(image_tool: Path, record: Record, folder: Path) -> None:
             "disk is void. Bring the old template back, or destroy the machine and provision it again"
         )
     for disk in (BOOT_DISK, *((DATA_DISK,) if record.has_data_disk else ())):
-        ended = _start(image_tool, "check", "-q", "-f", "qcow2", str(folder / disk))
-        if ended.returncode not in (0, _LEAKED):
+        fault = _fault(image_tool, folder / disk)
+        if fault:
             raise TargetError(
-                f"{record.name}: its disk {folder / disk} is corrupt ({_last_line(ended)}). Destroy the machine and "
+                f"{record.name}: its disk {folder / disk} is corrupt ({fault}). Destroy the machine and "
                 "provision it again, or repair it: qemu-img check -r all"
             )
 
 
-def _run(image_tool: Path, *arguments: str) -> None:
-    ended = _start(image_tool, *arguments)
+def check_image(image_tool: Path, disk: Path, what: str) -> None:
+    """Raise `TargetError` for a disk that is corrupt."""
+    fault = _fault(image_tool, disk)
+    if fault:
+        raise TargetError(f"{what}: its disk {disk} is corrupt ({fault}); run again")
+
+
+def _fault(image_tool: Path, disk: Path) -> str:
+    ended = _start(image_tool, "check", "-q", "-f", "qcow2", str(disk))
+    return "" if ended.returncode in (0, _LEAKED) else _last_line(ended)
+
+
+def _run(image_tool: Path, *arguments: str, timeout: float = TIMEOUT) -> str:
+    ended = _start(image_tool, *arguments, timeout=timeout)
     if ended.returncode:
         raise TargetError(f"{image_tool.name} {arguments[0]} failed: {_last_line(ended)}")
+    return ended.stdout
 
 
-def _start(image_tool: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _start(image_tool: Path, *arguments: str, timeout: float = TIMEOUT) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             [image_tool, *arguments],
@@ -63,11 +97,11 @@ def _start(image_tool: Path, *arguments: str) -> subprocess.CompletedProcess[str
             text=True,
             errors="replace",
             umask=0o077,
-            timeout=TIMEOUT,
+            timeout=timeout,
         )
     except subprocess.TimeoutExpired as problem:
         raise TargetError(
-            f"{image_tool.name} {arguments[0]} takes longer than {TIMEOUT:.0f} s: is the disk all right?"
+            f"{image_tool.name} {arguments[0]} takes longer than {timeout:.0f} s: is the disk all right?"
         ) from problem
 
 

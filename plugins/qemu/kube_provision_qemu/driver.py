@@ -17,16 +17,19 @@ from kube_provision_core import (
     BootFragment,
     Cluster,
     File,
+    Image,
     Node,
     Power,
     Role,
     TargetError,
+    Template,
     Vm,
     hookimpl,
 )
 
 from . import command, disks, files, machines, power, record, seed, status, template
 from . import emulator as emulators
+from .baking.templates import Templates
 from .checks import check_architecture, problems
 from .config import QemuConfig
 from .emulator import Emulator
@@ -55,6 +58,7 @@ class Qemu:
         self._config = config
         self._places = Places(config[Role.MASTER].root)
         self._finding = threading.Lock()
+        self._templates = Templates(config[Role.MASTER].root, config, lambda: self._emulator)
 
     # --- creating --------------------------------------------------------------------------------------------------
 
@@ -159,6 +163,22 @@ class Qemu:
         if made is None or made.stamp != vm.stamp:
             raise TargetError(f"{folder} is not the machine that it was when it was looked at; it is left alone")
         return made
+
+    # --- baking ----------------------------------------------------------------------------------------------------
+
+    @hookimpl
+    def list_templates(self, roles: frozenset[Role]) -> Sequence[Template]:
+        return self._templates.look(roles)
+
+    @hookimpl
+    def bake_image(self, template: Template, image: Image) -> bool:
+        self._templates.begin(template, image)
+        return True
+
+    @hookimpl
+    def finish_image(self, template: Template) -> bool:
+        self._templates.finish(template)
+        return True
 
     # --- details ---------------------------------------------------------------------------------------------------
 

@@ -42,3 +42,35 @@ def test_an_accelerator_is_one_that_there_is() -> None:
 )
 def test_machines_lie_in_the_users_data_folder(environ: dict[str, str], root: str) -> None:
     assert default_root(environ) == Path(root)
+
+
+class TestBaking:
+    PATH = Path("/images/debian.qcow2")
+
+    def test_a_file_is_made_absolute(self) -> None:
+        assert QemuConfig(template=self.PATH, bake_from="cloud.qcow2").bake_from == str(Path("cloud.qcow2").absolute())
+
+    @pytest.mark.parametrize("release", ["debian-12", "debian-13"])
+    def test_a_release_stays_one(self, release: str) -> None:
+        assert QemuConfig(template=self.PATH, bake_from=release).bake_from == release
+
+    def test_a_release_that_is_not_built(self) -> None:
+        with pytest.raises(ValidationError, match="Debian 11 is not built here; 12 and 13 are"):
+            QemuConfig(template=self.PATH, bake_from="debian-11")
+
+    def test_a_url_needs_a_checksum(self) -> None:
+        with pytest.raises(ValidationError, match="bake_from_checksum is missing"):
+            QemuConfig(template=self.PATH, bake_from="https://cloud.example/debian.qcow2")
+
+    def test_a_checksum_needs_an_image(self) -> None:
+        with pytest.raises(ValidationError, match="names none"):
+            QemuConfig(template=self.PATH, bake_from="debian-13", bake_from_checksum=f"sha256:{'0' * 64}")
+
+    @pytest.mark.parametrize("checksum", ["0" * 64, f"md5:{'0' * 32}", f"sha256:{'0' * 63}"])
+    def test_a_checksum_is_one_of_two_kinds(self, checksum: str) -> None:
+        with pytest.raises(ValidationError, match="bake_from_checksum"):
+            QemuConfig(template=self.PATH, bake_from="https://x.example/i", bake_from_checksum=checksum)
+
+    def test_other_schemes_are_refused(self) -> None:
+        with pytest.raises(ValidationError, match="a URL"):
+            QemuConfig(template=self.PATH, bake_from="ftp://cloud.example/debian.qcow2")

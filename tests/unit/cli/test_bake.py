@@ -82,12 +82,6 @@ def test_each_distinct_template_is_baked_once_for_the_roles_that_use_it(run: Run
     assert "kubeadm config images pull" not in scripts[by_name["servers"]]
 
 
-def test_the_largest_machine_bakes(run: Run, shelf: Shelf) -> None:
-    run(*BAKE, "-e", "masters={cpu: 8}", "-e", "workers={mem: 32}")
-    (image,) = shelf.images
-    assert (image.machine.cpu, image.machine.memory_gib) == (8, 32)
-
-
 def test_the_report_is_data_too(run: Run, shelf: Shelf) -> None:
     ran = run(*BAKE, "--output", "json")
     (template,) = json.loads(ran.out)["templates"]

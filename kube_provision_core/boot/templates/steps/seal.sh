@@ -1,5 +1,6 @@
 if [ -d /run/systemd/system ]; then
-  systemctl stop kubelet.service containerd.service 2>/dev/null || true
+  # The last one would write another seed when the machine is shut down.
+  systemctl stop kubelet.service containerd.service systemd-random-seed.service 2>/dev/null || true
 fi
 
 # What a boot delivers comes again with the machine's own boot data, the marks of steps that are done first of all.
@@ -26,6 +27,9 @@ rm --force /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-in
 rm --force /etc/NetworkManager/system-connections/cloud-init-* /etc/udev/rules.d/70-persistent-net.rules
 rm --force /var/lib/dhcp/*.leases /var/lib/NetworkManager/*.lease /var/lib/NetworkManager/secret_key
 
+if [ -d /run/systemd/system ]; then
+  journalctl --relinquish-var 2>/dev/null || true # else it goes on writing there
+fi
 rm --recursive --force /var/log/journal/*
 find /var/log -xdev -type f -exec truncate --no-create --size=0 {} +
 rm --force /root/.bash_history /home/*/.bash_history

@@ -1,0 +1,135 @@
+"""A Debian disk from packages alone: mmdebstrap makes the tree, mke2fs the file system. No root, no loop device.
+
+The disk is one file system without partitions, and its kernel is booted directly. The bake script installs in the tree
+already, at this host's speed: the machine that boots it later has the little left to do that needs one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+
+from kube_provision_core import Repository, TargetError
+
+from .. import files
+from ..accelerator import host_architecture
+from .sources import DebianRelease
+
+PACKAGES = (
+    *("systemd", "systemd-sysv", "systemd-resolved", "systemd-timesyncd", "dbus", "udev", "kmod", "initramfs-tools"),
+    *("cloud-init", "openssh-server", "sudo", "iproute2", "iputils-ping", "procps", "less", "nano"),
+    *("ca-certificates", "curl", "e2fsprogs"),
+)
+"""What a machine of ours needs to boot and to be looked at."""
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+ARCHIVE = "http://deb.debian.org/debian"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+TREE, DISK, KERNEL, INITRD = "rootfs.tar", "disk.raw", "vmlinuz", "initrd"
+
+LIMIT = 3600.0
+"""Seconds for each program, on a slow line."""
+
+
+def require(architecture: str) -> None:
+    """Raise `TargetError` unless this host can build disks for machines of that architecture."""
+    for program, package in (("mmdebstrap", "mmdebstrap"), ("mke2fs", "e2fsprogs")):
+        if find(program) is None:
+            raise TargetError(
+                f"bake_from: Debian is built by {program}, which is not installed (Debian: apt install {package}). Or name "
+                "a cloud image"
+            )
+    if architecture != host_architecture():
+        raise TargetError(
+            f"bake_from: Debian is built for this host's architecture, {host_architecture()}, and the machines are "
+            f"{architecture}: name a cloud image of theirs"
+        )
+
+
+def find(program: str) -> str | None:
+    """Administrators' programs are not on every user's PATH."""
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+
+
+def build(
+    release: DebianRelease, script: str, mirrors: Mapping[str, Repository], folder: Path, size_gib: int
+) -> tuple[Path, Path, Path]:
+    """Disk (raw), kernel and initrd, in the folder. Raises `TargetError` or OSError.
+
+    `script` is the bake script. The folder must be one that only its owner can enter from outside: inside, other users of a
+    user namespace write.
+    """
+    work = folder / "build"
+    work.mkdir()
+    work.chmod(0o777)  # its parent is private
+    (work / "bake.sh").write_text(script)
+    for name in ("prepare.sh", "disk.sh"):
+        (work / name).write_text(resources.files(__package__).joinpath("debian_scripts", name).read_text())
+    sources = _sources(mirrors.get("os") or Repository(ARCHIVE), release.codename)
+    _run("mmdebstrap", list(_bootstrap(release)), work, sources)
+    _run("mke2fs", ["mmdebstrap", "--unshare-helper", "sh", "disk.sh", f"{size_gib}G"], work)
+    (work / TREE).unlink()
+    return work / DISK, work / KERNEL, work / INITRD
+
+
+def _bootstrap(release: DebianRelease) -> Iterator[str]:
+    architecture = ARCHITECTURES[host_architecture()]
+    packages = ",".join([*PACKAGES, f"linux-image-cloud-{architecture}"])
+    yield from ("mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", f"--architectures={architecture}")
+    yield from ("--aptopt=APT::Install-Recommends false", "--aptopt=Acquire::Retries 5", f"--include={packages}")
+    # mmdebstrap carries the file in, whoever owns the tree then.
+    yield from ("--customize-hook=upload bake.sh /var/tmp/bake.sh", "--customize-hook=upload prepare.sh /var/tmp/prepare.sh")
+    yield '--customize-hook=mv "$1"/etc/apt/sources.list.d/*.sources "$1/etc/apt/sources.list.d/debian.sources"'
+    yield '--customize-hook=cat /etc/resolv.conf >"$1/etc/resolv.bake"; mv -f "$1/etc/resolv.bake" "$1/etc/resolv.conf"'
+    yield '--customize-hook=chroot "$1" bash /var/tmp/bake.sh packages'
+    yield '--customize-hook=chroot "$1" sh /var/tmp/prepare.sh'
+    yield from (release.codename, TREE, "-")
+
+
+def _sources(mirror: Repository, codename: str) -> str:
+    """As Debian writes them. Updates for security have an archive of their own, which mirrors carry beside the other one."""
+    url, key = mirror.url.rstrip("/"), _key(mirror)
+    stanzas = ((url, f"{codename} {codename}-updates"), (f"{url}-security", f"{codename}-security"))
+    return "\n".join(
+        f"Types: deb\nURIs: {archive}\nSuites: {suites}\nComponents: main\nSigned-By:{key}\n" for archive, suites in stanzas
+    )
+
+
+def _key(mirror: Repository) -> str:
+    """A file's name, or the key itself, indented as apt wants it."""
+    if mirror.key.startswith("https://"):
+        raise TargetError("package_repositories: os: building Debian needs the key as a file or as text, not as a URL")
+    if mirror.key:
+        return "".join(f"\n {line or '.'}" for line in mirror.key.strip().splitlines())
+    if not Path(KEYRING).exists():
+        raise TargetError(f"bake_from: Debian's signing keys {KEYRING} are missing: install debian-archive-keyring")
+    return f" {KEYRING}"
+
+
+def _run(program: str, command: list[str], work: Path, told: str = "") -> None:
+    log = work / f"{program}.log"
+    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
+    if os.geteuid() == 0:
+        environment["TMPDIR"] = str(work)  # others' trees must lie where every user may enter
+    try:
+        with log.open("wb") as output:
+            ended = subprocess.run(
+                command, cwd=work, env=environment, input=told.encode(), stdout=output, stderr=output, timeout=LIMIT
+            )
+    except subprocess.TimeoutExpired as problem:
+        raise TargetError(f"{program} takes longer than {LIMIT / 60:.0f} minutes: {_last_words(log)}") from problem
+    if ended.returncode:
+        raise TargetError(f"{program} failed: {_last_words(log)}")
+
+
+def _last_words(log: Path) -> str:
+    """The last error that the program names, else its last line."""
+    lines = [line.strip() for line in files.read_tail(log, 65536).splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("E: ", "bake: ", "mke2fs: "))]
+    told = [line for line in errors if "run_chroot failed" not in line and "hook failed" not in line]
+    return (told or errors or lines or ["without a word"])[-1]

@@ -1,0 +1,98 @@
+"""The first disk of a machine that bakes: a copy of the source, as a template without anything in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from kube_provision_core import Image, TargetError
+
+from .. import disks, files, template
+from ..emulator import Emulator
+from ..places import BOOT_DISK
+from . import debian
+from .download import cache_folder, check, fetch
+from .sources import DebianRelease, ImageUrl, Source
+
+DISK_GIB = 10
+"""Size of a template's disk, unless its source's is larger. What nobody has written takes no space; machines' disks grow."""
+
+SPACE = 6 * disks.GIB
+"""Bytes that making one takes for a while, and what a template needs at the end."""
+
+
+def require(source: Source, emulator: Emulator) -> None:
+    """Raise `TargetError` unless the source can be used on this host."""
+    if isinstance(source, DebianRelease):
+        debian.require(emulator.architecture)
+    elif not isinstance(source, ImageUrl):
+        with files.telling(f"bake_from: {source} cannot be read"), source.path.open("rb"):
+            pass
+
+
+def require_space(folder: Path) -> None:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if free < SPACE:
+        raise TargetError(
+            f"{folder} has {free / disks.GIB:.1f} GiB left, and a bake needs {SPACE / disks.GIB:.0f}: free some"
+        )
+
+
+def make(source: Source, image: Image, emulator: Emulator, folder: Path) -> None:
+    """Fill the folder with a disk, its manifest, and a kernel where the source has one outside of its disk.
+
+    Raises `TargetError` or OSError.
+    """
+    if isinstance(source, DebianRelease):
+        _build(source, image, emulator, folder)
+    else:
+        _copy(source, emulator, folder)
+
+
+def _build(source: DebianRelease, image: Image, emulator: Emulator, folder: Path) -> None:
+    disk, kernel, initrd = debian.build(source, image.script, image.repositories, folder, DISK_GIB)
+    target = folder / BOOT_DISK
+    disks.convert(emulator.image_tool, disk, target, "raw")
+    kernel.replace(target.with_suffix(".vmlinuz"))
+    initrd.replace(target.with_suffix(".initrd"))
+    shutil.rmtree(disk.parent)
+    made = template.read(target)
+    template.write_manifest(
+        template.Template(
+            made.disk,
+            made.virtual_size,
+            made.fingerprint,
+            emulator.architecture,
+            target.with_suffix(".vmlinuz"),
+            target.with_suffix(".initrd"),
+        )
+    )
+
+
+def _copy(source: Source, emulator: Emulator, folder: Path) -> None:
+    assert not isinstance(source, DebianRelease)
+    if isinstance(source, ImageUrl):
+        path = fetch(source, cache_folder(os.environ))
+    else:
+        path = source.path
+        if source.checksum:
+            check(path, source.checksum, str(source))
+    target = folder / BOOT_DISK
+    _check_kind(path, disks.kind(emulator.image_tool, path))
+    disks.convert(emulator.image_tool, path, target)
+    made = template.read(target)
+    disks.grow(emulator.image_tool, target, max(made.virtual_size, DISK_GIB * disks.GIB))
+    made = template.read(target)
+    template.write_manifest(
+        template.Template(made.disk, made.virtual_size, made.fingerprint, architecture=emulator.architecture)
+    )
+
+
+def _check_kind(path: Path, kind: str) -> None:
+    """Anything at all passes for a raw disk: one that can boot has a table of partitions."""
+    with path.open("rb") as file:
+        bootable = file.read(512)[510:] == b"\x55\xaa"
+    if kind == "raw" and not bootable:
+        raise TargetError(f"bake_from: {path} is no disk that can boot: is it a cloud image?")

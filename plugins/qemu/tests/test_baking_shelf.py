@@ -1,0 +1,89 @@
+"""Finished templates: one link, several disks, none that a machine may build on is ever changed."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kube_provision_core import Baked, TargetError
+from kube_provision_qemu import template as templates
+from kube_provision_qemu.baking import shelf
+
+OLD = Baked("aaaabbbbcccc", "2026-11-27T10:00:00Z", "Debian 13", {"kubeadm": "1.36.4-1.1"})
+NEW = replace(OLD, spec="ddddeeeeffff", date="2026-12-01T10:00:00Z")
+QEMU_IMG = Path(shutil.which("qemu-img") or "qemu-img")
+
+
+@pytest.fixture
+def made(template: Path, tmp_path: Path) -> templates.Template:
+    """What a machine has baked: a disk with a kernel beside it."""
+    (tmp_path / "machine").mkdir()
+    disk = tmp_path / "machine/boot.qcow2"
+    shutil.copy(template, disk)
+    for ending in (".vmlinuz", ".initrd"):
+        disk.with_suffix(ending).write_text(ending)
+    read = templates.read(disk)
+    return replace(read, architecture="x86_64", kernel=disk.with_suffix(".vmlinuz"), initrd=disk.with_suffix(".initrd"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "images/debian-13.qcow2"
+
+
+def test_the_path_leads_to_the_finished_disk(made: templates.Template, path: Path) -> None:
+    shelf.publish(QEMU_IMG, made, OLD, path)
+    read = templates.read(path)
+    assert read.disk.name == "debian-13.20261127T100000Z.qcow2"
+    assert (read.architecture, read.virtual_size) == ("x86_64", made.virtual_size)
+    assert read.kernel is not None
+    assert read.kernel.read_text() == ".vmlinuz"
+    assert shelf.current(path) == OLD
+
+
+def test_an_earlier_disk_stays_for_its_machines(made: templates.Template, path: Path) -> None:
+    first = shelf.publish(QEMU_IMG, made, OLD, path)
+    content = first.read_bytes()
+    shelf.publish(QEMU_IMG, made, NEW, path)
+    assert shelf.current(path) == NEW
+    assert first.read_bytes() == content
+    assert templates.read(first).contents["spec"] == OLD.spec
+
+
+def test_a_disk_that_cannot_be_copied_leaves_the_earlier_one(made: templates.Template, path: Path, tmp_path: Path) -> None:
+    shelf.publish(QEMU_IMG, made, OLD, path)
+    with pytest.raises(TargetError):
+        shelf.publish(QEMU_IMG, replace(made, disk=tmp_path / "nothing"), NEW, path)
+    assert shelf.current(path) == OLD
+    assert not list(path.parent.glob(".*"))
+
+
+def test_what_a_killed_run_has_left_is_removed(made: templates.Template, path: Path) -> None:
+    path.parent.mkdir()
+    left = path.with_name(".debian-13.20261127T100000Z.0123abcd.part")
+    left.touch()
+    shelf.publish(QEMU_IMG, made, OLD, path)
+    assert not left.exists()
+
+
+def test_a_disk_of_somebody_elses_is_no_template_of_ours(template: Path, path: Path) -> None:
+    path.parent.mkdir()
+    shutil.copy(template, path)
+    assert (shelf.current(path), shelf.is_somebody_elses(path)) == (None, True)
+
+
+def test_so_is_a_link_to_one(template: Path, path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(template)
+    assert (shelf.current(path), shelf.is_somebody_elses(path)) == (None, True)
+
+
+def test_a_link_that_leads_nowhere_may_be_replaced(made: templates.Template, path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to("gone.qcow2")
+    assert not shelf.is_somebody_elses(path)
+    shelf.publish(QEMU_IMG, made, OLD, path)
+    assert shelf.current(path) == OLD
