@@ -76,6 +76,8 @@ class TargetDriver(Driver, Protocol):
 
 
 class DiscoveryDriver(Driver, Protocol):
+    """It may also have a `port`, the service's TCP port as an int: `status` tells where an operator's host reaches it."""
+
     @property
     def address(self) -> str | None:
         """Address of an existing service, from the configuration. None: the core provisions a machine for it first."""

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .control_plane import Readiness, ask_readiness
-from .desired import Desired
+from .kubeconfig import API_PORT
 from .model import Node, Vm
 from .observe import Observation, natural_order, observe
 from .provision import is_initialised
 from .run import readiness_hints
 from .session import Session, check_identity
+
+SSH_PORT, ETCD_PORT = 22, 2379
+
+
+@dataclass(frozen=True)
+class Reach:
+    """A TCP port of a machine that this host, unlike the machine's neighbours, reaches elsewhere than at its address."""
+
+    service: str
+    """`ssh`, `api-server`, `etcd`, `discovery`; empty for a port that the user alone knows."""
+    port: int
+    """The machine's own."""
+    host: str
+    host_port: int
+    """With `host`, where this host reaches it."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +52,8 @@ class NodeStatusRow:
     """Whether Kubernetes itself calls the node ready. None: nobody could tell, or it is no node."""
     cause: str
     """What a person understands by `error`, where the cause was recognised."""
+    reach: tuple[Reach, ...]
+    """Empty where this host reaches the machine at its address, as the machine's neighbours do."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,7 @@ def status(session: Session) -> Status:
         initialised=initialised,
         discovery_address=seen.cluster.discovery_address or "",
         discovery_error=seen.discovery_error,
-        nodes=_rows(session.desired, seen, readiness),
+        nodes=_rows(session, seen, readiness),
         folder=folder.path if folder.saved else None,
         kubeconfig=kubeconfig if kubeconfig.exists() else None,
         kubernetes_error=readiness.error,
@@ -75,13 +93,19 @@ def status(session: Session) -> Status:
     )
 
 
-def _rows(desired: Desired, seen: Observation, readiness: Readiness) -> tuple[NodeStatusRow, ...]:
-    wanted = {node.name: node for node in desired.all}
+def _rows(session: Session, seen: Observation, readiness: Readiness) -> tuple[NodeStatusRow, ...]:
+    wanted = {node.name: node for node in session.desired.all}
+    services = {SSH_PORT: "ssh", API_PORT: "api-server", ETCD_PORT: "etcd"}
+    if port := getattr(session.driver("discovery"), "port", None):
+        services[port] = "discovery"
     names = sorted(wanted.keys() | seen.ours.keys(), key=natural_order)
-    return tuple(_row(name, wanted.get(name), seen.ours.get(name), seen, readiness) for name in names)
+    return tuple(_row(name, wanted.get(name), seen, readiness, services) for name in names)
 
 
-def _row(name: str, node: Node | None, vm: Vm | None, seen: Observation, readiness: Readiness) -> NodeStatusRow:
+def _row(
+    name: str, node: Node | None, seen: Observation, readiness: Readiness, services: Mapping[int, str]
+) -> NodeStatusRow:
+    vm = seen.ours.get(name)
     stamp = vm.stamp if vm else None
     role = stamp.role if stamp else node.role if node else None
     told = vm.status if vm else None
@@ -97,4 +121,10 @@ def _row(name: str, node: Node | None, vm: Vm | None, seen: Observation, readine
         healthy=seen.healthy(name) if role == "master" else None,
         ready=readiness.of(name),
         cause=told.cause if told else "",
+        reach=tuple(_reach(vm, services)) if vm else (),
     )
+
+
+def _reach(vm: Vm, services: Mapping[int, str]) -> Iterator[Reach]:
+    for port, at in sorted(vm.reach.items()):
+        yield Reach(services.get(port, ""), port, at.host, at.port)

@@ -13,6 +13,7 @@ from kube_provision_core import (
     BootFragment,
     Cluster,
     DriverConfig,
+    Endpoint,
     File,
     Node,
     NodeStatus,
@@ -35,6 +36,7 @@ class World:
     """Names of machines whose creation fails half-way."""
     addresses: dict[str, str] = field(default_factory=dict)
     statuses: dict[str, NodeStatus] = field(default_factory=dict)
+    reach: dict[str, dict[int, Endpoint]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     looks: int = 0
 
@@ -81,7 +83,12 @@ class MemoryTarget:
             self.world.looks += 1
             found = [vm for vm in self.world.vms.values() if self._concerns(vm, cluster)]
             return [
-                replace(vm, addresses=(self.world.address(vm.name),), status=self.world.statuses.get(vm.name))
+                replace(
+                    vm,
+                    addresses=(self.world.address(vm.name),),
+                    status=self.world.statuses.get(vm.name),
+                    reach=self.world.reach.get(vm.name, {}),
+                )
                 for vm in found
             ]
 

@@ -11,9 +11,10 @@ from ..output import columns, emit, plain, table
 from ..program import EXIT_CODES, SUMMARIES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from ...status import Status
+    from ...status import NodeStatusRow, Status
 
 
 @click.command("status", short_help=SUMMARIES["status"], epilog=EXIT_CODES)
@@ -43,7 +44,21 @@ def _table(status: Status) -> str:
     ]
     facts += [("not asked:", status.kubernetes_error)] if status.kubernetes_error else []
     facts += [("hint:", hint) for hint in status.hints]
-    return f"{machines}\n\n{columns(facts)}"
+    return "\n\n".join(filter(None, [machines, _reach_table(status.nodes), columns(facts)]))
+
+
+def _reach_table(nodes: Sequence[NodeStatusRow]) -> str:
+    """Where this host reaches machines' ports, a column each; empty where it reaches them at their addresses."""
+    ports = {port.port: (port.service or str(port.port)) for node in nodes for port in node.reach}
+    if not ports:
+        return ""
+    head = ["FROM THIS HOST", *(ports[port].upper().replace("-", " ") for port in sorted(ports))]
+    return columns([head, *([node.name, *_reached(node, sorted(ports))] for node in nodes if node.reach)])
+
+
+def _reached(node: NodeStatusRow, ports: Sequence[int]) -> Iterator[str]:
+    at = {port.port: f"{port.host}:{port.host_port}" for port in node.reach}
+    return (at.get(port, "") for port in ports)
 
 
 def _rows(status: Status) -> list[dict[str, object]]:

@@ -36,7 +36,7 @@ class Consul:
     def __init__(self, config: Mapping[Role, ConsulConfig], port: int = layout.HTTP_PORT) -> None:
         """`port`: of the server's HTTP interface; another one than Consul's own is for tests."""
         self._config = config
-        self._port = port
+        self.port = port
 
     @property
     def address(self) -> str | None:
@@ -74,7 +74,7 @@ class Consul:
         """Names that somebody else's agents bear already in an existing Consul: two of one name break both silently."""
         if self._own.consul_ip is None:
             return ()
-        with self._open(Endpoint(str(self._own.consul_ip), self._port)) as client:
+        with self._open(Endpoint(str(self._own.consul_ip), self.port)) as client:
             nodes, living = client.nodes(), client.living_nodes()
         foreign = {
             node.name
@@ -94,7 +94,7 @@ class Consul:
         address = self._address_for(cluster)
         if not address:
             return None
-        at = cluster.endpoint(address, self._port)
+        at = cluster.endpoint(address, self.port)
         return run_lock(lambda: self._client(at), cluster.name)
 
     @hookimpl
@@ -139,7 +139,7 @@ class Consul:
                 f"cluster {cluster.name} has no Consul server with a known address yet: provision it, or name one with"
                 " --consul-ip"
             )
-        with self._open(cluster.endpoint(address, self._port)) as client:
+        with self._open(cluster.endpoint(address, self.port)) as client:
             yield client
 
     @contextmanager

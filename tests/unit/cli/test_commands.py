@@ -10,7 +10,7 @@ import pytest
 import yaml
 from doubles.memory import World
 
-from kube_provision_core import NodeStatus, Stage
+from kube_provision_core import Endpoint, NodeStatus, Stage
 
 OLDEST = ["--config", "config.yml", "--masters", "3", "--workers", "2", "--name", "prod"]
 PROVISION = [*OLDEST, "--no-wait"]
@@ -138,6 +138,47 @@ def test_status_of_a_cluster_that_does_not_answer_is_no_error(run, world) -> Non
     assert {node["ready"] for node in status["nodes"]} == {None}
 
 
+REACH = {
+    "m-prod-1": {22: Endpoint("127.0.0.1", 20022), 2379: Endpoint("127.0.0.1", 22379), 6443: Endpoint("127.0.0.1", 26443)},
+    "table-prod": {22: Endpoint("127.0.0.1", 20023), 7000: Endpoint("127.0.0.1", 27000)},
+    "w-prod-1": {22: Endpoint("127.0.0.1", 20024), 30080: Endpoint("127.0.0.1", 20080)},
+}
+
+
+def test_status_tells_where_this_host_reaches_machines_that_it_does_not_reach_at_their_addresses(run, world) -> None:
+    run(*PROVISION)
+    world.reach = REACH
+    lines = run("status", "-c", "config.yml", "-m", "3", "-w", "2").out.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("FROM THIS HOST"))
+    assert [line.split() for line in lines[begin : begin + 5]] == [
+        ["FROM", "THIS", "HOST", "SSH", "ETCD", "API", "SERVER", "DISCOVERY", "30080"],
+        ["m-prod-1", "127.0.0.1:20022", "127.0.0.1:22379", "127.0.0.1:26443", "-", "-"],
+        ["table-prod", "127.0.0.1:20023", "-", "-", "127.0.0.1:27000", "-"],
+        ["w-prod-1", "127.0.0.1:20024", "-", "-", "-", "127.0.0.1:20080"],
+        [],
+    ]
+
+
+def test_status_of_machines_that_are_reached_at_their_addresses_says_nothing_about_it(run, world) -> None:
+    run(*PROVISION)
+    assert "FROM THIS HOST" not in run("status", "-c", "config.yml", "-w", "2").out
+    status = json.loads(run("status", "-c", "config.yml", "-w", "2", "-o", "json").out)
+    assert [node["reach"] for node in status["nodes"]] == [[]] * len(NAMES)
+
+
+@pytest.mark.parametrize(("form", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_programs_are_told_the_same_with_each_ports_service(run, world, form, read) -> None:
+    run(*PROVISION)
+    world.reach = REACH
+    reach = {node["name"]: node["reach"] for node in read(run("status", "-c", "config.yml", "-o", form).out)["nodes"]}
+    assert reach["table-prod"] == [
+        {"service": "ssh", "port": 22, "host": "127.0.0.1", "host_port": 20023},
+        {"service": "discovery", "port": 7000, "host": "127.0.0.1", "host_port": 27000},
+    ]
+    assert [port["service"] for port in reach["m-prod-1"]] == ["ssh", "etcd", "api-server"]
+    assert [port["service"] for port in reach["w-prod-1"]] == ["ssh", ""]
+
+
 # --- why ------------------------------------------------------------------------------------------------------------
 
 STUCK = NodeStatus(
@@ -216,7 +257,7 @@ def test_status_has_the_documented_keys(run, world) -> None:
     facts = ["cluster", "cluster_id", "initialised", "discovery_address", "discovery_error", "nodes", "folder", "kubeconfig"]
     assert list(status) == [*facts, "kubernetes_error", "hints"]
     keys = ["name", "role", "power", "address", "stage", "error", "scrubbed", "drifted", "healthy", "ready", "cause"]
-    assert list(status["nodes"][0]) == keys
+    assert list(status["nodes"][0]) == [*keys, "reach"]
     assert Path(status["kubeconfig"]).exists()
 
 

@@ -46,6 +46,7 @@ class TableConfig(DriverConfig):
 
 class Table:
     Config = TableConfig
+    port = 7000
 
     def __init__(self, config) -> None:
         self.address = next(iter(config.values())).table_address
