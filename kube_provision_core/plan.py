@@ -16,7 +16,7 @@ class Action:
 
     verb: ClassVar[str]
     mark: ClassVar[str] = "~"
-    """`+` makes something, `-` removes something, `~` changes something, `.` only looks."""
+    """`+` makes something, `-` removes something, `~` changes something, `=` mends what is not as it should, `.` looks."""
     tolerant: ClassVar[bool] = False
     """Done even when something that it waits for has failed."""
 
@@ -131,6 +131,12 @@ class ArrangeVms(OfCluster):
     tolerant = True
 
 
+class CheckArrangement(ArrangeVms):
+    """The same where no machine is made: an earlier run may have been killed before it came to it."""
+
+    mark = "="
+
+
 @dataclass(frozen=True, kw_only=True)
 class ForgetInitialising(OfCluster):
     """Delete the record that a machine which is gone was initialising the cluster."""
@@ -144,6 +150,12 @@ class ForgetCluster(OfCluster):
 
     verb = "forget"
     mark = "-"
+
+
+class WriteFolder(OfCluster):
+    """Write down in the folder of secrets what a run has found. Never planned: told of only where it has failed."""
+
+    verb = "write-folder"
 
 
 class ArchiveFolder(OfCluster):
@@ -194,8 +206,8 @@ class Plan:
 
     @property
     def changes(self) -> tuple[Action, ...]:
-        """Actions that do more than look."""
-        return tuple(action for action in self.actions if action.mark != ".")
+        """Actions that surely do something."""
+        return tuple(action for action in self.actions if action.mark not in (".", "="))
 
 
 def keys(actions: Iterable[Action]) -> frozenset[str]:

@@ -15,6 +15,7 @@ from .plan import (
     ArrangeVms,
     AwaitBoot,
     AwaitNode,
+    CheckArrangement,
     CreateVm,
     ForgetInitialising,
     MintSecrets,
@@ -53,7 +54,7 @@ def plan(
     wait: bool,
     arranges: bool = True,
 ) -> Plan:
-    """The actions that lead from what was observed to what is desired; none where nothing is missing.
+    """The actions that lead from what was observed to what is desired; none that change anything where nothing is missing.
 
     `initialised`: what `is_initialised` said. `living`: what a master told, empty where nobody had to be asked. `wait`: also
     await the end of every boot. `arranges`: the target arranges its machines among themselves.
@@ -67,7 +68,7 @@ def plan(
     creations = _creations(seen, difference, initialised, after=keys((*server, *before)))
     starts = [StartVm(node=node, reason="it is not powered on") for node in difference.stopped if node != desired.discovery]
     begun = [*creations, *starts]
-    arrange = [ArrangeVms(cluster=seen.cluster.name, after=keys(begun))] if creations and arranges else []
+    arrange = _arrangement(seen, difference, after=keys((*server, *begun))) if arranges else ()
     awaits = _awaits(desired, seen, [*server[:1], *begun], wait)
     actions = [*server, *before, *begun, *arrange, *awaits, *_scrubs(desired, seen)]
     return Plan(tuple(actions), tuple(_notes(desired, seen)))
@@ -161,6 +162,13 @@ def _creations(seen: Observation, difference: Difference, initialised: bool, aft
         )
         for node in difference.missing
     ]
+
+
+def _arrangement(seen: Observation, difference: Difference, after: frozenset[str]) -> Iterator[Action]:
+    if difference.missing or difference.server:
+        yield ArrangeVms(cluster=seen.cluster.name, after=after)
+    elif seen.ours:
+        yield CheckArrangement(cluster=seen.cluster.name, after=after)
 
 
 def _carrier(seen: Observation, difference: Difference, initialised: bool) -> Node | None:

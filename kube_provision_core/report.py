@@ -92,9 +92,10 @@ class Report:
 def exit_code(outcomes: Sequence[Outcome], *, interrupted: bool) -> int:
     if interrupted:
         return INTERRUPTED
-    if {outcome.state for outcome in outcomes} <= {State.DONE}:
+    bad = [outcome.action for outcome in outcomes if outcome.state is not State.DONE]
+    if not bad:
         return DONE
-    return PARTLY if any(_counts(outcome) for outcome in outcomes) else FAILED
+    return PARTLY if any(_counts(outcome) for outcome in outcomes) or all(action.tolerant for action in bad) else FAILED
 
 
 def _roles_of(outcomes: Sequence[Outcome]) -> Iterator[Role]:

@@ -11,16 +11,16 @@ from . import control_plane as alive
 from . import destroy as destroying
 from . import plugins
 from . import provision as provisioning
-from .apply import Interrupt, Listen, apply
-from .errors import ConfigError
+from .apply import Interrupt, Listen, Outcome, State, apply
+from .errors import ConfigError, FolderError
 from .folder import Folder
 from .kubeconfig import API_PORT
 from .model import Boot, Node, Role
 from .observe import Observation, observe
 from .perform import Performer
-from .plan import CreateVm, Plan
+from .plan import CreateVm, Plan, WriteFolder
 from .report import Report
-from .session import Session, check_identity
+from .session import Session, check_identity, check_machines
 
 STAND_IN = "255.255.255.255"
 """The discovery address with which boot data is rendered before the real one is known: none is longer."""
@@ -44,10 +44,12 @@ class Options:
 
 
 def plan_provision(session: Session, options: Options) -> Plan:
-    """What `provision` would do now. Changes nothing."""
+    """What `provision` would do now, after the same checks. Changes nothing."""
     session.require("target", "provision_vm", "list_vms")
     seen = observe(session.hook, session.desired.cluster)
-    return _plan_provision(session, seen, options)
+    plan = _plan_provision(session, seen, options)
+    _check_boot(session, seen, plan)
+    return plan
 
 
 def provision(session: Session, options: Options, listen: Listen, interrupt: Interrupt, show: Show) -> Report:
@@ -60,8 +62,7 @@ def provision(session: Session, options: Options, listen: Listen, interrupt: Int
         session.folder.save()
         _mark_initialised(session.folder, seen)
         report = _apply(session, seen, plan, options, listen, interrupt)
-        _mark_initialised(session.folder, report.observation)
-        report = replace(report, kubeconfig=_write_kubeconfig(session.folder, report.observation))
+        report = _keep(session.folder, report)
         return _with_readiness(session, report) if options.wait and not report.interrupted else report
 
 
@@ -139,6 +140,7 @@ def _plan_provision(session: Session, seen: Observation, options: Options) -> Pl
 
 def _plan_destroy(session: Session, seen: Observation, nodes: Collection[str]) -> Plan:
     if not nodes:
+        check_machines(session.folder, seen)
         return destroying.plan_cluster(seen, folder_saved=session.folder.saved)
     check_identity(session.folder, seen)
     initialised = provisioning.is_initialised(seen, session.folder.initialised)
@@ -178,6 +180,16 @@ def _apply(
     parallel = options.parallel or target.parallel
     outcomes = apply(plan.actions, performer, performer.watch, parallel=parallel, listen=listen, interrupt=interrupt)
     return Report(seen.cluster.name, outcomes, performer.observation, interrupt.stop.is_set(), plan.notes)
+
+
+def _keep(folder: Folder, report: Report) -> Report:
+    """Write down what the run has found. A folder that cannot be written to is part of the report: machines were made."""
+    try:
+        _mark_initialised(folder, report.observation)
+        return replace(report, kubeconfig=_write_kubeconfig(folder, report.observation))
+    except FolderError as error:
+        failure = Outcome(WriteFolder(cluster=report.cluster), State.FAILED, str(error))
+        return replace(report, outcomes=(*report.outcomes, failure))
 
 
 def _mark_initialised(folder: Folder, seen: Observation) -> None:

@@ -76,20 +76,32 @@ def open_session(config: Config, state: Path, *, alone: bool = False) -> Iterato
 def check_identity(folder: Folder, seen: Observation) -> None:
     """Refuse what exists under the cluster's name and is not this folder's cluster. Raises `FolderError`."""
     name = seen.cluster.name
-    others = sorted(vm.name for vm in seen.ours.values() if vm.stamp and vm.stamp.cluster_id != folder.cluster_id)
-    if others and not folder.saved:
+    if _of_another_cluster(folder, seen) and not folder.saved:
         raise FolderError(
             f"cluster {name} exists ({len(seen.ours)} machines), but its folder of secrets {folder.path} does not. Bring it "
             f"back (--state names its parent), or remove the cluster: kube-provision destroy --name {name}"
         )
-    if others:
-        raise FolderError(
-            f"{', '.join(others)}: of another cluster that is also named {name}; {folder.path} holds the secrets of cluster "
-            f"{folder.cluster_id}. Choose another --name or --state"
-        )
+    check_machines(folder, seen)
     remembered = seen.discovery.cluster_id if seen.discovery else None
     if remembered not in (None, folder.cluster_id):
         raise FolderError(
             f"discovery at {seen.cluster.discovery_address} remembers another cluster that is also named {name}. Choose "
             f"another --name, or, if that cluster is gone, have it forgotten: kube-provision destroy --name {name}"
         )
+
+
+def check_machines(folder: Folder, seen: Observation) -> None:
+    """Refuse machines that bear the cluster's name and are not this folder's cluster's. Raises `FolderError`.
+
+    Without a folder they may be the cluster's, whose folder was lost.
+    """
+    others = _of_another_cluster(folder, seen)
+    if others and folder.saved:
+        raise FolderError(
+            f"{', '.join(others)}: of another cluster that is also named {seen.cluster.name}; {folder.path} holds the "
+            f"secrets of cluster {folder.cluster_id}. Choose another --name or --state"
+        )
+
+
+def _of_another_cluster(folder: Folder, seen: Observation) -> list[str]:
+    return sorted(vm.name for vm in seen.ours.values() if vm.stamp and vm.stamp.cluster_id != folder.cluster_id)

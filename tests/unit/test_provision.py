@@ -135,12 +135,18 @@ class TestAFreshCluster:
 
 
 class TestASecondRun:
+    def test_that_makes_the_discovery_machine_alone_arranges_it(self) -> None:
+        assert keys(planned(without("consul-prod"), marked=True)) == ["create consul-prod", "arrange prod"]
+
     def test_of_a_whole_cluster_changes_nothing(self) -> None:
-        assert planned(WHOLE, LIVES).actions == ()
+        assert planned(WHOLE, LIVES).changes == ()
+
+    def test_of_a_whole_cluster_makes_sure_of_its_arrangement_which_a_killed_run_may_have_left_out(self) -> None:
+        assert [(action.mark, action.key) for action in planned(WHOLE, LIVES).actions] == [("=", "arrange prod")]
 
     def test_of_a_whole_cluster_needs_no_discovery(self) -> None:
         plan = planned(WHOLE, error="10.0.0.1:8500 refuses", marked=True)
-        assert plan.actions == ()
+        assert plan.changes == ()
         assert plan.notes == ("discovery could not be asked: 10.0.0.1:8500 refuses",)
 
     def test_after_a_run_that_was_killed_creates_the_rest(self) -> None:

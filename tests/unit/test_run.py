@@ -140,7 +140,13 @@ class TestTheSecondRun:
         site.provision()
         before = dict(site.world.vms)
         report = site.provision()
-        assert (report.outcomes, report.exit_code, site.world.vms) == ((), 0, before)
+        assert (names(report), report.exit_code, site.world.vms) == (["arrange prod"], 0, before)
+
+    def test_arranges_what_a_killed_run_has_not_come_to(self, site: Site) -> None:
+        site.provision()
+        site.world.arranged = frozenset()
+        site.provision()
+        assert site.world.arranged == set(site.world.vms)
 
     def test_adds_what_is_missing(self, site: Site) -> None:
         site.provision()
@@ -235,6 +241,17 @@ class TestFailures:
         assert [(o.action.key, o.text) for o in report.outcomes if o.state is State.FAILED] == [
             ("await m-prod-1", "connection refused")
         ]
+
+    def test_to_write_to_the_folder_at_the_end_hides_nothing_of_what_was_done(self, site: Site) -> None:
+        site.provision()
+        (site.state / "prod" / "kubeconfig").unlink()
+        (site.state / "prod" / "kubeconfig").mkdir()
+        report = site.provision(workers=3)
+        assert "w-prod-3" in site.world.vms
+        (failed,) = (outcome for outcome in report.outcomes if outcome.state is State.FAILED)
+        assert failed.action.key == "write-folder prod"
+        assert "kubeconfig" in failed.text
+        assert (report.exit_code, report.kubeconfig) == (4, None)
 
 
 class TestRefusals:
@@ -391,6 +408,24 @@ class TestDestroy:
         site.world.vms["other"] = Vm("other", "theirs", Power.ON, None)
         site.destroy()
         assert list(site.world.vms) == ["other"]
+
+    def test_refuses_a_cluster_of_the_same_name_that_is_another_folders(self, site: Site) -> None:
+        site.provision()
+        theirs = site.folder
+        assert theirs
+        theirs.path.rename(site.state / "elsewhere")
+        ours = Folder.create(site.state, "prod", {})
+        with pytest.raises(FolderError, match="another cluster that is also named prod"):
+            site.destroy()
+        assert len(site.world.vms) == 6
+        assert ours.saved
+
+    def test_of_a_cluster_whose_folder_is_lost_goes_by_its_name(self, site: Site) -> None:
+        site.provision()
+        assert site.folder
+        site.folder.archive()
+        site.destroy()
+        assert site.world.vms == {}
 
 
 class TestStatus:

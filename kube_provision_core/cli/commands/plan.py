@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def command(given: Input, state: Path, wait: bool, form: str) -> None:
     """Show what provisioning would do now, and why: + makes, - removes, ~ changes. Changes nothing.
 
-    The same checks as before provisioning, apart from those that need boot data.
+    Refuses what provisioning would refuse: the same checks are made.
     """
     from ...run import Options, plan_provision
     from ...session import open_session

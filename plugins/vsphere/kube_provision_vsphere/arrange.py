@@ -21,7 +21,8 @@ def arrange(target: Target, cluster: Cluster, vms: Sequence[Vm]) -> None:
     for vm in vms:
         if vm.stamp and vm.stamp.cluster_id == cluster.id:
             ids[vm.stamp.role].append(vm.id)
-    _keep_masters_apart(target, cluster.name, ids[Role.MASTER])
+    if ids[Role.MASTER]:  # without any, a rule of this name is that of another cluster
+        _keep_masters_apart(target, cluster.name, ids[Role.MASTER])
     _join_groups(target, ids)
     attributes = {item: target.config[role].vm_attributes for role, items in ids.items() for item in items}
     if any(attributes.values()):

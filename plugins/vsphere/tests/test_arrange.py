@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,6 +71,15 @@ def test_one_master_needs_no_rule(vcenter: Simulator, driver: Vsphere, make: Mak
 def test_machines_of_others_are_left_out(vcenter: Simulator, driver: Vsphere, make: Make, cluster: Cluster) -> None:
     foreign = Vm("m-prod-9", "vm-1", make(driver, 2)[0].power, None)
     driver.arrange_vms(cluster, [*make(driver, 2), foreign])
+    assert rules(vcenter) == {RULE: ["m-prod-1", "m-prod-2"]}
+
+
+def test_the_rule_of_another_cluster_of_the_same_name_stays(
+    vcenter: Simulator, driver: Vsphere, make: Make, cluster: Cluster
+) -> None:
+    theirs = make(driver, 2)
+    driver.arrange_vms(cluster, theirs)
+    driver.arrange_vms(replace(cluster, id="another"), theirs)
     assert rules(vcenter) == {RULE: ["m-prod-1", "m-prod-2"]}
 
 

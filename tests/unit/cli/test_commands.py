@@ -47,7 +47,9 @@ def test_a_second_run_has_nothing_to_do(run, world) -> None:
     run(*PROVISION)
     ran = run(*PROVISION, "--progress", "json")
     assert ran.code == 0
-    assert ran.line == "nothing to change"
+    plan, *progress = ran.err.splitlines()
+    assert plan == "nothing to change"
+    assert {json.loads(line)["action"] for line in progress} == {"arrange"}
 
 
 def test_partly_done_exits_with_4_and_the_report_names_the_machine(run, world) -> None:
@@ -95,6 +97,13 @@ def test_plan_shows_and_changes_nothing(run, world) -> None:
     assert "+  create   m-prod-1    it may initialise the cluster" in ran.out
     assert not world.vms
     assert not Path("state").exists()
+
+
+def test_plan_refuses_what_provisioning_would_refuse(run, world) -> None:
+    ran = run("plan", *PROVISION, "-e", "cpu=200")
+    assert ran.code == 2
+    assert "m-prod-1: too large" in ran.err
+    assert not ran.out
 
 
 def test_plan_has_the_documented_keys(run, world) -> None:
