@@ -27,17 +27,21 @@ HERE = Path(__file__).parents[2] / "plugins" / "fusion" / "tests"
 DATA = HERE / "data"
 SECTORS_PER_GIB = 1024**3 // 512
 
-QUICK = Limits(look=5, change=5, snapshot=5, linked_clone=5, full_clone=5, start=5, shut_down=5)
+QUICK = Limits(
+    look=5, change=5, snapshot=5, linked_clone=5, full_clone=5, start=5, shut_down=5, shut_down_template=5, close=5
+)
 
 WORLD = {
     "product": "fusion",
     "edition": "pro",
     "address": "now",
     "clone_seconds": 0,
+    "close_seconds": 0,
     "tools": True,
     "clings": False,
     "keeps_changes": False,
     "folds_case": False,
+    "network": "172.16.133",
     "next_address": 130,
     "last_umask": 0,
     "faults": [],
@@ -187,6 +191,10 @@ class Vmware:
         file = self.vm_dir / f"{name}.vmwarevm" / f"{name}.vmx"
         file.parent.mkdir()
         file.write_text('.encoding = "UTF-8"\ndisplayName = "somebody\'s"\n')
+
+    def boot_data_of(self, file: Path) -> str:
+        """What this .vmx holds."""
+        return decompress(b64decode(vmx.read(file).get("guestinfo.userdata"))).decode()
 
     def boot_data(self, vm: Vm) -> str:
         """All of it that VMware holds: in the file, in the running machine, in its logs."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
 from kube_provision_core import TargetError
 
 from . import files, machines
-from .config import CloneType, FusionConfig
 from .host import Host
-from .template import current_snapshot
+from .template import current_snapshot, real
 from .vmrun import Vmrun, VmrunError
 
 log = logging.getLogger(__name__)
@@ -22,16 +21,26 @@ QUEUE_TIMEOUT = 4 * 3600.0
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What is cloned, and how."""
+
+    template: Path
+    linked: bool
+    snapshot: str | None = None
+    """None: that of the template's present state, or for a full clone the present state itself."""
+
+
+@dataclass(frozen=True)
 class _Order:
     vmrun: Vmrun
-    config: FusionConfig
+    origin: Origin
     destination: Path
     name: str
     locks: tuple[int, ...]
 
     def clone(self, *, linked: bool, snapshot: str | None) -> None:
         self.vmrun.clone(
-            self.config.template, self.destination, self.name, linked=linked, snapshot=snapshot, holding=self.locks
+            self.origin.template, self.destination, self.name, linked=linked, snapshot=snapshot, holding=self.locks
         )
 
 
@@ -44,26 +53,27 @@ class Cloner:
         self._unlinked: set[Path] = set()
         """Templates of which this edition makes no linked clones."""
 
-    def clone(self, vmrun: Vmrun, config: FusionConfig, destination: Path, name: str, lock: int) -> None:
+    def clone(self, vmrun: Vmrun, origin: Origin, destination: Path, name: str, lock: int) -> None:
         """Make `destination`, a .vmx in an empty folder that is locked by `lock`.
 
         Raises `TargetError`; something may be left in the folder then.
         """
-        with files.locked(config.template.parent, QUEUE_TIMEOUT) as queue:
+        there = replace(origin, template=real(origin.template))
+        with files.locked(there.template.parent, QUEUE_TIMEOUT) as queue:
             if queue is None:
-                raise TargetError(f"template: there is no file {config.template}")
-            order = _Order(vmrun, config, destination, name, (lock, queue))
-            if not (self._links(config) and self._linked(order)):
+                raise TargetError(f"template: there is no file {origin.template}")
+            order = _Order(vmrun, there, destination, name, (lock, queue))
+            if not (self._links(there) and self._linked(order)):
                 self._full(order)
 
-    def _links(self, config: FusionConfig) -> bool:
+    def _links(self, origin: Origin) -> bool:
         with self._lock:
-            return config.clone_type is CloneType.LINKED and config.template not in self._unlinked
+            return origin.linked and origin.template not in self._unlinked
 
     def _linked(self, order: _Order) -> bool:
         """False where the edition refuses."""
-        template = order.config.template
-        snapshot = order.config.snapshot or current_snapshot(order.vmrun, template, order.locks)
+        template = order.origin.template
+        snapshot = order.origin.snapshot or current_snapshot(order.vmrun, template, order.locks)
         try:
             order.clone(linked=True, snapshot=snapshot)
         except VmrunError as problem:
@@ -82,7 +92,7 @@ class Cloner:
 
     def _full(self, order: _Order) -> None:
         try:
-            order.clone(linked=False, snapshot=order.config.snapshot)
+            order.clone(linked=False, snapshot=order.origin.snapshot)
         except VmrunError as problem:
             if not problem.edition_refuses:
                 raise

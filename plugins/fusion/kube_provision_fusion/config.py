@@ -30,6 +30,9 @@ class FusionConfig(DriverConfig):
     template: Annotated[LocalPath, AfterValidator(_machine_file)] = option(
         per_role=True, help="The .vmx file of the machine that is cloned. It must be shut down and not encrypted."
     )
+    bake_from: Annotated[LocalPath, AfterValidator(_machine_file)] | None = option(
+        None, help="The .vmx file of the machine that `bake` makes the template from; shut down and not encrypted."
+    )
     vm_dir: LocalPath = option(help="Folder in which each machine gets a folder of its own. It must exist.")
     snapshot: Annotated[str, StringConstraints(min_length=1)] | None = option(
         None,

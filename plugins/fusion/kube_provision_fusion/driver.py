@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from kube_provision_core import API_VERSION, Boot, BootFragment, Cluster, Node, Role, Vm, hookimpl
+from kube_provision_core import API_VERSION, Boot, BootFragment, Cluster, Image, Node, Role, Template, Vm, hookimpl
 
 from . import boot, preflight
+from .baking.templates import Templates, Vmware
+from .cloning import Cloner
 from .config import FusionConfig
 from .fleet import Fleet
 from .host import Host, this_host
 from .machines import Machines
 from .observer import Observer
+from .power import PowerSwitch
 from .vmrun import LIMITS, Limits, Vmrun
 
 PARALLEL = 6
@@ -31,7 +34,9 @@ class Fusion:
         self._host = host or this_host()
         machines = Machines(config[Role.MASTER].vm_dir, self._host)
         self._observer = Observer(self._host, machines, self._find_vmrun)
-        self._fleet = Fleet(self._host, config, machines, self._find_vmrun)
+        cloner, power = Cloner(self._host), PowerSwitch(self._host, self._find_vmrun)
+        self._fleet = Fleet(config, machines, self._find_vmrun, cloner, power)
+        self._templates = Templates(Vmware(self._host, limits, self._find_vmrun, machines, cloner, power), config)
 
     @hookimpl
     def render_boot(self, node: Node) -> BootFragment:
@@ -57,6 +62,20 @@ class Fusion:
     @hookimpl
     def destroy_vm(self, vm: Vm) -> bool:
         self._fleet.destroy(vm)
+        return True
+
+    @hookimpl
+    def list_templates(self, roles: frozenset[Role]) -> Sequence[Template]:
+        return self._templates.look(roles)
+
+    @hookimpl
+    def bake_image(self, template: Template, image: Image) -> bool:
+        self._templates.begin(template, image)
+        return True
+
+    @hookimpl
+    def finish_image(self, template: Template) -> bool:
+        self._templates.finish(template)
         return True
 
     def _find_vmrun(self) -> Vmrun:

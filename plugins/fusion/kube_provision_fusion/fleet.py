@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from threading import BoundedSemaphore
 
 from kube_provision_core import Boot, Node, Power, Role, Stamp, TargetError, Vm
 
 from . import files, machines, note, scrubbing, settings, vmx
-from .cloning import Cloner
-from .config import FusionConfig
+from .cloning import Cloner, Origin
+from .config import CloneType, FusionConfig
 from .disks import GIB, DiskManager, capacity, disks, free_slot
-from .host import Host
 from .machines import Found, Machines
 from .note import Note
+from .power import PowerSwitch
 from .vmrun import Vmrun
 from .vmx import Vmx
-
-log = logging.getLogger(__name__)
-
-BOOTS = 3
-"""Machines that start at once: more would only wait for the same disk."""
 
 LOCK_TIMEOUT = 5 * 3600.0
 """Seconds to wait for whoever else works on a machine: it may be in the queue for its clone."""
@@ -33,11 +26,14 @@ class Fleet:
     """Thread-safe. Methods raise `TargetError`."""
 
     def __init__(
-        self, host: Host, config: Mapping[Role, FusionConfig], machines: Machines, vmrun: Callable[[], Vmrun]
+        self,
+        config: Mapping[Role, FusionConfig],
+        machines: Machines,
+        vmrun: Callable[[], Vmrun],
+        cloner: Cloner,
+        power: PowerSwitch,
     ) -> None:
-        self._host, self._config, self._machines, self._vmrun = host, config, machines, vmrun
-        self._cloner = Cloner(host)
-        self._boots = BoundedSemaphore(BOOTS)
+        self._config, self._machines, self._vmrun, self._cloner, self._power = config, machines, vmrun, cloner, power
 
     def provision(self, node: Node, boot: Boot) -> Vm:
         """The machine of that name, powered on: taken over where it exists with our stamp, else made."""
@@ -51,7 +47,7 @@ class Fleet:
                 return self._take_over(found)
             self._make(node, boot, found, lock)
             file = self._machines.file(node.name)
-            self._start(file)
+            self._power.start(file)
         return Vm(node.name, str(file), Power.ON, node.stamp, where=str(folder))
 
     def scrub(self, vm: Vm) -> None:
@@ -62,7 +58,7 @@ class Fleet:
             if found is None or not found.complete:
                 raise TargetError(f"{vm.id}: this machine is only half there; the next run makes it anew")
             note.write(file.parent, Note(vm.name, stamp, complete=True, scrubbed=True))
-            scrubbing.scrub(self._vmrun(), file, running=self._runs(file))
+            scrubbing.scrub(self._vmrun(), file, running=self._power.runs(file))
 
     def destroy(self, vm: Vm) -> None:
         """Nothing to do is fine; another stamp than the given one is not."""
@@ -72,9 +68,9 @@ class Fleet:
             if lock is None or found is None:
                 return
             stamp = _check_stamp(vm, found)
-            self._stop(file)
+            self._power.stop(file)
             note.write(file.parent, Note(vm.name, stamp, complete=False))
-            self._delete(file, lock)
+            self._power.delete(file, lock)
 
     # --- making ----------------------------------------------------------------------------------------------------
 
@@ -84,9 +80,9 @@ class Fleet:
         try:
             note.write(folder, Note(node.name, node.stamp, complete=False))
             if leftover:
-                self._stop(file)
+                self._power.stop(file)
                 machines.clear(folder)
-            self._cloner.clone(self._vmrun(), self._config[node.role], file, node.name, lock)
+            self._cloner.clone(self._vmrun(), _origin(self._config[node.role]), file, node.name, lock)
             self._prepare(node, boot, file, lock)
             note.write(folder, Note(node.name, node.stamp, complete=True))
         except TargetError:
@@ -114,54 +110,15 @@ class Fleet:
         manager.create(extra, data)
         return settings.disk(boot_disk.controller, free_slot(clone, boot_disk.controller), extra.name)
 
-    # --- power -----------------------------------------------------------------------------------------------------
+    # --- what exists -----------------------------------------------------------------------------------------------
 
     def _take_over(self, found: Found) -> Vm:
         """The machine that exists, powered on."""
-        if not self._runs(found.file):
+        if not self._power.runs(found.file):
             if found.note and found.note.scrubbed:  # the machine wrote its old boot data back when it stopped
                 scrubbing.clean_file(found.file)
-            self._start(found.file)
+            self._power.start(found.file)
         return Vm(found.name, str(found.file), Power.ON, found.stamp, where=str(found.folder))
-
-    def _start(self, file: Path) -> None:
-        with self._boots:
-            try:
-                self._vmrun().start(file)
-            except TargetError as problem:
-                # vmrun may lose sight of a machine without a window that starts all the same.
-                if not self._runs(file):
-                    _tell_locks(file, problem)
-                    raise
-                log.debug("%s; it runs nevertheless", problem)
-
-    def _stop(self, file: Path) -> None:
-        """Kindly, then hard."""
-        vmrun = self._vmrun()
-        for stop in (vmrun.shut_down, vmrun.switch_off):
-            if not self._runs(file):
-                return
-            try:
-                stop(file)
-            except TargetError as problem:
-                log.debug("%s", problem)
-        if self._runs(file):
-            raise TargetError(f"{file}: this machine cannot be switched off; switch it off in VMware, then run again")
-
-    def _runs(self, file: Path) -> bool:
-        return self._host.normal(file) in self._vmrun().running()
-
-    # --- destroying ------------------------------------------------------------------------------------------------
-
-    def _delete(self, file: Path, lock: int) -> None:
-        """VMware first, which may know the machine; then whatever it leaves, such as locks of a host that crashed."""
-        if file.exists():
-            try:
-                self._vmrun().delete(file, holding=[lock])
-            except TargetError as problem:
-                log.debug("%s; its folder is removed", problem)
-        if file.parent.exists():
-            machines.erase(file.parent)
 
     def _own_file(self, vm: Vm) -> Path:
         """Its .vmx, where we would have made it: an id is a path, and not every path may be deleted."""
@@ -171,21 +128,16 @@ class Fleet:
         return file
 
 
+def _origin(config: FusionConfig) -> Origin:
+    return Origin(config.template, config.clone_type is CloneType.LINKED, config.snapshot)
+
+
 def _refuse_foreign(node: Node, found: Found | None) -> None:
     if found and (found.stamp is None or found.stamp.cluster_id != node.stamp.cluster_id):
         raise TargetError(
             f"{found.folder}: what lies here bears the name {node.name} and is not one of cluster {node.stamp.cluster}'s "
             "machines; it is left alone. Rename it, or choose another name for the cluster"
         )
-
-
-def _tell_locks(file: Path, problem: TargetError) -> None:
-    """Raise with the locks that may be the reason, where there are any."""
-    if locks := machines.locks(file.parent):
-        raise TargetError(
-            f"{problem}. Locks lie beside it ({', '.join(locks)}): if no VMware program has this machine open, a crash left "
-            "them, and they can be deleted"
-        ) from problem
 
 
 def _check_stamp(vm: Vm, found: Found | None) -> Stamp:

@@ -7,7 +7,7 @@ import gzip
 import json
 from collections.abc import Iterator
 
-from kube_provision_core import Boot, Node
+from kube_provision_core import Boot
 
 LIMIT = 64 * 1024
 """Bytes of one encoded value. More is cut off when a guest asks for it."""
@@ -39,12 +39,12 @@ def _pair(name: str, value: str) -> dict[str, str]:
     return {name: value, f"{name}.encoding": ENCODING}
 
 
-def oversize(node: Node, boot: Boot) -> Iterator[str]:
+def oversize(name: str, boot: Boot) -> Iterator[str]:
     """A line for each value over the limit."""
-    for name, value in values(boot).items():
+    for key, value in values(boot).items():
         if len(value) > LIMIT:
             yield (
-                f"{node.name}: boot data ({name}) is {len(value)} bytes when compressed, {len(value) - LIMIT} more than the "
+                f"{name}: boot data ({key}) is {len(value)} bytes when compressed, {len(value) - LIMIT} more than the "
                 f"{LIMIT} that VMware delivers; largest files: {_largest(boot)}. Let the node fetch them, or shorten them"
             )
 

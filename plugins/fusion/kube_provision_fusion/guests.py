@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from kube_provision_core import NodeStatus
+from kube_provision_core import Baked, NodeStatus
 
 from . import guestinfo, stamp
 from .programs import TimeLimitError
@@ -29,6 +29,7 @@ LOCAL_ADDRESS = "local-ipv4"
 class Heard:
     status: NodeStatus | None = None
     address: str = ""
+    baked: Baked | None = None
     until: float = 0.0
     """Not asked again before that."""
 
@@ -59,7 +60,7 @@ class Guests:
             return last
         status = published.status or last.status
         settled = published.address and status and status.finished
-        return Heard(status, address, monotonic() + FINISHED_SECONDS if settled else 0.0)
+        return Heard(status, address, published.baked or last.baked, monotonic() + FINISHED_SECONDS if settled else 0.0)
 
     def runs_clean(self, vmrun: Vmrun, file: Path, version: tuple[int, int]) -> bool:
         """Whether the configuration that the running machine holds, and will write when it stops, is free of secrets."""

@@ -28,8 +28,8 @@ _SUSPENDED = "checkpoint.vmState"
 
 def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[], Vmrun], machines: Machines) -> list[str]:
     """All of them at once. Raises `TargetError` when vmrun is there and does not answer."""
-    found = [line for node, boot in machines for line in guestinfo.oversize(node, boot)]
-    program, line = _find(vmrun)
+    found = [line for node, boot in machines for line in guestinfo.oversize(node.name, boot)]
+    program, line = find(vmrun)
     found += line
     running = program.running() if program else frozenset[str]()
     templates: dict[Path, Template] = {}
@@ -39,23 +39,24 @@ def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[]
         except TargetError as problem:
             found.append(f"template: {problem}")
         else:
-            found += _told(f"template: {file}: {line}" for line in _template_problems(templates[file], host, running))
-    found += _told(_folder_problems(config, templates, machines))
-    found += dict.fromkeys(_told(_size_problems(config, templates, machines)))
+            found += told(f"template: {file}: {line}" for line in template_problems(templates[file], host, running))
+    found += told(_folder_problems(config, templates, machines))
+    found += dict.fromkeys(told(_size_problems(config, templates, machines)))
     if program:
         found += _disk_manager_problems(program, machines)
         found += dict.fromkeys(_snapshot_problems(program, config, templates, machines))
     return found
 
 
-def _find(vmrun: Callable[[], Vmrun]) -> tuple[Vmrun | None, list[str]]:
+def find(vmrun: Callable[[], Vmrun]) -> tuple[Vmrun | None, list[str]]:
+    """vmrun, or what is wrong with it."""
     try:
         return vmrun(), []
     except TargetError as problem:
         return None, [str(problem)]
 
 
-def _told(lines: Iterable[str]) -> list[str]:
+def told(lines: Iterable[str]) -> list[str]:
     """The lines; what must not even be looked at is one more."""
     found: list[str] = []
     try:
@@ -68,7 +69,8 @@ def _told(lines: Iterable[str]) -> list[str]:
 # --- templates -----------------------------------------------------------------------------------------------------
 
 
-def _template_problems(each: Template, host: Host, running: frozenset[str]) -> Iterator[str]:
+def template_problems(each: Template, host: Host, running: frozenset[str]) -> Iterator[str]:
+    """What keeps a machine from being cloned."""
     vmx = each.vmx
     if _is_encrypted(vmx):
         yield "it is encrypted, so that vmrun cannot clone it; decrypt it in VMware's settings"
@@ -137,11 +139,7 @@ def _bytes(config: FusionConfig, each: Template | None) -> int:
     """What a new machine takes at once, at least."""
     if each is None or config.clone_type is CloneType.LINKED:
         return LINKED_BYTES
-    return sum(_allocated(disk.file.parent, disk.file.stem) for disk in each.disks)
-
-
-def _allocated(folder: Path, stem: str) -> int:
-    return sum(part.stat().st_blocks * 512 for part in folder.glob(f"{stem}*.vmdk"))
+    return each.allocated()
 
 
 def _size_problems(
@@ -194,6 +192,6 @@ def _snapshot_problems(
     for role in dict.fromkeys(node.role for node, _ in machines):
         file, snapshot = config[role].template, config[role].snapshot
         if snapshot and file in templates and not _is_encrypted(templates[file].vmx):
-            there = vmrun.snapshots(file)
+            there = vmrun.snapshots(template.real(file))
             if snapshot not in there:
                 yield f"snapshot: {file} has no snapshot {snapshot}; it has {', '.join(there) or 'none'}"

@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Collection, Iterator
 
-from kube_provision_core import Boot, Node
+from kube_provision_core import Boot, Machine, Node
 
 from . import guestinfo, stamp
 from .vmx import Vmx
@@ -20,22 +20,29 @@ _VMWARE_STATIC = "00:50:56"
 
 
 def of(vmx: Vmx, node: Node, boot: Boot, taken: Collection[str]) -> dict[str, str | None]:
-    """Changes to the clone's settings. `taken` are hardware addresses that others bear."""
+    """Changes to the clone's settings that make it the node's machine. `taken` are hardware addresses that others bear."""
     return {
-        **dict.fromkeys(_inherited(vmx)),
+        **of_clone(vmx, node.name, node.machine, boot, taken),
+        "annotation": stamp.note(node.stamp),
+        stamp.STAMP: stamp.dump(node.name, node.stamp),
+    }
+
+
+def of_clone(vmx: Vmx, name: str, size: Machine, boot: Boot, taken: Collection[str]) -> dict[str, str | None]:
+    """Changes that give a clone an identity and boot data of its own."""
+    return {
+        **dict.fromkeys(forgotten(vmx)),
         **dict.fromkeys(_FORGOTTEN),
         **_cards(vmx, taken),
         "uuid.action": "create",
-        "displayName": node.name,
-        "annotation": stamp.note(node.stamp),
-        "numvcpus": str(node.machine.cpu),
-        "cpuid.coresPerSocket": str(node.machine.cpu),
-        "memsize": str(node.machine.memory_gib * 1024),
+        "displayName": name,
+        "numvcpus": str(size.cpu),
+        "cpuid.coresPerSocket": str(size.cpu),
+        "memsize": str(size.memory_gib * 1024),
         # Nobody sees a question that VMware asks about a machine without a window.
         "msg.autoAnswer": "TRUE",
         # Disks show their identity in the machine, without which a storage driver (CSI) cannot tell them apart.
         "disk.EnableUUID": "TRUE",
-        stamp.STAMP: stamp.dump(node.name, node.stamp),
         **guestinfo.values(boot),
     }
 
@@ -50,8 +57,8 @@ def cards(vmx: Vmx) -> list[str]:
     return sorted(found)
 
 
-def _inherited(vmx: Vmx) -> Iterator[str]:
-    """What an earlier life of the template left."""
+def forgotten(vmx: Vmx) -> Iterator[str]:
+    """Names of what belongs to one life of a machine: its clones, and a template that was made of it, have none of it."""
     return (name for name in vmx.names() if name.startswith(("guestinfo.", "kube-provision.")))
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from kube_provision_core import NodeStatus, Role, Stamp
+from kube_provision_core import Baked, NodeStatus, Role, Stamp
 
 STAMP = "kube-provision.stamp"
+BAKED = "kube-provision.baked"
+"""In a template's .vmx: what is in it."""
+
 STATUS = "kube-provision.status"
 """Guests call it `guestinfo.kube-provision.status`."""
 
@@ -39,9 +42,13 @@ class Published:
 
     status: NodeStatus | None = None
     address: str = ""
+    baked: Baked | None = None
+    """Of a machine that has baked itself."""
 
 
 def load_published(text: str) -> Published:
     """Empty for nothing, and for anything that the publisher would not write."""
     status = NodeStatus.parse(text)
-    return Published(status, str(json.loads(text).get("address") or "")) if status else Published()
+    if status is None:
+        return Published()
+    return Published(status, str(json.loads(text).get("address") or ""), Baked.published(text))

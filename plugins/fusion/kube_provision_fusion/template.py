@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ class Template:
     def folder(self) -> Path:
         return self.file.parent
 
+    def allocated(self) -> int:
+        """Bytes that its disks take, and so does a full clone."""
+        parts = (part for disk in self.disks for part in disk.file.parent.glob(f"{disk.file.stem}*.vmdk"))
+        return sum(part.stat().st_blocks * 512 for part in parts)
+
     def state(self) -> str:
         """Another one means that the template was changed: its hardware, or what is on its disks.
 
@@ -44,6 +50,14 @@ class Template:
         with files.telling(f"{self.file}: its disks cannot be read"):
             seen = [(part.name, status.st_size, status.st_mtime_ns) for part in parts if (status := part.stat())]
         return hashlib.sha256(json.dumps([hardware, seen]).encode()).hexdigest()
+
+
+def real(file: Path) -> Path:
+    """Where the template itself lies: what `bake` makes is reached through a link that leads to the newest version.
+
+    VMware is told of no other place, for a clone remembers where its parent lay when it was made.
+    """
+    return Path(os.path.realpath(file))
 
 
 def read(file: Path) -> Template:

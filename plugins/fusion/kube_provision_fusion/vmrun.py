@@ -52,6 +52,10 @@ class Limits:
     start: float = 180
     shut_down: float = 30
     """A guest may take that long to shut down before its machine is switched off."""
+    shut_down_template: float = 180
+    """The same where all that it has written must be on its disk."""
+    close: float = 30
+    """No call: VMware may take that long to close a machine that has stopped; until then it may write its .vmx."""
 
 
 LIMITS = Limits()
@@ -98,9 +102,10 @@ class Vmrun:
     def start(self, machine: Path) -> None:
         self._call("start", [machine, "nogui"], self._limits.start, f"start {machine}")
 
-    def shut_down(self, machine: Path) -> None:
+    def shut_down(self, machine: Path, *, patiently: bool = False) -> None:
         """Ask the guest; it needs its tools to hear that."""
-        self._call("stop", [machine, "soft"], self._limits.shut_down, f"shut down {machine}")
+        limit = self._limits.shut_down_template if patiently else self._limits.shut_down
+        self._call("stop", [machine, "soft"], limit, f"shut down {machine}")
 
     def switch_off(self, machine: Path) -> None:
         self._call("stop", [machine, "hard"], self._limits.change, f"switch off {machine}")

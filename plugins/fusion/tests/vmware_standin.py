@@ -115,15 +115,32 @@ def disk_files(settings, folder):
 
 
 def write_disk(path, sectors, parent=None):
+    """`parent` as the disk remembers it: by its name in the same folder, or by its path."""
     extent = path.with_name(f"{path.stem}-s001.vmdk")
     extent.write_bytes(b"KDMV" + os.urandom(60))
     below = f'parentFileNameHint="{parent}"\n' if parent else ""
-    cid = "parentCID=ffffffff" if parent is None else "parentCID=1a2b3c4d"
+    cid = f"parentCID={content_id(path.parent / parent) if parent else 'ffffffff'}"
     path.write_text(
         f'# Disk DescriptorFile\nversion=1\nencoding="UTF-8"\nCID={os.urandom(4).hex()}\n{cid}\n'
         f'isNativeSnapshot="no"\ncreateType="twoGbMaxExtentSparse"\n{below}\n# Extent description\n'
         f'RW {sectors} SPARSE "{extent.name}"\n\n# The Disk Data Base\n#DDB\nddb.adapterType = "lsilogic"\n'
     )
+
+
+def content_id(path):
+    return re.search(r"^CID=(.*)$", path.read_text(), re.MULTILINE)[1]
+
+
+def check_disk(path):
+    """A disk is of use as long as all those are there, unchanged, that it builds on."""
+    if not path.exists():
+        raise Refused("The virtual disk could not be found")
+    text = path.read_text()
+    below = re.search(r'^parentFileNameHint="(.*)"$', text, re.MULTILINE)
+    if below:
+        check_disk(path.parent / below[1])
+        if f"parentCID={content_id(path.parent / below[1])}\n" not in text:
+            raise Refused("The parent virtual disk has been modified since the child was created")
 
 
 def disk_sectors(path):
@@ -165,7 +182,7 @@ def boot(path, settings):
         number = world.data["next_address"]
         world.data["next_address"] += 1
         kind, leases = world.data["address"], world.data["leases"]
-    address = f"172.16.133.{number}"
+        address = f"{world.data['network']}.{number}"
     machine = {"path": str(path), "config": settings, "original": dict(settings), "guest": {}, "pid": None}
     if kind == "bridge":
         machine["guest"]["local-ipv4"] = "172.18.0.1"
@@ -216,7 +233,8 @@ def verb_snapshot(path, name):
     folder = Path(path).parent
     frozen = {}
     for key, file in disk_files(settings, folder):
-        above = file.with_name(f"{re.sub(r'-0000[0-9]+$', '', file.stem)}-{len(taken) + 1:06}.vmdk")
+        stem = re.sub(r"-0000[0-9]+$", "", file.stem)
+        above = file.with_name(f"{stem}-{len(list(folder.glob(f'{stem}-0?????.vmdk'))) + 1:06}.vmdk")
         write_disk(above, disk_sectors(file), parent=file.name)
         frozen[key], settings[key] = file.name, above.name
     dump_vmx(path, settings)
@@ -281,8 +299,7 @@ def verb_start(path, window="gui"):
     if int(settings["numvcpus"]) % cores:
         raise Refused("The virtual machine cannot be powered on")
     for _, disk in disk_files(settings, Path(path).parent):
-        if not disk.exists():
-            raise Refused("The virtual disk could not be found")
+        check_disk(disk)
     if settings.get("uuid.action") == "create" or "uuid.bios" not in settings:
         settings["uuid.bios"] = os.urandom(16).hex(" ")
     machine = boot(path, settings)
@@ -312,13 +329,23 @@ def verb_stop(path, how="soft"):
     if how == "soft" and not setting("tools"):
         raise Refused(f"The VMware Tools are not running in the virtual machine: {path}")
     held = machine["config"] if setting("keeps_changes") else machine["original"]
-    dump_vmx(path, held)
-    for lock in Path(f"{path}.lck").glob("*"):
-        lock.unlink()
-    Path(f"{path}.lck").rmdir()
+    if setting("close_seconds"):
+        close_later(path, held)
+    else:
+        dump_vmx(path, held)
+        for lock in Path(f"{path}.lck").glob("*"):
+            lock.unlink()
+        Path(f"{path}.lck").rmdir()
     if machine["pid"]:
         os.kill(machine["pid"], 9)
     record(path).unlink()
+
+
+def close_later(path, settings):
+    """As a machine whose process lingers when vmrun has returned already."""
+    dump_vmx(f"{path}.later", settings)
+    script = f'sleep {setting("close_seconds")}; mv "$0.later" "$0"; rm -r "$0.lck"'
+    os.posix_spawn("/bin/sh", ["sh", "-c", script, path], os.environ)
 
 
 def verb_delete(path):

@@ -1,0 +1,202 @@
+"""The hooks that bake, in a few lines each."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kube_provision_core import Baking, ConfigError, Image, NodeStatus, Role, Stage, TargetError, Template
+
+from .. import files, guestinfo, machines, preflight, template
+from ..cloning import Cloner, Origin
+from ..config import FusionConfig
+from ..disks import GIB
+from ..guests import Guests
+from ..host import Host
+from ..machines import Machines
+from ..power import PowerSwitch
+from ..vmrun import Limits, Vmrun
+from . import machine, mark
+from .mark import Mark
+from .shelf import Shelf
+from .sites import Site, find, problems
+
+log = logging.getLogger(__name__)
+
+DONE = NodeStatus(Stage.FINISH, "done")
+
+LOCK_TIMEOUT = 2 * 3600.0
+"""Seconds to wait for whoever else works on a version: vmrun goes on cloning where its run was killed."""
+
+BAKED_BYTES = 4 * GIB
+"""What packages and images take on the disk of a machine that bakes."""
+
+
+@dataclass(frozen=True)
+class Vmware:
+    """What the rest of the driver offers."""
+
+    host: Host
+    limits: Limits
+    vmrun: Callable[[], Vmrun]
+    machines: Machines
+    cloner: Cloner
+    power: PowerSwitch
+
+
+class Templates:
+    """Thread-safe. Methods raise `TargetError`, `look` and `begin` also `ConfigError`."""
+
+    def __init__(self, vmware: Vmware, config: Mapping[Role, FusionConfig]) -> None:
+        self._vmware, self._config = vmware, config
+        self._guests = Guests()
+        self._checked = False
+
+    def look(self, roles: frozenset[Role]) -> tuple[Template, ...]:
+        """The templates of these roles as they are now. What is configured badly is told at the first look."""
+        sites = find(self._config, roles)
+        if not self._checked:
+            if found := problems(sites, self._config, self._vmware.host, self._vmware.vmrun):
+                raise ConfigError(*found)
+            self._checked = True
+        bakes = any(site.shelf.unfinished() for site in sites)
+        running = self._vmware.vmrun().running() if bakes else frozenset[str]()
+        return tuple(self._template(site, running) for site in sites)
+
+    def begin(self, wanted: Template, image: Image) -> None:
+        """Clone the source into a machine that bakes, and start it; what earlier runs have left is deleted."""
+        site = self._site(wanted)
+        if site.source is None:
+            raise TargetError(f"template {site.shelf.file}: there is nothing to bake it from")
+        if oversize := list(guestinfo.oversize(site.shelf.name, image.boot)):
+            raise ConfigError(*oversize)
+        for left, _ in site.shelf.unfinished():
+            self._delete(site.shelf.vmx(left))
+        _require_space(site.source, site.shelf.place)
+        version = site.shelf.new_version()
+        with files.locked(version, LOCK_TIMEOUT, create=True) as lock:
+            assert lock is not None, "the folder was made"
+            self._make(site, site.source, version, image, lock)
+            self._guests.forget(site.shelf.vmx(version))
+            self._vmware.power.start(site.shelf.vmx(version))
+
+    def finish(self, wanted: Template) -> None:
+        """Make the machine that has baked the template, and delete earlier ones that nothing builds on."""
+        site = self._site(wanted)
+        shelf, baked = site.shelf, wanted.baking.baked if wanted.baking else None
+        if baked is None:
+            raise TargetError(f"template {shelf.file}: the machine has not told what it holds; run again")
+        version, made = _unfinished(shelf)
+        with files.locked(version, LOCK_TIMEOUT):
+            if shelf.is_somebody_elses():
+                raise TargetError(f"{shelf.link}: was not made by bake; it is left alone. Move it, or choose another name")
+            mark.write(version, Mark(made.spec, complete=True, baked=baked))
+            self._stop(shelf.vmx(version))
+            machine.describe(shelf.vmx(version), shelf.name, baked, wanted.source)
+            shelf.publish(version)
+            mark.remove(version)
+        self._discard(shelf)
+
+    # --- looking ---------------------------------------------------------------------------------------------------
+
+    def _template(self, site: Site, running: frozenset[str]) -> Template:
+        shelf = site.shelf
+        return Template(
+            name=str(shelf.file),
+            roles=site.roles,
+            source=str(site.source) if site.source else "",
+            exists=shelf.link.exists(),
+            baked=shelf.baked(),
+            baking=self._baking(shelf, running),
+            where=str(template.real(shelf.file)),
+        )
+
+    def _baking(self, shelf: Shelf, running: frozenset[str]) -> Baking | None:
+        found = shelf.unfinished()
+        if not found:
+            return None
+        version, made = found[-1]
+        file = shelf.vmx(version)
+        if made.baked:  # a run that was killed has begun to make it the template
+            return Baking(made.spec, running=False, status=DONE, baked=made.baked)
+        if not made.complete or self._vmware.host.normal(file) not in running:
+            self._guests.forget(file)
+            return Baking(made.spec, running=False)
+        heard = self._guests.hear(self._vmware.vmrun(), file)
+        return Baking(made.spec, running=True, status=heard.status, baked=heard.baked)
+
+    def _site(self, wanted: Template) -> Site:
+        return next(site for site in find(self._config, wanted.roles) if str(site.shelf.file) == wanted.name)
+
+    # --- beginning -------------------------------------------------------------------------------------------------
+
+    def _make(self, site: Site, source: Path, version: Path, image: Image, lock: int) -> None:
+        """Removes what it has begun when it fails; a run that is killed leaves a mark instead."""
+        file, name = site.shelf.vmx(version), site.shelf.name
+        try:
+            mark.write(version, Mark(image.spec, complete=False))
+            self._vmware.cloner.clone(self._vmware.vmrun(), Origin(source, linked=False), file, f"{name}.baking", lock)
+            machine.prepare(file, name, image, self._vmware.machines.network_cards())
+            mark.write(version, Mark(image.spec, complete=True))
+        except TargetError:
+            with suppress(TargetError):
+                machines.erase(version)
+            raise
+
+    def _delete(self, file: Path) -> None:
+        with files.locked(file.parent, LOCK_TIMEOUT) as lock:
+            if lock is not None:
+                self._vmware.power.stop(file)
+                self._vmware.power.delete(file, lock)
+
+    # --- finishing -------------------------------------------------------------------------------------------------
+
+    def _stop(self, file: Path) -> None:
+        """Shut it down, and see that it can be cloned."""
+        vmware = self._vmware
+        vmware.power.stop(file, patiently=True)
+        deadline = time.monotonic() + vmware.limits.close
+        while machines.locks(file.parent) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        running = vmware.vmrun().running()
+        if lines := list(preflight.template_problems(template.read(file), vmware.host, running)):
+            raise TargetError(f"{file}: it has baked, and is no template yet: {'; '.join(lines)}; then run again")
+
+    def _discard(self, shelf: Shelf) -> None:
+        """Delete earlier versions, but none that has snapshots: linked clones may build on them."""
+        for version in shelf.earlier():
+            try:
+                self._discard_one(shelf.vmx(version))
+            except TargetError as problem:
+                log.warning("%s is kept: %s", version, problem)
+
+    def _discard_one(self, file: Path) -> None:
+        with files.locked(file.parent, self._vmware.limits.close) as lock:
+            if lock is None:
+                return
+            if self._vmware.vmrun().snapshots(file):
+                raise TargetError("linked clones may build on its snapshots. Delete it in VMware when none is left")
+            if machines.locks(file.parent):
+                raise TargetError("it is open in VMware. Delete it there")
+            self._vmware.power.delete(file, lock)
+
+
+def _unfinished(shelf: Shelf) -> tuple[Path, Mark]:
+    found = shelf.unfinished()
+    if not found or not found[-1][1].complete:
+        raise TargetError(f"template {shelf.file}: the machine that has baked is gone; run again")
+    return found[-1]
+
+
+def _require_space(source: Path, folder: Path) -> None:
+    needed = template.read(source).allocated() + BAKED_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise TargetError(
+            f"{folder}: {free / GIB:.1f} GiB are free, and a machine that bakes takes about {needed / GIB:.1f}: free some"
+        )
