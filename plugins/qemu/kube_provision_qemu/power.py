@@ -64,8 +64,9 @@ def look(record: Record, folder: Path) -> Sight:
 
 def start(record: Record, folder: Path, command: Sequence[str]) -> None:
     """Power the machine on; its lock is held. Raises `TargetError`, with nothing left running, when it does not start."""
-    for log in (LOG, CONSOLE, STATUS):
+    for log in (LOG, CONSOLE):
         _trim(folder / log)
+    (folder / STATUS).unlink(missing_ok=True)  # what it told before it was powered off says nothing about this boot
     processes.start(command, folder, log=LOG, pid_file=PID_FILE, serves=lambda: _serves(record, folder))
 
 

@@ -58,8 +58,8 @@ def _boots_the_guest(vm_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """The disk is copied as it is, and booted by the guest's kernel, which needs no bootable disk."""
     make = origin.make
 
-    def make_and_boot_the_guest(source: Any, image: Image, emulator: Emulator, folder: Path) -> None:
-        make(source, image, emulator, folder)
+    def make_and_boot_the_guest(source: Any, image: Image, emulator: Emulator, folder: Path, log: Path) -> None:
+        make(source, image, emulator, folder, log)
         disk = folder / BOOT_DISK
         kernel, initrd = disk.with_suffix(".vmlinuz"), disk.with_suffix(".initrd")
         for file, target in zip(guest_files(), (kernel, initrd), strict=True):

@@ -246,6 +246,14 @@ def test_the_last_status_is_told_whatever_else_the_guest_wrote(driver: Qemu) -> 
     assert only(driver).status == NodeStatus(Stage.JOIN, "failed", "no route")
 
 
+def test_a_machine_that_is_powered_on_again_has_told_nothing_yet(driver: Qemu) -> None:
+    vm = provision(driver)
+    (Path(vm.id) / "status").write_text('{"stage": "finish", "state": "done", "error": ""}\n')
+    power_off(vm)
+    assert only(driver).status == NodeStatus(Stage.FINISH, "done")
+    assert provision(driver).status is None
+
+
 def test_a_scrubbed_seed_is_as_long_as_before_and_still_says_who_the_machine_is(driver: Qemu) -> None:
     vm = driver.provision_vm(node=WORKER, boot=boot(WORKER, "#cloud-config\nsecret: 0pen-sesame\n"))
     seed = Path(vm.id) / "seed.iso"

@@ -7,6 +7,7 @@ already, at this host's speed: the machine that boots it later has the little le
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,9 @@ TREE, DISK, KERNEL, INITRD = "rootfs.tar", "disk.raw", "vmlinuz", "initrd"
 LIMIT = 3600.0
 """Seconds for each program, on a slow line."""
 
+_CONSEQUENCE = re.compile(r"E: (mmdebstrap failed|setup failed|run_chroot failed|apt-get |Some index files)")
+"""What mmdebstrap and apt add to an error that they have told already."""
+
 
 def require(architecture: str) -> None:
     """Raise `TargetError` unless this host can build disks for machines of that architecture."""
@@ -57,12 +61,12 @@ def find(program: str) -> str | None:
 
 
 def build(
-    release: DebianRelease, script: str, mirrors: Mapping[str, Repository], folder: Path, size_gib: int
+    release: DebianRelease, script: str, mirrors: Mapping[str, Repository], folder: Path, log: Path, size_gib: int
 ) -> tuple[Path, Path, Path]:
     """Disk (raw), kernel and initrd, in the folder. Raises `TargetError` or OSError.
 
-    `script` is the bake script. The folder must be one that only its owner can enter from outside: inside, other users of a
-    user namespace write.
+    `script` is the bake script; what it and the programs say is added to the `log`. The folder must be one that only its
+    owner can enter from outside: inside, other users of a user namespace write.
     """
     work = folder / "build"
     work.mkdir()
@@ -71,8 +75,8 @@ def build(
     for name in ("prepare.sh", "disk.sh"):
         (work / name).write_text(resources.files(__package__).joinpath("debian_scripts", name).read_text())
     sources = _sources(mirrors.get("os") or Repository(ARCHIVE), release.codename)
-    _run("mmdebstrap", list(_bootstrap(release)), work, sources)
-    _run("mke2fs", ["mmdebstrap", "--unshare-helper", "sh", "disk.sh", f"{size_gib}G"], work)
+    _run("mmdebstrap", list(_bootstrap(release)), work, log, sources)
+    _run("mke2fs", ["mmdebstrap", "--unshare-helper", "sh", "disk.sh", f"{size_gib}G"], work, log)
     (work / TREE).unlink()
     return work / DISK, work / KERNEL, work / INITRD
 
@@ -80,7 +84,7 @@ def build(
 def _bootstrap(release: DebianRelease) -> Iterator[str]:
     architecture = ARCHITECTURES[host_architecture()]
     packages = ",".join([*PACKAGES, f"linux-image-cloud-{architecture}"])
-    yield from ("mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", f"--architectures={architecture}")
+    yield from ("mmdebstrap", "--variant=minbase", "--format=tar", f"--architectures={architecture}")
     yield from ("--aptopt=APT::Install-Recommends false", "--aptopt=Acquire::Retries 5", f"--include={packages}")
     # mmdebstrap carries the file in, whoever owns the tree then.
     yield from ("--customize-hook=upload bake.sh /var/tmp/bake.sh", "--customize-hook=upload prepare.sh /var/tmp/prepare.sh")
@@ -111,25 +115,25 @@ def _key(mirror: Repository) -> str:
     return f" {KEYRING}"
 
 
-def _run(program: str, command: list[str], work: Path, told: str = "") -> None:
-    log = work / f"{program}.log"
+def _run(program: str, command: list[str], work: Path, log: Path, told: str = "") -> None:
     environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
     if os.geteuid() == 0:
         environment["TMPDIR"] = str(work)  # others' trees must lie where every user may enter
     try:
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             ended = subprocess.run(
                 command, cwd=work, env=environment, input=told.encode(), stdout=output, stderr=output, timeout=LIMIT
             )
     except subprocess.TimeoutExpired as problem:
-        raise TargetError(f"{program} takes longer than {LIMIT / 60:.0f} minutes: {_last_words(log)}") from problem
+        raise TargetError(
+            f"{program} takes longer than {LIMIT / 60:.0f} minutes: {_last_words(log)} (see {log})"
+        ) from problem
     if ended.returncode:
-        raise TargetError(f"{program} failed: {_last_words(log)}")
+        raise TargetError(f"{program} failed: {_last_words(log)} (see {log})")
 
 
 def _last_words(log: Path) -> str:
-    """The last error that the program names, else its last line."""
+    """The last cause that the log names, else its last line."""
     lines = [line.strip() for line in files.read_tail(log, 65536).splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("E: ", "bake: ", "mke2fs: "))]
-    told = [line for line in errors if "run_chroot failed" not in line and "hook failed" not in line]
-    return (told or errors or lines or ["without a word"])[-1]
+    causes = [line for line in lines if line.startswith(("E: ", "bake: ", "mke2fs: ")) and not _CONSEQUENCE.match(line)]
+    return (causes or lines or ["without a word"])[-1]

@@ -40,19 +40,19 @@ def require_space(folder: Path) -> None:
         )
 
 
-def make(source: Source, image: Image, emulator: Emulator, folder: Path) -> None:
+def make(source: Source, image: Image, emulator: Emulator, folder: Path, log: Path) -> None:
     """Fill the folder with a disk, its manifest, and a kernel where the source has one outside of its disk.
 
-    Raises `TargetError` or OSError.
+    What the programs say that build a disk goes to the `log`. Raises `TargetError` or OSError.
     """
     if isinstance(source, DebianRelease):
-        _build(source, image, emulator, folder)
+        _build(source, image, emulator, folder, log)
     else:
         _copy(source, emulator, folder)
 
 
-def _build(source: DebianRelease, image: Image, emulator: Emulator, folder: Path) -> None:
-    disk, kernel, initrd = debian.build(source, image.script, image.repositories, folder, DISK_GIB)
+def _build(source: DebianRelease, image: Image, emulator: Emulator, folder: Path, log: Path) -> None:
+    disk, kernel, initrd = debian.build(source, image.script, image.repositories, folder, log, DISK_GIB)
     target = folder / BOOT_DISK
     disks.convert(emulator.image_tool, disk, target, "raw")
     kernel.replace(target.with_suffix(".vmlinuz"))

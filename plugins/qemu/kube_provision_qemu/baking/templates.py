@@ -63,8 +63,10 @@ class Templates:
             self._remove(site)
             origin.require_space(self._places.root)
             folder = self._places.draft(name)
+            log = self._places.root / f"{name}.log"
+            files.write(log, "")
             try:
-                origin.make(site.source, image, emulator, folder)
+                origin.make(site.source, image, emulator, folder, log)
                 machine.write(folder, name, image)
                 folder.rename(self._places.machine(name))
             except BaseException:
