@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from machines.image import image
+from machines.image import RELEASES, image
 from servers.consul import consul_binary
 from servers.debian import install, unpacked
 from servers.guest import guest_files
@@ -42,5 +42,7 @@ if __name__ == "__main__":
     print(f"simulator: {build()}")
     print(f"guest: {guest_files()[0]}")
     print(f"consul: {consul_binary()}")
-    print(f"firewalld: {unpacked('firewalld')}")
-    print(f"hosts: {image().root}")
+    for package in ("containerd", "firewalld"):
+        print(f"{package}: {unpacked(package)}")
+    for release in RELEASES:
+        print(f"hosts: {image(release).root}")

@@ -8,7 +8,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from diagnosis import Diagnosis
+from evidence import Diagnosis
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import process
-from diagnosis import Diagnosis
+from evidence import Diagnosis
 
 log = logging.getLogger(__name__)
 

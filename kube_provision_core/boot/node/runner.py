@@ -25,7 +25,8 @@ from typing import Any, Callable
 
 import process
 import scrub
-from diagnosis import Diagnosis, Evidence, Probes, diagnose
+from diagnosis import diagnose
+from evidence import Diagnosis, Evidence, Probes
 from failure import Failure, Memory
 from journal import log_to_journal
 from probes import Probes as RealProbes

@@ -32,6 +32,7 @@ class Source:
 
     def files(self) -> Iterator[File]:
         lines = [f"[{self.id}]", f"name={self.id}", f"baseurl={self.repository.url}", "enabled=1", "gpgcheck=1"]
+        lines += ["skip_if_unavailable=False"]  # else dnf says that there is no such package
         lines += [f"gpgkey={self._key_url}"] if self.repository.key else []  # else the keys that rpm has must vouch for it
         lines += [f"excludepkgs={','.join(self.excluded)}"] if self.excluded else []
         yield File(f"{FOLDER}/{self.id}.repo", "\n".join([*lines, ""]))

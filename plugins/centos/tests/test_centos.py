@@ -58,7 +58,8 @@ def test_a_version_pins_all_three_packages_whatever_their_release(version: str, 
 def test_upstream_has_a_repository_for_each_minor_and_signs_it() -> None:
     definition = content(packages(versions={"kubeadm": "1.35.1"}), KUBERNETES)
     url = "https://pkgs.k8s.io/core:/stable:/v1.35/rpm/"
-    assert f"baseurl={url}\nenabled=1\ngpgcheck=1\ngpgkey={url}repodata/repomd.xml.key\n" in definition
+    assert f"baseurl={url}\nenabled=1\ngpgcheck=1\nskip_if_unavailable=False\n" in definition
+    assert f"\ngpgkey={url}repodata/repomd.xml.key\n" in definition
 
 
 def test_updates_of_the_system_do_not_see_the_clusters_packages_and_the_boot_does() -> None:

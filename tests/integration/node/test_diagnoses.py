@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
+import socket
 import ssl
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -21,8 +23,12 @@ from pathlib import Path
 import pytest
 from servers.certificates import issue_certificate
 from servers.consul_agents import ConsulAgent, unused_network
+from servers.containerd import containerd
+from servers.debian import require
 
-from kube_provision_core import NodeStatus, Repository
+from kube_provision_centos.config import CentosConfig
+from kube_provision_centos.driver import CentOS
+from kube_provision_core import NodeStatus, Repository, Role
 from kube_provision_core.pki import create_pki
 from kube_provision_debian.driver import Debian
 
@@ -30,6 +36,7 @@ pytestmark = pytest.mark.integration
 
 PROGRAMS = Path(__file__).parents[3] / "kube_provision_core/boot/node"
 RUN = "import pathlib, runner, sys; sys.exit(runner.run(pathlib.Path(sys.argv[1]), sleep=lambda _: None))"
+NO_NETWORK = ("unshare", "--map-root-user", "--net")
 NO_SIGNATURE = 'could not find a JWS signature in the cluster-info ConfigMap for token ID "abcdef"'
 
 
@@ -47,17 +54,16 @@ class Node:
         file.chmod(mode)
         return file
 
-    def fail(self, stage: str, script: str, *, known: Mapping[str, object] = {}, network: bool = True) -> NodeStatus:
-        """Run the step once; what is published at the end."""
+    def fail(self, stage: str, script: str, *, known: Mapping[str, object] = {}, within: Sequence[str] = ()) -> NodeStatus:
+        """Run the step once; what is published at the end. `within`: the command that runs the runner."""
         step = {"stage": stage, "plugin": "a", "name": "b", "path": "/step.sh", "timeout": 60, "attempts": 1}
         self.write("etc/kube-provision/steps.json", json.dumps([step]))
         self.write("etc/kube-provision/node.json", json.dumps(known))
         self.write("step.sh", script)
         self.write("usr/local/lib/kube-provision/publish", f"#!/bin/sh\ncat >{self.root}/published\n", 0o755)
         command = [sys.executable, "-c", RUN, str(self.root)]
-        alone = [] if network else ["unshare", "--map-root-user", "--net"]
         environment = {**os.environ, "PYTHONPATH": str(PROGRAMS), **self.environment}
-        done = subprocess.run([*alone, *command], env=environment, capture_output=True, text=True, timeout=90, check=False)
+        done = subprocess.run([*within, *command], env=environment, capture_output=True, text=True, timeout=90, check=False)
         assert done.returncode == 1, done.stdout + done.stderr
         status = NodeStatus.parse((self.root / "published").read_text())
         assert status
@@ -164,7 +170,7 @@ class TestApt:
         assert (status.diagnosis, status.cause) == ("wrong-clock", "this machine's clock is 3 h 0 min slow"), status
 
     def test_without_a_network_the_route_is_the_cause(self, debian: Node) -> None:
-        status = debian.fail("install", install_from(debian, "http://mirror.example.org/"), network=False)
+        status = debian.fail("install", install_from(debian, "http://mirror.example.org/"), within=NO_NETWORK)
         assert status.diagnosis == "no-default-route", status
 
     def test_a_package_that_does_not_exist_is_none_of_these(self, debian: Node) -> None:
@@ -175,13 +181,124 @@ class TestApt:
         assert "Unable to locate package" in status.error
 
 
+class TestDnf:
+    """The step of a CentOS machine, with Debian's dnf on a root folder of its own."""
+
+    @pytest.fixture
+    def centos(self, node: Node) -> Node:
+        require("dnf", "rpm")
+        definitions = node.root / "etc/yum.repos.d"
+        definitions.mkdir(parents=True)
+        options = f"--installroot={node.root} --releasever=10 --setopt=reposdir={definitions} --setopt=retries=1"
+        node.write("bin/dnf", f'#!/bin/sh\nexec {shutil.which("dnf")} {options} --setopt=timeout=1 "$@"\n', 0o755)
+        node.write("bin/rpm", f'#!/bin/sh\nexec {shutil.which("rpm")} --root={node.root} "$@"\n', 0o755)
+        node.write("bin/systemctl", "#!/bin/sh\n", 0o755)
+        node.environment = {"PATH": f"{node.root}/bin:{os.environ['PATH']}:/usr/sbin:/sbin", "LC_ALL": "C"}
+        return node
+
+    @staticmethod
+    def install_from(node: Node, url: str, key: str = "-----BEGIN PGP PUBLIC KEY BLOCK-----") -> str:
+        """Deliver what the CentOS driver delivers for this mirror; its step."""
+        driver = CentOS(dict.fromkeys(Role, CentosConfig()))
+        mirrors = {"kubernetes": Repository(url, key=key)}
+        packages = driver.os_packages(frozenset({"kubeadm"}), {"kubeadm": "1.36.4"}, mirrors, frozenset())
+        for file in packages.files:
+            node.write(file.path.lstrip("/"), str(file.content))
+        (step,) = (step for step in packages.steps if step.name == "packages")
+        return step.script.replace("/etc/", f"{node.root}/etc/")
+
+    def test_a_repository_that_refuses_is_unreachable(self, centos: Node) -> None:
+        status = centos.fail("install", self.install_from(centos, "http://127.83.0.1:9/"))
+        assert status.diagnosis == "repository-unreachable", status
+        assert status.cause.startswith("the package repository http://127.83.0.1:9/repodata/repomd.xml cannot be reached")
+
+    def test_a_repository_that_does_not_answer_is_unreachable(self, centos: Node) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+            status = centos.fail("install", self.install_from(centos, url))
+        assert status.diagnosis == "repository-unreachable", status
+        assert "Timeout was reached" in status.cause
+
+    def test_a_repository_whose_name_nobody_knows_is_unreachable(self, centos: Node) -> None:
+        status = centos.fail("install", self.install_from(centos, "https://pkgs.invalid/"))
+        assert status.diagnosis == "repository-unreachable", status
+        assert "resolve host" in status.cause
+
+    def test_a_repository_without_what_is_needed_is_unusable(self, centos: Node) -> None:
+        with server({}) as url:
+            status = centos.fail("install", self.install_from(centos, url))
+        assert status.diagnosis == "repository-unusable", status
+        assert f"the package repository {url}repodata/repomd.xml does not have what is needed" in status.cause
+
+    def test_a_repository_that_no_key_vouches_for_is_untrusted(self, centos: Node) -> None:
+        status = centos.fail("install", self.install_from(centos, "http://127.83.0.1:9/", key=""))
+        assert status.diagnosis == "repository-untrusted", status
+        assert "kube-provision-kubernetes" in status.cause
+
+    @pytest.mark.parametrize("mirror", ["http://mirror.example.org/", "http://203.0.113.1/"], ids=["name", "address"])
+    def test_without_a_network_the_route_is_the_cause(self, centos: Node, mirror: str) -> None:
+        status = centos.fail("install", self.install_from(centos, mirror), within=NO_NETWORK)
+        assert status.diagnosis == "no-default-route", status
+
+
+class TestImages:
+    """containerd's own client, as the units of containers call it; the same words stand in what kubeadm says."""
+
+    @pytest.fixture
+    def runtime(self, node: Node) -> Iterator[Node]:
+        with containerd() as environment:
+            node.environment = environment
+            yield node
+
+    def test_a_registry_that_refuses(self, runtime: Node) -> None:
+        status = runtime.fail("finish", '"$CTR" images pull 127.83.0.1:9/library/nginx:1')
+        assert status.diagnosis == "image-unavailable", status
+        assert status.cause.startswith("the image 127.83.0.1:9/library/nginx:1 cannot be pulled: ")
+        assert status.cause.endswith("connection refused")
+
+    def test_a_registry_without_the_image(self, runtime: Node) -> None:
+        with server({}) as url:
+            image = f"{url.removeprefix('http://')}library/nginx:1"
+            status = runtime.fail("finish", f'"$CTR" images pull {image}')
+        assert (status.diagnosis, status.cause) == ("image-unavailable", f"the image {image} cannot be pulled: not found")
+
+    @pytest.mark.parametrize("registry", ["registry.example.org", "203.0.113.1"], ids=["name", "address"])
+    def test_without_a_network_the_route_is_the_cause(self, runtime: Node, registry: str) -> None:
+        status = runtime.fail("finish", f'"$CTR" images pull {registry}/library/nginx:1', within=NO_NETWORK)
+        assert status.diagnosis == "no-default-route", status
+
+
+class TestSwap:
+    """kubeadm's own words, and a kernel's table."""
+
+    UNHEALTHY = "echo '[kubelet-check] The kubelet is not healthy after 4m0.000871s' >&2; exit 1"
+
+    @staticmethod
+    def with_table(node: Node, *rows: str) -> tuple[str, ...]:
+        table = node.write("swaps", "\n".join(["Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority", *rows, ""]))
+        script = f'mount --bind {table} /proc/swaps && exec "$@"'
+        return "unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh"
+
+    def test_that_is_on_keeps_the_kubelet_from_running(self, node: Node) -> None:
+        row = "/dev/zram0                              partition\t8388604\t\t0\t\t100"
+        status = node.fail("join", self.UNHEALTHY, within=self.with_table(node, row))
+        assert status.diagnosis == "swap", status
+        assert status.cause.startswith("swap is on (/dev/zram0)")
+
+    def test_that_is_off_is_not_blamed(self, node: Node) -> None:
+        status = node.fail("join", self.UNHEALTHY, within=self.with_table(node))
+        assert (status.diagnosis, status.cause) == ("", "")
+
+
 class TestCurl:
     def test_a_key_that_cannot_be_fetched(self, node: Node) -> None:
         status = node.fail("install", "curl --noproxy '*' --fail --silent --show-error http://127.83.0.1:9/key.asc")
         assert status.diagnosis == "repository-unreachable"
 
     def test_without_a_network(self, node: Node) -> None:
-        status = node.fail("install", "curl --noproxy '*' --silent --show-error http://mirror.example.org/", network=False)
+        status = node.fail(
+            "install", "curl --noproxy '*' --silent --show-error http://mirror.example.org/", within=NO_NETWORK
+        )
         assert status.diagnosis == "no-default-route"
 
 
@@ -206,7 +323,7 @@ class TestDiscovery:
         assert f"({server_address}:8301: Connection refused)" in status.cause
 
     def test_out_of_reach_for_want_of_a_route(self, node: Node) -> None:
-        status = node.fail("discover", "exit 1", known={"discovery_address": "192.0.2.5"}, network=False)
+        status = node.fail("discover", "exit 1", known={"discovery_address": "192.0.2.5"}, within=NO_NETWORK)
         assert status.diagnosis == "no-default-route"
 
 

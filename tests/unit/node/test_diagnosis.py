@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import pytest
-from diagnosis import RECOGNISERS, Diagnosis, Evidence, diagnose
+from diagnosis import RECOGNISERS, diagnose
+from evidence import Diagnosis, Evidence
 
 PIN = "sha256:8b47ff2fe5f85aed300e2ae9bffb3d2e26652eb04e8d9d660de01e5342ad7728"
 OTHER_PIN = "sha256:11bdf3cc08ea132b33e1921b2d74c4bfc516802b4800c89e595ae04b3d1cf3d7"
@@ -22,7 +23,8 @@ class Machine:
     """A machine that is all right, but for what a test says."""
 
     default_route: bool | None = True
-    reaches_discovery: bool | None = True
+    neighbours: tuple[str, ...] = ("10.0.0.5",)
+    """Whom it has a route to without the default one; discovery is one of them."""
     swap: tuple[str, ...] = ()
     ahead: float | None = None
     answering: str | None = None
@@ -31,7 +33,7 @@ class Machine:
         return self.default_route
 
     def has_route_to(self, address: str) -> bool | None:
-        return self.reaches_discovery
+        return self.default_route or address in self.neighbours
 
     def swaps(self) -> tuple[str, ...]:
         return self.swap
@@ -66,6 +68,18 @@ class TestPackageRepository:
         "E: Failed to fetch http://mirror.example.org/core/InRelease  Could not connect to mirror.example.org:80 "
         "(192.0.2.7). - connect (111: Connection refused)"
     )
+    DNF_REFUSED = (
+        "  - Curl error (7): Couldn't connect to server for http://192.0.2.7/repodata/repomd.xml [Failed to connect to "
+        "192.0.2.7 port 80 after 0 ms: Couldn't connect to server]"
+    )
+    DNF_MIRROR = (
+        "[MIRROR] kubeadm-1.36.4-1.noarch.rpm: Status code: 404 for http://mirror.lan/kubeadm-1.36.4-1.noarch.rpm "
+        "(IP: 192.0.2.7)"
+    )
+    DNF_GAVE_UP = (
+        "Error: Error downloading packages:",
+        "  kubeadm-1.36.4-1.noarch: Cannot download, all mirrors were already tried without success",
+    )
 
     @pytest.mark.parametrize(
         ("line", "server"),
@@ -81,15 +95,51 @@ class TestPackageRepository:
                 "http://deb.debian.org/debian",
             ),
             (
+                "E: Failed to fetch https://mirror.lan/debian/InRelease  Certificate verification failed: The certificate "
+                "is NOT trusted. The certificate issuer is unknown.  Could not handshake: Error in the certificate "
+                "verification. [IP: 192.0.2.7 443]",
+                "https://mirror.lan/debian/InRelease",
+            ),
+            (
                 "  - Curl error (6): Couldn't resolve host name for https://pkgs.k8s.io/core:/stable:/v1.36/rpm/repodata/"
                 "repomd.xml [Could not resolve host: pkgs.k8s.io]",
                 "https://pkgs.k8s.io/core:/stable:/v1.36/rpm/repodata/repomd.xml",
+            ),
+            (DNF_REFUSED, "http://192.0.2.7/repodata/repomd.xml"),
+            (
+                "  - Curl error (28): Timeout was reached for http://192.0.2.7/repodata/repomd.xml [Operation too slow. "
+                "Less than 1000 bytes/sec transferred the last 30 seconds]",
+                "http://192.0.2.7/repodata/repomd.xml",
+            ),
+            (
+                "  - Curl error (60): SSL peer certificate or SSH remote key was not OK for "
+                "https://mirror.lan/repodata/repomd.xml [SSL certificate problem: self-signed certificate in certificate "
+                "chain]",
+                "https://mirror.lan/repodata/repomd.xml",
+            ),
+            (
+                "Curl error (7): Couldn't connect to server for http://mirror.lan/key.asc [Failed to connect to mirror.lan "
+                "port 80 after 0 ms: Couldn't connect to server]",
+                "http://mirror.lan/key.asc",
             ),
             ("curl: (6) Could not resolve host: pkgs.k8s.io", "pkgs.k8s.io"),
             ("curl: (7) Failed to connect to mirror.lan port 443 after 3 ms: Couldn't connect to server", "mirror.lan"),
             ("curl: (28) Connection timed out after 60001 milliseconds", "that is configured"),
         ],
-        ids=["apt-refused", "apt-name", "apt-err", "dnf", "curl-name", "curl-refused", "curl-slow"],
+        ids=[
+            "apt-refused",
+            "apt-name",
+            "apt-err",
+            "apt-trust",
+            "dnf-name",
+            "dnf-refused",
+            "dnf-slow",
+            "dnf-trust",
+            "dnf-key",
+            "curl-name",
+            "curl-refused",
+            "curl-slow",
+        ],
     )
     def test_that_cannot_be_reached_is_named(self, line: str, server: str) -> None:
         assert name("install", "Reading package lists...", line) == "repository-unreachable"
@@ -100,16 +150,36 @@ class TestPackageRepository:
         [
             "E: Failed to fetch http://mirror.lan/k8s/kubeadm_1.36.9.deb  404  Not Found [IP: 192.0.2.7 80]",
             "E: The repository 'http://mirror.lan/k8s ./ Release' does not have a Release file.",
-            "E: The repository 'http://mirror.lan/k8s ./ InRelease' is not signed.",
-            "http://mirror.lan/key.asc is no signing key: does a proxy or a portal answer in its place?",
+            "E: The repository 'http://mirror.lan/k8s ./ Release' no longer has a Release file.",
+            "E: Failed to fetch http://mirror.lan/k8s/Packages.gz  Hash Sum mismatch",
+            "  - Status code: 404 for http://mirror.lan/repodata/repomd.xml (IP: 192.0.2.7)",
         ],
     )
     def test_that_answers_but_not_usefully_is_another_cause(self, line: str) -> None:
         assert name("install", line) == "repository-unusable"
         assert "http://mirror.lan/" in cause("install", line)
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "E: The repository 'http://mirror.lan/k8s ./ InRelease' is not signed.",
+            "http://mirror.lan/key.asc is no signing key: does a proxy or a portal answer in its place?",
+            "Problem repository: [kube-provision-kubernetes]",
+            "Package kubeadm-1.36.4-1.noarch.rpm is not signed",
+            "Public key for kubeadm-1.36.4-1.noarch.rpm is not installed. Failing package is: kubeadm-1.36.4-1.noarch",
+        ],
+    )
+    def test_that_no_key_vouches_for_is_another_cause(self, line: str) -> None:
+        assert name("install", line) == "repository-untrusted"
+        assert line.removeprefix("E: ") in cause("install", line)
+
+    def test_what_one_mirror_lacks_another_may_have_had(self) -> None:
+        assert name("install", self.DNF_MIRROR, *self.DNF_GAVE_UP) == "repository-unusable"
+        assert found("install", self.DNF_MIRROR, "Running scriptlet: x", "error: something else") is None
+
     def test_a_package_that_does_not_exist_says_so_itself(self) -> None:
         assert found("install", "E: Version '1.36.9-*' for 'kubeadm' was not found") is None
+        assert found("install", "Error: Unable to find a match: kubeadm-1.36.9-*") is None
 
     def test_a_refused_connection_of_another_stage_is_no_repository(self) -> None:
         assert found("finish", "curl: (7) Failed to connect to hooks.lan port 443: Connection refused") is None
@@ -296,17 +366,54 @@ class TestImage:
             (PREFLIGHT, "registry.k8s.io/kube-apiserver:v1.29.2", "dial tcp 34.107.244.51:443: i/o timeout"),
             (CTR, "docker.io/library/nginx:1", "not found"),
             (
+                "\t[ERROR ImagePull]: failed to pull image registry.k8s.io/etcd:3.6.8-0: failed to pull image "
+                "registry.k8s.io/etcd:3.6.8-0: rpc error: code = DeadlineExceeded desc = failed to pull and unpack image "
+                '"registry.k8s.io/etcd:3.6.8-0": failed to resolve reference "registry.k8s.io/etcd:3.6.8-0": failed to do '
+                'request: Head "https://us-west2-docker.pkg.dev/v2/k8s-artifacts-prod/images/etcd/manifests/3.6.8-0": dial '
+                "tcp 64.233.187.82:443: i/o timeout",
+                "registry.k8s.io/etcd:3.6.8-0",
+                "dial tcp 64.233.187.82:443: i/o timeout",
+            ),
+            (
+                'failed to pull image "registry.k8s.io/pause:3.10.2": failed to pull image registry.k8s.io/pause:3.10.2: '
+                'rpc error: code = NotFound desc = failed to pull and unpack image "registry.k8s.io/pause:3.10.2": failed '
+                'to resolve reference "registry.k8s.io/pause:3.10.2": registry.k8s.io/pause:3.10.2: not found',
+                "registry.k8s.io/pause:3.10.2",
+                "not found",
+            ),
+            (
                 "[ERROR ImagePull]: failed to pull image a.lan/etcd:3.6.8-0: failed to pull image a.lan/etcd:3.6.8-0"
                 ": rpc error: code = Unknown desc = unexpected status from HEAD request: 401 Unauthorized",
                 "a.lan/etcd:3.6.8-0",
                 "rpc error: code = Unknown desc = unexpected status from HEAD request: 401 Unauthorized",
             ),
         ],
-        ids=["kubeadm", "ctr", "kubeadm-1.36"],
+        ids=["kubeadm-1.30", "ctr", "kubeadm-1.31", "kubeadm-config", "kubeadm-refused"],
     )
     def test_that_cannot_be_pulled_is_named_with_the_reason(self, line: str, image: str, reason: str) -> None:
         assert name("join", line) == "image-unavailable"
         assert cause("join", line) == f"the image {image} cannot be pulled: {reason}"
+
+    @pytest.mark.parametrize(
+        ("line", "reason"),
+        [
+            (
+                'ctr: failed to resolve image: failed to do request: Head "https://registry-1.docker.io/v2/library/nginx/'
+                'manifests/1": dial tcp: lookup registry-1.docker.io: no such host',
+                "dial tcp: lookup registry-1.docker.io: no such host",
+            ),
+            (
+                "ctr: failed to copy: httpReadSeeker: failed open: unexpected status code https://mirror.lan/v2/"
+                "library/nginx/blobs/sha256:566e42bcee1c?ns=docker.io: 403 Forbidden",
+                "failed to copy: httpReadSeeker: failed open: unexpected status code https://mirror.lan/v2/library/"
+                "nginx/blobs/sha256:566e42bcee1c?ns=docker.io: 403 Forbidden",
+            ),
+        ],
+        ids=["resolve", "copy"],
+    )
+    def test_that_containerd_2_does_not_name_is_said_to_be_missing_all_the_same(self, line: str, reason: str) -> None:
+        assert name("finish", line) == "image-unavailable"
+        assert cause("finish", line) == f"an image cannot be pulled: {reason}"
 
     def test_a_warning_about_an_image_is_none(self) -> None:
         said = 'detected that the sandbox image "registry.k8s.io/pause:3.8" of the container runtime is inconsistent'
@@ -325,7 +432,8 @@ class TestDefaultRoute:
             ),
             (
                 "install",
-                "Cannot initiate the connection to x.lan:80 (192.0.2.7). - connect (101: Network is unreachable)",
+                "W: Failed to fetch http://x.lan/InRelease  Cannot initiate the connection to x.lan:80 (192.0.2.7). - "
+                "connect (101: Network is unreachable)",
             ),
             ("join", TestImage.PREFLIGHT.replace("i/o timeout", "connect: network is unreachable")),
             ("discover", "discovery unreachable: [Errno 101] Network is unreachable"),
@@ -336,13 +444,19 @@ class TestDefaultRoute:
         assert name(stage, line) != "no-default-route"
 
     def test_that_is_missing_explains_a_discovery_out_of_reach(self) -> None:
-        lost = replace(self.LOST, reaches_discovery=False)
+        lost = replace(self.LOST, neighbours=())
         assert "no way to discovery at 10.0.0.5" in cause("discover", "Job for agent.service failed.", machine=lost)
 
     def test_that_a_site_does_without_is_no_cause(self) -> None:
-        """A mirror on the machine's own network, that refuses."""
-        assert name("install", TestPackageRepository.REFUSED, machine=self.LOST) == "repository-unreachable"
-        assert name("discover", TestDiscovery.SAID, machine=self.LOST) == "discovery-unreachable"
+        """A mirror on the machine's own network, that refuses, or is switched off: nothing answers then for its address."""
+        alone = replace(self.LOST, neighbours=("10.0.0.5", "192.0.2.7"))
+        off = TestPackageRepository.REFUSED.replace("(111: Connection refused)", "(113: No route to host)")
+        assert name("install", TestPackageRepository.REFUSED, machine=alone) == "repository-unreachable"
+        assert name("install", off, machine=alone) == "repository-unreachable"
+        assert name("discover", TestDiscovery.SAID, machine=alone) == "discovery-unreachable"
+
+    def test_that_is_missing_is_seen_where_a_program_does_not_say_why_it_cannot_connect(self) -> None:
+        assert name("install", TestPackageRepository.DNF_REFUSED, machine=self.LOST) == "no-default-route"
 
     def test_that_nobody_can_see_is_not_said_to_be_missing(self) -> None:
         assert name("install", "connect (101: Network is unreachable)", machine=Machine(default_route=None)) is None
@@ -363,6 +477,7 @@ def test_every_recogniser_says_what_it_is_sure_of_in_short_lines() -> None:
     met = [
         found("install", TestPackageRepository.REFUSED),
         found("install", "E: Failed to fetch http://mirror.lan/x  404  Not Found"),
+        found("install", "E: The repository 'http://mirror.lan/k8s ./ InRelease' is not signed."),
         found("install", TestClock.NOT_YET),
         found("join", "[ERROR Swap]: running with swap on is not supported", machine=Machine(swap=("/swapfile",))),
         found("join", TestAuthority.PINNED),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from diagnosis import Diagnosis
+from evidence import Diagnosis
 from publishing import LARGEST, Status
 
 from kube_provision_core import NodeStatus, Stage

@@ -49,7 +49,8 @@ done
 
 if ! installed "${wanted[@]}"; then
   keep
-  dnf --assumeyes --quiet --setopt=install_weak_deps=False --disableexcludes="${unlocked[0]}" install "${wanted[@]}"
+  # Not --quiet: dnf would not say either why it fetches nothing.
+  dnf --assumeyes --setopt=install_weak_deps=False --disableexcludes="${unlocked[0]}" install "${wanted[@]}"
 fi
 give_back
 
