@@ -11,11 +11,13 @@ from typing import Any
 
 import click
 
-from .talk import one_line
+from .talk import complain, lead_nowhere, one_line
 
 FORMATS = ("table", "json", "yaml")
 BROKEN_PIPE = 128 + 13
 """What a shell reports for a program that SIGPIPE ended."""
+OUTPUT_LOST = 74
+"""EX_IOERR of sysexits(3)."""
 
 
 def emit(data: Any, form: str, as_table: Callable[[], str]) -> None:
@@ -43,13 +45,19 @@ def plain(value: Any) -> Any:
 
 
 def write(text: str) -> None:
-    """Print to stdout, whatever its encoding. A reader that has gone away (`| head`) ends the program quietly."""
+    """Print to stdout, whatever its encoding. A reader that has gone away (`| head`) ends the program quietly, a disk that
+    is full with a line.
+    """
     encoding = sys.stdout.encoding or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except BrokenPipeError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at exit
+        lead_nowhere(sys.stdout)
         raise click.exceptions.Exit(BROKEN_PIPE) from error
+    except OSError as error:
+        lead_nowhere(sys.stdout)
+        complain(f"stdout cannot be written to: {error.strerror}")
+        raise click.exceptions.Exit(OUTPUT_LOST) from error
 
 
 def table(rows: Sequence[Mapping[str, object]], *keys: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Only a bug leaves as an exception.
     """
+    _open_what_is_closed()
     with terminate_as_interrupt():
         try:
             code = program.main(arguments, PROGRAM, standalone_mode=False)
@@ -35,6 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             complain("interrupted")
             return INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _open_what_is_closed() -> None:
+    """A standard stream that the process was started without (`>&-`) leads nowhere, and its number is no other file's."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - open until the process ends
 
 
 def _line(error: click.ClickException) -> str:

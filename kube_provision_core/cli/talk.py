@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import IO
 
 PROGRAM = "kube-provision"
 
@@ -14,7 +16,16 @@ def complain(text: str) -> None:
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Whether anybody listens changes nothing: a run whose terminal is gone goes on."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        lead_nowhere(sys.stderr)
+
+
+def lead_nowhere(stream: IO[str]) -> None:
+    """Drop what is printed from now on; else Python complains at exit about what it could not print."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def one_line(text: str) -> str:

@@ -6,12 +6,14 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
 from kube_provision_core.cli.output import columns, emit, write
 
+PROGRAM = Path(sys.executable).with_name("kube-provision")
 DATA = {"cluster": "prod", "nodes": [{"name": "m-prod-1", "address": None, "scrubbed": True}]}
 
 
@@ -65,3 +67,26 @@ def test_a_reader_that_goes_away_ends_the_program_quietly() -> None:
         writer.stdout.close()
         assert writer.stderr.read() == b""
         assert writer.wait(10) == 141
+
+
+def test_a_full_disk_is_one_line() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        ran = subprocess.run([PROGRAM, "plugins"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert ran.returncode == 74
+    assert ran.stderr.startswith("kube-provision: stdout cannot be written to: No space left on device")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_talk_that_nobody_hears_stops_nothing() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        ran = subprocess.run([PROGRAM, "plann"], stdout=subprocess.PIPE, stderr=full, timeout=30, check=False)
+    assert (ran.returncode, ran.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize(("closed", "code"), [("<&-", 2), ("2>&-", 2), (">&-", 0), ("<&- >&- 2>&-", 2)])
+def test_streams_may_be_closed(closed: str, code: int) -> None:
+    arguments = "destroy" if code else "plugins"
+    script = f'exec "$0" {arguments} {closed}'
+    ran = subprocess.run(["/bin/sh", "-c", script, PROGRAM], capture_output=True, text=True, timeout=30, check=False)
+    assert (ran.returncode, ran.stdout) == (code, "")
+    assert "Traceback" not in ran.stderr
