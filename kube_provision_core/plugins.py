@@ -28,8 +28,10 @@ KINDS = ("target", "os", "discovery", "extension")
 """Kinds of plugins; the entry points of a kind are the group `kube_provision.<kind>`."""
 
 _HOOKS = frozenset(name for name, member in vars(hookspecs).items() if hasattr(member, f"{PROJECT}_spec"))
-_DISTRIBUTIONS = {("target", "vmware"): "kube-provision-vsphere"}
+_DISTRIBUTIONS = {("target", "vmware"): "kube-provision-vsphere", ("target", "vmware-fusion"): "kube-provision-fusion"}
 """Which distribution brings a name that does not say so itself."""
+_MISSPELT = 0.75
+"""From this likeness on nobody is told to install a package of that name, which anybody may have published."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,8 @@ def _not_installed(kind: str, name: str, entries: Sequence[metadata.EntryPoint])
     nearest = difflib.get_close_matches(name, names, n=1)
     if nearest:
         text += f"; nearest: {nearest[0]}"
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+    misspelt = difflib.get_close_matches(name, names, n=1, cutoff=_MISSPELT)
+    if misspelt or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         return text
     return f"{text}; to install it: pip install {_DISTRIBUTIONS.get((kind, name), f'kube-provision-{name}')}"
 

@@ -53,6 +53,8 @@ _WORDS = {
     "too_long": "must have at most {max_length} entries",
     "ip_v4_address": "must be an IPv4 address such as 10.0.0.1",
     "ip_v4_network": "must be an IPv4 network such as 10.244.0.0/16, its host bits zero",
+    "ip_v6_address": "must be an IPv6 address",
+    "ip_v6_network": "must be an IPv6 network such as fd00::/64, its host bits zero",
     "ip_any_address": "must be an IP address",
     "ip_any_network": "must be an IP network such as 10.0.0.0/24, its host bits zero",
 }
@@ -92,7 +94,7 @@ def _locate(fault: Fault, value: Value, key: Key, secrets: Iterable[str]) -> tup
         return value.place_of(way), unknown_key(last, known, within=_show(key.name, way[:-1])), ""
     if fault["type"] == "missing":
         return value.place_of(way), f"{subject}.{last}".lstrip("."), "is missing"
-    text = _words(fault, secrets)
+    text = _words(fault, secrets, key.help)
     if last == "[key]":
         text = f"is no key here: it {text}"
     elif data is None and fault["type"] != "value_error":
@@ -119,10 +121,11 @@ def _follow(data: Any, loc: Iterable[str | int]) -> tuple[Way, Any]:
     return tuple(way), data
 
 
-def _words(fault: Fault, secrets: Iterable[str]) -> str:
+def _words(fault: Fault, secrets: Iterable[str], help_text: str = "") -> str:
     kind, context = fault["type"], fault.get("ctx", {})
     if kind == "string_pattern_mismatch":
-        return PATTERNS.get(context["pattern"], f"must match {context['pattern']}")
+        pattern = f"has another form than it should: {help_text}" if help_text else f"must match {context['pattern']}"
+        return PATTERNS.get(context["pattern"], pattern)
     if kind in _WORDS:
         return _WORDS[kind].format_map(context)
     text = str(context.get("error", fault["msg"]))

@@ -111,9 +111,13 @@ class _Sorter:
             self._problems.add(place, f"{written} {DROPPED[written]}")
         elif self._complete:
             keys = self._vocabulary.keys
-            known = [name for name, key in keys.items() if key.per_role] if section else self._vocabulary.names
+            known = self._known_in(section) if section else self._vocabulary.names
             secret = [name for name, key in keys.items() if key.shape.secret]
             self._problems.add(place, unknown_key(written, known, secret=secret, within=section))
+
+    def _known_in(self, section: str) -> list[str]:
+        counted = [COUNT] if section in ROLE_SECTIONS else []
+        return counted + [name for name, key in self._vocabulary.keys.items() if key.per_role]
 
     def _per_role(self, entries: Mapping[str, Entry], section: str) -> dict[str, Entry]:
         """Only keys that may differ per role; any other is a problem."""

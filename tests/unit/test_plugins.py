@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent, indent
@@ -103,7 +104,18 @@ def test_a_missing_driver_is_told_with_what_to_install_and_what_there_is(install
 
 def test_a_misspelt_driver_is_told_with_the_nearest_name(install: Install) -> None:
     install("kp-moon", "target", "moon")
-    assert "nearest: moon" in refusal("target", "moom")
+    text = refusal("target", "moom")
+    assert "nearest: moon" in text
+    assert "pip install" not in text, "a stranger may have published a package of the misspelt name"
+
+
+def test_a_driver_of_ours_is_told_with_the_distribution_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kube_provision_core.plugins.metadata.distributions", list)
+    for pyproject in Path(__file__).parents[2].glob("plugins/*/pyproject.toml"):
+        project = tomllib.loads(pyproject.read_text())["project"]
+        for group, names in project["entry-points"].items():
+            for name in names:
+                assert refusal(group.rpartition(".")[2], name).endswith(f"pip install {project['name']}")
 
 
 def test_a_missing_driver_is_not_logged_beside_its_error(caplog: pytest.LogCaptureFixture) -> None:

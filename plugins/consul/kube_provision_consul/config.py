@@ -48,6 +48,13 @@ class ConsulConfig(DriverConfig):
         None, help="Gossip key, base64 of 16, 24 or 32 bytes; generated when the Consul server is provisioned."
     )
 
+    @field_validator("consul_ip")
+    @classmethod
+    def _is_one_machines(cls, value: IPv4Address | None) -> IPv4Address | None:
+        if value is not None and (value.is_unspecified or value.is_multicast or value.is_reserved):
+            raise ValueError("no machine can have this address: the one at which all nodes reach Consul is needed")
+        return value
+
     @field_validator("consul_encrypt")
     @classmethod
     def _is_gossip_key(cls, value: SecretStr | None) -> SecretStr | None:

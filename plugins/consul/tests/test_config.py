@@ -43,6 +43,9 @@ def test_what_is_no_gossip_key_is_refused_and_not_repeated(value: str) -> None:
     ("key", "value"),
     [
         ("consul_ip", "consul.example.org"),
+        ("consul_ip", "0.0.0.0"),
+        ("consul_ip", "255.255.255.255"),
+        ("consul_ip", "224.0.0.1"),
         ("consul_bind_interface", "an-interface-too-long"),
         ("consul_bind_interface", "ens 33"),
         ("consul_datacenter", "DC 1"),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
-from kube_provision_core import DriverConfig, option
+from kube_provision_core import DriverConfig, LocalFile, option
 
 HTTPS_PORT = 443
 
@@ -53,8 +52,8 @@ class VsphereConfig(DriverConfig):
 
     vcenter_hostname: HostName = option(help="The vCenter server: a host name or address, with `:port` if not 443.")
     vcenter_username: InventoryName = option(help="The account, such as `kube-provision@vsphere.local`.")
-    vcenter_password: SecretStr = option(help="The account's password.")
-    vcenter_ca_file: Path | None = option(None, help="PEM file of the authority that signed vCenter's certificate.")
+    vcenter_password: SecretStr = option(min_length=1, help="The account's password.")
+    vcenter_ca_file: LocalFile | None = option(None, help="PEM file of the authority that signed vCenter's certificate.")
     vcenter_thumbprint: Annotated[str, AfterValidator(_fingerprint)] | None = option(
         None, help="SHA-256 fingerprint of vCenter's own certificate, instead of an authority."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,7 +55,24 @@ def test_thumbprint_must_be_sha_256(written: str) -> None:
 
 
 def test_authority_and_thumbprint_exclude_each_other() -> None:
-    assert "exclude each other" in problem(vcenter_thumbprint=DIGITS, vcenter_ca_file="/ca.pem")
+    assert "exclude each other" in problem(vcenter_thumbprint=DIGITS, vcenter_ca_file=__file__)
+
+
+def test_authority_must_be_a_file_that_is_there(tmp_path: Path) -> None:
+    assert "there is no file" in problem(vcenter_ca_file=tmp_path / "ca.pem")
+    assert "is not a file" in problem(vcenter_ca_file=tmp_path)
+
+
+def test_authority_is_sought_beside_the_file_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    beside = VsphereConfig.model_validate(
+        {**REQUIRED, "vcenter_ca_file": "ca.pem"}, context={"folders": {"vcenter_ca_file": tmp_path}}
+    )
+    assert beside.vcenter_ca_file == tmp_path / "ca.pem"
+
+
+def test_password_is_not_empty() -> None:
+    assert "vcenter_password" in problem(vcenter_password="")
 
 
 def test_password_is_never_shown() -> None:

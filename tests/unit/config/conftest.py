@@ -14,6 +14,7 @@ from kube_provision_core import ConfigError
 from kube_provision_core.config import Config, load
 
 MOON = """
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,8 @@ class MoonConfig(DriverConfig):
     key_file: LocalFile | None = option(None, per_role=True, help="A file.")
     moon_dir: LocalPath | None = option(None, help="A folder.")
     crater: str = option("tycho", help="A crater.")
+    orbit: str = option("low", pattern="^[a-z]+$", help="Name of an orbit.")
+    antenna: IPv4Address | IPv6Address | None = option(None, help="Where it listens.")
 
     @field_validator("moon_password")
     @classmethod
