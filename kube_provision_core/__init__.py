@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         PluginError,
         TargetError,
     )
+    from .guestinfo import GuestInfo
     from .hookspecs import API_VERSION, hookimpl
     from .image import BAKED, Baked, Baking, Image, Template
     from .local import LocalFile, LocalPath
@@ -69,6 +70,7 @@ __all__ = [
     "Endpoint",
     "File",
     "FolderError",
+    "GuestInfo",
     "Image",
     "KubeProvisionError",
     "LocalFile",
@@ -97,7 +99,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Load what is asked for, pydantic last: `kube-provision --help` needs none of it."""
     if name in __all__:
-        for part in ("errors", "model", "image", "hookspecs", "driver", "local"):
+        for part in ("errors", "model", "image", "hookspecs", "driver", "local", "guestinfo"):
             module = import_module(f".{part}", __name__)
             if hasattr(module, name):
                 return globals().setdefault(name, getattr(module, name))

@@ -11,12 +11,12 @@ from textwrap import dedent
 from types import ModuleType
 from typing import Any
 
-from . import errors, hookspecs, image, model
+from . import errors, guestinfo, hookspecs, image, model
 
 INTRODUCTION = """\
 # Hooks
 
-<!-- Made by `python -m kube_provision_core.hook_reference > docs/hooks.md`; edit hookspecs, model, image or errors. -->
+<!-- Made by `python -m kube_provision_core.hook_reference > docs/hooks.md`: edit the modules that it reads. -->
 
 What kube-provision asks of its plugins, in the order in which a run asks. A plugin answers the hooks of its kind: it marks
 a method of its class, named like the hook, with `@hookimpl`, and leaves the others out. What no plugin answers, the command
@@ -87,7 +87,7 @@ def _signature(name: str, spec: Callable[..., Any]) -> str:
 
 def _values() -> Iterator[str]:
     yield "## Values\n\nFrozen; their `repr` hides secrets. Import them from `kube_provision_core`.\n"
-    for node in (*_body(model), *_body(image)):
+    for node in (*_body(model), *_body(image), *_body(guestinfo)):
         if isinstance(node, ast.ClassDef):
             yield "\n".join([f"### `{node.name}`\n", *_paragraph(ast.get_docstring(node)), *_fields(node), ""])
 

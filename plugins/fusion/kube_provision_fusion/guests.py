@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from kube_provision_core import Baked, NodeStatus
+from kube_provision_core import Baked, GuestInfo, NodeStatus
 
-from . import guestinfo, stamp
+from . import scrubbing, stamp
 from .programs import TimeLimitError
 from .vmrun import Vmrun, VmrunError
 
@@ -67,7 +67,7 @@ class Guests:
         if self._clean.get(file) == version:
             return True
         try:
-            clean = vmrun.read(file, "runtimeConfig", guestinfo.USER_DATA) == guestinfo.EMPTY
+            clean = scrubbing.is_empty(vmrun.read(file, "runtimeConfig", GuestInfo.USER_DATA))
         except (TimeLimitError, VmrunError) as problem:
             log.debug("%s", problem)
             return False

@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kube_provision_core import Boot, Machine, Node, Role, TargetError
+from kube_provision_core import Boot, GuestInfo, Machine, Node, Role, TargetError
 
-from . import disks, files, guestinfo, settings, template
+from . import disks, files, settings, template
 from .config import CloneType, FusionConfig
 from .disks import GIB, DiskManager
 from .host import Host
@@ -28,7 +28,7 @@ _SUSPENDED = "checkpoint.vmState"
 
 def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[], Vmrun], machines: Machines) -> list[str]:
     """All of them at once. Raises `TargetError` when vmrun is there and does not answer."""
-    found = [line for node, boot in machines for line in guestinfo.oversize(node.name, boot)]
+    found = [line for node, boot in machines for line in GuestInfo(boot).problems(node.name, "VMware")]
     program, line = find(vmrun)
     found += line
     running = program.running() if program else frozenset[str]()

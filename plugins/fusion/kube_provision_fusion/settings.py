@@ -6,9 +6,9 @@ import re
 import secrets
 from collections.abc import Collection, Iterator
 
-from kube_provision_core import Boot, Machine, Node
+from kube_provision_core import Boot, GuestInfo, Machine, Node
 
-from . import guestinfo, stamp
+from . import stamp
 from .vmx import Vmx
 
 _FORGOTTEN = ("uuid.bios", "uuid.location", "vc.uuid", "vm.genid", "vm.genidx")
@@ -43,7 +43,7 @@ def of_clone(vmx: Vmx, name: str, size: Machine, boot: Boot, taken: Collection[s
         "msg.autoAnswer": "TRUE",
         # Disks show their identity in the machine, without which a storage driver (CSI) cannot tell them apart.
         "disk.EnableUUID": "TRUE",
-        **guestinfo.values(boot),
+        **GuestInfo(boot).values(),
     }
 
 

@@ -158,7 +158,7 @@ class TestTheMachineThatBakes:
         assert only(driver).baking is None
 
     def test_that_was_cloned_only_in_part_is_made_anew(self, vmware: Vmware, driver: Fusion) -> None:
-        left = Shelf(template_of(vmware)).new_version()
+        left = vmware.vm_dir / "kube-1.36.20261101T000000Z.vmwarevm"
         left.mkdir()
         mark.write(left, mark.Mark(SPEC, complete=False))
         (left / "kube-1.36.vmx").write_bytes(b'.encoding = "UTF-8"\ndisplayName = "cl')

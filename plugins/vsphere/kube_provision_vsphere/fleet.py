@@ -8,9 +8,9 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from kube_provision_core import Cluster, Node, NodeStatus, Power, Role, Stamp, TargetError, Vm
+from kube_provision_core import Cluster, GuestInfo, Node, NodeStatus, Power, Role, Stamp, TargetError, Vm
 
-from . import guestinfo, stamp
+from . import stamp
 from .addresses import usable
 from .config import VsphereConfig
 from .inventory import Inventory, Item
@@ -72,7 +72,7 @@ class Fleet:
         return Vm(node.name, machine, Power.ON, node.stamp, where=f"{self._inventory().path(wanted.folder)}/{node.name}")
 
     def scrub(self, vm: Vm) -> None:
-        values = {**guestinfo.scrubbed_values(), stamp.SCRUBBED: "true"}
+        values = {**GuestInfo.scrubbed(), stamp.SCRUBBED: "true"}
         self._machines.set_options(vm.name, vm.id, values, "replace the boot data")
 
     def destroy(self, vm: Vm) -> None:

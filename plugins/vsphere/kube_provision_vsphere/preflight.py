@@ -33,7 +33,7 @@ def _size_problems(config: Mapping[Role, VsphereConfig], machines: Machines) -> 
 
     def check(machine: tuple[Node, Boot]) -> list[str]:
         node, boot = machine
-        return list(guestinfo.oversize(node, boot, config[node.role]))
+        return list(guestinfo.of(node, boot, config[node.role]).problems(node.name, "vSphere"))
 
     with ThreadPoolExecutor(thread_name_prefix="compress") as pool:
         for lines in pool.map(check, machines):

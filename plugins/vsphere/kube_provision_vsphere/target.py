@@ -73,7 +73,11 @@ class Target:
             data_volume_gib=machine.data_volume_gib,
             linked=config.linked_clone,
             note=stamp.note(node.stamp),
-            extra_config={stamp.STAMP: stamp.dump(node.stamp), **ENABLE_DISK_UUID, **guestinfo.values(node, boot, config)},
+            extra_config={
+                stamp.STAMP: stamp.dump(node.stamp),
+                **ENABLE_DISK_UUID,
+                **guestinfo.of(node, boot, config).values(),
+            },
         )
 
     def _choose_datastore(self, place: Placement, gib: int) -> str | None:

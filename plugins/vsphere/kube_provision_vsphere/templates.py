@@ -153,7 +153,7 @@ class Templates:
         role = min(site.roles)
         name, config = site.machine[1], bake_config(self._config[role])
         node = Node(name, role, 1, image.machine, Stamp("", "", role, image.spec))
-        if problems := list(guestinfo.oversize(node, image.boot, config)):
+        if problems := list(guestinfo.of(node, image.boot, config).problems(name, "vSphere")):
             raise ConfigError(*problems)
         return Order(
             name=name,
@@ -205,7 +205,7 @@ class Templates:
 def _extra_config(node: Node, boot: Boot, config: VsphereConfig, spec: str) -> dict[str, str]:
     """Nothing that the source may have kept of another life says anything about this machine."""
     nobodys = dict.fromkeys((stamp.STAMP, stamp.SCRUBBED, stamp.BAKED), "")
-    return {**NO_GUEST_DATA, **nobodys, stamp.BAKING: spec, **guestinfo.values(node, boot, config)}
+    return {**NO_GUEST_DATA, **nobodys, stamp.BAKING: spec, **guestinfo.of(node, boot, config).values()}
 
 
 def _baked(seen: TemplateSighting) -> Baked | None:

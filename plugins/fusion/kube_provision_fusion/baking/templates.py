@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kube_provision_core import Baking, ConfigError, Image, NodeStatus, Role, Stage, TargetError, Template
+from kube_provision_core import Baking, ConfigError, GuestInfo, Image, NodeStatus, Role, Stage, TargetError, Template
 
-from .. import files, guestinfo, machines, preflight, template
+from .. import files, machines, preflight, template
 from ..cloning import Cloner, Origin
 from ..config import FusionConfig
 from ..disks import GIB
@@ -73,7 +73,7 @@ class Templates:
         site = self._site(wanted)
         if site.source is None:
             raise TargetError(f"template {site.shelf.file}: there is nothing to bake it from")
-        if oversize := list(guestinfo.oversize(site.shelf.name, image.boot)):
+        if oversize := list(GuestInfo(image.boot).problems(site.shelf.name, "VMware")):
             raise ConfigError(*oversize)
         for left, _ in site.shelf.unfinished():
             self._delete(site.shelf.vmx(left))
