@@ -198,8 +198,10 @@ class Folder:
 
     def _replace(self, file: str, content: bytes) -> Path:
         path = self.path / file
-        with _telling_os_errors(path):
+        try:
             private_files.replace(path, content)
+        except OSError as problem:  # its own file name is that of a temporary file
+            raise FolderError(f"{path} cannot be written: {problem.strerror}") from problem
         return path
 
 

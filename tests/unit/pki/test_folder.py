@@ -363,6 +363,12 @@ def test_the_kubeconfig_is_replaced_in_one_step(folder: Folder) -> None:
     assert not [item for item in folder.path.iterdir() if item.name.startswith(".")]
 
 
+def test_what_stands_in_a_files_place_is_named(folder: Folder) -> None:
+    (folder.path / "kubeconfig").mkdir()
+    with pytest.raises(FolderError, match="/kubeconfig cannot be written: Is a directory"):
+        folder.write_kubeconfig("10.0.0.1")
+
+
 def test_a_kubeconfig_that_is_a_link_is_replaced_and_not_followed(folder: Folder, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     (folder.path / "kubeconfig").symlink_to(tmp_path / "mine")
