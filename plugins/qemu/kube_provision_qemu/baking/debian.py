@@ -31,10 +31,17 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 ARCHIVE = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
+_PROGRAMS = (("mmdebstrap", "mmdebstrap"), ("mke2fs", "e2fsprogs"))
+_FOR_USERS = ("newuidmap", "uidmap")
+"""Programs and their packages; without root it takes the other users that a namespace has."""
+
 TREE, DISK, KERNEL, INITRD = "rootfs.tar", "disk.raw", "vmlinuz", "initrd"
 
 LIMIT = 3600.0
 """Seconds for each program, on a slow line."""
+
+RETRIES = 5
+"""For each file of a mirror, with pauses that double."""
 
 _CONSEQUENCE = re.compile(r"E: (mmdebstrap failed|setup failed|run_chroot failed|apt-get |Some index files)")
 """What mmdebstrap and apt add to an error that they have told already."""
@@ -42,7 +49,7 @@ _CONSEQUENCE = re.compile(r"E: (mmdebstrap failed|setup failed|run_chroot failed
 
 def require(architecture: str) -> None:
     """Raise `TargetError` unless this host can build disks for machines of that architecture."""
-    for program, package in (("mmdebstrap", "mmdebstrap"), ("mke2fs", "e2fsprogs")):
+    for program, package in _PROGRAMS if os.geteuid() == 0 else (*_PROGRAMS, _FOR_USERS):
         if find(program) is None:
             raise TargetError(
                 f"bake_from: Debian is built by {program}, which is not installed (Debian: apt install {package}). Or name "
@@ -74,8 +81,7 @@ def build(
     (work / "bake.sh").write_text(script)
     for name in ("prepare.sh", "disk.sh"):
         (work / name).write_text(resources.files(__package__).joinpath("debian_scripts", name).read_text())
-    sources = _sources(mirrors.get("os") or Repository(ARCHIVE), release.codename)
-    _run("mmdebstrap", list(_bootstrap(release)), work, log, sources)
+    _run("mmdebstrap", list(_bootstrap(release)), work, log, sources(mirrors, release.codename))
     _run("mke2fs", ["mmdebstrap", "--unshare-helper", "sh", "disk.sh", f"{size_gib}G"], work, log)
     (work / TREE).unlink()
     return work / DISK, work / KERNEL, work / INITRD
@@ -85,7 +91,7 @@ def _bootstrap(release: DebianRelease) -> Iterator[str]:
     architecture = ARCHITECTURES[host_architecture()]
     packages = ",".join([*PACKAGES, f"linux-image-cloud-{architecture}"])
     yield from ("mmdebstrap", "--variant=minbase", "--format=tar", f"--architectures={architecture}")
-    yield from ("--aptopt=APT::Install-Recommends false", "--aptopt=Acquire::Retries 5", f"--include={packages}")
+    yield from ("--aptopt=APT::Install-Recommends false", f"--aptopt=Acquire::Retries {RETRIES}", f"--include={packages}")
     # mmdebstrap carries the file in, whoever owns the tree then.
     yield from ("--customize-hook=upload bake.sh /var/tmp/bake.sh", "--customize-hook=upload prepare.sh /var/tmp/prepare.sh")
     yield '--customize-hook=mv "$1"/etc/apt/sources.list.d/*.sources "$1/etc/apt/sources.list.d/debian.sources"'
@@ -95,8 +101,12 @@ def _bootstrap(release: DebianRelease) -> Iterator[str]:
     yield from (release.codename, TREE, "-")
 
 
-def _sources(mirror: Repository, codename: str) -> str:
-    """As Debian writes them. Updates for security have an archive of their own, which mirrors carry beside the other one."""
+def sources(mirrors: Mapping[str, Repository], codename: str) -> str:
+    """As Debian writes them. Updates for security have an archive of their own, which mirrors carry beside the other one.
+
+    Raises `TargetError`.
+    """
+    mirror = mirrors.get("os") or Repository(ARCHIVE)
     url, key = mirror.url.rstrip("/"), _key(mirror)
     stanzas = ((url, f"{codename} {codename}-updates"), (f"{url}-security", f"{codename}-security"))
     return "\n".join(
@@ -126,13 +136,13 @@ def _run(program: str, command: list[str], work: Path, log: Path, told: str = ""
             )
     except subprocess.TimeoutExpired as problem:
         raise TargetError(
-            f"{program} takes longer than {LIMIT / 60:.0f} minutes: {_last_words(log)} (see {log})"
+            f"{program} takes longer than {LIMIT / 60:.0f} minutes: {last_words(log)} (see {log})"
         ) from problem
     if ended.returncode:
-        raise TargetError(f"{program} failed: {_last_words(log)} (see {log})")
+        raise TargetError(f"{program} failed: {last_words(log)} (see {log})")
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path) -> str:
     """The last cause that the log names, else its last line."""
     lines = [line.strip() for line in files.read_tail(log, 65536).splitlines() if line.strip()]
     causes = [line for line in lines if line.startswith(("E: ", "bake: ", "mke2fs: ")) and not _CONSEQUENCE.match(line)]
