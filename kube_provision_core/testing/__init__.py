@@ -10,9 +10,19 @@
 Every check is named for what it demands. Optional fixtures unlock further checks; see each suite.
 """
 
+from .baking import BakingContract
 from .discovery import DiscoveryContract
 from .os import OsContract
-from .samples import boot_of, cluster_of, node_of
+from .samples import boot_of, cluster_of, image_of, node_of
 from .target import TargetContract
 
-__all__ = ["DiscoveryContract", "OsContract", "TargetContract", "boot_of", "cluster_of", "node_of"]
+__all__ = [
+    "BakingContract",
+    "DiscoveryContract",
+    "OsContract",
+    "TargetContract",
+    "boot_of",
+    "cluster_of",
+    "image_of",
+    "node_of",
+]

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from kube_provision_core import Boot, Cluster, Machine, Node, Role, Stamp
+from kube_provision_core import Baked, Boot, Cluster, Image, Machine, Node, Role, Stamp
 
 SECRET = "contract-suite-secret-9f8e7d"  # noqa: S105 - a marker to look for, not a secret
 """Stands in boot data; no driver may show it anywhere."""
 
 CLUSTER_ID = "00000000-0000-4000-8000-000000000001"
+
+BAKED = Baked(
+    spec="aaaabbbbcccc",
+    date="2026-11-27T10:00:00Z",
+    system="Contract Linux 1",
+    versions={"kubeadm": "1.36.2-1.1", "containerd": "2.2.1"},
+    images=("registry.k8s.io/pause:3.10.2",),
+)
+"""What a machine says that it holds when it has baked itself."""
 
 
 def cluster_of(*names: str, name: str = "contract", address: str | None = "192.0.2.10") -> Cluster:
@@ -24,3 +33,10 @@ def boot_of(node: Node) -> Boot:
     """Boot data for it, with a secret inside."""
     user_data = f"#cloud-config\nwrite_files:\n- path: /etc/contract\n  content: {SECRET}\n"
     return Boot(hostname=node.name, instance_id=f"{node.name}-1", user_data=user_data)
+
+
+def image_of(baked: Baked) -> Image:
+    """What a machine is given that is to hold this, with a secret inside."""
+    name = f"bake-{baked.spec}"
+    boot = Boot(hostname=name, instance_id=name, user_data=f"#cloud-config\n# {SECRET}\n")
+    return Image(baked.spec, boot, "#!/bin/bash\n", Machine(cpu=2, memory_gib=2))

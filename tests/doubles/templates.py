@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from doubles.memory import MemoryConfig, MemoryTarget
+from doubles.memory import MemoryConfig, MemoryTarget, World
 
 from kube_provision_core import Baked, Baking, Image, NodeStatus, Role, Stage, TargetError, Template, hookimpl, option
 
@@ -22,6 +22,8 @@ class Shelf:
     images: list[Image] = field(default_factory=list)
     """What was given to machines, in order."""
     finished: list[str] = field(default_factory=list)
+    boot_data: dict[str, str] = field(default_factory=dict)
+    """What is held of templates, and of machines that become them."""
     endings: dict[str, NodeStatus] = field(default_factory=dict)
     """How machines end that bake these templates; `DONE` where nothing is said."""
     refuses: str = ""
@@ -39,8 +41,8 @@ class ShelfConfig(MemoryConfig):
 class ShelfTarget(MemoryTarget):
     Config = ShelfConfig
 
-    def __init__(self, config: Mapping[Role, ShelfConfig], shelf: Shelf | None = None) -> None:
-        super().__init__(config)
+    def __init__(self, config: Mapping[Role, ShelfConfig], shelf: Shelf | None = None, world: World | None = None) -> None:
+        super().__init__(config, world)
         self.config, self.shelf = config, shelf or Shelf()
 
     @hookimpl
@@ -67,6 +69,7 @@ class ShelfTarget(MemoryTarget):
             if self.shelf.refuses:
                 raise TargetError(self.shelf.refuses)
             self.shelf.images.append(image)
+            self.shelf.boot_data[template.name] = image.boot.user_data
             self.shelf.templates[template.name] = replace(template, baking=Baking(image.spec, running=True))
         return True
 
@@ -75,7 +78,11 @@ class ShelfTarget(MemoryTarget):
         with self.shelf.lock:
             assert template.baking is not None
             assert template.baking.done
+            here = self.shelf.templates[template.name]
+            if here.exists and here.baked is None:
+                raise TargetError(f"{template.name} was not made by bake; it is left alone")
             baked = template.baking.baked
+            del self.shelf.boot_data[template.name]
             self.shelf.templates[template.name] = replace(template, exists=True, baked=baked, baking=None)
             self.shelf.finished.append(template.name)
         return True

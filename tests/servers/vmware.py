@@ -194,15 +194,22 @@ class Vmware:
 
     def boot_data_of(self, file: Path) -> str:
         """What this .vmx holds."""
-        return decompress(b64decode(vmx.read(file).get("guestinfo.userdata"))).decode()
+        return _decoded(vmx.read(file).get("guestinfo.userdata"))
+
+    def boot_data_in(self, folder: Path) -> str:
+        """What lies in a machine's folder: in its .vmx and in its logs; empty where there is none."""
+        held = [vmx.read(file).get("guestinfo.userdata") for file in folder.glob("*.vmx")]
+        held += [value for log in folder.glob("*.log") for value in _logged(log.read_text())]
+        return "\n".join(map(_decoded, filter(None, held)))
 
     def boot_data(self, vm: Vm) -> str:
         """All of it that VMware holds: in the file, in the running machine, in its logs."""
-        folder = Path(vm.id).parent
-        held = [vmx.read(Path(vm.id)).get("guestinfo.userdata")]
-        held += [record["config"]["guestinfo.userdata"] for name, record in self.running().items() if name == vm.name]
-        held += [value for log in folder.glob("*.log") for value in _logged(log.read_text())]
-        return "\n".join(decompress(b64decode(value)).decode() for value in held)
+        running = [record["config"]["guestinfo.userdata"] for name, record in self.running().items() if name == vm.name]
+        return "\n".join([self.boot_data_in(Path(vm.id).parent), *map(_decoded, running)])
+
+
+def _decoded(value: str) -> str:
+    return decompress(b64decode(value)).decode()
 
 
 def _logged(text: str) -> list[str]:

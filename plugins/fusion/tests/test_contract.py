@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 from servers.vmware import Vmware
 
-from kube_provision_core import Vm
-from kube_provision_core.testing import TargetContract
+from kube_provision_core import Baked, Vm
+from kube_provision_core.testing import BakingContract, TargetContract
 from kube_provision_fusion.driver import Fusion
 
 
@@ -37,3 +39,29 @@ class TestWorkstation(TestFusion):
     @pytest.fixture(autouse=True)
     def _on_linux(self, vmware: Vmware) -> None:
         vmware.be(product="ws")
+
+
+class TestBaking(BakingContract):
+    @pytest.fixture
+    def template(self, vmware: Vmware) -> Path:
+        return vmware.vm_dir / "kube.vmwarevm" / "kube.vmx"
+
+    @pytest.fixture
+    def make_driver(self, vmware: Vmware, template: Path) -> Callable[[], Fusion]:
+        return lambda: vmware.driver(template=str(template), bake_from=str(vmware.template))
+
+    @pytest.fixture
+    def guest_bakes(self, vmware: Vmware) -> Callable[[Baked], None]:
+        def bakes(baked: Baked) -> None:
+            status = {"stage": "finish", "state": "done", "error": "", "baked": baked.document}
+            vmware.publish("kube", **{"kube-provision.status": json.dumps(status)})
+
+        return bakes
+
+    @pytest.fixture
+    def create_foreign(self, vmware: Vmware) -> Callable[[], None]:
+        return lambda: vmware.create_foreign("kube")
+
+    @pytest.fixture
+    def read_boot_data(self, vmware: Vmware) -> Callable[[], str]:
+        return lambda: "".join(vmware.boot_data_in(folder) for folder in vmware.vm_dir.glob("kube.2*"))

@@ -16,6 +16,7 @@ from servers.guest import guest_files
 from servers.qemu import end_processes
 
 from kube_provision_core import Baked, Boot, ConfigError, Image, Machine, Role, TargetError, Template
+from kube_provision_core.testing import BakingContract, image_of
 from kube_provision_qemu import template as templates
 from kube_provision_qemu.baking import origin
 from kube_provision_qemu.driver import Qemu
@@ -219,3 +220,39 @@ def test_the_disk_is_a_copy(driver: Qemu, source: Path) -> None:
     told = subprocess.run(["qemu-img", "info", "-U", disk], capture_output=True, text=True, check=True, timeout=60).stdout
     assert "backing file" not in told
     assert source.read_bytes() == before
+
+
+class TestTheContract(BakingContract):
+    @pytest.fixture
+    def make_driver(self, make_driver: MakeDriver, source: Path, path: Path) -> Callable[[], Qemu]:
+        return lambda: make_driver(template=path, bake_from=str(source))
+
+    @pytest.fixture
+    def make_image(self) -> Callable[[Baked], Image]:
+        def make(baked: Baked) -> Image:
+            """With the suite's secret before what the guest runs."""
+            plain, telling = image_of(baked), image(baked)
+            user_data = plain.boot.user_data + telling.boot.user_data.removeprefix("#cloud-config\n")
+            return replace(telling, boot=replace(telling.boot, user_data=user_data))
+
+        return make
+
+    @pytest.fixture
+    def guest_bakes(self, make_driver: Callable[[], Qemu]) -> Callable[[Baked], None]:
+        def bakes(baked: Baked) -> None:
+            when_done(make_driver())
+
+        return bakes
+
+    @pytest.fixture
+    def create_foreign(self, template: Path, path: Path) -> Callable[[], None]:
+        def create() -> None:
+            path.parent.mkdir()
+            shutil.copy(template, path)
+
+        return create
+
+    @pytest.fixture
+    def read_boot_data(self, vm_dir: Path) -> Callable[[], str]:
+        folder = vm_dir / "baking/machines"
+        return lambda: "".join(seed.read_bytes().decode("latin-1") for seed in folder.glob("*/seed.iso"))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -195,7 +196,7 @@ class Templates:
         with self._lock:
             for asked, sites in self._sites.items():
                 if roles <= asked:
-                    return sites
+                    return tuple(replace(site, roles=site.roles & roles) for site in sites if site.roles & roles)
         found = sites_of(self._vcenter, self._inventory(), self._config, roles)
         with self._lock:
             self._sites[roles] = found

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from kube_provision_core.scaffold import create
-from kube_provision_core.testing import DiscoveryContract, OsContract, TargetContract
+from kube_provision_core.testing import BakingContract, DiscoveryContract, OsContract, TargetContract
 
-from . import discovery_bugs, os_bugs, target_bugs
+from . import baking_bugs, discovery_bugs, os_bugs, target_bugs
 
 SUITES = {
     "target": (target_bugs.SUITE, target_bugs.BUGS),
+    "baking": (baking_bugs.SUITE, baking_bugs.BUGS),
     "os": (os_bugs.SUITE, os_bugs.BUGS),
     "discovery": (discovery_bugs.SUITE, discovery_bugs.BUGS),
 }
@@ -53,7 +54,8 @@ def test_a_planted_bug_fails_the_check_that_names_it(pytester: pytest.Pytester, 
 
 
 @pytest.mark.parametrize(
-    ("kind", "contract"), [("target", TargetContract), ("os", OsContract), ("discovery", DiscoveryContract)]
+    ("kind", "contract"),
+    [("target", TargetContract), ("baking", BakingContract), ("os", OsContract), ("discovery", DiscoveryContract)],
 )
 def test_every_check_has_a_bug_that_it_finds(kind: str, contract: type) -> None:
     checks = {name for name in vars(contract) if name.startswith("test_")}
