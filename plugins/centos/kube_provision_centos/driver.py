@@ -66,12 +66,13 @@ class CentOS:
     ) -> Packages:
         chosen = choose(components)
         repos = sources(chosen, versions, repositories)
-        names = (*package_names(chosen, versions), *_extra_names(extra))
+        more = tuple(_extra_names(extra))
+        names = (*package_names(chosen, versions), *more)
         files = [file for repo in repos for file in repo.files()]
         files += [firewall.service(f"kube-provision-{name}", it.ports) for name, it in chosen.items() if it.ports]
         files += [File(POLICY, _text(f"selinux/{POLICY_NAME}"))] if "tcp-proxy" in chosen else []
         steps = _steps(chosen, repos, names, mirrored="os" in repositories)
-        return Packages(names, tuple(files), tuple(steps), _list_versions(names))
+        return Packages(names, tuple(files), tuple(steps), _list_versions((*package_names(chosen, {}), *more)))
 
     @hookimpl
     def seal_image(self) -> Sequence[Step]:
@@ -113,7 +114,7 @@ def _packages_script(chosen: Mapping[str, Component], repos: Iterable[Source], n
 
 
 def _list_versions(names: Iterable[str]) -> str:
-    """By name or pattern; what one of them merely provides has another name, and is left out."""
+    """By name: rpm compares patterns with names alone. What one of them merely provides has another, and is left out."""
     quoted = " ".join(map(shlex.quote, names))
     return f"rpm --query --all --queryformat '%{{NAME}} %{{VERSION}}-%{{RELEASE}}\\n' {quoted}" if quoted else ""
 

@@ -190,3 +190,24 @@ def test_the_delivered_configuration_of_the_runtime_outlives_the_packages_own(ma
 def test_the_kubelet_starts_at_every_boot(machine: Machine) -> None:
     machine.install("1.36.4")
     assert "enable --quiet kubelet.service" in machine.services()
+
+
+@pytest.mark.parametrize("version", ["1.36", "1.36.4"])
+def test_a_template_can_tell_the_versions_that_it_holds(machine: Machine, version: str) -> None:
+    machine.install("1.36.4")
+    driver = CentOS(dict.fromkeys(Role, CentosConfig()))
+    packages = driver.os_packages(frozenset({"kubeadm"}), {"kubeadm": version}, {}, frozenset())
+    told = dict(line.split() for line in machine.run("bash", "-c", packages.list_versions).stdout.splitlines())
+    assert told["kubeadm"] == told["kubelet"] == "1.36.4-150500.2.1"
+    assert told["socat"] == "1.0-1"
+    assert "cri-tools" not in told, "nobody asked for it by name"
+
+
+def test_a_template_keeps_nothing_that_was_downloaded(machine: Machine) -> None:
+    machine.install("1.36.4")
+    (machine.root / "var/cache/dnf/left.rpm").touch()
+    (step,) = CentOS(dict.fromkeys(Role, CentosConfig())).seal_image()
+    ran = machine.run("bash", "-euo", "pipefail", "-c", step.script.replace("/var/", f"{machine.root}/var/"))
+    assert ran.returncode == 0, ran.stderr
+    assert not (machine.root / "var/cache/dnf").exists()
+    assert machine.version("kubeadm") == "1.36.4-150500.2.1"
