@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kube_provision_core import BootError, BootFragment, Cluster, Packages, Repository, Role, Stage
+from kube_provision_core import BootError, BootFragment, Cluster, Packages, Repository, Role, Stage, Step
 
 from .guards import io_seen
 from .samples import cluster_of, node_of
@@ -85,18 +85,18 @@ class OsContract:
         if hasattr(driver, "render_boot"):
             parts += [driver.render_boot(node=node_of("w-contract-1", role), cluster=cluster) for role in Role]
         for step in (step for part in parts if part for step in part.steps):
-            checked = subprocess.run(
-                ["bash", "-n"], input=step.script, capture_output=True, text=True, timeout=30, check=False
-            )
-            assert checked.returncode == 0, f"step {step.name}: {checked.stderr}"
+            _check_script(f"step {step.name}", step.script)
+
+    def test_what_lists_versions_is_one_line_that_bash_can_read(self, driver: Any) -> None:
+        listing = self._packages(driver, COMPONENTS | self.known_components).list_versions
+        assert "\n" not in listing, "a template's record is made with one command"
+        _check_script("list_versions", listing)
 
     def test_what_seals_a_template_comes_last_and_can_be_read(self, driver: Any) -> None:
         for step in driver.seal_image() if hasattr(driver, "seal_image") else ():
+            assert isinstance(step, Step), f"seal_image returned a {type(step).__name__}, not a Step"
             assert step.stage is Stage.FINISH, f"step {step.name} is of stage {step.stage}"
-            checked = subprocess.run(
-                ["bash", "-n"], input=step.script, capture_output=True, text=True, timeout=30, check=False
-            )
-            assert checked.returncode == 0, f"step {step.name}: {checked.stderr}"
+            _check_script(f"step {step.name}", step.script)
 
     @pytest.mark.parametrize("role", Role)
     def test_render_boot_returns_a_filled_in_fragment(self, driver: Any, cluster: Cluster, role: Role) -> None:
@@ -122,6 +122,13 @@ class OsContract:
             extra=extra,
         )
         return packages
+
+
+def _check_script(name: str, script: str) -> None:
+    checked = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, timeout=30, check=False)
+    assert checked.returncode == 0, f"{name}: {checked.stderr}"
+    unfilled = UNFILLED.findall(script)
+    assert not unfilled, f"{name}: a template was not filled in: {unfilled}"
 
 
 def _text(boot: Packages | BootFragment) -> str:

@@ -81,6 +81,12 @@ BUGS = {
             def render_boot(self, node, cluster):
                 return BootFragment(steps=(Step("odd", Stage.PREPARE, f"release={None}"),))
         """,
+    "test_what_lists_versions_is_one_line_that_bash_can_read": """
+        class Driver(Sound):
+            def os_packages(self, components, versions, repositories, extra):
+                packages = super().os_packages(components, versions, repositories, extra)
+                return replace(packages, list_versions="rpm --query 'kubeadm")
+        """,
     "test_what_seals_a_template_comes_last_and_can_be_read": """
         class Driver(Sound):
             def seal_image(self):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -74,7 +74,12 @@ class Acme:
         services = [service for component in chosen.values() for service in component.services]
         script = "\n".join([_array("wanted", names), _array("services", services), _text("install.sh")])
         files = tuple(_repository_file(name, it) for name, it in _repositories(chosen, versions, repositories).items())
-        return Packages(names, files, (Step("packages", Stage.INSTALL, script, timeout=1800),))
+        return Packages(names, files, (Step("packages", Stage.INSTALL, script, timeout=1800),), _list_versions(chosen))
+
+    @hookimpl
+    def seal_image(self) -> Sequence[Step]:
+        """What machines of a baked template need not carry along."""
+        return (Step("dnf", Stage.FINISH, _text("seal.sh"), timeout=120),)
 
 
 def _component(name: str) -> Component:
@@ -87,6 +92,12 @@ def _names(chosen: Mapping[str, Component], versions: Mapping[str, str]) -> Iter
     for name, component in chosen.items():
         yield from (f"{package}{_pin(versions.get(name, ''))}" for package in component.packages)
         yield from component.others
+
+
+def _list_versions(chosen: Mapping[str, Component]) -> str:
+    """What a baked template says that it holds; rpm wants names without versions here."""
+    quoted = " ".join(shlex.quote(name) for name in _names(chosen, {}))
+    return f"rpm --query --all --queryformat '%{{NAME}} %{{VERSION}}-%{{RELEASE}}\\n' {quoted}" if quoted else ""
 
 
 def _pin(version: str) -> str:

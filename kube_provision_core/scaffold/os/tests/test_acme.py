@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from kube_provision_acme.driver import COMPONENTS, Acme
-from kube_provision_core import Packages, Repository
+from kube_provision_core import Packages, Repository, Stage
 from kube_provision_core.testing import OsContract
 
 
@@ -31,6 +31,12 @@ def test_kubernetes_has_a_repository_for_each_minor() -> None:
 def test_the_kubelet_starts_at_every_boot() -> None:
     (step,) = packages("kubeadm").steps
     assert "services=(kubelet.service)" in step.script
+
+
+def test_a_baked_template_tells_its_versions_and_keeps_no_cache() -> None:
+    assert " kubeadm kubectl kubelet " in packages("kubeadm").list_versions
+    (step,) = Acme({}).seal_image()
+    assert (step.stage, "dnf --quiet clean all" in step.script) == (Stage.FINISH, True)
 
 
 def test_a_mirror_brings_its_own_key_or_none() -> None:
