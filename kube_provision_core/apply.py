@@ -6,6 +6,7 @@ watcher, so that waiting for a thousand machines costs one thread and one look a
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,10 +24,8 @@ TICK = 0.2
 """Seconds after which the executor looks up from waiting, to notice an interrupt."""
 
 FIRST_LOOK, LONGEST_LOOK = 0.25, 5.0
-"""Seconds between two looks of the watcher: from the first to the second, half as long again every time."""
-
-NEXT_LOOK = 1.0
-"""Seconds until a look at what has come to be awaited beside others."""
+"""Seconds between two looks of the watcher: from the first to the second, half as long again every time, and anew from the
+first when nothing but what is awaited keeps the run."""
 
 
 class State(StrEnum):
@@ -114,8 +113,11 @@ class _Executor:
         self._started: dict[str, float] = {}
         self._awaited: dict[str, str] = {}
         self._performing = 0
-        self._looking = False
-        self._next_look, self._pause = 0.0, FIRST_LOOK
+        self._coming = sum(action.mark == "." for action in actions)
+        """Awaited actions that have not begun."""
+        self._looking, self._unseen = False, False
+        """A look is under way; something has come to be awaited since the last one began."""
+        self._next_look, self._pause = math.inf, FIRST_LOOK
         self._bug: BaseException | None = None
 
     def run(self) -> tuple[Outcome, ...]:
@@ -142,14 +144,15 @@ class _Executor:
     def _begin(self, action: Action) -> None:
         awaited = sorted(action.after & self._actions.keys())
         unmet = [key for key in awaited if self._outcomes[key].state is not State.DONE]
+        self._coming -= action.mark == "."
         if unmet and not action.tolerant:
             self._settle(action.key, State.SKIPPED, f"because of: {unmet[0]}")
         elif self._stopping:
             self._settle(action.key, State.SKIPPED, "interrupted before it began")
         elif action.mark == ".":
             self._started[action.key] = time.monotonic()
-            self._hurry()
-            self._awaited[action.key] = ""
+            self._awaited[action.key], self._unseen = "", True
+            self._next_look = min(self._next_look, time.monotonic() + self._pause)
             self._listen(Event(action, State.RUNNING))
         else:
             self._performing += 1
@@ -198,20 +201,15 @@ class _Executor:
             self._bug = self._bug or error
             self._settle(key, State.FAILED, f"{type(error).__name__}: {error}")
 
-    def _hurry(self) -> None:
-        """Something new is awaited: look soon, but no sooner for every single one of many that come one by one."""
-        last = not self._performing
-        if last or not self._awaited:
-            self._pause = FIRST_LOOK
-        soon = FIRST_LOOK if last or not self._awaited else NEXT_LOOK
-        self._next_look = min(self._next_look, time.monotonic() + soon)
-
     def _look_at_awaited(self, watcher: ThreadPoolExecutor) -> None:
         if self._stopping:
             for key in tuple(self._awaited):
                 self._settle(key, State.ABANDONED, self._awaited[key] or "no longer awaited")
+        if self._unseen and not (self._performing and self._coming):
+            self._pause = FIRST_LOOK
+            self._next_look = min(self._next_look, time.monotonic() + FIRST_LOOK)
         if self._awaited and not self._looking and time.monotonic() >= self._next_look:
-            self._looking = True
+            self._looking, self._unseen = True, False
             look = watcher.submit(self._watch, tuple(self._actions[key] for key in self._awaited))
             look.add_done_callback(lambda done: self._finished.put((None, done)))
 

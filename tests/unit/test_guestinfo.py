@@ -62,7 +62,7 @@ def test_boot_data_over_the_limit_is_told_with_the_largest_files(noise: str) -> 
 
 def test_what_only_the_hardest_compression_makes_fit_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "".join(random.Random(3).choices("ab ", (5, 5, 1), k=20_000))
-    usual, best = (len(base64.b64encode(gzip.compress(text.encode(), level, mtime=0))) for level in (6, 9))
+    usual, best = (len(base64.b64encode(gzip.compress(text.encode(), level, mtime=0))) for level in (1, 9))
     assert best < usual
     monkeypatch.setattr(GuestInfo, "LIMIT", best)
     assert list(GuestInfo(Boot("w-prod-1", "w-prod-1-instance", text)).problems("w-prod-1", "VMware")) == []
