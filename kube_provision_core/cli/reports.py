@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .output import columns, plain
+from .talk import one_line
 
 if TYPE_CHECKING:
     from ..apply import Outcome
@@ -47,7 +48,7 @@ def report_table(report: Report) -> str:
     if not report.readiness.asked:
         rows = [(*row[:-2], row[-1]) for row in rows]
     facts = [f"kubeconfig: {report.kubeconfig}"] if report.kubeconfig else []
-    facts += [f"hint: {hint}" for hint in report.hints]
+    facts += [f"hint: {one_line(hint)}" for hint in report.hints]
     return "\n".join([columns(rows), *(["", *facts] if facts else [])])
 
 

@@ -14,7 +14,7 @@ from .output import emit
 from .plans import plan_table
 from .progress import View, view
 from .reports import report_data, report_table
-from .talk import complain, say
+from .talk import note, say
 
 if TYPE_CHECKING:
     from ..apply import Event
@@ -34,8 +34,8 @@ class Running(ExitStack):
 
     def begin(self, plan: Plan) -> None:
         """Show the plan. From then on progress is shown, and Ctrl-C is a request to stop."""
-        for note in plan.notes:
-            complain(f"note: {note}")
+        for text in plan.notes:
+            note(text)
         say(plan_table(plan))
         self._confirm()
         self._view = self.enter_context(view(self._progress, self._cluster, plan.actions))

@@ -12,7 +12,12 @@ PROGRAM = "kube-provision"
 def complain(text: str) -> None:
     """One line per problem, each with the program's name in front."""
     for line in text.splitlines():
-        say(f"{PROGRAM}: {line}")
+        say(f"{PROGRAM}: {one_line(line)}")
+
+
+def note(text: str) -> None:
+    """Something to know, in a line. It may hold what a machine says of itself, which may be anything."""
+    complain(f"note: {one_line(text)}")
 
 
 def say(text: str) -> None:

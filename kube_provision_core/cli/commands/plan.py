@@ -28,11 +28,11 @@ def command(given: Input, state: Path, wait: bool, form: str) -> None:
     from ...session import open_session
     from ..output import emit
     from ..plans import plan_data, plan_table
-    from ..talk import complain
+    from ..talk import note
 
     config = given.load()
     with open_session(config, state) as session:
         plan = plan_provision(session, Options(wait=wait))
-    for note in plan.notes:
-        complain(f"note: {note}")
+    for text in plan.notes:
+        note(text)
     emit(plan_data(config.core.name, plan), form, lambda: plan_table(plan))

@@ -1,0 +1,37 @@
+"""What is said to people."""
+
+from __future__ import annotations
+
+import pytest
+
+from kube_provision_core.cli.reports import report_table
+from kube_provision_core.cli.talk import complain, note
+from kube_provision_core.model import Cluster
+from kube_provision_core.observe import Observation
+from kube_provision_core.report import Report
+
+EVIL = "gone\x1b[2J\nkube-provision: all is well\u202e"
+
+
+def test_every_problem_is_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("a: is wrong\nb: is wrong too")
+    assert capsys.readouterr().err == "kube-provision: a: is wrong\nkube-provision: b: is wrong too\n"
+
+
+def test_what_a_server_says_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("vCenter: \x1b[2J\x07")
+    assert capsys.readouterr().err == "kube-provision: vCenter: [2J\n"
+
+
+def test_a_note_is_one_line_whatever_a_machine_says(capsys: pytest.CaptureFixture[str]) -> None:
+    note(EVIL)
+    assert capsys.readouterr().err == "kube-provision: note: gone [2J kube-provision: all is well\n"
+
+
+def test_a_hint_is_one_line_whatever_a_machine_says() -> None:
+    cluster = Cluster("prod", "id", "1.36", frozenset())
+    report = Report("prod", (), Observation(cluster), hints=(EVIL,))
+    assert report_table(report).splitlines()[-1] in (
+        "hint: gone [2J kube-provision: all is well",
+        "nothing there, nothing done",
+    )
