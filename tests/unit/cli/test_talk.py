@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from kube_provision_core.apply import Outcome, State
 from kube_provision_core.cli.reports import report_table
 from kube_provision_core.cli.talk import complain, note
 from kube_provision_core.model import Cluster
 from kube_provision_core.observe import Observation
+from kube_provision_core.plan import ArrangeVms
 from kube_provision_core.report import Report
 
 EVIL = "gone\x1b[2J\nkube-provision: all is well\u202e"
@@ -29,9 +31,6 @@ def test_a_note_is_one_line_whatever_a_machine_says(capsys: pytest.CaptureFixtur
 
 
 def test_a_hint_is_one_line_whatever_a_machine_says() -> None:
-    cluster = Cluster("prod", "id", "1.36", frozenset())
-    report = Report("prod", (), Observation(cluster), hints=(EVIL,))
-    assert report_table(report).splitlines()[-1] in (
-        "hint: gone [2J kube-provision: all is well",
-        "nothing there, nothing done",
-    )
+    seen = Observation(Cluster("prod", "id", "1.36", frozenset()))
+    report = Report("prod", (Outcome(ArrangeVms(cluster="prod"), State.DONE),), seen, hints=(EVIL,))
+    assert report_table(report).splitlines()[-1] == "hint: gone [2J kube-provision: all is well"
