@@ -77,6 +77,7 @@ def plan(
 def compare(desired: Desired, seen: Observation) -> Difference:
     """What is missing. Raises `ConfigError` where machines are in the way or more exist than are desired."""
     _refuse_foreign(seen)
+    _refuse_another_discovery(desired, seen)
     _refuse_fewer(desired, seen)
     ours = seen.ours
     return Difference(
@@ -103,6 +104,16 @@ def _refuse_foreign(seen: Observation) -> None:
     ]
     if problems:
         raise ConfigError(*problems)
+
+
+def _refuse_another_discovery(desired: Desired, seen: Observation) -> None:
+    """New machines would look for the cluster where it is not known."""
+    own = seen.of(Role.DISCOVERY)
+    if own and desired.discovery is None and seen.cluster.discovery_address not in {vm.address for vm in own}:
+        raise ConfigError(
+            f"cluster {seen.cluster.name} has a discovery machine of its own, {own[0].name}: name no other service. If it "
+            f"is no longer needed, remove it: {destroy_command(seen.cluster.name, own[0].name)}"
+        )
 
 
 def _refuse_fewer(desired: Desired, seen: Observation) -> None:
@@ -211,6 +222,11 @@ def _scrubs(desired: Desired, seen: Observation) -> Iterator[Action]:
 
 def _notes(desired: Desired, seen: Observation) -> Iterator[str]:
     cluster = seen.cluster.name
+    if desired.discovery and desired.discovery.name not in seen.ours and seen.ours:
+        yield (
+            f"cluster {cluster} has no discovery machine any more, and gets one anew. If it was made with an existing "
+            "service, stop and name that one"
+        )
     for node in desired.all:
         vm = seen.ours.get(node.name)
         if vm is None:

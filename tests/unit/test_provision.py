@@ -134,6 +134,22 @@ class TestAFreshCluster:
         assert "arrange prod" not in keys(plan_)
 
 
+class TestADiscoveryServiceThatIsNotTheClustersOwn:
+    def test_is_refused_where_the_cluster_has_a_machine_for_it(self) -> None:
+        with pytest.raises(ConfigError, match=r"consul-prod: name no other service.* --node consul-prod"):
+            planned(WHOLE, LIVES, desired=desire(server=False))
+
+    def test_may_be_that_machine_under_its_address(self) -> None:
+        address = WHOLE[0].address
+        desired = desire(server=False)
+        desired = replace(desired, cluster=replace(desired.cluster, discovery_address=address))
+        assert planned(WHOLE, LIVES, desired=desired).changes == ()
+
+    def test_may_have_been_forgotten_to_be_named(self) -> None:
+        (note,) = planned(without("consul-prod"), marked=True).notes
+        assert "If it was made with an existing service, stop and name that one" in note
+
+
 class TestASecondRun:
     def test_that_makes_the_discovery_machine_alone_arranges_it(self) -> None:
         assert keys(planned(without("consul-prod"), marked=True)) == ["create consul-prod", "arrange prod"]
