@@ -110,12 +110,12 @@ def _claim(claims: dict[str, tuple[str, File]], plugin: str, file: File) -> None
     if replace(claimed, secret=file.secret) == file:
         claims[file.path] = owner, replace(file, secret=True)
         return
-    who = f"plugins {owner} and {plugin} both claim" if owner != plugin else f"plugin {plugin} claims twice"
-    raise BootError(f"{file.path}: {who} it, with different content, owner or mode; one of them must give way")
+    who = f"plugins {owner} and {plugin} both claim it" if owner != plugin else f"plugin {plugin} claims it twice"
+    raise BootError(f"{file.path}: {who}, with different content, owner or mode; one of them must give way")
 
 
 def _check_path(plugin: str, path: str) -> None:
-    if not path.startswith("/") or posixpath.normpath(path) != path or path.startswith("//"):
+    if not path.startswith("/") or posixpath.normpath(path) != path or path.startswith("//") or path == "/":
         raise BootError(
             f"{path}: plugin {plugin} delivers a file to a path that is not absolute and plain; write it out in full"
         )
