@@ -21,7 +21,7 @@ from kube_provision_core import (
     Role,
 )
 
-from .guards import io_seen, logged, telling
+from .guards import io_seen, logged, telling, unfilled
 from .samples import CLUSTER_ID, cluster_of, node_of
 
 NODE_PYTHON = (3, 9)
@@ -89,6 +89,11 @@ class DiscoveryContract:
 
     def test_render_boot_is_a_function_of_its_arguments(self, driver: Any) -> None:
         assert _fragment(driver, Role.MASTER) == _fragment(driver, Role.MASTER)
+
+    def test_every_template_is_filled_in(self, driver: Any) -> None:
+        for role in Role:
+            left = unfilled(_fragment(driver, role))
+            assert not left, f"a template was not filled in: {left}"
 
     # --- discover_masters ------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import pytest
 
 from kube_provision_core import PUBLISHER, BootFragment, Cluster, Node, Power, Role, Stamp, TargetError, Vm
 
-from .guards import io_seen, logged, telling
+from .guards import io_seen, logged, telling, unfilled
 from .samples import SECRET, boot_of, cluster_of, node_of
 
 NAMES = ("m-contract-1", "w-contract-1", "w-contract-2", "w-contract-3")
@@ -126,6 +126,18 @@ class TargetContract:
         vm = make_driver().provision_vm(node=node, boot=boot_of(node))
         assert vm.power is Power.ON, "what was left stands in the way of the next run"
 
+    def test_an_error_is_one_line_without_secrets(
+        self, driver: Any, secrets: Sequence[str], break_creation: Callable[[str], AbstractContextManager[None]] | None
+    ) -> None:
+        _needs(break_creation, "break_creation")
+        assert break_creation
+        node = node_of("w-contract-1")
+        with break_creation(node.name), pytest.raises(TargetError) as caught:
+            driver.provision_vm(node=node, boot=boot_of(node))
+        assert str(caught.value), "the error says nothing"
+        assert "\n" not in str(caught.value), f"more than a line: {caught.value}"
+        assert not telling([str(caught.value)], [SECRET, *secrets]), "the error tells a secret"
+
     # --- foreign machines ------------------------------------------------------------------------------------------
 
     def test_a_foreign_machine_is_listed_without_stamp_and_never_taken(
@@ -216,6 +228,12 @@ class TargetContract:
             f"render_boot returned {type(answers[0]).__name__}"
         )
 
+    def test_every_template_is_filled_in(self, driver: Any, cluster: Cluster) -> None:
+        _needs(getattr(driver, "render_boot", None), "render_boot")
+        for role in Role:
+            left = unfilled(_call(driver.render_boot, node_of("w-contract-1", role), cluster))
+            assert not left, f"a template was not filled in: {left}"
+
     def test_every_node_gets_a_publisher(self, driver: Any, cluster: Cluster) -> None:
         _needs(getattr(driver, "render_boot", None), "render_boot")
         for role in Role:
@@ -228,6 +246,9 @@ class TargetContract:
         with logged() as lines:
             vm = driver.provision_vm(node=node, boot=boot_of(node))
             driver.list_vms(cluster=cluster)
+            for hook in ("scrub_boot", "destroy_vm"):
+                if hasattr(driver, hook):
+                    getattr(driver, hook)(vm=vm)
         told = telling([*lines, repr(driver), repr(vm), str(vm)], [SECRET, *secrets])
         assert not told, f"a secret was told: {told}"
 

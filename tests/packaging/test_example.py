@@ -55,7 +55,7 @@ def test_a_strict_type_checker_has_no_objections(programs: Path, tmp_path: Path)
 
 
 def test_extensions_are_listed(programs: Path) -> None:
-    found = json.loads(succeed(programs / "kube-provision", "plugins", "--check", "--output", "json"))
+    found = json.loads(succeed(programs / "kube-provision", "plugins", "--output", "json"))
     extensions = {(it["name"], it["problem"]) for it in found if it["kind"] == "extension"}
     assert extensions == {("company-ca", ""), ("node-labels", "")}
 

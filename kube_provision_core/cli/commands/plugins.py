@@ -16,12 +16,12 @@ KINDS = ("target", "os", "discovery")
 
 
 @click.group("plugins", short_help=SUMMARIES["plugins"], epilog=EXIT_CODES, invoke_without_command=True)
-@click.option("--check", is_flag=True, help="Also import each, to see whether it works.")
+@click.option("--check/--no-check", default=True, help="Import each, to see whether it works.")
 @output
 @debug
 @click.pass_context
 def command(context: click.Context, check: bool, form: str) -> None:
-    """List the installed drivers and extensions, where each comes from, and what is known to be wrong with it."""
+    """List the installed drivers and extensions, where each comes from, and what is wrong with it."""
     if context.invoked_subcommand:
         return
     from ...plugins import installed

@@ -68,6 +68,12 @@ BUGS = {
                 fragment = super().render_boot(node, cluster)
                 return replace(fragment, files=(*fragment.files, File("/etc/when", str(time.monotonic()))))
         """,
+    "test_every_template_is_filled_in": """
+        class Driver(Sound):
+            def render_boot(self, node, cluster):
+                fragment = super().render_boot(node, cluster)
+                return replace(fragment, files=(*fragment.files, File("/etc/server", "server={{ address }}")))
+        """,
     "test_a_silent_service_is_not_taken_for_an_empty_one": """
         class Driver(Sound):
             def discover_masters(self, cluster):

@@ -59,6 +59,20 @@ BUGS = {
                     self.world.vms[node.name] = Vm(node.name, "leaked", Power.OFF, None)
                 return super()._create(node, boot)
         """,
+    "test_an_error_is_one_line_without_secrets": """
+        class Driver(Sound):
+            def _create(self, node, boot):
+                try:
+                    return super()._create(node, boot)
+                except TargetError as error:
+                    raise TargetError(f"{error}: {boot.user_data!r}") from error
+        """,
+    "test_every_template_is_filled_in": """
+        class Driver(Sound):
+            def render_boot(self, node):
+                fragment = super().render_boot(node)
+                return replace(fragment, files=(*fragment.files, File("/etc/name", "name={{ node.name }}")))
+        """,
     "test_one_machine_asked_for_twice_at_once_is_made_once": """
         class Driver(Sound):
             def provision_vm(self, node, boot):
