@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .output import columns, emit
-from .running import leave
+from .output import columns
+from .running import conclude
 
 if TYPE_CHECKING:
     from ..apply import Outcome
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 def finish(report: BakeReport, form: str) -> int:
     """Print the report; the exit code says how the run ended."""
-    emit(bake_data(report), form, lambda: _table(report))
-    return leave(report.exit_code, abandoned=report.abandoned)
+    return conclude(report, bake_data(report), form, lambda: _table(report))
 
 
 def bake_data(report: BakeReport) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
 
 from ..apply import Interrupt
 from .interrupt import requests
@@ -54,13 +55,28 @@ class Running(ExitStack):
 
 def finish(report: Report, form: str) -> int:
     """Print the report; the exit code says how the run ended."""
-    emit(report_data(report), form, lambda: report_table(report))
-    return leave(report.exit_code, abandoned=report.abandoned)
+    return conclude(report, report_data(report), form, lambda: report_table(report))
 
 
-def leave(exit_code: int, *, abandoned: bool) -> int:
-    """The exit code. Where threads still wait for the target the process ends here: an ordinary end would wait for them."""
-    if abandoned:
-        sys.stdout.flush()
+class Ended(Protocol):
+    """What came of any run."""
+
+    @property
+    def exit_code(self) -> int: ...
+
+    @property
+    def abandoned(self) -> bool: ...
+
+
+def conclude(report: Ended, data: Any, form: str, as_table: Callable[[], str]) -> int:
+    """Print what came of a run. Where threads still wait for the target the process ends here: an ordinary end would wait
+    for them.
+    """
+    try:
+        emit(data, form, as_table)
+        exit_code = report.exit_code
+    except click.exceptions.Exit as unread:
+        exit_code = unread.exit_code
+    if report.abandoned:
         os._exit(exit_code)
     return exit_code

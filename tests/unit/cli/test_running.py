@@ -53,7 +53,7 @@ def test_nothing_begins_when_the_user_does_not_agree(boots, capfd) -> None:
     assert "running" not in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_interrupt_lets_what_runs_end_and_begins_nothing(number, boots, capfd) -> None:
     def perform(action) -> str:
         os.kill(os.getpid(), number)
@@ -85,9 +85,22 @@ def test_a_second_interrupt_leaves_what_runs(boots, capfd) -> None:
 
 
 def test_signals_are_as_before_when_the_run_is_over(boots) -> None:
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
     play(Plan(tuple(boots("m-prod-1"))), lambda _: "")
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_run_that_is_to_outlive_its_terminal_does(boots) -> None:
+    def perform(action) -> str:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return "made"
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert play(Plan(tuple(boots("m-prod-1"))), perform).exit_code == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 ABANDONING = """
@@ -109,6 +122,14 @@ def test_after_the_report_an_abandoned_run_ends_without_its_threads() -> None:
     ran = subprocess.run([sys.executable, "-c", ABANDONING], capture_output=True, text=True, timeout=20)
     assert ran.returncode == 130
     assert json.loads(ran.stdout)["interrupted"] is True
+
+
+def test_an_abandoned_run_whose_report_nobody_reads_ends_too() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        ran = subprocess.run(
+            [sys.executable, "-c", ABANDONING], stdout=full, stderr=subprocess.PIPE, timeout=20, check=False
+        )
+    assert ran.returncode == 74
 
 
 def test_the_report_says_what_happened_per_machine(boots, capfd) -> None:
