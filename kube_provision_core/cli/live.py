@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -36,11 +36,19 @@ _ECHO_WIDTH = len("^C^C")
 
 @contextmanager
 def live_view(cluster: str, actions: Sequence[Action], console: Console | None = None) -> Iterator[LiveView]:
-    """A view that redraws itself while the context lasts and then disappears: the report says how it ended."""
+    """A view that redraws itself while the context lasts and then disappears: the report says how it ended.
+
+    A terminal that goes away meanwhile does not stop the run.
+    """
     console = console or Console(stderr=True)
     shown = LiveView(cluster, actions)
-    with Live(shown, console=console, transient=True, refresh_per_second=4, redirect_stdout=False):
+    live = Live(shown, console=console, transient=True, refresh_per_second=4, redirect_stdout=False)
+    live.start(refresh=True)
+    try:
         yield shown
+    finally:
+        with suppress(OSError):
+            live.stop()
 
 
 class LiveView:

@@ -133,3 +133,19 @@ def test_the_live_view_disappears_when_the_run_is_over(actions) -> None:
     with live_view("prod", actions, console) as shown:
         play(actions, shown.show)
     assert console.file.getvalue().endswith("\x1b[2K")
+
+
+class Terminal(io.StringIO):
+    gone = False
+
+    def write(self, text: str) -> int:
+        if self.gone:
+            raise OSError("Input/output error")
+        return super().write(text)
+
+
+def test_a_terminal_that_goes_away_does_not_stop_the_run(actions) -> None:
+    terminal = Terminal()
+    with live_view("prod", actions, Console(file=terminal, force_terminal=True, height=10, width=60)) as shown:
+        play(actions, shown.show)
+        terminal.gone = True
