@@ -37,7 +37,8 @@ def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[]
         try:
             templates[file] = template.read(file)
         except TargetError as problem:
-            found.append(f"template: {problem}")
+            bakes = config[Role.MASTER].bake_from is not None and not file.exists()
+            found.append(f"template: {problem}{'; kube-provision bake makes it' if bakes else ''}")
         else:
             found += told(f"template: {file}: {line}" for line in template_problems(templates[file], host, running))
     found += told(_folder_problems(config, templates, machines))

@@ -71,6 +71,10 @@ class TestTheTemplate:
             f"template: there is no file {vmware.vm_dir}/none.vmx"
         )
 
+    def test_not_baked_yet(self, vmware: Vmware, check: Check) -> None:
+        line = only(check(template=str(vmware.vm_dir / "none.vmx"), bake_from=str(vmware.template)))
+        assert line.endswith("/none.vmx; kube-provision bake makes it")
+
     def test_encrypted(self, vmware: Vmware, check: Check) -> None:
         assert "it is encrypted" in only(check(template=str(vmware.add_template("encrypted.vmx"))))
 
