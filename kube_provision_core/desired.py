@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ def desire(config: Config, cluster_id: str, discovery_address: str | None) -> De
     workers = _nodes(config, cluster_id, Role.WORKER, core.worker_label, core.workers)
     server = None
     if discovery_address is None:
-        server = _node(config, cluster_id, Role.DISCOVERY, f"{core.host_prefix}{core.discovery}-{core.name}", 0)
+        server = _prototype(config, cluster_id, Role.DISCOVERY, f"{core.host_prefix}{core.discovery}-{core.name}")
     cluster = Cluster(
         name=core.name,
         id=cluster_id,
@@ -54,11 +54,12 @@ def desire(config: Config, cluster_id: str, discovery_address: str | None) -> De
 
 
 def _nodes(config: Config, cluster_id: str, role: Role, label: str, count: int) -> tuple[Node, ...]:
-    stem = f"{config.core.host_prefix}{label}{config.core.name}"
-    return tuple(_node(config, cluster_id, role, f"{stem}-{index}", index) for index in range(1, count + 1))
+    prototype = _prototype(config, cluster_id, role, f"{config.core.host_prefix}{label}{config.core.name}")
+    return tuple(replace(prototype, name=f"{prototype.name}-{index}", index=index) for index in range(1, count + 1))
 
 
-def _node(config: Config, cluster_id: str, role: Role, name: str, index: int) -> Node:
+def _prototype(config: Config, cluster_id: str, role: Role, name: str) -> Node:
+    """What all machines of a role have in common; their specification takes its time."""
     core = config.by_role[role]
     machine = Machine(core.cpu, core.mem, core.boot_disk_size, core.data_volume)
-    return Node(name, role, index, machine, Stamp(config.core.name, cluster_id, role, config.spec(role)))
+    return Node(name, role, 0, machine, Stamp(config.core.name, cluster_id, role, config.spec(role)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
+from collections.abc import Iterable
 from functools import lru_cache
 
 HEADER = "# Shortened for delivery: comments and docstrings are in the distribution that brought this file."
@@ -18,8 +19,9 @@ def slim(source: str) -> str:
         cut = _comments(source)
     except (SyntaxError, tokenize.TokenError):
         return source
-    drop, fill = _docstrings(tree)
-    texts = _texts(tree)
+    nodes = list(ast.walk(tree))
+    drop, fill = _docstrings(nodes)
+    texts = _texts(nodes)
     lines = dict(enumerate(source.splitlines(), 1))
     shebang = [lines.pop(1)] if source.startswith("#!") else []
     kept = {
@@ -35,11 +37,11 @@ def _line(text: str, cut: int | None, filled: bool) -> str:
     return text.rstrip() if cut is None else text[:cut].rstrip()
 
 
-def _docstrings(tree: ast.Module) -> tuple[set[int], set[int]]:
+def _docstrings(nodes: Iterable[ast.AST]) -> tuple[set[int], set[int]]:
     """Numbers of lines that hold nothing but docstrings, and of those where one is all that there is."""
     drop: set[int] = set()
     fill: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         block = getattr(node, "body", None)
         body: list[ast.stmt] = block if isinstance(block, list) else []
         for statement in body:
@@ -50,9 +52,9 @@ def _docstrings(tree: ast.Module) -> tuple[set[int], set[int]]:
     return drop, fill
 
 
-def _texts(tree: ast.Module) -> set[int]:
+def _texts(nodes: Iterable[ast.AST]) -> set[int]:
     """Numbers of the lines on which texts stand: an empty one among them means something."""
-    found = (node for node in ast.walk(tree) if isinstance(node, ast.Constant | ast.JoinedStr))
+    found = (node for node in nodes if isinstance(node, ast.Constant | ast.JoinedStr))
     return {line for node in found for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
 
 

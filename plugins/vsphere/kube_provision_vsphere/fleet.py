@@ -33,6 +33,8 @@ class Fleet:
         self._scanned: float | None = None
         self._known: dict[str, tuple[str, Stamp | None]] = {}
         """Name and stamp of every machine of the datacenter, by id."""
+        self._seen: dict[str, Sighting] = {}
+        """Machines that are complete, as last seen."""
         self._addresses: dict[str, tuple[str, ...]] = {}
         """Of the machines that have one: what guest tools report of them is read again at the next scan only."""
         self._going: set[str] = set()
@@ -43,14 +45,17 @@ class Fleet:
         self._scan_when_due()
         with self._lock:
             ids = [item for item, (name, found) in self._known.items() if _concerns(cluster, name, found)]
-            addressed = self._addresses.keys() & set(ids)
-        sightings = self._machines.look([item for item in ids if item not in addressed], sorted(addressed))
-        self._forget_all_but(ids, sightings)
+            unknown = [item for item in ids if item not in self._seen]
+            known = [self._seen[item] for item in ids if item in self._seen and item not in self._addresses]
+            settled = [self._seen[item] for item in ids if item in self._seen and item in self._addresses]
+        sightings = self._machines.look(unknown, known, settled)
+        self._note(ids, sightings)
         return tuple(sorted((self._vm(one, cluster) for one in sightings if one.complete), key=lambda vm: vm.name))
 
     def provision(self, node: Node, order: Callable[[], Order]) -> Vm:
         """The machine of that name: taken over where it exists with our stamp, else cloned as ordered."""
         from .client.faults import VcenterError
+        from .client.machines import Sighting
 
         self._scan_when_due(first_only=True)
         with self._lock:
@@ -68,7 +73,7 @@ class Fleet:
             if existing is None:  # a folder bears the name, or the machine's own making failed meanwhile
                 raise
             return existing
-        self._remember(machine, node)
+        self._remember(Sighting(machine, node.name, wanted.folder, complete=True, stamp=stamp.dump(node.stamp)), node.stamp)
         return Vm(node.name, machine, Power.ON, node.stamp, where=f"{self._inventory().path(wanted.folder)}/{node.name}")
 
     def scrub(self, vm: Vm) -> None:
@@ -79,7 +84,7 @@ class Fleet:
         """Nothing to do is fine; another stamp than the given one is not."""
         from .client.faults import VcenterError
 
-        found = self._machines.look([], [vm.id])
+        found = self._machines.look([vm.id])
         if found:
             self._check_stamp(vm, found[0])
             try:
@@ -89,9 +94,7 @@ class Fleet:
             except VcenterError as error:
                 if error.kind != "ManagedObjectNotFound":
                     raise
-        with self._lock:
-            self._known.pop(vm.id, None)
-            self._addresses.pop(vm.id, None)
+        self._note([vm.id], [])
 
     def other_masters(self, vm: Vm) -> list[str]:
         """Ids of the masters of that machine's cluster besides it, without those that are being destroyed."""
@@ -121,7 +124,7 @@ class Fleet:
                 continue
             if seen.power is not Power.ON:
                 self._machines.power_on(node.name, seen.id)
-            self._remember(seen.id, node)
+            self._remember(seen, node.stamp)
             return Vm(seen.name, seen.id, Power.ON, found, scrubbed=seen.scrubbed, where=self._where(seen))
         if foreign:
             raise TargetError(
@@ -146,17 +149,22 @@ class Fleet:
             self._scanned = monotonic()
             seen = self._machines.scan(inventory.top("vm").id)
         self._known = {one.id: (one.name, stamp.load(one.stamp)) for one in seen}
+        self._seen.clear()
         self._addresses.clear()
 
-    def _remember(self, machine: str, node: Node) -> None:
+    def _remember(self, seen: Sighting, its_stamp: Stamp) -> None:
         with self._lock:
-            self._known[machine] = (node.name, node.stamp)
+            self._known[seen.id] = (seen.name, its_stamp)
+            self._seen[seen.id] = seen
 
-    def _forget_all_but(self, ids: Iterable[str], sightings: Iterable[Sighting]) -> None:
+    def _note(self, ids: Iterable[str], sightings: Collection[Sighting]) -> None:
+        """What a look at these machines has shown; those that it did not show are gone."""
         gone = set(ids) - {one.id for one in sightings}
         with self._lock:
+            self._seen |= {one.id: one for one in sightings if one.complete}
             for item in gone:
                 self._known.pop(item, None)
+                self._seen.pop(item, None)
                 self._addresses.pop(item, None)
 
     def _vm(self, seen: Sighting, cluster: Cluster) -> Vm:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kube_provision_core import Power, TargetError
@@ -35,7 +35,7 @@ POWERS = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.SUS
 
 
 STATUS, SCRUBBED = option_path(stamp.STATUS), option_path(stamp.SCRUBBED)
-STATE = [*IDENTITY, POWER, STATUS, SCRUBBED]
+CHANGING = [POWER, STATUS, SCRUBBED]
 GUEST = ["guest.net", "guest.ipAddress"]
 
 
@@ -77,13 +77,23 @@ class Machines:
         """Identity of every machine below the folder: one call."""
         paths = {"VirtualMachine": IDENTITY}
         walks = [walk("below", "Folder", "childEntity", "below")]
-        return self._sightings(Select(paths, [("Folder", top_folder)], walks))
+        select = Select(paths, [("Folder", top_folder)], walks)
+        return [_sighting(one) for one in retrieve(self._session, "look at the machines", select)]
 
-    def look(self, ids: Collection[str], without_guest: Collection[str] = ()) -> list[Sighting]:
-        """State of these machines: one call. Of those `without_guest`, not what guest tools report, for that is long."""
-        full = [("VirtualMachine", item) for item in ids]
-        short = [("VirtualMachine", item) for item in without_guest]
-        return self._sightings(Select({"VirtualMachine": [*STATE, *GUEST]}, full), Select({"VirtualMachine": STATE}, short))
+    def look(
+        self, ids: Collection[str], known: Collection[Sighting] = (), settled: Collection[Sighting] = ()
+    ) -> list[Sighting]:
+        """State of all these machines: one call. What identifies those that are `known` or `settled` is not read again, nor
+        what the guest tools of `settled` ones report: an answer about a thousand machines takes its time."""
+        before = {one.id: one for one in (*known, *settled)}
+        found = retrieve(
+            self._session,
+            "look at the machines",
+            _select([*IDENTITY, *CHANGING, *GUEST], ids),
+            _select([*CHANGING, *GUEST], [one.id for one in known]),
+            _select(CHANGING, [one.id for one in settled]),
+        )
+        return [_seen_again(before[one.id], one) if one.id in before else _sighting(one) for one in found]
 
     def clone(self, order: Order) -> str:
         """The id of the new machine, which is powered on and has the ordered size when this returns.
@@ -114,11 +124,11 @@ class Machines:
                 raise TargetError(f"{name}: vCenter is still making it after {LIMIT / 60:.0f} minutes; look at its tasks")
             return None
 
-        seen = self.look([], ids)
+        seen = self.look(ids)
         unfinished = [one.id for one in seen if not one.complete]
         for item in unfinished:
             self._tasks.waiting.wait(Awaited("VirtualMachine", item, judge))
-        return self.look([], ids) if unfinished else seen
+        return self.look(ids) if unfinished else seen
 
     def power_on(self, name: str, machine: str) -> None:
         """Nothing to do is fine."""
@@ -173,19 +183,28 @@ class Machines:
     def _run(self, doing: str, machine: str, method: str, *arguments: Any) -> None:
         self._tasks.run(method, doing, lambda: getattr(self._session.managed("VirtualMachine", machine), method)(*arguments))
 
-    def _sightings(self, *selects: Select) -> list[Sighting]:
-        return [_sighting(one) for one in retrieve(self._session, "look at the machines", *selects)]
+
+def _select(paths: Collection[str], machines: Collection[str]) -> Select:
+    return Select({"VirtualMachine": paths}, [("VirtualMachine", item) for item in machines])
 
 
 def _sighting(one: Found) -> Sighting:
     values = one.values
     parent = values.get("parent")
-    return Sighting(
+    identity = Sighting(
         id=one.id,
         name=unescape(values.get("name", "")),
         folder=managed_id(parent) if parent is not None else None,
         complete=TEMPLATE in values,
         stamp=option_text(values.get(STAMP)),
+    )
+    return _seen_again(identity, one)
+
+
+def _seen_again(before: Sighting, one: Found) -> Sighting:
+    values = one.values
+    return replace(
+        before,
         power=POWERS.get(str(values.get(POWER)), Power.OFF),
         status=option_text(values.get(STATUS)),
         scrubbed=option_text(values.get(SCRUBBED)) is not None,

@@ -25,7 +25,7 @@ SHORTEST, LONGEST = 0.05, 2.0
 AGAIN = 0.15
 """Of the time waited so far: when to look again at what takes longer than expected."""
 
-LATE = 0.25
+LATE = 0.5
 """Of the time that something takes: how long a look at it may be put off until it is worth it for more of those who wait."""
 
 CROWD = 4
