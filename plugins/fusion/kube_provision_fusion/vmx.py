@@ -103,14 +103,18 @@ class Vmx:
     def _newline(self) -> bytes:
         return b"\r\n" if self.lines and self.lines[0].text.endswith(b"\r\n") else b"\n"
 
+    def _encoded(self, value: str) -> bytes:
+        """A sign that the file's encoding does not have becomes a question mark: only names for people have such."""
+        return value.encode(self.encoding, errors="replace")
+
     def _line(self, name: str, value: str) -> Line:
-        encoded = value.encode(self.encoding)
+        encoded = self._encoded(value)
         return Line(name.encode() + b' = "' + _escape(encoded) + b'"' + self._newline, name.lower(), encoded)
 
     def _rewritten(self, line: Line, value: str) -> Line:
         match = _LINE.fullmatch(line.text)
         assert match, "a line that has a name was parsed"
-        encoded = value.encode(self.encoding)
+        encoded = self._encoded(value)
         text = match["before"] + match["name"] + b' = "' + _escape(encoded) + b'"' + match["after"] + match["end"]
         return Line(text, line.name, encoded)
 

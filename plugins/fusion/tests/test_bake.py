@@ -334,6 +334,15 @@ def die(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_another_machine_than_the_one_that_was_seen_is_not_taken(vmware: Vmware, driver: Fusion) -> None:
+    driver.bake_image(template=only(driver), image=IMAGE)
+    guest_is_done(vmware)
+    seen = only(driver)
+    baker(vmware).bake_image(template=seen, image=NEWER_IMAGE)
+    with pytest.raises(TargetError, match="the machine that has baked is gone; run again"):
+        driver.finish_image(template=seen)
+
+
 class TestStopping:
     def test_a_guest_without_tools_is_switched_off(self, vmware: Vmware, driver: Fusion) -> None:
         vmware.be(tools=False)
@@ -467,6 +476,12 @@ class TestBadInput:
 
     def test_without_a_source_the_template_has_none(self, vmware: Vmware) -> None:
         assert only(baker(vmware, bake_from=None)).source == ""
+
+    def test_a_path_that_cannot_be(self, vmware: Vmware) -> None:
+        file = vmware.vm_dir / ("x" * 300) / "kube.vmx"
+        assert self.only(baker(vmware, template=str(file))).endswith("cannot be looked at: File name too long")
+        with pytest.raises(TargetError, match="cannot be looked at: File name too long"):
+            only(baker(vmware, template=str(file), bake_from=None))
 
     def test_boot_data_that_vmware_does_not_deliver(self, driver: Fusion) -> None:
         large = replace(IMAGE, boot=Boot("bake", "bake", os.urandom(60_000).hex()))

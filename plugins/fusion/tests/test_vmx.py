@@ -67,6 +67,12 @@ def test_a_value_in_another_encoding_is_written_in_it(tmp_path: Path) -> None:
     assert read_vmx(file)["new"] == "泑"
 
 
+def test_a_sign_that_the_encoding_lacks_is_no_failure(tmp_path: Path) -> None:
+    file = tmp_path / "windows.vmx"
+    vmx.write(file, vmx.read(DATA / "workstation windows-1252.vmx").changed({"displayName": "Büro 模"}))
+    assert read_vmx(file)["displayname"] == "Büro ?"
+
+
 def test_names_ignore_case_and_keep_their_spelling() -> None:
     changed = vmx.parse(b'NumVCPUs = "1"\n').changed({"numvcpus": "4"})
     assert changed.get("NUMVCPUS") == "4"

@@ -91,11 +91,11 @@ class Templates:
         shelf, baked = site.shelf, wanted.baking.baked if wanted.baking else None
         if baked is None:
             raise TargetError(f"template {shelf.file}: the machine has not told what it holds; run again")
-        version, made = _unfinished(shelf)
+        version = _has_baked(shelf, baked.spec)
         with files.locked(version, LOCK_TIMEOUT):
             if shelf.is_somebody_elses():
                 raise TargetError(f"{shelf.link}: was not made by bake; it is left alone. Move it, or choose another name")
-            mark.write(version, Mark(made.spec, complete=True, baked=baked))
+            mark.write(version, Mark(baked.spec, complete=True, baked=baked))
             self._stop(shelf.vmx(version))
             machine.describe(shelf.vmx(version), shelf.name, baked, wanted.source)
             shelf.publish(version)
@@ -106,15 +106,16 @@ class Templates:
 
     def _template(self, site: Site, running: frozenset[str]) -> Template:
         shelf = site.shelf
-        return Template(
-            name=str(shelf.file),
-            roles=site.roles,
-            source=str(site.source) if site.source else "",
-            exists=shelf.link.exists(),
-            baked=shelf.baked(),
-            baking=self._baking(shelf, running),
-            where=str(template.real(shelf.file)),
-        )
+        with files.telling(f"template {shelf.file}: cannot be looked at"):
+            return Template(
+                name=str(shelf.file),
+                roles=site.roles,
+                source=str(site.source) if site.source else "",
+                exists=shelf.link.exists(),
+                baked=shelf.baked(),
+                baking=self._baking(shelf, running),
+                where=str(template.real(shelf.file)),
+            )
 
     def _baking(self, shelf: Shelf, running: frozenset[str]) -> Baking | None:
         found = shelf.unfinished()
@@ -186,11 +187,12 @@ class Templates:
             self._vmware.power.delete(file, lock)
 
 
-def _unfinished(shelf: Shelf) -> tuple[Path, Mark]:
+def _has_baked(shelf: Shelf, spec: str) -> Path:
+    """The version whose machine was given this."""
     found = shelf.unfinished()
-    if not found or not found[-1][1].complete:
+    if not found or not found[-1][1].complete or found[-1][1].spec != spec:
         raise TargetError(f"template {shelf.file}: the machine that has baked is gone; run again")
-    return found[-1]
+    return found[-1][0]
 
 
 def _require_space(source: Path, folder: Path) -> None:
