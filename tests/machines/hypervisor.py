@@ -1,6 +1,6 @@
 """What runs hosts, in the process of the tests; drivers in other processes reach it through a socket.
 
-with Hypervisor(tmp_path, network, image()) as hypervisor: ...      # where the tests are
+with Hypervisor(tmp_path, network, image_of) as hypervisor: ...     # where the tests are
 Remote(hypervisor.socket).records()                                 # anywhere else
 """
 
@@ -45,12 +45,13 @@ class Record:
 class Hypervisor:
     """Machines by name, with the network's addresses in the order in which they were created."""
 
-    def __init__(self, folder: Path, network: Network, image: Image) -> None:
+    def __init__(self, folder: Path, network: Network, image_of: Callable[[str], Image]) -> None:
+        """A host's image is what `image_of` says of its name."""
         self.socket = str(folder / "hypervisor.sock")
         self.hosts: dict[str, Host] = {}
         """Those that exist, by name."""
         self._stamps: dict[str, Stamp] = {}
-        self._folder, self._network, self._image = folder, network, image
+        self._folder, self._network, self._image_of = folder, network, image_of
         self._next = 10
         self._lock = threading.RLock()
         # Whatever starts a host, or its link, must live as long as that: not one of the threads that serve a driver.
@@ -79,7 +80,7 @@ class Hypervisor:
                 return
             self._next += 1
             link = self._starter.submit(self._network.link, name, f"{PREFIX}.{self._next}").result()
-            host = Host(name, self._folder, self._image, link)
+            host = Host(name, self._folder, self._image_of(name), link)
             host.insert_seed(boot.instance_id, boot.user_data)
             self.hosts[name] = host
             self._stamps[name] = stamp

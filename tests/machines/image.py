@@ -1,4 +1,4 @@
-"""What the hosts of tests run: Debian 13 with systemd, cloud-init and what a node's template has, as a folder.
+"""What the hosts of tests run: Debian with systemd, cloud-init and what a node's template has, as a folder.
 
 It is made from packages of the mirror that this machine uses, once per recipe, and kept outside of the checkout.
 """
@@ -15,7 +15,8 @@ from pathlib import Path
 from servers.cache import cache_folder, locked
 from servers.debian import install, mirrors
 
-RELEASE = "trixie"
+TRIXIE, BOOKWORM = RELEASES = ("trixie", "bookworm")
+"""Debian 13, which hosts run unless they are told otherwise, and Debian 12."""
 LIMIT = 1500.0
 """Seconds for making it, on a slow line."""
 
@@ -36,6 +37,8 @@ datasource_list: [NoCloud]
 # A folder that is mounted read-only: what a seed disk is to a virtual machine.
 datasource: {NoCloud: {seedfrom: /media/seed/}}
 ssh_genkeytypes: [ed25519]
+# Debian 12 would make a locale, which takes a package that is not here and a minute of a slow machine.
+locale: C.UTF-8
 """
 
 CUSTOMISE = f"""\
@@ -62,6 +65,7 @@ rm -rf "$root"/var/lib/apt/lists/*
 class Image:
     """Never written to: hosts put an overlay on it."""
 
+    release: str
     root: Path
 
     @property
@@ -70,22 +74,22 @@ class Image:
         return tuple(sorted((self.root / "var/cache/left-out").glob("*.deb")))
 
 
-def image() -> Image:
+def image(release: str = TRIXIE) -> Image:
     """Make it if there is none of this recipe. Raises `RuntimeError` where that is impossible, with the reason."""
     install("mmdebstrap", "systemd-container")
-    root = cache_folder() / f"host-{RELEASE}-{_recipe()}"
-    with locked("host"):
+    root = cache_folder() / f"host-{release}-{_recipe(release)}"
+    with locked(f"host-{release}"):
         if not root.exists():
-            _make(root)
-    return Image(root)
+            _make(release, root)
+    return Image(release, root)
 
 
-def _recipe() -> str:
-    recipe = "\n".join([RELEASE, *PACKAGES, CUSTOMISE, os.uname().release])
+def _recipe(release: str) -> str:
+    recipe = "\n".join([release, *PACKAGES, CUSTOMISE, os.uname().release])
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
-def _make(root: Path) -> None:
+def _make(release: str, root: Path) -> None:
     if os.geteuid() != 0:
         raise RuntimeError("hosts for tests are made and run by root")
     part = root.with_suffix(".part")
@@ -97,7 +101,7 @@ def _make(root: Path) -> None:
         *("mmdebstrap", "--variant=minbase", "--mode=root", "--aptopt=APT::Install-Recommends false"),
         *("--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"),
         *("--skip=cleanup/apt/lists", f'--customize-hook=sh {hook} "$1"', f"--include={','.join(PACKAGES)}"),
-        *(RELEASE, str(part), f"deb {mirror} {RELEASE} main"),
+        *(release, str(part), f"deb {mirror} {release} main"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     hook.unlink()
@@ -108,4 +112,5 @@ def _make(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    print(f"hosts: {image().root}")
+    for release in RELEASES:
+        print(f"hosts: {image(release).root}")

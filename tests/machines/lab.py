@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from machines.hypervisor import Hypervisor
-from machines.image import RELEASE, image
+from machines.image import BOOKWORM, RELEASES, TRIXIE, Image, image
 from machines.network import Network
 from machines.nspawn import Host
 from machines.packages import consul_package, kubernetes_packages
@@ -57,19 +57,21 @@ class Run:
 class Lab:
     """Open while the context is."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any] | None = None, bookworm: Collection[str] = ()) -> None:
+        """Hosts named in `bookworm` run Debian 12, all others Debian 13."""
         self.folder = folder
         self.name = CLUSTER
         """Of the cluster that is worked on."""
         self.settings = dict(settings or {})
         """Keys of the configuration besides those that the site needs."""
+        self._bookworm = frozenset(bookworm)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        self._images = {release: image(release) for release in RELEASES}
         with ExitStack() as stack:
             self.network = stack.enter_context(Network())
             self.mirror = stack.enter_context(Mirror(self.folder, Network.gateway))
-            self.image = image()
             self._fill(self.mirror)
             self._start_target(stack)
             (self.folder / "seed.yaml").write_text(SEED_MANIFEST)
@@ -79,14 +81,19 @@ class Lab:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
 
+    def image_of(self, name: str) -> Image:
+        return self._images[BOOKWORM if name in self._bookworm else TRIXIE]
+
     def _fill(self, mirror: Mirror) -> None:
         packages = self.folder / "packages"
         packages.mkdir()
         mirror.add_flat("kubernetes", kubernetes_packages(packages))
-        mirror.add_suite("hashicorp", RELEASE, "main", [consul_package()])
-        mirror.add_suite("debian", RELEASE, "main", [*self.image.left_out, *self._more_packages(packages)])
-        mirror.add_suite("debian", f"{RELEASE}-updates", "main", [])
-        mirror.add_suite("debian-security", f"{RELEASE}-security", "main", [])
+        consul, more = consul_package(), self._more_packages(packages)
+        for release, template in self._images.items():
+            mirror.add_suite("hashicorp", release, "main", [consul])
+            mirror.add_suite("debian", release, "main", [*template.left_out, *more])
+            mirror.add_suite("debian", f"{release}-updates", "main", [])
+            mirror.add_suite("debian-security", f"{release}-security", "main", [])
 
     def _more_packages(self, folder: Path) -> list[Path]:
         """What the target's guests need besides; made in `folder`."""
@@ -116,7 +123,7 @@ class Lab:
         return {"target": "nspawn", "hypervisor_socket": self.hypervisor.socket}
 
     def _start_target(self, stack: ExitStack) -> None:
-        self.hypervisor = stack.enter_context(Hypervisor(self.folder, self.network, self.image))
+        self.hypervisor = stack.enter_context(Hypervisor(self.folder, self.network, self.image_of))
 
     @property
     def state(self) -> Path:

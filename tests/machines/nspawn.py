@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from machines.image import Image
+from machines.image import BOOKWORM, Image
 from machines.network import INTERFACE, Link
 from servers.process import ServerProcess
 
@@ -63,7 +63,6 @@ class Host:
 
     def insert_seed(self, instance_id: str, user_data: str) -> None:
         """What a target delivers; may be done while the host is on."""
-        metadata = {"instance-id": instance_id, "local-hostname": self.name}
         interface = {
             "match": {"macaddress": self.link.mac},
             "set-name": INTERFACE,
@@ -71,6 +70,10 @@ class Host:
             "routes": [{"to": "0.0.0.0/0", "via": self.link.gateway}],
         }
         network = {"version": 2, "ethernets": {INTERFACE: interface}}
+        metadata = {"instance-id": instance_id, "local-hostname": self.name}
+        if self.image.release == BOOKWORM:  # its cloud-init finds no network-config in such a seed
+            lines = (f"auto {INTERFACE}", f"iface {INTERFACE} inet static", f"address {self.link.address}/24")
+            metadata["network-interfaces"] = "\n".join([*lines, f"gateway {self.link.gateway}", ""])
         for name, content in (("meta-data", metadata), ("network-config", network)):
             (self.folder / "seed" / name).write_text(json.dumps(content))
         self.replace_user_data(user_data)
@@ -101,6 +104,7 @@ class Host:
     def kill(self) -> None:
         """Pull the plug."""
         if self._process is not None:
+            self._fall_silent()
             self._process.kill()
         self._clean()
 
@@ -201,6 +205,11 @@ class Host:
                 console = (self.folder / "console").read_text(errors="replace")[-1500:]
                 raise TimeoutError(f"{self.name} {what} not within {limit:.0f} s:\n{console}\n{self.journal()}")
             time.sleep(0.1)
+
+    def _fall_silent(self) -> None:
+        """A machine without power answers nobody; its network's namespace would go on to refuse connections."""
+        command = ["nsenter", f"--net={self.link.namespace}", "ip", "link", "set", INTERFACE, "down"]
+        subprocess.run(command, capture_output=True, timeout=20, check=False)
 
     def _clean(self) -> None:
         command = ["unshare", "--mount", "sh", str(HERE / "clean.sh"), str(self.folder)]

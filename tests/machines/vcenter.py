@@ -10,7 +10,7 @@ import base64
 import gzip
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -39,12 +39,12 @@ LOOK = 0.2
 class VCenterHosts:
     """Follows a vCenter's machines with hosts: power, guestinfo, and what the guest publishes."""
 
-    def __init__(self, folder: Path, network: Network, image: Image, vcenter: Simulator) -> None:
+    def __init__(self, folder: Path, network: Network, image_of: Callable[[str], Image], vcenter: Simulator) -> None:
         self.hosts: dict[str, Host] = {}
         """Those that exist, by name."""
         self.problem: BaseException | None = None
         """What ended the following before its time."""
-        self._folder, self._network, self._image, self._vcenter = folder, network, image, vcenter
+        self._folder, self._network, self._image_of, self._vcenter = folder, network, image_of, vcenter
         self._published: dict[str, str] = {}
         self._stop = threading.Event()
         # A host ends with the thread that starts it: this one.
@@ -87,7 +87,7 @@ class VCenterHosts:
         address = next((address for address in vm["addresses"] if address.startswith(f"{PREFIX}.")), None)
         if address is None:
             return
-        host = Host(name, self._folder, self._image, self._network.link(name, address))
+        host = Host(name, self._folder, self._image_of(name), self._network.link(name, address))
         instance_id = json.loads(_guestinfo(vm, "metadata"))["instance-id"]
         host.insert_seed(instance_id, _guestinfo(vm, "userdata"))
         host.start()
@@ -126,7 +126,7 @@ class VCenterLab(Lab):
     def _start_target(self, stack: ExitStack) -> None:
         guests = [Guest("*", network=f"{PREFIX}.64/26")]
         self.vcenter = stack.enter_context(Simulator(guests=guests, clone_time=0.5))
-        self.machines = stack.enter_context(VCenterHosts(self.folder, self.network, self.image, self.vcenter))
+        self.machines = stack.enter_context(VCenterHosts(self.folder, self.network, self.image_of, self.vcenter))
 
     def _more_packages(self, folder: Path) -> list[Path]:
         tools = Package("open-vm-tools", "2:12.5.0-1", {"/usr/bin/vmware-rpctool": RPC_TOOL})

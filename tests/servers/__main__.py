@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from machines.image import RELEASES, image
 from servers.consul import consul_binary
 from servers.debian import install, unpacked
@@ -44,5 +46,6 @@ if __name__ == "__main__":
     print(f"consul: {consul_binary()}")
     for package in ("containerd", "firewalld"):
         print(f"{package}: {unpacked(package)}")
-    for release in RELEASES:
-        print(f"hosts: {image(release).root}")
+    with ThreadPoolExecutor() as pool:
+        for made in pool.map(image, RELEASES):
+            print(f"hosts: {made.root}")
