@@ -1,4 +1,4 @@
-"""Runners that are killed, machines that lose power, in every stage of their first boot: all end where they would have."""
+"""Runners and services are killed, machines lose power, in every stage of a first boot: all end where they would have."""
 
 from __future__ import annotations
 
@@ -9,24 +9,29 @@ from dataclasses import dataclass
 import pytest
 from machines import leaks
 from machines.lab import Lab, until
+from machines.nspawn import Host
 
 pytestmark = pytest.mark.e2e
 
 RUNNER = "kube-provision.service"
+SERVICES = ("kube-provision-consul", "kube-provision-proxy", "kube-provision-follower", "containerd", "kubelet")
 FAULTS = "/var/lib/kubernetes-stand-in"
-PAUSE = ["sleep 2"]
+PAUSE = ["sleep 3"]
 """Long enough for a stage to be seen that would be over in a moment."""
-STAGES = ("prepare", "install", "discover", "join", "finish")
+DPKG = r"dpkg .*--(unpack|configure)"
 LIMIT = 300.0
 """Seconds until a host comes to the moment at which something is done to it."""
 END_LIMIT = 300.0
-WORKERS = 7
+WORKERS = 3
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab(tmp_path_factory.mktemp("lab"), {"pre_commands": PAUSE, "commands": PAUSE}) as lab:
         yield lab
+
+
+# --- what is done to a host -----------------------------------------------------------------------------------------
 
 
 def kill_runner(lab: Lab, name: str) -> None:
@@ -40,70 +45,90 @@ def kill_runner_and_hurry(lab: Lab, name: str) -> None:
     lab.hosts[name].run("systemctl", "start", "--no-block", RUNNER)
 
 
+def restart_runner(lab: Lab, name: str) -> None:
+    """As an upgrade or an impatient operator does: it is told to end."""
+    lab.hosts[name].run("systemctl", "restart", "--no-block", RUNNER)
+
+
+def kill_services(lab: Lab, name: str) -> None:
+    """Those that run at that moment."""
+    host = lab.hosts[name]
+    running = [service for service in SERVICES if host.succeeds("systemctl", "is-active", "--quiet", f"{service}.service")]
+    assert running
+    host.run("systemctl", "kill", "--signal=KILL", *(f"{service}.service" for service in running))
+
+
 def cut_power(lab: Lab, name: str) -> None:
     lab.hosts[name].kill()
     lab.hypervisor.start(name)
 
 
+Act = Callable[[Lab, str], None]
+
+
 @dataclass(frozen=True)
-class Sabotage:
-    """Something that is done to a host as soon as it is in a certain stage, phase of kubeadm, or program."""
+class Strike:
+    """Something that is done to a host as soon as it is in a certain stage, phase of kubeadm, or in the midst of dpkg."""
 
-    name: str
     moment: str
-    act: Callable[[Lab, str], None]
+    act: Act
 
-    def carry_out(self, lab: Lab) -> None:
-        until(lambda: self.name in lab.hosts and lab.hosts[self.name].on, LIMIT, f"{self.name} is there")
-        host = lab.hosts[self.name]
-        if self.moment in STAGES:
-            until(lambda: lab.stages()[self.name] == f"{self.moment} running", LIMIT, f"{self.name}: {self.moment}")
-        elif self.moment.startswith(("init-", "join-")):
+    def carry_out(self, lab: Lab, host: Host) -> None:
+        what = f"{host.name}: {self.moment}"
+        if self.moment.startswith(("init-", "join-")):
             host.wait_until_booted()
-            host.write(f"{FAULTS}/{self.moment}", "hang")
-            until(lambda: not host.succeeds("test", "-e", f"{FAULTS}/{self.moment}"), LIMIT, f"{self.name} hangs")
+            fault = f"{FAULTS}/{self.moment}"
+            host.write(fault, "pause" if self.act is kill_services else "hang")
+            until(lambda: not host.succeeds("test", "-e", fault), LIMIT, what)
+        elif self.moment == "dpkg":
+            until(lambda: host.succeeds("pgrep", "--full", DPKG), LIMIT, what)
         else:
-            until(lambda: host.succeeds("pgrep", "--exact", self.moment), LIMIT, f"{self.name} runs {self.moment}")
-        self.act(lab, self.name)
+            until(lambda: lab.stages()[host.name] == f"{self.moment} running", LIMIT, what)
+        self.act(lab, host.name)
 
 
-def provision(lab: Lab, workers: int, *plans: Sabotage) -> None:
-    """A run of the program, and all that is done to its machines meanwhile."""
-    with ThreadPoolExecutor(len(plans)) as pool:
-        futures = [pool.submit(plan.carry_out, lab) for plan in plans]
-        run = lab.provision("--no-wait", workers=workers)
+PLAN = {
+    "consul-prod": [Strike("discover", cut_power), Strike("finish", kill_runner_and_hurry)],
+    "m-prod-1": [Strike("init-control-plane", kill_services), Strike("init-upload-certs", kill_runner_and_hurry)],
+    "m-prod-2": [Strike("join-etcd-learner", restart_runner), Strike("join-control-plane-join", kill_services)],
+    "m-prod-3": [Strike("discover", cut_power)],
+    "w-prod-1": [
+        Strike("prepare", kill_runner),
+        *(Strike(moment, kill_runner_and_hurry) for moment in ("dpkg", "discover", "join-kubelet-start", "finish")),
+    ],
+    "w-prod-2": [Strike(moment, cut_power) for moment in ("prepare", "dpkg", "discover", "join-kubelet-start", "finish")],
+    "w-prod-3": [Strike(moment, kill_services) for moment in ("join", "join-kubelet-start", "finish")],
+}
+"""Strikes on each host, one after another."""
+
+
+def strikes(name: str, *acts: Act) -> int:
+    return sum(strike.act in acts for strike in PLAN[name])
+
+
+def strike_all(lab: Lab, name: str) -> None:
+    until(lambda: name in lab.hosts and lab.hosts[name].on, LIMIT, f"{name} is there")
+    for strike in PLAN[name]:
+        strike.carry_out(lab, lab.hosts[name])
+
+
+# --- what comes of it -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster(lab: Lab) -> Lab:
+    """Struck on every host while it came to be."""
+    with ThreadPoolExecutor(len(PLAN)) as pool:
+        futures = [pool.submit(strike_all, lab, name) for name in PLAN]
+        run = lab.provision("--no-wait", workers=WORKERS)
         assert run.code == 0, run.errors
         for future in futures:
             future.result()
-
-
-def wait_until_finished(lab: Lab) -> None:
     try:
         until(lambda: set(lab.stages().values()) == {"finish done"}, END_LIMIT, "all have finished")
     except AssertionError as error:
         said = (f"{name}: {host.read_channel('status.json')}\n{host.journal(lines=15)}" for name, host in lab.hosts.items())
         pytest.fail("\n".join([str(error), *said]))
-
-
-@pytest.fixture(scope="module")
-def cluster(lab: Lab) -> Lab:
-    """Every machine was struck once: each in another stage, masters in the midst of kubeadm."""
-    provision(
-        lab,
-        WORKERS,
-        Sabotage("consul-prod", "finish", kill_runner_and_hurry),
-        Sabotage("m-prod-1", "init-upload-certs", kill_runner_and_hurry),
-        Sabotage("m-prod-2", "join-etcd-learner", kill_runner_and_hurry),
-        Sabotage("m-prod-3", "join-control-plane-join", cut_power),
-        Sabotage("w-prod-1", "dpkg", kill_runner),
-        Sabotage("w-prod-2", "discover", kill_runner_and_hurry),
-        Sabotage("w-prod-3", "prepare", cut_power),
-        Sabotage("w-prod-4", "dpkg", cut_power),
-        Sabotage("w-prod-5", "discover", cut_power),
-        Sabotage("w-prod-6", "join-kubelet-start", cut_power),
-        Sabotage("w-prod-7", "finish", cut_power),
-    )
-    wait_until_finished(lab)
     return lab
 
 
@@ -112,10 +137,14 @@ def test_every_machine_comes_to_the_end(cluster: Lab) -> None:
 
 
 def test_every_machine_was_really_struck(cluster: Lab) -> None:
-    cut = {name for name, host in cluster.hosts.items() if host.boots == 2}
-    assert cut == {"m-prod-3", "w-prod-3", "w-prod-4", "w-prod-5", "w-prod-6", "w-prod-7"}
-    killed = {name for name, host in cluster.hosts.items() if "status=9/KILL" in host.journal("-u", RUNNER, lines=2000)}
-    assert killed == set(cluster.hosts) - cut
+    assert {name: host.boots for name, host in cluster.hosts.items()} == {
+        name: 1 + strikes(name, cut_power) for name in PLAN
+    }
+    expected = {name: strikes(name, kill_runner, kill_runner_and_hurry) for name in PLAN}
+    assert {name: killed(host, RUNNER) for name, host in cluster.hosts.items()} == expected
+    assert {name for name, host in cluster.hosts.items() if killed(host, "kube-provision-proxy.service")} == {
+        name for name in PLAN if strikes(name, kill_services)
+    }
 
 
 def test_an_initialisation_that_was_killed_is_undone_and_begun_again(cluster: Lab) -> None:
@@ -123,19 +152,26 @@ def test_an_initialisation_that_was_killed_is_undone_and_begun_again(cluster: La
     assert "m-prod-1" in [name for name, _, _ in cluster.calls("reset")]
 
 
-def test_a_join_that_was_killed_leaves_no_member_too_many(cluster: Lab) -> None:
-    assert members(cluster) == [(f"m-prod-{number}", False) for number in range(1, 4)]
+def test_a_join_that_was_interrupted_leaves_no_member_too_many(cluster: Lab) -> None:
+    assert "m-prod-2" in [name for name, _, _ in cluster.calls("reset")]
+    with cluster.control_plane() as api:
+        members = sorted((member.name, member.learner) for member in api.etcd_members())
+    assert members == [(f"m-prod-{number}", False) for number in range(1, 4)]
 
 
-@pytest.mark.parametrize("name", ["m-prod-1", "m-prod-3", "w-prod-1", "w-prod-4"])
-def test_no_secret_is_left(cluster: Lab, name: str) -> None:
+@pytest.fixture(scope="module")
+def scrubbed(cluster: Lab) -> Lab:
     """A run scrubs what it finds finished."""
     run = cluster.provision("--no-wait", workers=WORKERS)
     assert run.code == 0, run.errors
-    assert leaks.on_host(cluster.hosts[name], leaks.needles(cluster.secrets)) == []
+    return cluster
 
 
-def members(lab: Lab) -> list[tuple[str, bool]]:
-    """Of etcd, and whether they are learners."""
-    with lab.control_plane() as api:
-        return sorted((member.name, member.learner) for member in api.etcd_members())
+@pytest.mark.parametrize("name", sorted(PLAN))
+def test_no_secret_is_left(scrubbed: Lab, name: str) -> None:
+    assert leaks.on_host(scrubbed.hosts[name], leaks.needles(scrubbed.secrets)) == []
+
+
+def killed(host: Host, unit: str) -> int:
+    """How often that unit's main process was."""
+    return host.journal("-u", unit, "--grep=status=9/KILL", lines=1000).count("status=9/KILL")

@@ -16,7 +16,7 @@ ETCD_DATA = Path("/var/lib/etcd")
 CALLS = Path("/var/log/kubeadm-calls")
 """When each call of kubeadm began and ended."""
 FAULTS = Path("/var/lib/kubernetes-stand-in")
-"""A file `<verb>-<phase>` here that says `fail` or `hang` lets that phase do so, once."""
+"""A file `<verb>-<phase>` here that says `fail`, `hang` or `pause` lets that phase do so, once."""
 UNREADY = FAULTS / "unready"
 """While it exists, the API server says that it is not ready."""
 
