@@ -7,6 +7,7 @@ import shlex
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BootError, PluginError
@@ -74,8 +75,9 @@ def _ownership(contributed: Iterable[NamedFragment]) -> NamedFragment:
     return NamedFragment(plugin=CORE, steps=(Step("ownership", Stage.INSTALL, script),) if owners else ())
 
 
-def _steps_file(steps: Sequence[OwnedStep]) -> File:
-    """What the runner walks through."""
+@lru_cache(maxsize=16)
+def _steps_file(steps: tuple[OwnedStep, ...]) -> File:
+    """What the runner walks through; on machines of one kind the same."""
     listed = [
         {
             "stage": owned.step.stage,

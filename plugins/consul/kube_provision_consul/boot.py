@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -99,5 +100,6 @@ def _json(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
+@cache
 def _resource(folder: str, name: str) -> str:
     return (resources.files(__package__) / folder / name).read_text()
