@@ -48,7 +48,7 @@ def _refuse(seen: Observation, names: Collection[str]) -> None:
     unknown = sorted(set(names) - known - seen.cluster.names)
     if unknown:
         raise ConfigError(
-            f"--node {', '.join(unknown)}: no such node in cluster {cluster}; it has {', '.join(sorted(known))}"
+            f"--node {', '.join(unknown)}: no such node in cluster {cluster}; it has {', '.join(sorted(known)) or 'none'}"
         )
     masters = {vm.name for vm in seen.of(Role.MASTER)}
     if masters and masters <= set(names):

@@ -82,6 +82,11 @@ def test_an_unknown_node_is_refused_with_the_names_that_exist() -> None:
         plan_nodes(Observation(CLUSTER, VMS), ["w-prod-9"], Living())
 
 
+def test_a_node_of_a_cluster_without_machines_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"w-prod-9: no such node in cluster prod; it has none"):
+        plan_nodes(Observation(CLUSTER), ["w-prod-9"], Living())
+
+
 def test_the_last_masters_go_only_with_their_cluster() -> None:
     with pytest.raises(ConfigError, match="no master left"):
         plan_nodes(Observation(CLUSTER, VMS), ["m-prod-1", "m-prod-2"], Living())
