@@ -14,13 +14,18 @@ from .plan import Action, ArchiveFolder, DestroyVm, ForgetCluster, Plan, RemoveM
 def plan_cluster(seen: Observation, *, folder_saved: bool) -> Plan:
     """Delete every machine of the cluster, have discovery forget it, move its folder aside. Empty where nothing is left."""
     name = seen.cluster.name
-    nodes = [DestroyVm(vm=vm) for vm in seen.ours.values() if vm.stamp and vm.stamp.role is not Role.DISCOVERY]
-    servers = [DestroyVm(vm=vm, after=keys(nodes)) for vm in seen.of(Role.DISCOVERY)]
+    nodes = [
+        DestroyVm(vm=vm, reason="its cluster goes")
+        for vm in seen.ours.values()
+        if vm.stamp and vm.stamp.role is not Role.DISCOVERY
+    ]
+    servers = [DestroyVm(vm=vm, reason="nobody asks it any more", after=keys(nodes)) for vm in seen.of(Role.DISCOVERY)]
     actions: list[Action] = [*nodes, *servers]
     if seen.discovery is not None and not _dies_with_its_server(seen):
-        actions.append(ForgetCluster(cluster=name, after=keys(nodes)))
+        reason = "else the next one of this name would wait to join it"
+        actions.append(ForgetCluster(cluster=name, reason=reason, after=keys(nodes)))
     if folder_saved:
-        actions.append(ArchiveFolder(cluster=name, after=keys(actions)))
+        actions.append(ArchiveFolder(cluster=name, reason="its secrets open nothing any more", after=keys(actions)))
     notes = () if seen.discovery or servers or not seen.discovery_error else (f"not forgotten: {seen.discovery_error}",)
     return Plan(tuple(actions), notes)
 
@@ -33,7 +38,7 @@ def plan_nodes(seen: Observation, names: Collection[str], living: Living) -> Pla
         remove = [RemoveMember(name=name, reason="its machine is about to go")] if living.knows(name) else []
         actions += remove
         if name in seen.ours:
-            actions.append(DestroyVm(vm=seen.ours[name], after=keys(remove)))
+            actions.append(DestroyVm(vm=seen.ours[name], reason="it was named by --node", after=keys(remove)))
     return Plan(tuple(actions))
 
 

@@ -177,9 +177,10 @@ def _creations(seen: Observation, difference: Difference, initialised: bool, aft
 
 def _arrangement(seen: Observation, difference: Difference, after: frozenset[str]) -> Iterator[Action]:
     if difference.missing or difference.server:
-        yield ArrangeVms(cluster=seen.cluster.name, after=after)
+        yield ArrangeVms(cluster=seen.cluster.name, reason="new machines take their places", after=after)
     elif seen.ours:
-        yield CheckArrangement(cluster=seen.cluster.name, after=after)
+        reason = "an earlier run may not have come to it"
+        yield CheckArrangement(cluster=seen.cluster.name, reason=reason, after=after)
 
 
 def _carrier(seen: Observation, difference: Difference, initialised: bool) -> Node | None:

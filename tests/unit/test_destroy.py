@@ -37,6 +37,7 @@ def test_machines_go_first_then_their_server_with_its_record_then_the_folder() -
         "archive-folder prod",
     ]
     by_key = {action.key: action for action in plan.actions}
+    assert all(action.reason for action in plan.actions)
     assert "destroy w-prod-1" in by_key["destroy consul-prod"].after
     assert "destroy consul-prod" in by_key["archive-folder prod"].after
 
@@ -47,6 +48,7 @@ def test_an_existing_discovery_service_forgets_the_cluster_once_its_machines_are
     by_key = {action.key: action for action in plan.actions}
     assert "destroy w-prod-1" in by_key["forget prod"].after
     assert "forget prod" in by_key["archive-folder prod"].after
+    assert all(action.reason for action in plan.actions)
 
 
 def test_machines_that_are_not_the_clusters_are_left_alone() -> None:
@@ -67,6 +69,7 @@ def test_a_node_leaves_the_living_cluster_before_its_machine_goes() -> None:
     living = Living((ClusterNode("w-prod-1", True, (), "10.0.0.5"),), ())
     plan = plan_nodes(Observation(CLUSTER, VMS, Discovery(True)), ["w-prod-1"], living)
     assert [action.key for action in plan.actions] == ["remove-member w-prod-1", "destroy w-prod-1"]
+    assert all(action.reason for action in plan.actions)
     assert plan.actions[1].after == {"remove-member w-prod-1"}
 
 

@@ -81,6 +81,7 @@ def planned(
 
 
 def keys(plan: Plan) -> list[str]:
+    assert all(action.reason for action in plan.changes), "a change that does not say why"
     return [action.key for action in plan.changes]
 
 
