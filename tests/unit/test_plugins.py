@@ -110,7 +110,7 @@ def test_a_misspelt_driver_is_told_with_the_nearest_name(install: Install) -> No
 
 
 def test_a_driver_of_ours_is_told_with_the_distribution_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kube_provision_core.plugins.metadata.distributions", list)
+    monkeypatch.setattr("kube_provision_core.plugins.choosing.metadata.distributions", list)
     for pyproject in Path(__file__).parents[2].glob("plugins/*/pyproject.toml"):
         project = tomllib.loads(pyproject.read_text())["project"]
         for group, names in project["entry-points"].items():

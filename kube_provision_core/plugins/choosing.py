@@ -1,0 +1,161 @@
+"""Stevedore chooses the drivers that the configuration names. What is not chosen is not imported."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, NoReturn
+
+from stevedore import DriverManager
+
+from ..errors import PluginError
+from ..hookspecs import PROJECT
+from .drivers import FoundDriver, check_class
+
+log = logging.getLogger(__name__)
+
+KINDS = ("target", "os", "discovery", "extension")
+"""Kinds of plugins; the entry points of a kind are the group `kube_provision.<kind>`."""
+
+_DISTRIBUTIONS = {("target", "vmware"): "kube-provision-vsphere", ("target", "vmware-fusion"): "kube-provision-fusion"}
+"""Which distribution brings a name that does not say so itself."""
+_MISSPELT = 0.75
+"""From this likeness on nobody is told to install a package of that name, which anybody may have published."""
+
+
+@dataclass(frozen=True)
+class InstalledPlugin:
+    """One name that an installed distribution offers."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    problem: str = ""
+    """Why it cannot be used, in one line; empty if nothing is known against it."""
+
+
+def installed(*, check: bool = False) -> list[InstalledPlugin]:
+    """Every plugin that is installed, by kind and name, without importing any. `check` imports each and says what fails."""
+    return [plugin for kind in KINDS for plugin in _describe_kind(kind, check)]
+
+
+def find(kind: str, name: str) -> type[Any]:
+    """The driver class of that name. Imports only that one. Raises `PluginError` as `choose` does."""
+    return choose(kind, name).cls
+
+
+def choose(kind: str, name: str) -> FoundDriver:
+    """The driver of that name, imported and checked against the contract.
+
+    Raises `PluginError` if none is installed (and says what to install), if two distributions claim the name, if it
+    cannot be imported, or if its class is no driver of this version of the contract.
+    """
+    entries = _entry_points(kind)
+    claims = [entry for entry in entries if entry.name == name]
+    if not claims:
+        raise PluginError(_not_installed(kind, name, entries))
+    if len(claims) > 1:
+        raise PluginError(_clash(kind, name, claims))
+    try:
+        entry, cls = _Drivers(kind, name, entries).loaded
+    except (AssertionError, SystemExit) as error:  # what stevedore does not hand to its callback
+        _refuse_broken(None, claims[0], error)
+    driver = FoundDriver(kind, _own_name(entry, entries), _distribution(entry), cls)
+    check_class(driver)
+    return driver
+
+
+class _Drivers(DriverManager[Any]):
+    """Chooses among entry points just read: stevedore's cache lags behind an installation and forgets distributions."""
+
+    def __init__(self, kind: str, name: str, entries: list[metadata.EntryPoint]) -> None:
+        self._entries = entries
+        super().__init__(f"{PROJECT}.{kind}", name, on_load_failure_callback=_refuse_broken)
+
+    def list_entry_points(self) -> list[metadata.EntryPoint]:
+        return self._entries
+
+    @property
+    def loaded(self) -> tuple[metadata.EntryPoint, Any]:
+        """The entry point and what it names; `driver` would do a class's instance wrong that is false."""
+        return self.extensions[0].entry_point, self.extensions[0].plugin
+
+
+def _entry_points(kind: str) -> list[metadata.EntryPoint]:
+    """All entry points of a kind. A damaged distribution hides nobody else's; of one installed twice the first counts."""
+    seen: set[str] = set()
+    entries: list[metadata.EntryPoint] = []
+    for distribution in metadata.distributions():
+        try:
+            offered = distribution.entry_points.select(group=f"{PROJECT}.{kind}")
+            name = distribution.name if offered else ""
+        except Exception:  # a boundary: whatever is wrong with it, the others keep working
+            log.debug("skipping a damaged distribution", exc_info=True)
+            continue
+        if offered and name not in seen:
+            seen.add(name)
+            entries += offered
+    return entries
+
+
+def _describe_kind(kind: str, check: bool) -> list[InstalledPlugin]:
+    entries = _entry_points(kind)
+    names = sorted({entry.name for entry in entries})
+    return [plugin for name in names for plugin in _describe_name(kind, name, entries, check)]
+
+
+def _describe_name(kind: str, name: str, entries: Sequence[metadata.EntryPoint], check: bool) -> Iterator[InstalledPlugin]:
+    claims = [entry for entry in entries if entry.name == name]
+    problem = _clash(kind, name, claims) if len(claims) > 1 else ""
+    if check and not problem:
+        try:
+            choose(kind, name)
+        except PluginError as error:
+            problem = str(error)
+    for entry in claims:
+        yield InstalledPlugin(kind, name, _distribution(entry), entry.dist.version if entry.dist else "", problem)
+
+
+def _distribution(entry: metadata.EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "an unknown distribution"
+
+
+def _own_name(entry: metadata.EntryPoint, entries: Sequence[metadata.EntryPoint]) -> str:
+    """Of several names for one class, the one that its distribution is named after, else the first by alphabet."""
+    distribution = _distribution(entry)
+    names = [it.name for it in entries if it.value == entry.value and _distribution(it) == distribution]
+    return min(names, key=lambda name: (not distribution.endswith(f"-{name}"), name))
+
+
+# --- what is wrong with a plugin ------------------------------------------------------------------------------------
+
+
+def _not_installed(kind: str, name: str, entries: Sequence[metadata.EntryPoint]) -> str:
+    names = sorted({entry.name for entry in entries})
+    text = f"no {kind} driver {name!r} is installed (installed: {', '.join(names) or 'none'})"
+    nearest = difflib.get_close_matches(name, names, n=1)
+    if nearest:
+        text += f"; nearest: {nearest[0]}"
+    misspelt = difflib.get_close_matches(name, names, n=1, cutoff=_MISSPELT)
+    if misspelt or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        return text
+    return f"{text}; to install it: pip install {_DISTRIBUTIONS.get((kind, name), f'kube-provision-{name}')}"
+
+
+def _clash(kind: str, name: str, claims: Sequence[metadata.EntryPoint]) -> str:
+    distributions = " and ".join(sorted(_distribution(entry) for entry in claims))
+    return f"the {kind} driver {name!r} is offered by {distributions}; uninstall one of them"
+
+
+def _refuse_broken(_: object, entry: metadata.EntryPoint, error: BaseException) -> NoReturn:
+    distribution = _distribution(entry)
+    reason = (str(error).splitlines() or [""])[0]
+    raise PluginError(
+        f"{entry.group.removeprefix(f'{PROJECT}.')} driver {entry.name!r} of {distribution} cannot be loaded: "
+        f"{type(error).__name__}: {reason}; repair it (pip install --force-reinstall {distribution}) or uninstall it"
+    ) from error
