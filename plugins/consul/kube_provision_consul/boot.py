@@ -25,6 +25,7 @@ def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
             File(layout.AGENT_FILE, _json(agent_configuration(node, cluster, config))),
             File(layout.CLIENT_DATA, _json(client_data(node, cluster, config))),
             File(DISCOVERY_CLIENT, _resource("node", "discovery.py")),
+            File(layout.AGENT_PROGRAM, _resource("node", "consul_agent.py")),
             *_secret_files(config),
         ),
         units=(Unit(layout.UNIT, _resource("templates", layout.UNIT)),),
@@ -73,7 +74,7 @@ def retry_join(node: Node, cluster: Cluster, config: ConsulConfig) -> list[str]:
 
 
 def client_data(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str, Any]:
-    """What `node/discovery.py` is told."""
+    """What the programs in `node` are told."""
     return {
         "server": "" if node.role is Role.DISCOVERY else server_address(cluster, config),
         "is_server": node.role is Role.DISCOVERY,

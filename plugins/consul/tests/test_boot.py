@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import discovery
+import consul_agent
 import pytest
 from servers.consul import consul_binary
 from servers.debian import require
@@ -50,7 +50,7 @@ def test_consul_accepts_the_configuration(tmp_path: Path, make_consul: MakeConsu
     own = tmp_path / "etc"
     own.mkdir()
     (own / "discovery.json").write_text(str(file(fragment, layout.CLIENT_DATA).content))
-    discovery.configure(own, tmp_path / "machine.json")
+    consul_agent.configure(own, tmp_path / "machine.json")
     shutil.rmtree(own)
     done = subprocess.run([consul_binary(), "validate", tmp_path], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "Configuration is valid!"), done.stderr
@@ -134,8 +134,9 @@ def test_rendering_is_the_same_every_time(make_consul: MakeConsul) -> None:
     assert render(make_consul, Role.MASTER) == render(make_consul, Role.MASTER)
 
 
-def test_the_client_is_written_for_the_python_of_a_node(make_consul: MakeConsul) -> None:
-    ast.parse(file(render(make_consul, Role.MASTER), DISCOVERY_CLIENT).content, feature_version=(3, 9))
+@pytest.mark.parametrize("path", [DISCOVERY_CLIENT, layout.AGENT_PROGRAM])
+def test_programs_are_written_for_the_python_of_a_node(make_consul: MakeConsul, path: str) -> None:
+    ast.parse(file(render(make_consul, Role.MASTER), path).content, feature_version=(3, 9))
 
 
 def test_a_server_answers_the_operator_and_an_agent_only_its_own_machine(tmp_path: Path, make_consul: MakeConsul) -> None:
@@ -143,7 +144,7 @@ def test_a_server_answers_the_operator_and_an_agent_only_its_own_machine(tmp_pat
     for role in Role:
         fragment = render(make_consul, role, consul_bind_interface="lo")
         (tmp_path / "discovery.json").write_text(str(file(fragment, layout.CLIENT_DATA).content))
-        discovery.configure(tmp_path, tmp_path / "machine.json")
+        consul_agent.configure(tmp_path, tmp_path / "machine.json")
         answers[role] = json.loads((tmp_path / "machine.json").read_text())
     agent = {"bind_addr": "127.0.0.1", "client_addr": "127.0.0.1"}
     server = {"bind_addr": "127.0.0.1", "client_addr": "127.0.0.1 127.0.0.1"}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import consul_agent
 import discovery
 import pytest
 from discovery import Agent, Client, UnavailableError
@@ -199,12 +200,12 @@ def test_an_interface_that_is_missing_says_which_key_to_set() -> None:
 
 
 def test_waiting_for_a_server_ends_when_one_leads(server: ConsulAgent) -> None:
-    discovery.wait_until_joined(Agent(server.http), "10.0.0.9", 5)
+    consul_agent.wait_until_joined(Agent(server.http), "10.0.0.9", 5)
 
 
 def test_waiting_for_a_server_says_what_is_missing() -> None:
     with pytest.raises(UnavailableError, match=r"Consul at 10\.0\.0\.9:8301 was not joined within 0 s"):
-        discovery.wait_until_joined(Agent("127.254.254.253:1"), "10.0.0.9", 0.1)
+        consul_agent.wait_until_joined(Agent("127.254.254.253:1"), "10.0.0.9", 0.1)
 
 
 def test_an_agent_that_says_nothing_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,14 +223,14 @@ def test_secrets_become_readable_to_the_agents_user_only(tmp_path: Path, monkeyp
     secrets = tmp_path / "consul/secrets.json"
     secrets.write_text("{}")
     (tmp_path / "discovery.json").write_text(json.dumps({"server": "127.0.0.1", "is_server": False, "interface": ""}))
-    discovery.configure(tmp_path, tmp_path / "run/machine.json")
+    consul_agent.configure(tmp_path, tmp_path / "run/machine.json")
     assert (owners, secrets.stat().st_mode & 0o777) == ([("secrets.json", "root", "consul")], 0o640)
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "AGENT_USER", "nobody-of-this-name")
+    monkeypatch.setattr(consul_agent, "AGENT_USER", "nobody-of-this-name")
     (tmp_path / "consul").mkdir()
     (tmp_path / "consul/secrets.json").write_text("{}")
     (tmp_path / "discovery.json").write_text(json.dumps({"server": "127.0.0.1", "is_server": False, "interface": ""}))
     with pytest.raises(UnavailableError, match="package consul"):
-        discovery.configure(tmp_path, tmp_path / "machine.json")
+        consul_agent.configure(tmp_path, tmp_path / "machine.json")

@@ -316,7 +316,7 @@ class TestDiscovery:
         server_address = f"{lonely.address.rpartition('.')[0]}.1"
         own = {"server": server_address, "is_server": False, "interface": "", "agent": lonely.http}
         node.write("etc/kube-provision/discovery.json", json.dumps(own))
-        client = resources.files("kube_provision_consul") / "node/discovery.py"
+        client = resources.files("kube_provision_consul") / "node/consul_agent.py"
         script = f"{sys.executable} {client} wait --limit 2 --folder {node.root}/etc/kube-provision"
         status = node.fail("discover", script, known={"discovery_address": server_address})
         assert status.diagnosis == "discovery-unreachable", status

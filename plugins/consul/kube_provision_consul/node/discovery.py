@@ -1,24 +1,17 @@
 """The node's side of discovery by Consul: what the core's programs on a node ask, answered by the node's own Consul agent.
 
-    discovery.py configure     write what the agent needs to know of this machine: its address; before every start
-    discovery.py wait          wait until the agent knows a Consul server that leads
-
 Runs on a node: standard library only, Python 3.9. What it is told about the cluster lies in discovery.json beside node.json.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import contextlib
 import fcntl
 import json
 import logging
-import os
-import shutil
 import socket
 import struct
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -31,10 +24,6 @@ from urllib.parse import quote, urlencode
 log = logging.getLogger(__name__)
 
 AGENT = "127.0.0.1:8500"
-FOLDER = Path("/etc/kube-provision")
-MACHINE_CONFIGURATION = Path("/run/kube-provision/consul/machine.json")
-"""The part of the agent's configuration that only the machine itself knows."""
-AGENT_USER = "consul"
 
 _TIMEOUT = 10.0
 _TTL = 30.0
@@ -43,11 +32,7 @@ _LOCK_DELAY = "5s"
 """How long Consul keeps a lock closed whose holder has died: it may still be about to write."""
 _LOCK_WAIT = 10.0
 _CHECK_INTERVAL = "3s"
-_JOIN_LIMIT = 240.0
-_GOSSIP_PORT = 8301
-_GOSSIP_LIMIT = 3.0
-UNREACHABLE = "discovery unreachable: "
-"""The words by which the node's runner knows a line about discovery."""
+GOSSIP_PORT = 8301
 _ANYWHERE = "192.0.2.1"
 """An address of nobody (RFC 5737): the route to it is the default route."""
 
@@ -275,87 +260,10 @@ def own_address(interface: str, destination: str) -> str:
                 request = struct.pack("256s", interface.encode()[:15])
                 siocgifaddr = 0x8915
                 return socket.inet_ntoa(fcntl.ioctl(probe.fileno(), siocgifaddr, request)[20:24])
-            probe.connect((destination or _ANYWHERE, 8301))
+            probe.connect((destination or _ANYWHERE, GOSSIP_PORT))
             return str(probe.getsockname()[0])
         except OSError as problem:
             where = f"interface {interface}" if interface else f"the route to {destination or 'anywhere'}"
             raise UnavailableError(
                 f"this machine has no IPv4 address on {where} ({problem}): set consul_bind_interface"
             ) from problem
-
-
-def configure(folder: Path, target: Path) -> None:
-    """Write which addresses the agent uses. A server answers the operator's machine as well, any other agent only its own.
-
-    What holds secrets becomes readable to the agent's user, which did not exist yet when it was delivered.
-    """
-    own = json.loads((folder / "discovery.json").read_text())
-    address = own_address(own["interface"], own["server"])
-    client_address = f"127.0.0.1 {address}" if own["is_server"] else "127.0.0.1"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({"bind_addr": address, "client_addr": client_address}))
-    target.chmod(0o644)
-    secrets = folder / "consul/secrets.json"
-    if secrets.exists():
-        try:
-            shutil.chown(secrets, "root", AGENT_USER)
-        except LookupError as problem:
-            raise UnavailableError(f"{problem}: the package consul makes it, is it installed?") from problem
-        secrets.chmod(0o640)
-
-
-def wait_until_joined(agent: Agent, server: str, limit: float) -> None:
-    """Wait until a server leads. Raises `UnavailableError` after `limit` seconds."""
-    deadline = time.monotonic() + limit
-    last = ""
-    while True:
-        try:
-            if agent.ask("GET", "/v1/status/leader", {}).json():
-                return
-            reason = "no Consul server leads"
-        except UnavailableError as problem:
-            reason = str(problem)
-        reason += silence_of(server)
-        if reason != last:
-            print(f"waiting: {UNREACHABLE}{reason}", flush=True)
-            last = reason
-        if time.monotonic() > deadline:
-            where = f"Consul at {server}:8301" if server else "Consul"
-            raise UnavailableError(
-                f"{where} was not joined within {limit:.0f} s: {reason}; journalctl -u kube-provision-consul says more"
-            )
-        time.sleep(1.0)
-
-
-def silence_of(server: str) -> str:
-    """Why a server's gossip port does not answer, in brackets; empty where it does, and where there is no server to ask."""
-    try:
-        if server:
-            socket.create_connection((server, _GOSSIP_PORT), timeout=_GOSSIP_LIMIT).close()
-    except OSError as problem:
-        return f" ({server}:{_GOSSIP_PORT}: {problem.strerror or problem})"
-    return ""
-
-
-def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("command", choices=("configure", "wait"))
-    arguments.add_argument("--folder", type=Path, default=FOLDER)
-    arguments.add_argument("--output", type=Path, default=MACHINE_CONFIGURATION)
-    arguments.add_argument("--limit", type=float, default=_JOIN_LIMIT, help="seconds to wait")
-    chosen = arguments.parse_args()
-    os.umask(0o022)
-    try:
-        if chosen.command == "configure":
-            configure(chosen.folder, chosen.output)
-        else:
-            own = json.loads((chosen.folder / "discovery.json").read_text())
-            wait_until_joined(Agent(own.get("agent", AGENT)), own["server"], chosen.limit)
-    except UnavailableError as problem:
-        print(f"{UNREACHABLE if chosen.command == 'wait' else ''}{problem}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

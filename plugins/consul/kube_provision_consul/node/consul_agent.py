@@ -1,0 +1,108 @@
+"""The Consul agent of a node: told what only its machine knows, and awaited.
+
+    consul_agent.py configure     write what the agent needs to know of this machine: its address; before every start
+    consul_agent.py wait          wait until the agent knows a Consul server that leads
+
+Runs on a node: standard library only, Python 3.9. What it is told about the cluster lies in discovery.json beside node.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import sys
+import time
+from pathlib import Path
+
+from discovery import AGENT, GOSSIP_PORT, Agent, UnavailableError, own_address
+
+FOLDER = Path("/etc/kube-provision")
+MACHINE_CONFIGURATION = Path("/run/kube-provision/consul/machine.json")
+"""The part of the agent's configuration that only the machine itself knows."""
+AGENT_USER = "consul"
+
+UNREACHABLE = "discovery unreachable: "
+"""The words by which the node's runner knows a line about discovery."""
+
+_JOIN_LIMIT = 240.0
+_GOSSIP_LIMIT = 3.0
+
+
+def configure(folder: Path, target: Path) -> None:
+    """Write which addresses the agent uses. A server answers the operator's machine as well, any other agent only its own.
+
+    What holds secrets becomes readable to the agent's user, which did not exist yet when it was delivered.
+    """
+    own = json.loads((folder / "discovery.json").read_text())
+    address = own_address(own["interface"], own["server"])
+    client_address = f"127.0.0.1 {address}" if own["is_server"] else "127.0.0.1"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps({"bind_addr": address, "client_addr": client_address}))
+    target.chmod(0o644)
+    secrets = folder / "consul/secrets.json"
+    if secrets.exists():
+        try:
+            shutil.chown(secrets, "root", AGENT_USER)
+        except LookupError as problem:
+            raise UnavailableError(f"{problem}: the package consul makes it, is it installed?") from problem
+        secrets.chmod(0o640)
+
+
+def wait_until_joined(agent: Agent, server: str, limit: float) -> None:
+    """Wait until a server leads. Raises `UnavailableError` after `limit` seconds."""
+    deadline = time.monotonic() + limit
+    last = ""
+    while True:
+        try:
+            if agent.ask("GET", "/v1/status/leader", {}).json():
+                return
+            reason = "no Consul server leads"
+        except UnavailableError as problem:
+            reason = str(problem)
+        reason += silence_of(server)
+        if reason != last:
+            print(f"waiting: {UNREACHABLE}{reason}", flush=True)
+            last = reason
+        if time.monotonic() > deadline:
+            where = f"Consul at {server}:8301" if server else "Consul"
+            raise UnavailableError(
+                f"{where} was not joined within {limit:.0f} s: {reason}; journalctl -u kube-provision-consul says more"
+            )
+        time.sleep(1.0)
+
+
+def silence_of(server: str) -> str:
+    """Why a server's gossip port does not answer, in brackets; empty where it does, and where there is no server to ask."""
+    try:
+        if server:
+            socket.create_connection((server, GOSSIP_PORT), timeout=_GOSSIP_LIMIT).close()
+    except OSError as problem:
+        return f" ({server}:{GOSSIP_PORT}: {problem.strerror or problem})"
+    return ""
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("command", choices=("configure", "wait"))
+    arguments.add_argument("--folder", type=Path, default=FOLDER)
+    arguments.add_argument("--output", type=Path, default=MACHINE_CONFIGURATION)
+    arguments.add_argument("--limit", type=float, default=_JOIN_LIMIT, help="seconds to wait")
+    chosen = arguments.parse_args()
+    os.umask(0o022)
+    try:
+        if chosen.command == "configure":
+            configure(chosen.folder, chosen.output)
+        else:
+            own = json.loads((chosen.folder / "discovery.json").read_text())
+            wait_until_joined(Agent(own.get("agent", AGENT)), own["server"], chosen.limit)
+    except UnavailableError as problem:
+        print(f"{UNREACHABLE if chosen.command == 'wait' else ''}{problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
