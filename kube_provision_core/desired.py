@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from .model import Cluster, Machine, Node, Role, Stamp
+from .remedies import Remedies
 
 if TYPE_CHECKING:
     from .config import Config
@@ -21,6 +22,7 @@ class Desired:
     workers: tuple[Node, ...]
     discovery: Node | None
     """The machine of the discovery service; None where an existing service is used."""
+    remedies: Remedies
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -50,7 +52,7 @@ def desire(config: Config, cluster_id: str, discovery_address: str | None) -> De
         domain=core.cluster_domain,
         discovery_address=discovery_address,
     )
-    return Desired(cluster, masters, workers, server)
+    return Desired(cluster, masters, workers, server, Remedies(core.name, config.options))
 
 
 def _nodes(config: Config, cluster_id: str, role: Role, label: str, count: int) -> tuple[Node, ...]:

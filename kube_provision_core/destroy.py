@@ -9,6 +9,7 @@ from .errors import ConfigError
 from .model import Role
 from .observe import Observation
 from .plan import Action, ArchiveFolder, DestroyVm, ForgetCluster, Plan, RemoveMember, keys
+from .remedies import Remedies
 
 
 def plan_cluster(seen: Observation, *, folder_saved: bool) -> Plan:
@@ -30,9 +31,9 @@ def plan_cluster(seen: Observation, *, folder_saved: bool) -> Plan:
     return Plan(tuple(actions), notes)
 
 
-def plan_nodes(seen: Observation, names: Collection[str], living: Living) -> Plan:
+def plan_nodes(seen: Observation, names: Collection[str], living: Living, remedies: Remedies) -> Plan:
     """Delete single nodes, each after the living cluster has let go of it. Raises `ConfigError` for what must not go."""
-    _refuse(seen, names)
+    _refuse(seen, names, remedies)
     actions: list[Action] = []
     for name in sorted(names):
         remove = [RemoveMember(name=name, reason="its machine is about to go")] if living.knows(name) else []
@@ -47,9 +48,9 @@ def _dies_with_its_server(seen: Observation) -> bool:
     return any(vm.address == seen.cluster.discovery_address for vm in seen.of(Role.DISCOVERY))
 
 
-def _refuse(seen: Observation, names: Collection[str]) -> None:
+def _refuse(seen: Observation, names: Collection[str], remedies: Remedies) -> None:
     cluster = seen.cluster.name
-    known = {vm.name for vm in seen.ours.values() if vm.stamp and vm.stamp.role is not Role.DISCOVERY}
+    known = seen.ours.keys()
     unknown = sorted(set(names) - known - seen.cluster.names)
     if unknown:
         raise ConfigError(
@@ -59,5 +60,5 @@ def _refuse(seen: Observation, names: Collection[str]) -> None:
     if masters and masters <= set(names):
         raise ConfigError(
             f"--node {', '.join(sorted(masters))}: without them cluster {cluster} has no master left. To remove all of it: "
-            f"kube-provision destroy --name {cluster}"
+            f"{remedies.destroy()}"
         )

@@ -173,7 +173,7 @@ class Performer:
         waited = time.monotonic() - self._since.setdefault(action.key, time.monotonic())
         before = self._seen.ours.get(action.subject)
         awaited = Awaited(
-            self._cluster.name,
+            self._session.remedies,
             action.subject,
             until_finished=action.until_finished,
             before=before.status if before else None,

@@ -25,7 +25,6 @@ from .plan import (
     StartVm,
     keys,
 )
-from .remedies import destroy_command, replace_command, trouble
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def plan(
     _refuse_blind(desired, seen, difference, initialised)
     server = _server_actions(desired, difference)
     before = [*_repairs(seen, difference, initialised, living), *_mint(desired, difference, initialised)]
-    creations = _creations(seen, difference, initialised, after=keys((*server, *before)))
+    creations = _creations(desired, seen, difference, initialised, after=keys((*server, *before)))
     starts = [StartVm(node=node, reason="it is not powered on") for node in difference.stopped if node != desired.discovery]
     begun = [*creations, *starts]
     arrange = _arrangement(seen, difference, after=keys((*server, *begun))) if arranges else ()
@@ -112,7 +111,7 @@ def _refuse_another_discovery(desired: Desired, seen: Observation) -> None:
     if own and desired.discovery is None and seen.cluster.discovery_address not in {vm.address for vm in own}:
         raise ConfigError(
             f"cluster {seen.cluster.name} has a discovery machine of its own, {own[0].name}: name no other service. If it "
-            f"is no longer needed, remove it: {destroy_command(seen.cluster.name, own[0].name)}"
+            f"is no longer needed, remove it: {desired.remedies.destroy(own[0].name)}"
         )
 
 
@@ -121,7 +120,7 @@ def _refuse_fewer(desired: Desired, seen: Observation) -> None:
     if surplus:
         raise ConfigError(
             f"cluster {seen.cluster.name} has {len(surplus)} more machine(s) than asked for: {', '.join(surplus)}. "
-            f"To remove them: {destroy_command(seen.cluster.name, *surplus)} (with the same --config)"
+            f"To remove them: {desired.remedies.destroy(*surplus)}"
         )
 
 
@@ -163,8 +162,10 @@ def _mint(desired: Desired, difference: Difference, initialised: bool) -> Iterat
         yield MintSecrets(cluster=desired.cluster.name, masters=bool(difference.masters), reason=what)
 
 
-def _creations(seen: Observation, difference: Difference, initialised: bool, after: frozenset[str]) -> list[Action]:
-    carrier = _carrier(seen, difference, initialised)
+def _creations(
+    desired: Desired, seen: Observation, difference: Difference, initialised: bool, after: frozenset[str]
+) -> list[Action]:
+    carrier = _carrier(desired, seen, difference, initialised)
     return [
         CreateVm(
             node=replace(node, stamp=replace(node.stamp, carries_ca=True)) if node == carrier else node,
@@ -183,14 +184,14 @@ def _arrangement(seen: Observation, difference: Difference, after: frozenset[str
         yield CheckArrangement(cluster=seen.cluster.name, reason=reason, after=after)
 
 
-def _carrier(seen: Observation, difference: Difference, initialised: bool) -> Node | None:
+def _carrier(desired: Desired, seen: Observation, difference: Difference, initialised: bool) -> Node | None:
     """The one machine that is given the certificate authorities: only in a cluster that surely has no other such machine."""
     if initialised or any(vm.stamp and vm.stamp.carries_ca for vm in seen.of(Role.MASTER)):
         return None
     if not difference.masters:
         raise ConfigError(
             f"no machine of cluster {seen.cluster.name} can initialise it: the one that could is gone. "
-            f"Remove a master and run again: {destroy_command(seen.cluster.name, seen.of(Role.MASTER)[0].name)}"
+            f"Remove a master and run again: {desired.remedies.destroy(seen.of(Role.MASTER)[0].name)}"
         )
     if seen.of(Role.MASTER) and seen.discovery is None:
         raise DiscoveryError(
@@ -222,7 +223,7 @@ def _scrubs(desired: Desired, seen: Observation) -> Iterator[Action]:
 
 
 def _notes(desired: Desired, seen: Observation) -> Iterator[str]:
-    cluster = seen.cluster.name
+    cluster, remedies = seen.cluster.name, desired.remedies
     if desired.discovery and desired.discovery.name not in seen.ours and seen.ours:
         yield (
             f"cluster {cluster} has no discovery machine any more, and gets one anew. If it was made with an existing "
@@ -233,9 +234,9 @@ def _notes(desired: Desired, seen: Observation) -> Iterator[str]:
         if vm is None:
             continue
         if vm.stamp and vm.stamp.spec != node.stamp.spec:
-            yield f"{node.name} was made from another configuration. To make it anew: {replace_command(cluster, node.name)}"
+            yield f"{node.name} was made from another configuration. To make it anew: {remedies.replace(node.name)}"
         if vm.status and (vm.status.state == "failed" or vm.status.replace):
-            replace_it = "" if vm.status.replace else f". To replace it: {replace_command(cluster, node.name)}"
-            yield f"{node.name} failed: {trouble(vm.status, cluster, node.name)}{replace_it}"
+            replace_it = "" if vm.status.replace else f". To replace it: {remedies.replace(node.name)}"
+            yield f"{node.name} failed: {remedies.trouble(vm.status, node.name)}{replace_it}"
     if seen.discovery_error:
         yield f"discovery could not be asked: {seen.discovery_error}"

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
+
 from .model import NodeStatus
 
 
-def destroy_command(cluster: str, *names: str) -> str:
-    return " ".join(["kube-provision destroy --name", cluster, *(f"--node {name}" for name in names)])
+@dataclass(frozen=True)
+class Remedies:
+    """Advice about one cluster. Its command lines work when they are pasted where the run was started."""
 
+    cluster: str
+    options: tuple[str, ...] = ()
+    """The command line's that lead to the cluster's configuration and folder, without secrets."""
 
-def replace_command(cluster: str, name: str) -> str:
-    return f"{destroy_command(cluster, name)}, then provision again"
+    def destroy(self, *names: str) -> str:
+        """Of these machines; without any, of the whole cluster."""
+        return self._command("destroy", "--name", self.cluster, *(word for name in names for word in ("--node", name)))
 
+    def replace(self, name: str) -> str:
+        return f"{self.destroy(name)}, then provision again"
 
-def why_command(cluster: str, name: str) -> str:
-    return f"kube-provision why {name} --name {cluster}"
+    def why(self, name: str) -> str:
+        return self._command("why", name, "--name", self.cluster)
 
+    def advice(self, status: NodeStatus, name: str) -> str:
+        """What helps a machine that is stuck; empty where nobody knows."""
+        replace = f"replace it: {self.replace(name)}" if status.replace else ""
+        return "; ".join(filter(None, [status.advice, replace]))
 
-def advice(status: NodeStatus, cluster: str, name: str) -> str:
-    """What helps a machine that is stuck; empty where nobody knows."""
-    replace = f"replace it: {replace_command(cluster, name)}" if status.replace else ""
-    return "; ".join(filter(None, [status.advice, replace]))
+    def trouble(self, status: NodeStatus, name: str) -> str:
+        """Why a machine is not further, and what helps, in a line."""
+        helps = self.advice(status, name)
+        return f"stage {status.stage}: {status.reason}{f'. What helps: {helps}' if helps else ''}"
 
-
-def trouble(status: NodeStatus, cluster: str, name: str) -> str:
-    """Why a machine is not further, and what helps, in a line."""
-    helps = advice(status, cluster, name)
-    return f"stage {status.stage}: {status.reason}{f'. What helps: {helps}' if helps else ''}"
+    def _command(self, *words: str) -> str:
+        return shlex.join(["kube-provision", *words, *self.options])

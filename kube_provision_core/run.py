@@ -119,7 +119,7 @@ def _alone(session: Session) -> Iterator[Observation]:
 
 
 def _plan_provision(session: Session, seen: Observation, options: Options) -> Plan:
-    check_identity(session.folder, seen)
+    check_identity(session, seen)
     desired, seen = session.desired, seen.without_leftovers
     difference = provisioning.compare(desired, seen)
     initialised = provisioning.is_initialised(seen, session.folder.initialised)
@@ -142,10 +142,10 @@ def _plan_destroy(session: Session, seen: Observation, nodes: Collection[str]) -
     if not nodes:
         check_machines(session.folder, seen)
         return destroying.plan_cluster(seen, folder_saved=session.folder.saved)
-    check_identity(session.folder, seen)
+    check_identity(session, seen)
     initialised = provisioning.is_initialised(seen, session.folder.initialised)
     living = alive.look(seen, session.folder.pki) if initialised else alive.Living()
-    return destroying.plan_nodes(seen, nodes, living)
+    return destroying.plan_nodes(seen, nodes, living, session.remedies)
 
 
 def _check_boot(session: Session, seen: Observation, plan: Plan) -> None:

@@ -13,6 +13,7 @@ from .desired import Desired, desire
 from .errors import FolderError
 from .folder import Folder
 from .observe import Observation
+from .remedies import Remedies
 
 if TYPE_CHECKING:
     import pluggy
@@ -33,6 +34,10 @@ class Session:
     @property
     def hook(self) -> Any:
         return self.plugins.hook
+
+    @property
+    def remedies(self) -> Remedies:
+        return Remedies(self.config.core.name, self.config.options)
 
     def driver(self, kind: str) -> Any:
         """The chosen driver of a kind."""
@@ -73,20 +78,20 @@ def open_session(config: Config, state: Path, *, alone: bool = False) -> Iterato
             yield Session(config, folder, manager)
 
 
-def check_identity(folder: Folder, seen: Observation) -> None:
+def check_identity(session: Session, seen: Observation) -> None:
     """Refuse what exists under the cluster's name and is not this folder's cluster. Raises `FolderError`."""
-    name = seen.cluster.name
+    folder, remedies, name = session.folder, session.remedies, seen.cluster.name
     if _of_another_cluster(folder, seen) and not folder.saved:
         raise FolderError(
             f"cluster {name} exists ({len(seen.ours)} machines), but its folder of secrets {folder.path} does not. Bring it "
-            f"back (--state names its parent), or remove the cluster: kube-provision destroy --name {name}"
+            f"back (--state names its parent), or remove the cluster: {remedies.destroy()}"
         )
     check_machines(folder, seen)
     remembered = seen.discovery.cluster_id if seen.discovery else None
     if remembered not in (None, folder.cluster_id):
         raise FolderError(
             f"discovery at {seen.cluster.discovery_address} remembers another cluster that is also named {name}. Choose "
-            f"another --name, or, if that cluster is gone, have it forgotten: kube-provision destroy --name {name}"
+            f"another --name, or, if that cluster is gone, have it forgotten: {remedies.destroy()}"
         )
 
 

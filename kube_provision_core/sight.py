@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .apply import Sight, State
 from .model import NodeStatus, Power, Vm
-from .remedies import trouble, why_command
+from .remedies import Remedies
 
 RETRY_SECONDS = 120.0
 """By then a node that had failed before the run has begun anew by itself: it pauses for a minute."""
@@ -16,7 +16,7 @@ RETRY_SECONDS = 120.0
 class Awaited:
     """A machine that is awaited, and how patiently."""
 
-    cluster: str
+    remedies: Remedies
     name: str
     until_finished: bool
     """Until its boot has finished; else until it has an address."""
@@ -32,14 +32,14 @@ def judge(awaited: Awaited, vm: Vm | None, waited: float) -> Sight:
         over = waited > awaited.address_timeout
         return Sight(State.FAILED, "the machine is gone") if over else Sight(State.RUNNING)
     if vm.status and _is_stuck(awaited, vm.status, waited):
-        return Sight(State.FAILED, trouble(vm.status, awaited.cluster, awaited.name))
+        return Sight(State.FAILED, awaited.remedies.trouble(vm.status, awaited.name))
     if vm.address is None:
         return _without_address(awaited, vm, waited)
     if not awaited.until_finished or (vm.status and vm.status.finished):
         return Sight(State.DONE, vm.address)
     where = f"{vm.address} {vm.status.progress}" if vm.status else vm.address
     if waited > awaited.finish_timeout:
-        more = why_command(awaited.cluster, awaited.name)
+        more = awaited.remedies.why(awaited.name)
         return Sight(State.FAILED, f"{where}: not finished after {waited:.0f} s; it goes on by itself. More: {more}")
     return Sight(State.RUNNING, where)
 

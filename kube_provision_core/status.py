@@ -75,7 +75,7 @@ def status(session: Session) -> Status:
     """Look once. Raises `TargetError` when the target cannot be asked, `FolderError` when the cluster is another's."""
     session.require("target", "list_vms")
     seen = observe(session.hook, session.desired.cluster)
-    check_identity(session.folder, seen)
+    check_identity(session, seen)
     folder, kubeconfig = session.folder, session.folder.path / "kubeconfig"
     initialised = is_initialised(seen, folder.initialised)
     readiness = ask_readiness(seen, folder.pki) if initialised else Readiness()

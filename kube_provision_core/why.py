@@ -13,7 +13,7 @@ from .errors import ConfigError
 from .model import NodeStatus, Power, Role, Vm
 from .observe import Observation, natural_order, observe
 from .provision import is_initialised
-from .remedies import advice, replace_command
+from .remedies import Remedies
 from .run import readiness_hints
 from .session import Session, check_identity
 
@@ -68,11 +68,8 @@ class Findings:
     seen: Observation
     initialised: bool
     readiness: Readiness
+    remedies: Remedies
     hints: tuple[str, ...] = ()
-
-    @property
-    def cluster(self) -> str:
-        return self.seen.cluster.name
 
     @property
     def status(self) -> NodeStatus | None:
@@ -89,11 +86,11 @@ def explain(session: Session, name: str) -> Explanation:
     desired = session.desired
     seen = observe(session.hook, desired.cluster)
     role = _role(name, desired, seen)
-    check_identity(session.folder, seen)
+    check_identity(session, seen)
     initialised = is_initialised(seen, session.folder.initialised)
     readiness = ask_readiness(seen, session.folder.pki) if initialised else Readiness()
     hints = readiness_hints(session, seen, readiness)
-    return _explanation(Findings(name, role, seen.ours.get(name), seen, initialised, readiness, hints))
+    return _explanation(Findings(name, role, seen.ours.get(name), seen, initialised, readiness, session.remedies, hints))
 
 
 def _role(name: str, desired: Desired, seen: Observation) -> Role:
@@ -110,7 +107,7 @@ def _explanation(findings: Findings) -> Explanation:
     vm, told = findings.vm, findings.status
     verdict = judge(findings)
     return Explanation(
-        cluster=findings.cluster,
+        cluster=findings.seen.cluster.name,
         name=findings.name,
         role=findings.role.value,
         well=verdict.well,
@@ -163,11 +160,11 @@ def _told_nothing(vm: Vm) -> Verdict:
 
 
 def _on_its_way(findings: Findings, status: NodeStatus) -> Verdict:
-    helps = advice(status, findings.cluster, findings.name)
+    helps = findings.remedies.advice(status, findings.name)
     if status.replace:
         return Verdict(status.reason, helps)
     if status.state == "failed":
-        anyway = helps or f"the log says more; or replace it: {replace_command(findings.cluster, findings.name)}"
+        anyway = helps or f"the log says more; or replace it: {findings.remedies.replace(findings.name)}"
         return Verdict(f"stage {status.stage} has failed and is tried again: {status.reason}", anyway)
     if status.reason:
         return Verdict(status.progress, helps)
@@ -178,7 +175,7 @@ def _after_its_boot(findings: Findings) -> Verdict:
     node, hints = findings.readiness.node(findings.name), "; ".join(findings.hints)
     member = findings.role is not Role.DISCOVERY
     if member and findings.readiness.asked and node is None:
-        replace = replace_command(findings.cluster, findings.name)
+        replace = findings.remedies.replace(findings.name)
         return Verdict("it has finished its boot, but the cluster does not count it as a node", f"replace it: {replace}")
     if findings.unhealthy:
         return Verdict(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from .output import FORMATS
 from .program import DEBUG
@@ -27,15 +28,19 @@ class Input(NamedTuple):
     paths: tuple[str, ...]
     extra: tuple[str, ...]
     flags: Mapping[str, object]
+    state: Path | None = None
+    """Where `--state` was given."""
 
     def load(self, defaults: Mapping[str, object] = {}) -> Config:
         """Read and check it all; `defaults` stand for what is given nowhere. Raises `ConfigError`."""
+        from dataclasses import replace
         from pathlib import Path
 
         from ..config import load
 
         paths = [Path(path) for path in self.paths]
-        return load(paths, extra=self.extra, flags=self.flags, environ=os.environ, defaults=defaults)
+        config = load(paths, extra=self.extra, flags=self.flags, environ=os.environ, defaults=defaults)
+        return replace(config, options=(*config.options, "--state", str(self.state))) if self.state else config
 
     def drivers(self, named: Mapping[str, object]) -> Sequence[FoundDriver]:
         """The drivers that it names, even where it is incomplete; `named` by other flags come first."""
@@ -155,7 +160,8 @@ def configuration(command: Command) -> Command:
     @functools.wraps(command)
     def with_input(*, paths: tuple[str, ...], extra: tuple[str, ...], **options: Any) -> Any:
         flags = {key: value for key in _KEYS if (value := options.pop(key)) is not None}
-        return command(given=Input(paths, extra, flags), **options)
+        named = click.get_current_context().get_parameter_source("state") is ParameterSource.COMMANDLINE
+        return command(given=Input(paths, extra, flags, options["state"] if named else None), **options)
 
     options: list[Callable[[Command], Command]] = [*_FILES, *_KEYS.values(), *_DROPPED]
     decorated: Command = with_input

@@ -31,6 +31,8 @@ class Config:
     """Target, operating system, discovery, then the extensions in the order given."""
     warnings: tuple[str, ...] = ()
     """Lines that the user should read; nothing that stops a run."""
+    options: tuple[str, ...] = ()
+    """The command line's, without secrets, that lead to this configuration once more."""
 
     def driver(self, kind: str) -> ChosenDriver:
         """The chosen driver of a kind; of extensions the first."""

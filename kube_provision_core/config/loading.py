@@ -10,6 +10,7 @@ from ..model import Role
 from ..plugins import ChosenDriver, FoundDriver, construct
 from . import rules
 from .choosing import choose_drivers
+from .command_line import options
 from .composed import Config
 from .core import CoreConfig
 from .missing import tell_missing
@@ -61,7 +62,13 @@ def load(
     cores = {role: _rename(outcome, chosen) for role, outcome in by_role.items()}
     misspelt = misspelt_variables(environ, vocabulary.names)
     warnings = [f"{name} in the environment is no key; did you mean {meant}?" for name, meant in misspelt.items()]
-    return Config(_rename(core, chosen), cores, chosen, (*warnings, *rules.warnings(cores[Role.MASTER])))
+    return Config(
+        _rename(core, chosen),
+        cores,
+        chosen,
+        warnings=(*warnings, *rules.warnings(cores[Role.MASTER])),
+        options=tuple(options(paths, extra, flags, vocabulary)),
+    )
 
 
 def _validate_core(validator: Validator, role: Role) -> Outcome[CoreConfig]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def hint(readiness: Readiness, finished: Sequence[str], *, network_plugin: bool,
     messages = {node.message for node in unready if node.message}
     if not any(map(_lacks_network, messages)) and (messages or network_plugin):
         return f"{names}: not Ready: {'; '.join(sorted(messages)) or 'Kubernetes does not say why'}"
-    kubectl = f"kubectl --kubeconfig {kubeconfig}"
+    kubectl = f"kubectl --kubeconfig {shlex.quote(str(kubeconfig))}"
     if network_plugin:
         return f"{names}: not Ready: the network plugin does not run there yet: {kubectl} get pods --all-namespaces"
     return (

@@ -29,7 +29,7 @@ EXPIRED = {
     "log": ["[preflight] Running pre-flight checks", "error execution phase preflight"],
 }
 NO_NETWORK = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady"
-REPLACE = "kube-provision destroy --name prod --node w-prod-1, then provision again"
+REPLACE = "replace it: kube-provision destroy --name prod --node w-prod-1 --config "
 
 
 def provision(site: Site, *, wait: bool = False) -> tuple[int, dict[str, dict[str, object]], str]:

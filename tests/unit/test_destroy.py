@@ -11,6 +11,7 @@ from kube_provision_core.destroy import plan_cluster, plan_nodes
 from kube_provision_core.errors import ConfigError
 from kube_provision_core.model import Cluster, Discovery, Power, Role, Stamp, Vm
 from kube_provision_core.observe import Observation
+from kube_provision_core.remedies import Remedies
 
 
 def vm(name: str, role: Role, cluster: str = "prod") -> Vm:
@@ -18,6 +19,7 @@ def vm(name: str, role: Role, cluster: str = "prod") -> Vm:
 
 
 NAMES = frozenset({"m-prod-1", "m-prod-2", "w-prod-1", "consul-prod"})
+REMEDIES = Remedies("prod")
 CLUSTER = Cluster("prod", "id-1", "1.36", NAMES, discovery_address="10.0.0.11")
 VMS = (
     vm("consul-prod", Role.DISCOVERY),
@@ -67,7 +69,7 @@ def test_what_could_not_be_forgotten_is_said() -> None:
 
 def test_a_node_leaves_the_living_cluster_before_its_machine_goes() -> None:
     living = Living((ClusterNode("w-prod-1", True, (), "10.0.0.5"),), ())
-    plan = plan_nodes(Observation(CLUSTER, VMS, Discovery(True)), ["w-prod-1"], living)
+    plan = plan_nodes(Observation(CLUSTER, VMS, Discovery(True)), ["w-prod-1"], living, REMEDIES)
     assert [action.key for action in plan.actions] == ["remove-member w-prod-1", "destroy w-prod-1"]
     assert all(action.reason for action in plan.actions)
     assert plan.actions[1].after == {"remove-member w-prod-1"}
@@ -76,20 +78,20 @@ def test_a_node_leaves_the_living_cluster_before_its_machine_goes() -> None:
 def test_a_node_whose_machine_is_gone_still_leaves_the_cluster() -> None:
     living = Living((ClusterNode("m-prod-1", False, (), "10.0.0.5"),), ())
     gone = tuple(machine for machine in VMS if machine.name != "m-prod-1")
-    plan = plan_nodes(Observation(CLUSTER, gone, Discovery(True)), ["m-prod-1"], living)
+    plan = plan_nodes(Observation(CLUSTER, gone, Discovery(True)), ["m-prod-1"], living, REMEDIES)
     assert [action.key for action in plan.actions] == ["remove-member m-prod-1"]
 
 
 def test_an_unknown_node_is_refused_with_the_names_that_exist() -> None:
     with pytest.raises(ConfigError, match=r"w-prod-9: no such node.*m-prod-1, m-prod-2, w-prod-1"):
-        plan_nodes(Observation(CLUSTER, VMS), ["w-prod-9"], Living())
+        plan_nodes(Observation(CLUSTER, VMS), ["w-prod-9"], Living(), REMEDIES)
 
 
 def test_a_node_of_a_cluster_without_machines_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"w-prod-9: no such node in cluster prod; it has none"):
-        plan_nodes(Observation(CLUSTER), ["w-prod-9"], Living())
+        plan_nodes(Observation(CLUSTER), ["w-prod-9"], Living(), REMEDIES)
 
 
 def test_the_last_masters_go_only_with_their_cluster() -> None:
     with pytest.raises(ConfigError, match="no master left"):
-        plan_nodes(Observation(CLUSTER, VMS), ["m-prod-1", "m-prod-2"], Living())
+        plan_nodes(Observation(CLUSTER, VMS), ["m-prod-1", "m-prod-2"], Living(), REMEDIES)

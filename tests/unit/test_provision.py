@@ -25,6 +25,7 @@ from kube_provision_core.model import (
 from kube_provision_core.observe import Observation
 from kube_provision_core.plan import Action, CreateVm, Plan
 from kube_provision_core.provision import compare, is_initialised, plan
+from kube_provision_core.remedies import Remedies
 
 FINISHED = NodeStatus(Stage.FINISH, "done")
 
@@ -44,7 +45,7 @@ def desire(masters: int = 3, workers: int = 2, *, server: bool = True) -> Desire
     names = {n.name for n in (*nodes[0], *nodes[1], *([discovery] if discovery else []))}
     address = None if server else "10.200.200.1"
     cluster = Cluster("prod", "id-1", "1.36", frozenset(names), discovery_address=address)
-    return Desired(cluster, tuple(nodes[0]), tuple(nodes[1]), discovery)
+    return Desired(cluster, tuple(nodes[0]), tuple(nodes[1]), discovery, Remedies("prod"))
 
 
 WHOLE = (

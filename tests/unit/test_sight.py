@@ -8,9 +8,10 @@ import pytest
 
 from kube_provision_core.apply import State
 from kube_provision_core.model import NodeStatus, Power, Stage, Vm
+from kube_provision_core.remedies import Remedies
 from kube_provision_core.sight import RETRY_SECONDS, Awaited, judge
 
-AWAITED = Awaited("prod", "w-prod-1", until_finished=True, before=None, address_timeout=300, finish_timeout=1800)
+AWAITED = Awaited(Remedies("prod"), "w-prod-1", until_finished=True, before=None, address_timeout=300, finish_timeout=1800)
 VM = Vm("w-prod-1", "id", Power.ON, None, addresses=("10.0.0.7",))
 JOINING = NodeStatus(Stage.JOIN, "running", step="kubeadm/membership", attempt=1, attempts=5)
 FAILED = NodeStatus(Stage.JOIN, "failed", "kubeadm: exit code 1")

@@ -9,6 +9,7 @@ import pytest
 from kube_provision_core.control_plane import ClusterNode, Readiness
 from kube_provision_core.model import Cluster, Discovery, MasterRecord, NodeStatus, Power, Role, Stage, Stamp, Vm
 from kube_provision_core.observe import Observation
+from kube_provision_core.remedies import Remedies
 from kube_provision_core.why import Findings, judge
 
 CLUSTER = Cluster("prod", "an-id", "1.36", frozenset({"m-prod-1"}), discovery_address="10.0.0.5")
@@ -23,7 +24,7 @@ def findings(
     vm: Vm | None = VM, *, discovery: Discovery | None = HEALTHY, readiness: Readiness = READY, role: Role = Role.MASTER
 ) -> Findings:
     seen = Observation(CLUSTER, (vm,) if vm else (), discovery)
-    return Findings("m-prod-1", role, vm, seen, True, readiness, ("apply one",))
+    return Findings("m-prod-1", role, vm, seen, True, readiness, Remedies("prod"), ("apply one",))
 
 
 def test_a_healthy_machine_is_said_to_be_well() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_waiting_is_bounded_and_says_where_to_ask(run, world) -> None:
     world.statuses["m-prod-1"] = NodeStatus(Stage.FINISH, "done")
     ran = run(*OLDEST, "--wait-timeout", "1", "--masters", "1", "--workers", "1")
     assert ran.code == 4
-    assert "kube-provision why w-prod-1 --name prod" in ran.out
+    assert "kube-provision why w-prod-1 --name prod --config config.yml" in ran.out
 
 
 def test_bad_input_touches_nothing(run, world) -> None:
@@ -211,7 +212,10 @@ def test_why_says_the_cause_what_helps_and_the_last_lines(run, world) -> None:
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert "verdict:     its join token expired before it joined" in lines
-    assert "what helps:  replace it: kube-provision destroy --name prod --node w-prod-1, then provision again" in lines
+    assert (
+        "what helps:  replace it: kube-provision destroy --name prod --node w-prod-1 --config config.yml, then provision again"
+        in lines
+    )
     assert "it says:     join failed, attempt 5 of 5 (kubeadm/membership)" in lines
     assert lines[-2:] == ["  [preflight] Running pre-flight checks", "  error [31mexecution phase preflight"]
 
@@ -256,7 +260,7 @@ def test_a_plan_names_a_machine_that_cannot_join_any_more(run, world) -> None:
     ran = run("plan", *PROVISION)
     assert (
         "note: w-prod-1 failed: stage join: its join token expired before it joined. What helps: replace it: "
-        "kube-provision destroy --name prod --node w-prod-1, then provision again" in ran.err
+        "kube-provision destroy --name prod --node w-prod-1 --config config.yml, then provision again" in ran.err
     )
 
 
@@ -442,3 +446,19 @@ def test_a_schema_of_one_driver_out_of_several_must_be_chosen(run, world) -> Non
     ran = run("schema", "--discovery", "table", "--os", "plain")
     assert ran.code == 2
     assert "which target? Name it with --target or in the configuration: one of memory" in ran.line
+
+
+# --- advice ---------------------------------------------------------------------------------------------------------
+
+
+def test_advice_works_when_it_is_pasted(run, world) -> None:
+    Path("config.yml").rename("my cluster.yml")
+    site = ["--config", "my cluster.yml", "--state", "kept here", "--consul-ip", "10.200.200.1", "--no-wait"]
+    run(*site, "--workers", "2")
+    (line,) = run(*site, "--workers", "1").err.splitlines()
+    program, *words = shlex.split(line.partition("To remove them: ")[2])
+    assert program == "kube-provision"
+    ran = run(*words, "--yes")
+    assert ran.code == 0, ran.err
+    assert "w-prod-2" not in world.vms
+    assert "w-prod-1" in world.vms
