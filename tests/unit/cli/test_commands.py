@@ -213,7 +213,8 @@ def test_why_says_the_cause_what_helps_and_the_last_lines(run, world) -> None:
     lines = ran.out.splitlines()
     assert "verdict:     its join token expired before it joined" in lines
     assert (
-        "what helps:  replace it: kube-provision destroy --name prod --node w-prod-1 --config config.yml, then provision again"
+    replace = "kube-provision destroy --name prod --node w-prod-1 --config config.yml, then provision again"
+    assert f"what helps:  replace it: {replace}" in lines
         in lines
     )
     assert "it says:     join failed, attempt 5 of 5 (kubeadm/membership)" in lines
@@ -462,3 +463,11 @@ def test_advice_works_when_it_is_pasted(run, world) -> None:
     assert ran.code == 0, ran.err
     assert "w-prod-2" not in world.vms
     assert "w-prod-1" in world.vms
+
+
+def test_advice_to_remove_a_discovery_machine_that_is_not_used_works_too(run, world) -> None:
+    run(*PROVISION)
+    refused = run(*PROVISION, "--consul-ip", "10.200.200.1").line
+    ran = run(*shlex.split(refused.partition("remove it: ")[2])[1:], "--yes")
+    assert ran.code == 0, ran.err
+    assert "table-prod" not in world.vms
