@@ -62,6 +62,7 @@ def plan(
     can know; nothing has been changed then.
     """
     _refuse_blind(desired, seen, difference, initialised)
+    _refuse_another_minor(desired, living)
     server = _server_actions(desired, difference)
     before = [*_repairs(seen, difference, initialised, living), *_mint(desired, difference, initialised)]
     creations = _creations(desired, seen, difference, initialised, after=keys((*server, *before)))
@@ -70,7 +71,7 @@ def plan(
     arrange = _arrangement(seen, difference, after=keys((*server, *begun))) if arranges else ()
     awaits = _awaits(desired, seen, [*server[:1], *begun], wait)
     actions = [*server, *before, *begun, *arrange, *awaits, *_scrubs(desired, seen)]
-    return Plan(tuple(actions), tuple(_notes(desired, seen)))
+    return Plan(tuple(actions), (*_patch_notes(desired, living), *_notes(desired, seen)))
 
 
 def compare(desired: Desired, seen: Observation) -> Difference:
@@ -129,6 +130,27 @@ def _refuse_blind(desired: Desired, seen: Observation, difference: Difference, i
     booting = desired.discovery is not None and not initialised
     if difference.missing and seen.discovery_error and not booting:
         raise DiscoveryError(f"{seen.discovery_error}. New machines could not find their cluster; nothing was changed")
+
+
+def _refuse_another_minor(desired: Desired, living: Living) -> None:
+    """New machines could not join: https://kubernetes.io/releases/version-skew-policy/"""
+    wanted, minor = desired.cluster.kubernetes_version, _minor(living.version)
+    if living.version and _minor(wanted) != minor:
+        raise ConfigError(
+            f"kubernetes_version: new machines would get {wanted}, but cluster {desired.cluster.name} runs {living.version}: "
+            "kubeadm joins a cluster of its own minor only, and no kubelet may be newer than the API server. Set it to "
+            f"{minor} (--k8s-version {minor}), or upgrade the cluster first"
+        )
+
+
+def _patch_notes(desired: Desired, living: Living) -> Iterator[str]:
+    wanted = desired.cluster.kubernetes_version
+    if living.version and wanted not in (living.version, _minor(living.version)):
+        yield f"new machines get Kubernetes {wanted}, and the cluster runs {living.version}"
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
 
 
 def _server_actions(desired: Desired, difference: Difference) -> list[Action]:

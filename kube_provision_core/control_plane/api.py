@@ -94,6 +94,11 @@ class ControlPlane:
         """A master is ready to serve."""
         self._expect(self._api.call("GET", "/readyz"), "is not ready")
 
+    def version(self) -> str:
+        """Of Kubernetes, as the API server that answers has it: `1.36.4`."""
+        document = self._expect(self._api.call("GET", "/version"), "does not say its version").document
+        return str(document.get("gitVersion", "")).removeprefix("v")
+
     def mint_token(self, seconds: int) -> str:
         """A new bootstrap token, good for joining until `seconds` from now."""
         token, _ = self._create_token(lambda token: kubeadm_objects.bootstrap_token(token, timedelta(seconds=seconds)))

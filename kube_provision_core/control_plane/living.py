@@ -20,6 +20,8 @@ class Living:
 
     nodes: tuple[ClusterNode, ...] = ()
     members: tuple[EtcdMember, ...] = ()
+    version: str = ""
+    """Of Kubernetes, such as `1.36.4`; empty where nobody was asked."""
 
     def knows(self, name: str) -> bool:
         """Whether the cluster still counts a machine of that name."""
@@ -39,7 +41,7 @@ def look(seen: Observation, pki: Pki) -> Living:
         raise ControlPlaneError("the cluster lives, but no master's address is known: start one of its masters")
     with ControlPlane(addresses, pki, endpoint=seen.cluster.endpoint) as api:
         _check(api)
-        return Living(api.nodes(), api.etcd_members())
+        return Living(api.nodes(), api.etcd_members(), api.version())
 
 
 def _check(api: ControlPlane) -> None:

@@ -87,6 +87,11 @@ def test_a_master_that_is_not_ready_says_why(api: ControlPlane, server: ControlP
     assert trouble(api.check) == nobody(f"{FIRST}:6443 answers 500 ([-]etcd failed: reason withheld)")
 
 
+def test_a_master_tells_the_version_of_kubernetes(api: ControlPlane, server: ControlPlaneServer) -> None:
+    server.version = "v1.35.9"
+    assert api.version() == "1.35.9"
+
+
 def test_a_minted_token_is_stored_with_its_end(api: ControlPlane, server: ControlPlaneServer) -> None:
     identity, secret = api.mint_token(1800).split(".")
     stored = server.objects.secret(f"bootstrap-token-{identity}")

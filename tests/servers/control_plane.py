@@ -83,6 +83,7 @@ class ControlPlaneServer:
         self.port = port
         self.objects = objects or ClusterObjects()
         self.ready = True
+        self.version = "v1.36.4"
         self.faults: deque[Fault] = deque()
         """Used up one per request."""
         self.requests: list[Request] = []
@@ -230,6 +231,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if url.path in FOR_EVERYBODY:
                 return (200, "ok") if self.server.stand_in.is_ready() else (500, "[-]etcd failed: reason withheld")
+            if url.path == "/version":
+                return 200, {"gitVersion": self.server.stand_in.version}
             return self.server.stand_in.answer(self._read(body))
         except RefusedError as refused:
             return refused.status, _status(refused.status, refused.message)

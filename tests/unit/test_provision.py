@@ -238,6 +238,27 @@ class TestALivingCluster:
             planned(WHOLE, error="10.0.0.1:8500 refuses", marked=True, desired=desire(workers=3))
 
 
+class TestTheVersionOfALivingCluster:
+    MORE = desire(workers=3)
+
+    @pytest.mark.parametrize("running", ["1.35.9", "1.37.0"])
+    def test_is_that_of_new_machines_or_they_are_refused(self, running: str) -> None:
+        minor = running[:4]
+        with pytest.raises(ConfigError, match=rf"would get 1\.36, but cluster prod runs {running}.*--k8s-version {minor}\)"):
+            planned(WHOLE, LIVES, desired=self.MORE, living=Living(version=running))
+
+    def test_may_have_any_patch_where_only_a_minor_is_asked_for(self) -> None:
+        assert planned(WHOLE, LIVES, desired=self.MORE, living=Living(version="1.36.2")).notes == ()
+
+    def test_may_have_another_patch_than_new_machines_and_that_is_said(self) -> None:
+        exact = replace(self.MORE, cluster=replace(self.MORE.cluster, kubernetes_version="1.36.4"))
+        (note,) = planned(WHOLE, LIVES, desired=exact, living=Living(version="1.36.2")).notes
+        assert note == "new machines get Kubernetes 1.36.4, and the cluster runs 1.36.2"
+
+    def test_is_of_no_interest_where_nobody_had_to_be_asked(self) -> None:
+        assert planned(WHOLE, LIVES).notes == ()
+
+
 class TestAClusterThatNobodyCouldInitialise:
     def test_gets_a_new_carrier_where_the_record_is_surely_absent(self) -> None:
         assert carriers(planned(without("m-prod-1"), ABSENT)) == ["m-prod-1"]
