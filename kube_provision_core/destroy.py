@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from .control_plane import Living
 from .errors import ConfigError
@@ -27,8 +27,20 @@ def plan_cluster(seen: Observation, *, folder_saved: bool) -> Plan:
         actions.append(ForgetCluster(cluster=name, reason=reason, after=keys(nodes)))
     if folder_saved:
         actions.append(ArchiveFolder(cluster=name, reason="its secrets open nothing any more", after=keys(actions)))
-    notes = () if seen.discovery or servers or not seen.discovery_error else (f"not forgotten: {seen.discovery_error}",)
-    return Plan(tuple(actions), notes)
+    return Plan(tuple(actions), tuple(_not_forgotten(seen)) if actions else ())
+
+
+def _not_forgotten(seen: Observation) -> Iterator[str]:
+    """Why a record of the cluster may outlive it, and stand in the way of the next one of its name."""
+    if seen.discovery or seen.of(Role.DISCOVERY):
+        return
+    if seen.discovery_error:
+        yield f"not forgotten: {seen.discovery_error}"
+    else:
+        yield (
+            f"cluster {seen.cluster.name} has no discovery machine, and no existing service is named. If it was made with one, "
+            "that will not forget it until destroy is run with its name (--consul-ip)"
+        )
 
 
 def plan_nodes(seen: Observation, names: Collection[str], living: Living, remedies: Remedies) -> Plan:

@@ -137,8 +137,8 @@ def _refuse_another_minor(desired: Desired, living: Living) -> None:
     wanted, minor = desired.cluster.kubernetes_version, _minor(living.version)
     if living.version and _minor(wanted) != minor:
         raise ConfigError(
-            f"kubernetes_version: new machines would get {wanted}, but cluster {desired.cluster.name} runs {living.version}: "
-            "kubeadm joins a cluster of its own minor only, and no kubelet may be newer than the API server. Set it to "
+            f"kubernetes_version: new machines would get {wanted}, but cluster {desired.cluster.name} runs "
+            f"{living.version}: kubeadm joins a cluster of its own minor only, and no kubelet may be newer than the API server. Set it to "
             f"{minor} (--k8s-version {minor}), or upgrade the cluster first"
         )
 

@@ -91,7 +91,7 @@ def check_identity(session: Session, seen: Observation) -> None:
     if remembered not in (None, folder.cluster_id):
         raise FolderError(
             f"discovery at {seen.cluster.discovery_address} remembers another cluster that is also named {name}. Choose "
-            f"another --name, or, if that cluster is gone, have it forgotten: {remedies.destroy()}"
+            f"another --name, or, if that cluster is gone, have it forgotten there: {remedies.destroy()}"
         )
 
 

@@ -67,6 +67,13 @@ def test_what_could_not_be_forgotten_is_said() -> None:
     assert plan_cluster(seen, folder_saved=False).notes == ("not forgotten: 10.0.0.1:8500 refuses",)
 
 
+def test_a_record_that_nobody_could_look_for_is_spoken_of() -> None:
+    (note,) = plan_cluster(Observation(replace(CLUSTER, discovery_address=None), VMS[1:]), folder_saved=True).notes
+    assert "will not forget it until destroy is run with its name (--consul-ip)" in note
+    assert plan_cluster(Observation(CLUSTER, VMS), folder_saved=True).notes == ()
+    assert plan_cluster(Observation(CLUSTER), folder_saved=False).notes == ()
+
+
 def test_a_node_leaves_the_living_cluster_before_its_machine_goes() -> None:
     living = Living((ClusterNode("w-prod-1", True, (), "10.0.0.5"),), ())
     plan = plan_nodes(Observation(CLUSTER, VMS, Discovery(True)), ["w-prod-1"], living, REMEDIES)

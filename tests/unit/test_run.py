@@ -284,8 +284,10 @@ class TestRefusals:
     def test_a_dead_cluster_in_the_record_is_refused(self, site: Site) -> None:
         site.address = "10.200.200.1"
         site.registry.record = Discovery(initialised=True, cluster_id="an older one")
-        with pytest.raises(FolderError, match="destroy --name prod"):
-            site.provision()
+        config = replace(site.config(), options=("--consul-ip", site.address))
+        told = r"forgotten there: kube-provision destroy --name prod --consul-ip 10\.200\.200\.1"
+        with open_session(config, site.state) as session, pytest.raises(FolderError, match=told):
+            run.plan_provision(session, Options())
         assert site.world.vms == {}
 
     def test_a_foreign_machine_is_never_touched(self, site: Site) -> None:
