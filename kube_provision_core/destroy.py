@@ -38,8 +38,8 @@ def _not_forgotten(seen: Observation) -> Iterator[str]:
         yield f"not forgotten: {seen.discovery_error}"
     else:
         yield (
-            f"cluster {seen.cluster.name} has no discovery machine, and no existing service is named. If it was made with one, "
-            "that will not forget it until destroy is run with its name (--consul-ip)"
+            f"cluster {seen.cluster.name} has no discovery machine, and no existing service is named. If it was made with "
+            "one, that will not forget it until destroy is run with its name (--consul-ip)"
         )
 
 

@@ -138,8 +138,8 @@ def _refuse_another_minor(desired: Desired, living: Living) -> None:
     if living.version and _minor(wanted) != minor:
         raise ConfigError(
             f"kubernetes_version: new machines would get {wanted}, but cluster {desired.cluster.name} runs "
-            f"{living.version}: kubeadm joins a cluster of its own minor only, and no kubelet may be newer than the API server. Set it to "
-            f"{minor} (--k8s-version {minor}), or upgrade the cluster first"
+            f"{living.version}: kubeadm joins a cluster of its own minor only, and no kubelet may be newer than the "
+            f"API server. Set it to {minor} (--k8s-version {minor}), or upgrade the cluster first"
         )
 
 

@@ -75,18 +75,28 @@ class Report:
 
     def _node(self, name: str, mine: Sequence[Outcome]) -> NodeReport:
         vm = self.observation.ours.get(name)
-        bad = [outcome for outcome in mine if outcome.state is not State.DONE]
-        last = (bad or mine)[0 if bad else -1] if mine else None
+        state, text = _standing(mine)
         return NodeReport(
             name=name,
             role=next((role.value for role in (*_roles_of(mine), *((vm.stamp.role,) if vm and vm.stamp else ()))), ""),
-            state=last.state if last else State.DONE,
+            state=state,
             actions=tuple(outcome.action.verb for outcome in mine if outcome.state is not State.SKIPPED),
             address=(vm.address if vm else None) or "",
-            text=last.text if last else "",
+            text=text,
             seconds=round(sum(outcome.seconds for outcome in mine), 3),
             ready=self.readiness.of(name),
         )
+
+
+def _standing(mine: Sequence[Outcome]) -> tuple[State, str]:
+    """The first failure, else the last that was done. A machine that was made and not looked at any more is left to itself."""
+    bad = [outcome for outcome in mine if outcome.state is not State.DONE]
+    if not bad:
+        return State.DONE, mine[-1].text if mine else ""
+    done = [outcome.action.verb for outcome in mine if outcome.state is State.DONE and outcome.action.mark != "."]
+    if done and bad[0].state is State.SKIPPED and bad[0].action.mark == ".":
+        return State.ABANDONED, f"{done[-1]} is done; not awaited"
+    return bad[0].state, bad[0].text
 
 
 def exit_code(outcomes: Sequence[Outcome], *, interrupted: bool) -> int:

@@ -1,0 +1,37 @@
+"""How a machine stands at the end of a run, from what was done about it."""
+
+from __future__ import annotations
+
+from kube_provision_core.apply import Outcome, State
+from kube_provision_core.model import Cluster, Machine, Node, Role, Stamp
+from kube_provision_core.observe import Observation
+from kube_provision_core.plan import Action, AwaitNode, CreateVm, MintSecrets, RemoveMember
+from kube_provision_core.report import NodeReport, Report
+
+NODE = Node("w-prod-1", Role.WORKER, 1, Machine(2, 4), Stamp("prod", "id", Role.WORKER, "spec"))
+CREATE, AWAIT = CreateVm(node=NODE), AwaitNode(node=NODE)
+LEFT = "interrupted before it began"
+
+
+def standing(*outcomes: tuple[Action, State, str]) -> NodeReport:
+    seen = Observation(Cluster("prod", "id", "1.36", frozenset({NODE.name})))
+    (node,) = Report("prod", tuple(Outcome(*outcome) for outcome in outcomes), seen).nodes
+    return node
+
+
+def test_a_machine_that_was_made_and_not_awaited_was_not_skipped() -> None:
+    node = standing((CREATE, State.DONE, "/dc/vm/w-prod-1"), (AWAIT, State.SKIPPED, LEFT))
+    assert (node.state, node.text) == (State.ABANDONED, "create is done; not awaited")
+    assert node.actions == ("create",)
+
+
+def test_a_machine_that_was_not_made_was_skipped() -> None:
+    node = standing((CREATE, State.SKIPPED, LEFT), (AWAIT, State.SKIPPED, f"because of: {CREATE.key}"))
+    assert (node.state, node.text, node.actions) == (State.SKIPPED, LEFT, ())
+
+
+def test_why_a_machine_was_not_made_is_kept_though_its_predecessor_was_removed() -> None:
+    member = RemoveMember(name=NODE.name)
+    because = f"because of: {MintSecrets(cluster='prod', masters=False).key}"
+    node = standing((member, State.DONE, ""), (CREATE, State.SKIPPED, because))
+    assert (node.state, node.text) == (State.SKIPPED, because)
