@@ -10,7 +10,7 @@ import click
 
 from .interrupt import terminate_as_interrupt
 from .program import program
-from .talk import PROGRAM, complain, say
+from .talk import PROGRAM, complain, say, warnings_told
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Only a bug leaves as an exception.
     """
     _open_what_is_closed()
-    with terminate_as_interrupt():
+    with terminate_as_interrupt(), warnings_told():
         try:
             code = program.main(arguments, PROGRAM, standalone_mode=False)
         except click.exceptions.NoArgsIsHelpError as error:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO
 
 PROGRAM = "kube-provision"
@@ -18,6 +21,22 @@ def complain(text: str) -> None:
 def note(text: str) -> None:
     """Something to know, in a line. It may hold what a machine says of itself, which may be anything."""
     complain(f"note: {one_line(text)}")
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """What drivers, and the libraries they use, log as a warning is said like a note."""
+    handler = _Warnings(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(f"warning: {one_line(record.getMessage())}")
 
 
 def say(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 
 import click
@@ -93,6 +94,15 @@ def test_an_expected_error_is_its_line_and_its_exit_code(run, monkeypatch) -> No
     fail(monkeypatch, TargetError("vcenter.lab: it does not answer"))
     ran = run("--name", "prod")
     assert (ran.code, ran.line) == (3, "kube-provision: vcenter.lab: it does not answer")
+
+
+def test_a_warning_of_a_driver_is_one_line_with_our_name(run, monkeypatch) -> None:
+    def warn(**_: object) -> None:
+        logging.getLogger("kube_provision_acme").warning("rule %s: \x1b[2Jnot\nremoved", "masters")
+        logging.getLogger("kube_provision_acme").info("one of many")
+
+    monkeypatch.setattr(provision.command, "callback", warn)
+    assert run("--name", "prod").line == "kube-provision: warning: rule masters: [2Jnot removed"
 
 
 def test_debug_adds_the_traceback(run, monkeypatch) -> None:
