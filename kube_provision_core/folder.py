@@ -62,7 +62,7 @@ class Folder:
     def lock(state: Path, name: str) -> Iterator[None]:
         """Let no other run act on this cluster, nor create its folder, meanwhile. Creates `state` if need be.
 
-        Raises FolderError that names the other run. What a killed run had begun to create is cleared away.
+        Raises FolderError that names the other run. What a killed run had begun to write is cleared away.
         """
         _create_state(state)
         with run_lock.hold(_path(state, name).with_name(f"{name}.lock"), f"cluster {name}"):
@@ -224,6 +224,8 @@ def _clear_away(state: Path, name: str) -> None:
     with _telling_os_errors(state):
         for leftover in state.glob(f".{name}.new-*"):
             shutil.rmtree(leftover)
+        for leftover in private_files.leftovers(state / name):
+            leftover.unlink()
 
 
 def _read_pki(path: Path) -> Pki:

@@ -6,10 +6,12 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import FolderError
 
+_RANDOM_BYTES = 8
 _OTHERS = 0o077
 """Every permission of group and others."""
 
@@ -33,7 +35,7 @@ def write_new(path: Path, content: bytes) -> None:
 
 def replace(path: Path, content: bytes) -> None:
     """Write the file or replace it in one step: a reader, or a killed run, sees the old content or the new one."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(_RANDOM_BYTES)}")
     try:
         write_new(beside, content)
         beside.replace(path)
@@ -41,6 +43,11 @@ def replace(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """What `replace` had begun to write there when it was killed."""
+    return folder.glob(f".*.{'[0-9a-f]' * 2 * _RANDOM_BYTES}")
 
 
 def sync_folder(path: Path) -> None:

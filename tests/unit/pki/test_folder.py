@@ -208,6 +208,26 @@ def test_a_killed_run_leaves_nothing_or_a_whole_folder_and_the_next_one_clears_u
     assert whole == 1, "only the last sync comes after the folder is in its place"
 
 
+KILLED_AT_THE_FIRST_SYNC = """
+import os, signal, sys
+from pathlib import Path
+from kube_provision_core.folder import Folder
+
+os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+Folder.open(Path(sys.argv[1]), "prod").write_kubeconfig("10.0.0.1")
+"""
+
+
+def test_what_a_killed_run_had_begun_to_replace_is_cleared_away(state: Path) -> None:
+    folder = Folder.create(state, "prod", MAKERS)
+    before = {item.name for item in folder.path.iterdir()}
+    subprocess.run([sys.executable, "-c", KILLED_AT_THE_FIRST_SYNC, str(state)], check=False, timeout=60)
+    assert len(set(folder.path.iterdir())) == len(before) + 1
+    (folder.path / ".notes.txt").write_text("the operator's own")
+    with Folder.lock(state, "prod"):
+        assert {item.name for item in folder.path.iterdir()} == before | {".notes.txt"}
+
+
 def test_a_state_that_is_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FolderError, match=re.escape(f"{tmp_path / 'file'}/prod: Not a directory")):
