@@ -113,7 +113,7 @@ class Performer:
             for member_id in member_ids:
                 api.remove_etcd_member(member_id)
             api.delete_node(action.name)
-        return f"{len(member_ids)} etcd member(s) removed"
+        return "no longer in etcd, nor in the cluster" if member_ids else "no longer in the cluster"
 
     @_perform.register
     def _(self, action: MintSecrets) -> str:

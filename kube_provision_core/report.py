@@ -89,7 +89,7 @@ class Report:
 
 
 def _standing(mine: Sequence[Outcome]) -> tuple[State, str]:
-    """The first failure, else the last that was done. A machine that was made and not looked at any more is left to itself."""
+    """The first failure, else the last that was done. One that was made and not looked at is left to itself."""
     bad = [outcome for outcome in mine if outcome.state is not State.DONE]
     if not bad:
         return State.DONE, mine[-1].text if mine else ""

@@ -198,6 +198,7 @@ class TestALivingCluster:
             run = site.run("destroy", "--node", "w-prod-3", "--yes")
             assert run.code == 0, run.errors
             assert "w-prod-3" not in masters.nodes
+            assert "prod: w-prod-3 remove-member done: no longer in the cluster\n" in run.errors
         assert site.vcenter.machine_names() == WHOLE[:-1]
 
 
