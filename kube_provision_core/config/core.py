@@ -13,7 +13,7 @@ from ..driver import option
 from ..local import readable, resolve
 from ..model import Role
 from .script import ScriptConfig, Strict
-from .words import AbsolutePath, DnsLabel, Domain, NamePart, Url, UrlOrAbsolutePath, Version, Word
+from .words import DnsLabel, Domain, MountPoint, NamePart, TimeZone, Url, UrlOrAbsolutePath, Version, Word
 
 SUPPORTED_MINORS = ("1.35", "1.36", "1.37")
 """Kubernetes minors that take kubeadm's v1beta4 configuration as it is written here, and that upstream still supports."""
@@ -93,7 +93,7 @@ class CoreConfig(ScriptConfig):
     data_volume: int | None = option(
         None, per_role=True, ge=1, le=65536, help="Size of a second disk in GiB; unset means none."
     )
-    data_volume_mount: AbsolutePath = option("/data", per_role=True, help="Where the second disk is mounted.")
+    data_volume_mount: MountPoint = option("/data", per_role=True, help="Where the second disk is mounted.")
 
     kubernetes_version: Annotated[Version, AfterValidator(_supported)] = option(
         "1.36", aliases=["k8s_version"], help="Kubernetes minor (`1.36`) or exact version (`1.36.4`)."
@@ -109,7 +109,7 @@ class CoreConfig(ScriptConfig):
     )
 
     ntp_servers: list[Word] = option([], per_role=True, help="Time servers; unset keeps the template's.")
-    timezone: Word | None = option(None, per_role=True, help="Time zone, such as `Europe/Berlin`.")
+    timezone: TimeZone | None = option(None, per_role=True, help="Time zone, such as `Europe/Berlin`.")
     http_proxy: Url | None = option(None, per_role=True, help="Proxy for nodes.")
     https_proxy: Url | None = option(None, per_role=True, help="Proxy for nodes, for https.")
     no_proxy: list[Word] = option([], per_role=True, help="What nodes reach directly, besides the cluster itself.")

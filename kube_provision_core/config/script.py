@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from ..driver import DriverConfig, option
 from ..local import LocalFile
-from .words import AbsolutePath, Mode, Owner, ServiceName, UserName, Variable, Word
+from .words import AbsolutePath, Mode, MountPoint, Owner, ServiceName, UserName, Variable, Word
 
 
 class Strict(BaseModel):
@@ -59,7 +59,7 @@ class Volume(Strict):
     """A block device, formatted once and mounted at every boot."""
 
     dev: AbsolutePath
-    mount: AbsolutePath
+    mount: MountPoint
     format: Literal["ext4", "xfs"] = "ext4"
     owner: Owner = "root:root"
     size: str | None = None
@@ -92,7 +92,7 @@ class ScriptConfig(DriverConfig):
     env_vars: dict[Variable, str] = option(
         {}, per_role=True, help="Environment variables for every login and for the boot script."
     )
-    mounts: dict[AbsolutePath, str] = option({}, per_role=True, help="File systems to mount: mount point to source.")
+    mounts: dict[MountPoint, str] = option({}, per_role=True, help="File systems to mount: mount point to source.")
     volumes: list[Volume] = option(
         [], per_role=True, help="Block devices to format once and mount: `dev`, `mount`, `format`, `owner`, `size`."
     )

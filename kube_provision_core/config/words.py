@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 _DNS_LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 _NAME_PART = r"^[a-z0-9-]*$"
@@ -14,6 +16,7 @@ _URL = r"^https?://[^\s]+$"
 _ABSOLUTE = r"^/"
 _URL_OR_ABSOLUTE = r"^(https?://[^\s]+|/.*)$"
 _WORD = r"^[^\s]+$"
+_TIME_ZONE = r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"
 _MODE = r"^0?[0-7]{3,4}$"
 _OWNER = r"^[a-z_][a-z0-9_-]*(:[a-z_][a-z0-9_-]*)?$"
 _SERVICE = r"^[a-z0-9][a-z0-9-]*$"
@@ -29,6 +32,7 @@ PATTERNS = {
     _ABSOLUTE: "must be an absolute path on the node",
     _URL_OR_ABSOLUTE: "must be an absolute path on the node, or a URL (http:// or https://)",
     _WORD: "must be one word",
+    _TIME_ZONE: "must be a time zone such as Europe/Berlin",
     _MODE: 'must be a file mode such as "0644"',
     _OWNER: "must be an owner such as root or root:root",
     _SERVICE: "may hold lower-case letters, digits and hyphens only",
@@ -36,6 +40,28 @@ PATTERNS = {
     _VARIABLE: "must be the name of a variable: letters, digits and `_`",
 }
 """What is said in place of a pattern."""
+
+
+def _not_the_root(path: str) -> str:
+    if posixpath.normpath(path).strip("/") == "":
+        raise ValueError("must not be the root of the file system")
+    return path
+
+
+def _known_zone(name: str) -> str:
+    """A system without a database of time zones knows none, and takes any."""
+    if _is_zone("UTC") and not _is_zone(name):
+        raise ValueError("is no time zone; they are named like Europe/Berlin")
+    return name
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the last two: other files and folders of the database
+        return False
+    return True
+
 
 DnsLabel = Annotated[str, StringConstraints(pattern=_DNS_LABEL)]
 NamePart = Annotated[str, StringConstraints(pattern=_NAME_PART)]
@@ -45,6 +71,8 @@ Url = Annotated[str, StringConstraints(pattern=_URL)]
 AbsolutePath = Annotated[str, StringConstraints(pattern=_ABSOLUTE)]
 UrlOrAbsolutePath = Annotated[str, StringConstraints(pattern=_URL_OR_ABSOLUTE)]
 Word = Annotated[str, StringConstraints(pattern=_WORD)]
+MountPoint = Annotated[AbsolutePath, AfterValidator(_not_the_root)]
+TimeZone = Annotated[str, StringConstraints(pattern=_TIME_ZONE), AfterValidator(_known_zone)]
 Mode = Annotated[str, StringConstraints(pattern=_MODE)]
 Owner = Annotated[str, StringConstraints(pattern=_OWNER)]
 ServiceName = Annotated[str, StringConstraints(pattern=_SERVICE)]

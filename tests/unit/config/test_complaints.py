@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 
@@ -62,6 +63,11 @@ MINIMAL = "name: prod\ntarget: moon\nos: plain\ndiscovery: beacon\ntemplate: t\n
         ("http_proxy: proxy:3128", "http_proxy: must be a URL (http:// or https://)"),
         ("package_repositories: {helm: {url: 'http://x'}}", "package_repositories.helm: is no key here: it must be one of"),
         ("package_repositories: {os: {}}", "package_repositories.os.url: is missing"),
+        ("mounts: {/: /dev/sdb}", "mounts./: is no key here: it must not be the root of the file system"),
+        ("data_volume_mount: /./", "data_volume_mount: must not be the root of the file system"),
+        ("timezone: Mars/Phobos", "timezone: is no time zone; they are named like Europe/Berlin"),
+        ("timezone: Europe", "timezone: is no time zone; they are named like Europe/Berlin"),
+        ("timezone: ../etc", "timezone: must be a time zone such as Europe/Berlin"),
         ("extensions: [a]", "no extension driver 'a' is installed"),
         ("'': x", "unknown key …"),
     ],
@@ -69,6 +75,15 @@ MINIMAL = "name: prod\ntarget: moon\nos: plain\ndiscovery: beacon\ntemplate: t\n
 def test_a_faulty_value_is_told_at_its_line(complaints, text: str, line: str) -> None:
     (told,) = complaints(MINIMAL + text + "\n")
     assert told.startswith(f"config.yml:6: {line}")
+
+
+def test_a_system_without_time_zones_takes_any_that_is_well_formed(load_text, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kube_provision_core.config.words.ZoneInfo", _nothing_there)
+    assert load_text(MINIMAL + "timezone: Mars/Phobos\n").core.timezone == "Mars/Phobos"
+
+
+def _nothing_there(name: str) -> None:
+    raise ZoneInfoNotFoundError(name)
 
 
 def test_a_value_inside_a_value_is_told_at_its_own_line(complaints) -> None:
