@@ -18,6 +18,9 @@ DEFAULT = "provision"
 DEBUG = f"{__name__}.debug"
 """Key in the context's `meta`: a traceback for expected errors too."""
 
+UNNAMED = f"{__name__}.unnamed"
+"""Key in the context's `meta`: no command is named, so far."""
+
 SUMMARIES = {
     "provision": "Create what a cluster lacks. Meant when no command is named.",
     "plan": "Show what provisioning would do. Changes nothing.",
@@ -90,7 +93,19 @@ class Program(click.Group):
         except click.UsageError:
             rest = []  # the default command will say it better
         options = args[: len(args) - len(rest)]
+        ctx.meta[UNNAMED] = not rest
         return [*(rest[:1] or [DEFAULT]), *options, *rest[1:]]
+
+
+class Default(click.Command):
+    """The command that is meant when none is named. While a line is completed, another name may still follow its options."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        names = SUMMARIES.items() if ctx.meta.get(UNNAMED) else ()
+        found = [CompletionItem(name, help=summary) for name, summary in names if name.startswith(incomplete)]
+        return found + super().shell_complete(ctx, incomplete)
 
 
 def _load(name: str) -> click.Command:

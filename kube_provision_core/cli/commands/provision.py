@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ..options import Input, configuration, debug, output, parallel, progress, state, wait, wait_timeout
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import EXIT_CODES, SUMMARIES, Default
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command("provision", short_help=SUMMARIES["provision"], epilog=EXIT_CODES)
+@click.command("provision", cls=Default, short_help=SUMMARIES["provision"], epilog=EXIT_CODES)
 @configuration
 @state
 @parallel
