@@ -55,9 +55,14 @@ def write(text: str) -> None:
         lead_nowhere(sys.stdout)
         raise click.exceptions.Exit(BROKEN_PIPE) from error
     except OSError as error:
-        lead_nowhere(sys.stdout)
-        complain(f"stdout cannot be written to: {error.strerror}")
-        raise click.exceptions.Exit(OUTPUT_LOST) from error
+        raise click.exceptions.Exit(lose_stdout(error)) from error
+
+
+def lose_stdout(error: OSError) -> int:
+    """Say that what was printed is lost. Returns the exit code."""
+    lead_nowhere(sys.stdout)
+    complain(f"stdout cannot be written to: {error.strerror}")
+    return OUTPUT_LOST
 
 
 def table(rows: Sequence[Mapping[str, object]], *keys: str) -> str:

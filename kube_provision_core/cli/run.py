@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from .interrupt import terminate_as_interrupt
+from .output import lose_stdout
 from .program import program
 from .talk import PROGRAM, complain, say, warnings_told
 
@@ -36,7 +38,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 say("")  # the terminal has echoed ^C
             complain("interrupted")
             return INTERRUPTED
+        except OSError as error:
+            return _tell(error)
     return code if isinstance(code, int) else 0
+
+
+def _tell(error: OSError) -> int:
+    """What names no file is about the folder that the process stands in, or about the help on stdout. All else is a bug."""
+    if error.filename is None and error.errno == errno.ENOENT:
+        complain("the current folder is gone: change to one that exists")
+        return BAD_INPUT
+    if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        return lose_stdout(error)
+    raise error
 
 
 def _open_what_is_closed() -> None:

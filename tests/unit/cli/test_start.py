@@ -63,8 +63,29 @@ def test_completion_loads_nothing_heavy() -> None:
         ("kube-provision --config c.yml --prog", "plain,--progress"),
         ("kube-provision --progress js", "plain,json"),
         ("kube-provision plan --output y", "plain,yaml"),
+        ("kube-provision --config c.yml st", "plain,status"),
+        ("kube-provision --config c.yml ", "plain,status"),
+        ("kube-provision --config c.yml plan --wa", "plain,--wait"),
         ("kube-provision plan --config ", "file,"),
     ],
 )
 def test_completion_offers(line: str, offered: str) -> None:
     assert offered in complete(line).stdout.splitlines()
+
+
+@pytest.mark.parametrize("line", ["kube-provision provision st", "kube-provision --progress st"])
+def test_completion_offers_no_command_where_none_can_stand(line: str) -> None:
+    assert "plain,status" not in complete(line).stdout.splitlines()
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_that_cannot_be_written_is_a_line(option: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run([str(PROGRAM), option], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert (ran.returncode, ran.stderr) == (74, "kube-provision: stdout cannot be written to: No space left on device\n")
+
+
+def test_a_folder_that_is_gone_is_a_line(tmp_path: Path) -> None:
+    command = f"rmdir {tmp_path} && exec {PROGRAM} status --state here --name prod"
+    ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert (ran.returncode, ran.stderr) == (2, "kube-provision: the current folder is gone: change to one that exists\n")
