@@ -46,16 +46,10 @@ def _as_in_a_first_run(desired: Desired) -> Iterator[Node]:
 
 def without_secrets(boot: Boot) -> Boot:
     """The same boot data with `HIDDEN` for the content of every secret file."""
-    import yaml
+    from .boot.cloud_config import hide
 
-    hidden = {file.path for file in boot.files if file.secret}
-    document = yaml.load(boot.user_data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
-    for entry in document["write_files"]:
-        if entry["path"] in hidden:
-            entry["content"] = HIDDEN
-            entry.pop("encoding", None)
     files = tuple(replace(file, content=HIDDEN) if file.secret else file for file in boot.files)
-    return replace(boot, user_data=f"#cloud-config\n{yaml.safe_dump(document, sort_keys=False)}", files=files)
+    return replace(boot, user_data=hide(boot.user_data, boot.files, HIDDEN), files=files)
 
 
 def write(folder: Path, previews: Sequence[Preview], *, secrets: bool, force: bool) -> None:

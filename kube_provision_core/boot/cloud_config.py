@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -43,6 +44,17 @@ def document(
     override(values, {key: value for key, value in user.items() if key != "write_files"})
     entries = [*map(_entry, files), *(dump([item]) for item in plain(user.get("write_files", [])))]
     return f"#cloud-config\n{dump(values)}write_files:\n{''.join(entries)}"
+
+
+def hide(text: str, files: Sequence[File], instead: str) -> str:
+    """A document of these files with `instead` for the content of the secret ones. Reads no YAML, which would take long."""
+    for file in files:
+        if file.secret:
+            before, found, after = text.partition(_entry(file))
+            if not found:
+                raise BootError(f"{file.path}: its secret cannot be hidden: the document does not hold it as it was written")
+            text = f"{before}{_entry(replace(file, content=instead))}{after}"
+    return text
 
 
 def _start(enabled: Sequence[str], unit: str) -> list[list[str]]:

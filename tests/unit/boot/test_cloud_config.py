@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kube_provision_core import BootError, File
-from kube_provision_core.boot.cloud_config import document
+from kube_provision_core.boot.cloud_config import document, hide
 
 
 def read(*files: File, enabled: tuple[str, ...] = (), user: Mapping[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
@@ -44,6 +44,20 @@ def test_cloud_init_itself_only_enables_units_and_starts_the_runner_without_wait
         ["systemctl", "enable", "a.service", "b.timer"],
         ["systemctl", "start", "--no-block", "kube-provision.service"],
     ]
+
+
+@pytest.mark.parametrize("secret", ["one line", "several\nlines\n", b"\x00binary", ""])
+def test_secrets_are_hidden_and_all_else_stays(secret: str | bytes) -> None:
+    files = [File("/etc/a", "a: |\n  b\n"), File("/etc/key", secret, mode=0o600, secret=True), File("/etc/b", "b")]
+    shown = [files[0], File("/etc/key", "(secret)\n", mode=0o600), files[2]]
+    user = {"write_files": [{"path": "/etc/y"}]}
+    text, masked = (document("m-1", those, (), {}, user) for those in (files, shown))
+    assert hide(text, files, "(secret)\n") == masked
+
+
+def test_a_secret_that_does_not_stand_where_it_should_is_shown_to_nobody() -> None:
+    with pytest.raises(BootError, match="/etc/key: its secret cannot be hidden"):
+        hide("#cloud-config\n", [File("/etc/key", "x", secret=True)], "(secret)\n")
 
 
 def test_the_machine_gets_its_name() -> None:
