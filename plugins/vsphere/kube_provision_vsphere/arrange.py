@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from kube_provision_core import Cluster, ConfigError, Role, TargetError, Vm
 
+from .client.faults import VcenterError
 from .target import Target
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ def arrange(target: Target, cluster: Cluster, vms: Sequence[Vm]) -> None:
         if vm.stamp and vm.stamp.cluster_id == cluster.id:
             ids[vm.stamp.role].append(vm.id)
     if ids[Role.MASTER]:  # without any, a rule of this name is that of another cluster
-        _keep_masters_apart(target, cluster.name, ids[Role.MASTER])
+        _keep_masters_apart_if_allowed(target, cluster.name, ids[Role.MASTER])
     _join_groups(target, ids)
     attributes = {item: target.config[role].vm_attributes for role, items in ids.items() for item in items}
     if any(attributes.values()):
@@ -44,6 +45,16 @@ def release_masters(target: Target, cluster: str, remaining: Sequence[str]) -> N
 
 def rule_name(cluster: str) -> str:
     return f"kube-provision-{cluster}-masters"
+
+
+def _keep_masters_apart_if_allowed(target: Target, cluster: str, masters: Sequence[str]) -> None:
+    """Nobody has asked for the rule, so a site may withhold the privilege: no failure, of this run and every other."""
+    try:
+        _keep_masters_apart(target, cluster, masters)
+    except VcenterError as error:
+        if error.kind != "NoPermission":
+            raise
+        log.warning("%s: masters may share a host. Grant it, or see to them yourself", error)
 
 
 def _keep_masters_apart(target: Target, cluster: str, masters: Sequence[str]) -> None:
