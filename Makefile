@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 READY := $(VENV)/.ready
-HOSTS := tests/machines $(wildcard tests/e2e/test_choreography*.py) tests/e2e/test_failover.py tests/e2e/test_whole_job.py
+HOSTS := tests/machines $(wildcard tests/e2e/test_choreography*.py) $(addprefix tests/e2e/test_,failover.py whole_job.py bake_debian.py qemu_pair.py)
 
 .DELETE_ON_ERROR:
 .PHONY: help test hosts check lint types layers unit all-tests system demo bench bench-ansible docs pins clean

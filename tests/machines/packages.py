@@ -16,6 +16,21 @@ KUBERNETES = "1.36.4"
 MAINTAINER = "Tests of kube-provision <tests@kube-provision.invalid>"
 SOURCES = Path(__file__).parent / "standins"
 LIBRARY = "/usr/lib/kubernetes-stand-in"
+ETCD_STAYS_OFF = """\
+systemctl mask etcd.service
+if [ -d /run/systemd/system ]; then
+  systemctl stop etcd.service
+fi
+"""
+"""Debian starts one of the machine's own; the kubelet is to run it."""
+KUBELET_STARTS = """\
+systemctl enable kubelet.service
+if [ -d /run/systemd/system ]; then
+  systemctl daemon-reload
+  systemctl restart kubelet.service
+fi
+"""
+"""As packages do it that may also be installed in a tree where nothing runs."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,13 @@ def kubernetes_packages(folder: Path, version: str = KUBERNETES) -> list[Path]:
     revision = f"{version}-1.1"
     packages = [
         Package("cri-tools", f"{version.rpartition('.')[0]}.0-1.1"),
-        Package("kubernetes-cni", "1.8.0-1.1", _library(), depends=("etcd-server", "python3-cryptography", "python3-yaml")),
+        Package(
+            "kubernetes-cni",
+            "1.8.0-1.1",
+            _library(),
+            depends=("etcd-server", "python3-cryptography", "python3-yaml"),
+            after_install=ETCD_STAYS_OFF,
+        ),
         Package(
             "kubeadm", revision, {"/usr/bin/kubeadm": _program("kubeadm")}, depends=("cri-tools (>= 1.30)", "kubernetes-cni")
         ),
@@ -78,7 +99,7 @@ def kubernetes_packages(folder: Path, version: str = KUBERNETES) -> list[Path]:
                 "/usr/lib/systemd/system/kubelet.service": SOURCES / "kubelet.service",
             },
             depends=("kubernetes-cni", "conntrack", "ethtool", "iptables", "socat"),
-            after_install="systemctl daemon-reload\nsystemctl enable --now kubelet.service\n",
+            after_install=KUBELET_STARTS,
         ),
     ]
     return [package.build(folder) for package in packages]
@@ -111,6 +132,11 @@ def _consul(program: Path) -> Package:
 def architecture() -> str:
     """Debian's name for what this machine and its hosts are."""
     return _output("dpkg", "--print-architecture").strip()
+
+
+def kubernetes_sources() -> list[Path]:
+    """What the stand-ins are made of."""
+    return sorted(path for path in [*_library().values(), SOURCES / "kubelet.service"] if isinstance(path, Path))
 
 
 def _output(*command: str) -> str:
