@@ -191,6 +191,18 @@ class TestALivingCluster:
         site.record_initialised()
         assert site.provision().code == 0
 
+    def test_refuses_machines_of_another_minor_before_the_first_is_made(self, site: Site) -> None:
+        site.provision()
+        site.record_initialised()
+        with site.alive() as masters:
+            for api in masters.apis.values():
+                api.version = "v1.35.9"
+            run = site.provision(workers=4)
+        assert run.code == 2
+        assert "cluster prod runs 1.35.9" in run.errors
+        assert "--k8s-version 1.35" in run.errors
+        assert site.vcenter.machine_names() == WHOLE
+
     def test_lets_go_of_a_worker_before_its_machine_is_destroyed(self, site: Site) -> None:
         site.provision()
         site.record_initialised()
