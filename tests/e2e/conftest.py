@@ -198,3 +198,11 @@ def site(open_site: Callable[..., Site]) -> Iterator[Site]:
     site = open_site()
     with ConsulServer(site.server_address) as site.consul:
         yield site
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have measured is told, whatever came of them."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    for report in reports:
+        for name, value in getattr(report, "user_properties", ()):
+            terminalreporter.write_line(f"{report.nodeid.rpartition('/')[2]}: {name}: {value}")

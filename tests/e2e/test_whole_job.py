@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from machines import leaks
+from machines.lab import until
 from machines.vcenter import VCenterLab
 
 pytestmark = pytest.mark.e2e
@@ -23,12 +28,19 @@ def test_one_command_makes_a_cluster_that_works_grows_and_goes(lab: VCenterLab) 
     made = lab.provision("--wait")
     assert made.code == 0, made.errors
     assert lab.ready() == NODES
-    assert all(vm["power"] == "poweredOn" for vm in lab.vcenter.vms().values() if not vm["template"])
+    assert all(vm["power"] == "poweredOn" for vm in machines(lab).values())
 
-    before = lab.vcenter.machine_names()
+    wanted = leaks.needles(lab.secrets)
+    assert leaks.in_guestinfo(guestinfo(lab), wanted) == []
+    assert leaks.in_consul(lab.discovery.address, wanted) == []
+    assert [leaks.on_host(host, wanted) for host in lab.hosts.values()] == [[]] * len(lab.hosts)
+    lab.vcenter.publish("w-prod-1", packed("guestinfo.planted", f"token: {wanted['token']}"))
+    assert leaks.in_guestinfo(guestinfo(lab), wanted) == ["token in guestinfo.planted of w-prod-1"]
+
+    before = machines(lab)
     again = lab.provision("--wait")
     assert again.code == 0, again.errors
-    assert lab.vcenter.machine_names() == before
+    assert machines(lab) == before
     assert [node["name"] for node in again.data["nodes"] if node["actions"]] == []
 
     grown = lab.provision("--wait", workers=3)
@@ -38,3 +50,18 @@ def test_one_command_makes_a_cluster_that_works_grows_and_goes(lab: VCenterLab) 
     gone = lab.run("destroy", "--yes")
     assert gone.code == 0, gone.errors
     assert lab.vcenter.machine_names() == []
+    until(lambda: not lab.hosts, 60, "no host is left")
+    assert lab.run("destroy", "--yes").code == 0
+
+
+def machines(lab: VCenterLab) -> dict[str, Any]:
+    """All that the vCenter knows of each, by name."""
+    return {vm["name"]: vm for vm in lab.vcenter.vms().values() if not vm["template"]}
+
+
+def guestinfo(lab: VCenterLab) -> dict[str, dict[str, str]]:
+    return {name: vm["extra_config"] for name, vm in machines(lab).items()}
+
+
+def packed(key: str, text: str) -> dict[str, str]:
+    return {key: base64.b64encode(gzip.compress(text.encode())).decode(), f"{key}.encoding": "gzip+base64"}

@@ -1,8 +1,9 @@
-"""Looking for secrets where none may be left: on hosts' disks, in their memory-backed folders, in seeds, in Consul."""
+"""Looking for secrets where none may be left: on hosts' disks and in their memory, in seeds, in guestinfo, in Consul."""
 
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import re
 import subprocess
@@ -48,7 +49,23 @@ def in_consul(address: str, wanted: Mapping[str, str]) -> list[str]:
     with opener.open(f"http://{address}:8500/v1/kv/?recurse", timeout=10) as response:
         entries = json.loads(response.read())
     stored = {entry["Key"]: base64.b64decode(entry["Value"] or "").decode(errors="replace") for entry in entries}
-    return [f"{secret} in {key}" for key, value in stored.items() for secret, text in wanted.items() if text in key + value]
+    return _in_texts(stored, wanted)
+
+
+def in_guestinfo(settings: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str]) -> list[str]:
+    """What a hypervisor keeps of each machine, packed or not."""
+    texts = {f"{key} of {name}": unpacked(values, key) for name, values in settings.items() for key in values}
+    return _in_texts(texts, wanted)
+
+
+def unpacked(values: Mapping[str, str], key: str) -> str:
+    if values.get(f"{key}.encoding") == "gzip+base64":
+        return gzip.decompress(base64.b64decode(values[key])).decode(errors="replace")
+    return values[key]
+
+
+def _in_texts(texts: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    return [f"{secret} in {key}" for key, value in texts.items() for secret, text in wanted.items() if text in key + value]
 
 
 def _in_folder(folder: Path, wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:

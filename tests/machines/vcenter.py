@@ -6,8 +6,6 @@ with VCenterLab(tmp_path) as lab:
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -18,6 +16,7 @@ from typing import Any, Self
 
 from machines.image import Image
 from machines.lab import Lab
+from machines.leaks import unpacked
 from machines.network import PREFIX, Network
 from machines.nspawn import CHANNEL, Host
 from machines.packages import Package
@@ -115,9 +114,7 @@ class VCenterHosts:
 
 
 def _guestinfo(vm: Mapping[str, Any], name: str) -> str:
-    extra = vm["extra_config"]
-    assert extra[f"guestinfo.{name}.encoding"] == "gzip+base64"
-    return gzip.decompress(base64.b64decode(extra[f"guestinfo.{name}"])).decode()
+    return unpacked(vm["extra_config"], f"guestinfo.{name}")
 
 
 class VCenterLab(Lab):
