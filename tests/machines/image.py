@@ -12,6 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from machines.network import INTERFACE
 from servers.cache import cache_folder, locked
 from servers.debian import install, mirrors
 
@@ -51,6 +52,9 @@ rm -f "$root"/var/lib/dbus/machine-id "$root"/etc/ssh/ssh_host_* "$root/etc/host
 cat >"$root/etc/cloud/cloud.cfg.d/90-machine.cfg" <<'END'
 {CLOUD_INIT}END
 mkdir -p "$root/media/seed" "$root/media/channel" "$root/var/log/journal" "$root/lib/modules/$(uname -r)"
+# No router advertises itself to hosts: Debian 12 would wait for one for 12 seconds of every boot.
+mkdir -p "$root/etc/systemd/network/10-cloud-init-{INTERFACE}.network.d"
+printf '[Network]\\nIPv6AcceptRA=no\\n' >"$root/etc/systemd/network/10-cloud-init-{INTERFACE}.network.d/quiet.conf"
 chroot "$root" systemctl --quiet enable systemd-networkd.service
 chroot "$root" systemctl --quiet disable nginx.service containerd.service ssh.service
 chroot "$root" systemctl --quiet mask etcd.service systemd-firstboot.service
