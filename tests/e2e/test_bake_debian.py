@@ -92,6 +92,14 @@ def test_it_has_no_identity(baked: Baked) -> None:
     assert not baked.names("/etc/systemd/network")
 
 
+def test_nobody_can_log_in(baked: Baked) -> None:
+    """Users come with a machine's own boot data; the one that cloud-init makes by itself has neither password nor key."""
+    passwords = {line.split(":")[0]: line.split(":")[1] for line in baked.look("cat /etc/shadow").splitlines()}
+    assert [name for name, password in passwords.items() if not password.startswith(("!", "*"))] == []
+    homes = ["/root", *(f"/home/{name}" for name in baked.names("/home"))]
+    assert [home for home in homes if baked.look(f"cat {home}/.ssh/authorized_keys")] == []
+
+
 def test_it_remembers_no_boot(baked: Baked) -> None:
     """Neither cloud-init's nor ours: a machine's first boot is a first one, and runs every step."""
     assert baked.names("/var/lib/cloud") <= {"seed"}

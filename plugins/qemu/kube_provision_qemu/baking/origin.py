@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from kube_provision_core import Image, TargetError
@@ -13,7 +14,7 @@ from ..emulator import Emulator
 from ..places import BOOT_DISK
 from . import debian
 from .download import cache_folder, check, fetch
-from .sources import DebianRelease, ImageUrl, Source
+from .sources import DebianRelease, ImageFile, ImageUrl, Source
 
 DISK_GIB = 10
 """Size of a template's disk, unless its source's is larger. What nobody has written takes no space; machines' disks grow."""
@@ -26,7 +27,7 @@ def require(source: Source, emulator: Emulator) -> None:
     """Raise `TargetError` unless the source can be used on this host."""
     if isinstance(source, DebianRelease):
         debian.require(emulator.architecture)
-    elif not isinstance(source, ImageUrl):
+    elif isinstance(source, ImageFile):
         with files.telling(f"bake_from: {source} cannot be read"), source.path.open("rb"):
             pass
 
@@ -55,39 +56,28 @@ def _build(source: DebianRelease, image: Image, emulator: Emulator, folder: Path
     disk, kernel, initrd = debian.build(source, image.script, image.repositories, folder, log, DISK_GIB)
     target = folder / BOOT_DISK
     disks.convert(emulator.image_tool, disk, target, "raw")
-    kernel.replace(target.with_suffix(".vmlinuz"))
-    initrd.replace(target.with_suffix(".initrd"))
+    beside = [path.replace(target.with_suffix(f".{path.name}")) for path in (kernel, initrd)]
     shutil.rmtree(disk.parent)
     made = template.read(target)
-    template.write_manifest(
-        template.Template(
-            made.disk,
-            made.virtual_size,
-            made.fingerprint,
-            emulator.architecture,
-            target.with_suffix(".vmlinuz"),
-            target.with_suffix(".initrd"),
-        )
-    )
+    template.write_manifest(replace(made, architecture=emulator.architecture, kernel=beside[0], initrd=beside[1]))
 
 
-def _copy(source: Source, emulator: Emulator, folder: Path) -> None:
-    assert not isinstance(source, DebianRelease)
-    if isinstance(source, ImageUrl):
-        path = fetch(source, cache_folder(os.environ))
-    else:
-        path = source.path
-        if source.checksum:
-            check(path, source.checksum, str(source))
+def _copy(source: ImageFile | ImageUrl, emulator: Emulator, folder: Path) -> None:
+    path = _fetch(source)
     target = folder / BOOT_DISK
     _check_kind(path, disks.kind(emulator.image_tool, path))
     disks.convert(emulator.image_tool, path, target)
-    made = template.read(target)
-    disks.grow(emulator.image_tool, target, max(made.virtual_size, DISK_GIB * disks.GIB))
-    made = template.read(target)
-    template.write_manifest(
-        template.Template(made.disk, made.virtual_size, made.fingerprint, architecture=emulator.architecture)
-    )
+    disks.grow(emulator.image_tool, target, max(template.read(target).virtual_size, DISK_GIB * disks.GIB))
+    template.write_manifest(replace(template.read(target), architecture=emulator.architecture))
+
+
+def _fetch(source: ImageFile | ImageUrl) -> Path:
+    """The image on this host, which has the checksum that was named."""
+    if isinstance(source, ImageUrl):
+        return fetch(source, cache_folder(os.environ))
+    if source.checksum:
+        check(source.path, source.checksum, str(source))
+    return source.path
 
 
 def _check_kind(path: Path, kind: str) -> None:
