@@ -23,7 +23,7 @@ from .plan import Action
 TICK = 0.2
 """Seconds after which the executor looks up from waiting, to notice an interrupt."""
 
-FIRST_LOOK, LONGEST_LOOK = 0.25, 5.0
+FIRST_LOOK, LONGEST_LOOK = 0.15, 5.0
 """Seconds between two looks of the watcher: from the first to the second, half as long again every time, and anew from the
 first when nothing but what is awaited keeps the run."""
 

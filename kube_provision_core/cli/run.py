@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return INTERRUPTED
         except OSError as error:
             return _tell(error)
+    if arguments is None:
+        gc.freeze()  # the process ends: to sort through its memory would only take time
     return code if isinstance(code, int) else 0
 
 
