@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
@@ -54,19 +54,21 @@ class Hypervisor:
         self._folder, self._network, self._image_of = folder, network, image_of
         self._next = 10
         self._lock = threading.RLock()
+        self._over = threading.Event()
         # Whatever starts a host, or its link, must live as long as that: not one of the threads that serve a driver.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="hosts")
-        self._listener: Listener | None = None
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self._starter.submit(int).result()
-        self._listener = Listener(self.socket, "AF_UNIX")
-        threading.Thread(target=self._accept, daemon=True).start()
+        listener = self._stack.enter_context(Listener(self.socket, "AF_UNIX"))
+        acceptor = threading.Thread(target=self._accept, args=(listener,), daemon=True)
+        acceptor.start()
+        self._stack.callback(self._end, acceptor)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._listener:
-            self._listener.close()
+        self._stack.close()
         for host in list(self.hosts.values()):
             host.destroy()
         self._starter.shutdown()
@@ -125,13 +127,19 @@ class Hypervisor:
 
     # --- for drivers --------------------------------------------------------------------------------------------------
 
-    def _accept(self) -> None:
-        while self._listener:
-            try:
-                connection = self._listener.accept()
-            except OSError:
+    def _accept(self, listener: Listener) -> None:
+        while True:
+            connection = listener.accept()
+            if self._over.is_set():
+                connection.close()
                 return
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _end(self, acceptor: threading.Thread) -> None:
+        """A thread that still accepts when its socket is closed might accept what is meant for the next hypervisor."""
+        self._over.set()
+        Client(self.socket, "AF_UNIX").close()
+        acceptor.join(10)
 
     def _serve(self, connection: Connection) -> None:
         with connection, suppress(EOFError, OSError):

@@ -32,6 +32,7 @@ CHANNEL = "/media/channel"
 RESULT = "run/cloud-init/result.json"
 BOOT_LIMIT = 90.0
 STOP_LIMIT = 60.0
+CLEAN_LIMIT = 60.0
 ENVIRONMENT = (
     "env",
     "-i",
@@ -213,7 +214,7 @@ class Host:
 
     def _clean(self) -> None:
         command = ["unshare", "--mount", "sh", str(HERE / "clean.sh"), str(self.folder)]
-        subprocess.run(command, capture_output=True, timeout=20, check=False)
+        subprocess.run(command, capture_output=True, timeout=CLEAN_LIMIT, check=False)
 
 
 def _descendants(pid: int) -> Iterator[int]:
