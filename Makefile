@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 READY := $(VENV)/.ready
-HOSTS := tests/machines $(wildcard tests/e2e/test_choreography*.py) $(addprefix tests/e2e/test_,failover.py whole_job.py bake_debian.py qemu_pair.py)
+# The longest first, so that two at a time end together.
+HOSTS := $(patsubst %,tests/e2e/test_%.py,qemu_pair bake_debian failover choreography_kills choreography choreography_races whole_job) tests/machines
 
 .DELETE_ON_ERROR:
 .PHONY: help test hosts check lint types layers unit all-tests system demo bench bench-ansible docs pins clean
@@ -13,7 +14,7 @@ HOSTS := tests/machines $(wildcard tests/e2e/test_choreography*.py) $(addprefix 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##/\1 -/p' $(MAKEFILE_LIST)
 
-test: lint types layers system all-tests  ## style, types, layers, all tests on real servers; `hosts` boots machines besides
+test: lint types layers system all-tests hosts  ## style, types, layers, all tests: on real servers, then on machines that boot
 
 check: lint unit  ## the inner loop: style, and the tests that need no server
 
@@ -34,8 +35,8 @@ unit: $(READY)
 all-tests: $(READY) system
 	$(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore=,$(HOSTS))
 
-hosts: $(READY) system  ## clusters of whole hosts that boot: needs the machine to itself, a quarter of an hour
-	$(BIN)/pytest $(HOSTS)
+hosts: $(READY) system  ## the tests of machines that really boot, and of clusters of them
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(HOSTS)
 
 system: $(READY)  ## the Debian packages that tests and demo use, and the simulator
 	PYTHONPATH=tests $(BIN)/python -m servers
