@@ -210,6 +210,10 @@ class Lab:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.communicate(timeout=20)
+        service = f"kube-provision-{self.name}"
+        for agent in self.agents:  # else it would go on to look after the masters of clusters that are over
+            if service in agent.ask("GET", "/v1/agent/services"):
+                agent.ask("PUT", f"/v1/agent/service/deregister/{service}")
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:

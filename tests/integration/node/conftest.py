@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from servers.debian import install
 from servers.nodes import Endpoint, Lab, health_page
 
 from kube_provision_core.pki import Pki, create_pki
+
+LANES = 4
 
 
 @pytest.fixture(scope="session")
@@ -40,20 +43,30 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 @pytest.fixture
 def labs(tmp_path: Path, agents: list[ConsulAgent], endpoint: Endpoint, pki: Pki) -> Iterator[Iterator[Lab]]:
     """One fresh cluster after another."""
-    made: list[Lab] = []
+    with contextlib.closing(_labs(tmp_path, agents, endpoint, pki)) as labs:
+        yield labs
 
-    def make() -> Iterator[Lab]:
-        for number in range(1, 100):
-            endpoint.flag.unlink(missing_ok=True)
-            name = f"{tmp_path.name.replace('_', '-')[-30:]}-{number}"
-            folder = tmp_path / name
+
+def _labs(folder: Path, agents: list[ConsulAgent], endpoint: Endpoint, pki: Pki) -> Generator[Lab, None, None]:
+    for number in itertools.count(1):
+        endpoint.flag.unlink(missing_ok=True)
+        name = f"{folder.name.replace('_', '-')[-30:]}-{number}"
+        (folder / name).mkdir()
+        with contextlib.closing(Lab(folder / name, name, agents, endpoint, pki)) as lab:
+            yield lab
+
+
+@pytest.fixture
+def lanes(tmp_path: Path, agents: list[ConsulAgent], pki: Pki) -> Iterator[list[Iterator[Lab]]]:
+    """Several times one fresh cluster after another, side by side on one Consul."""
+    with contextlib.ExitStack() as stack:
+        lanes: list[Iterator[Lab]] = []
+        for number in range(LANES):
+            folder = tmp_path / f"{tmp_path.name[-20:]}-{number}"
             folder.mkdir()
-            made.append(Lab(folder, name, agents, endpoint, pki))
-            yield made[-1]
-
-    yield make()
-    for lab in made:
-        lab.close()
+            page = stack.enter_context(health_page(folder))
+            lanes.append(stack.enter_context(contextlib.closing(_labs(folder, agents, page, pki))))
+        yield lanes
 
 
 @pytest.fixture
