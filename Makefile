@@ -5,16 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 READY := $(VENV)/.ready
-# The longest first, so that two at a time end together.
-HOSTS := $(patsubst %,tests/e2e/test_%.py,qemu_pair bake_debian failover choreography_kills choreography choreography_races whole_job) tests/machines
+HOSTS := tests/machines $(patsubst %,tests/e2e/test_%.py,whole_job choreography)
+LOSSES := $(patsubst %,tests/e2e/test_%.py,qemu_pair bake_debian failover choreography_kills choreography_races)
 
 .DELETE_ON_ERROR:
-.PHONY: help test hosts check lint types layers unit all-tests system demo bench bench-ansible docs pins clean
+.PHONY: help test servers hosts losses check lint types layers unit system demo bench bench-ansible docs pins clean
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##/\1 -/p' $(MAKEFILE_LIST)
 
-test: lint types layers system all-tests hosts  ## style, types, layers, all tests: on real servers, then on machines that boot
+test: lint types layers servers hosts  ## style, types, layers, the tests on real servers, then those of whole clusters that boot
 
 check: lint unit  ## the inner loop: style, and the tests that need no server
 
@@ -32,11 +32,14 @@ layers: $(READY)
 unit: $(READY)
 	$(BIN)/pytest -q -n auto -m "not integration and not e2e"
 
-all-tests: $(READY) system
-	$(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore=,$(HOSTS))
+servers: $(READY) system  ## the tests that boot no machine, or a single one
+	$(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore=,$(HOSTS) $(LOSSES))
 
-hosts: $(READY) system  ## the tests of machines that really boot, and of clusters of them
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(HOSTS)
+hosts: $(READY) system  ## the tests of whole clusters that boot
+	$(BIN)/pytest $(HOSTS)
+
+losses: $(READY) system  ## clusters that are baked, killed, lost and healed: wants the machine to itself, half an hour
+	$(BIN)/pytest $(LOSSES)
 
 system: $(READY)  ## the Debian packages that tests and demo use, and the simulator
 	PYTHONPATH=tests $(BIN)/python -m servers
