@@ -22,6 +22,12 @@ ELECTIONS = 2
 ELECTION_SECONDS = 1.5
 """A dead leader is noticed and replaced within a second or two: so long the quorum is asked for again."""
 
+SETTLING = 20.0
+"""Seconds that a removal is tried for: while members have come back less than 5 s ago etcd lets no other one go (its
+`HealthInterval` and strict reconfiguration check)."""
+
+PAUSE = 1.0
+
 NOT_FOUND = 404
 BAD_REQUEST = 400
 
@@ -126,19 +132,32 @@ class Etcd:
         )
 
     def remove(self, member_id: str) -> None:
-        """Remove a member; one that is gone already is fine.
-
-        Asks for the quorum first: a removal that a leader accepts while it loses its majority would be carried out later,
-        unasked. Refuses what would itself cost the quorum.
-        """
-        after = self.check_quorum().without(member_id)
-        if not after.holds:
-            raise ControlPlaneError(f"without member {member_id} etcd would lose its quorum: {after}. Nothing was changed")
-        answer = self._client.call("POST", "/v3/cluster/member/remove", {"ID": member_id})
+        """Remove a member; one that is gone already is fine. Refuses what would itself cost the quorum."""
+        answer = self._ask_for_removal(member_id)
         if answer.status not in (200, NOT_FOUND):
             raise ControlPlaneError(
                 f"etcd on {answer.server} does not remove member {member_id} ({answer.status}: {answer.reason})"
             )
+
+    def _ask_for_removal(self, member_id: str) -> Answer:
+        """Again and again, as long as etcd has yet to settle.
+
+        Each time asks for the quorum first: a removal that a leader accepts while it loses its majority would be carried out
+        later, unasked.
+        """
+        deadline = time.monotonic() + SETTLING
+        while True:
+            after = self.check_quorum().without(member_id)
+            if not after.holds:
+                raise ControlPlaneError(
+                    f"without member {member_id} etcd would lose its quorum: {after}. Nothing was changed"
+                )
+            try:
+                return self._client.call("POST", "/v3/cluster/member/remove", {"ID": member_id})
+            except ControlPlaneError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(PAUSE)
 
     def _local_members(self) -> tuple[EtcdMember, ...]:
         return _members(self._client.call("POST", "/v3/cluster/member/list", {}))

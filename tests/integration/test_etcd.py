@@ -57,6 +57,15 @@ def test_a_member_that_is_gone_for_good_is_removed_through_a_survivor(three: Etc
     api.check_quorum()
 
 
+def test_a_member_can_be_removed_right_after_another_one_has_come_back(three: EtcdServers, api: ControlPlane) -> None:
+    """etcd itself refuses that for some seconds."""
+    three.kill("m-3")
+    three.start("m-3")
+    three.wait_until_healthy("m-3")
+    api.remove_etcd_member(ids(api)["m-2"])
+    assert set(ids(api)) == {"m-1", "m-3"}
+
+
 def test_a_member_whose_leaving_would_cost_the_quorum_is_not_removed(three: EtcdServers, api: ControlPlane) -> None:
     three.kill("m-3")
     assert (
