@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,6 +22,14 @@ from kube_provision_core.plan import ArrangeVms, Plan
 from kube_provision_core.report import Report
 
 CLUSTER = Cluster("prod", "id", "1.36", frozenset())
+
+
+@pytest.fixture(autouse=True)
+def heeds_its_terminal() -> Iterator[None]:
+    """Whoever runs the tests may have started them to outlive theirs (`nohup`)."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def play(plan: Plan, perform, *, parallel: int = 1) -> Report:
