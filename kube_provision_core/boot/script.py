@@ -170,5 +170,7 @@ def _cloud_config(config: CoreConfig) -> dict[str, Any]:
 
 
 def _user(name: str, ssh_keys: list[str]) -> dict[str, Any]:
-    user = {"name": name, "shell": "/bin/bash", "sudo": "ALL=(ALL) NOPASSWD:ALL", "lock_passwd": True}
+    # A group of that name may be there already, as `operator` is on most systems: useradd alone would refuse the user then.
+    group = {"groups": [name], "primary_group": name}
+    user = {"name": name, **group, "shell": "/bin/bash", "sudo": "ALL=(ALL) NOPASSWD:ALL", "lock_passwd": True}
     return user | ({"ssh_authorized_keys": list(ssh_keys)} if ssh_keys else {})
