@@ -51,11 +51,15 @@ def restart_runner(lab: Lab, name: str) -> None:
 
 
 def kill_services(lab: Lab, name: str) -> None:
-    """Those that run at that moment."""
+    """Those that run at that moment, or as soon as there are any."""
     host = lab.hosts[name]
-    running = [service for service in SERVICES if host.succeeds("systemctl", "is-active", "--quiet", f"{service}.service")]
-    assert running
-    host.run("systemctl", "kill", "--signal=KILL", *(f"{service}.service" for service in running))
+    until(lambda: running_services(host) != [], LIMIT, f"{name}: a service runs")
+    host.run("systemctl", "kill", "--signal=KILL", *running_services(host))
+
+
+def running_services(host: Host) -> list[str]:
+    units = [f"{service}.service" for service in SERVICES]
+    return [unit for unit in units if host.succeeds("systemctl", "is-active", "--quiet", unit)]
 
 
 def cut_power(lab: Lab, name: str) -> None:
@@ -97,7 +101,7 @@ PLAN = {
         *(Strike(moment, kill_runner_and_hurry) for moment in ("dpkg", "discover", "join-kubelet-start", "finish")),
     ],
     "w-prod-2": [Strike(moment, cut_power) for moment in ("prepare", "dpkg", "discover", "join-kubelet-start", "finish")],
-    "w-prod-3": [Strike(moment, kill_services) for moment in ("join", "join-kubelet-start", "finish")],
+    "w-prod-3": [Strike(moment, kill_services) for moment in ("discover", "join", "join-kubelet-start", "finish")],
 }
 """Strikes on each host, one after another."""
 
