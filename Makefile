@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 READY := $(VENV)/.ready
-HOSTS := tests/machines $(patsubst %,tests/e2e/test_%.py,whole_job choreography)
-LOSSES := $(patsubst %,tests/e2e/test_%.py,qemu_pair bake_debian failover choreography_kills choreography_races)
+# The longest first, so that the last ones end together.
+HOSTS := $(patsubst %,tests/e2e/test_%.py,\
+  qemu_pair failover choreography_kills choreography choreography_races bake_debian whole_job) tests/machines
 
 .DELETE_ON_ERROR:
-.PHONY: help test servers hosts losses check lint types layers unit system demo bench bench-ansible docs pins clean
+.PHONY: help test servers hosts check lint types layers unit system demo bench bench-ansible docs pins clean
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##/\1 -/p' $(MAKEFILE_LIST)
@@ -33,13 +34,10 @@ unit: $(READY)
 	$(BIN)/pytest -q -n auto -m "not integration and not e2e"
 
 servers: $(READY) system  ## the tests that boot no machine, or a single one
-	$(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore=,$(HOSTS) $(LOSSES))
+	$(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore=,$(HOSTS))
 
-hosts: $(READY) system  ## the tests of whole clusters that boot
-	$(BIN)/pytest $(HOSTS)
-
-losses: $(READY) system  ## clusters that are baked, killed, lost and healed: wants the machine to itself, half an hour
-	$(BIN)/pytest $(LOSSES)
+hosts: $(READY) system  ## the tests of whole clusters that boot: baked, grown, killed, lost and healed
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(HOSTS)
 
 system: $(READY)  ## the Debian packages that tests and demo use, and the simulator
 	PYTHONPATH=tests $(BIN)/python -m servers
