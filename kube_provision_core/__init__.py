@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .guestinfo import GuestInfo
     from .hookspecs import API_VERSION, hookimpl
     from .image import BAKED, Baked, Baking, Image, Template
+    from .kept_files import UNFINISHED, create_file, replace_file, replace_link, telling_os_errors, wait_for_lock
     from .local import LocalFile, LocalPath
     from .model import (
         DISCOVERY_CLIENT,
@@ -56,6 +57,7 @@ __all__ = [
     "NODE_CONFIG_DIR",
     "NODE_DIR",
     "PUBLISHER",
+    "UNFINISHED",
     "Baked",
     "Baking",
     "Boot",
@@ -91,15 +93,20 @@ __all__ = [
     "Template",
     "Unit",
     "Vm",
+    "create_file",
     "hookimpl",
     "option",
+    "replace_file",
+    "replace_link",
+    "telling_os_errors",
+    "wait_for_lock",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Load what is asked for, pydantic last: `kube-provision --help` needs none of it."""
     if name in __all__:
-        for part in ("errors", "model", "image", "hookspecs", "driver", "local", "guestinfo"):
+        for part in ("errors", "model", "image", "kept_files", "hookspecs", "driver", "local", "guestinfo"):
             module = import_module(f".{part}", __name__)
             if hasattr(module, name):
                 return globals().setdefault(name, getattr(module, name))

@@ -26,6 +26,7 @@ from uuid import uuid4
 
 from . import private_files, run_lock
 from .errors import FolderError
+from .kept_files import create_file, leftovers, replace_file, sync_folder, telling_os_errors
 from .kubeconfig import render_kubeconfig
 from .model import Endpoint
 from .pki import PKI_FILES, JoinSecrets, Pki, create_certificate_key, create_pki, create_token
@@ -124,7 +125,7 @@ class Folder:
             self._replace("secrets.json", self._secrets())
             return
         _create_state(self.path.parent)
-        with _telling_os_errors(self.path):
+        with telling_os_errors(f"{self.path} cannot be written", FolderError):
             self._write()
 
     @property
@@ -161,9 +162,9 @@ class Folder:
         base = f"{self.name}.destroyed-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         names = (base, *(f"{base}-{number}" for number in range(2, 100)))
         aside = next(path for path in map(self.path.with_name, names) if not path.exists())
-        with _telling_os_errors(self.path):
+        with telling_os_errors(f"{self.path} cannot be moved aside", FolderError):
             self.path.rename(aside)
-            private_files.sync_folder(aside.parent)
+            sync_folder(aside.parent)
         return aside
 
     def _write(self) -> None:
@@ -177,19 +178,19 @@ class Folder:
             if isinstance(problem, OSError) and problem.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise _made_meanwhile(self.path) from problem
             raise
-        private_files.sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def _write_files(self, path: Path) -> None:
         folders = (path, path / "pki", path / "pki" / "etcd")
         for folder in folders:
             private_files.make_folder(folder)
         for file, content in self.pki.files.items():
-            private_files.write_new(path / "pki" / file, content)
+            create_file(path / "pki" / file, content)
         identity = {"format": FORMAT, "name": self.name, "cluster_id": self.cluster_id}
-        private_files.write_new(path / "cluster.json", _json(identity))
-        private_files.write_new(path / "secrets.json", self._secrets())
+        create_file(path / "cluster.json", _json(identity))
+        create_file(path / "secrets.json", self._secrets())
         for folder in folders:
-            private_files.sync_folder(folder)
+            sync_folder(folder)
 
     def _secrets(self) -> bytes:
         return _json(
@@ -198,10 +199,8 @@ class Folder:
 
     def _replace(self, file: str, content: bytes) -> Path:
         path = self.path / file
-        try:
-            private_files.replace(path, content)
-        except OSError as problem:  # its own file name is that of a temporary file
-            raise FolderError(f"{path} cannot be written: {problem.strerror}") from problem
+        with telling_os_errors(f"{path} cannot be written", FolderError):
+            replace_file(path, content)
         return path
 
 
@@ -212,7 +211,7 @@ def _path(state: Path, name: str) -> Path:
 
 
 def _create_state(state: Path) -> None:
-    with _telling_os_errors(state):
+    with telling_os_errors(f"{state} cannot be made", FolderError):
         try:
             state.parent.mkdir(parents=True, exist_ok=True)
             state.mkdir(mode=0o700, exist_ok=True)
@@ -221,10 +220,10 @@ def _create_state(state: Path) -> None:
 
 
 def _clear_away(state: Path, name: str) -> None:
-    with _telling_os_errors(state):
+    with telling_os_errors(f"{state} cannot be cleared of what a killed run left", FolderError):
         for leftover in state.glob(f".{name}.new-*"):
             shutil.rmtree(leftover)
-        for leftover in private_files.leftovers(state / name):
+        for leftover in leftovers(state / name):
             leftover.unlink()
 
 
@@ -269,11 +268,3 @@ def _made_meanwhile(path: Path) -> FolderError:
 
 def _json(document: Mapping[str, object]) -> bytes:
     return json.dumps(document, indent=2).encode() + b"\n"
-
-
-@contextmanager
-def _telling_os_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as problem:
-        raise FolderError(f"{problem.filename or path}: {problem.strerror}") from problem

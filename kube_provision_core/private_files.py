@@ -1,17 +1,14 @@
-"""Files and folders that nobody but their owner may read, whatever the umask is, written whole or not at all."""
+"""Files and folders that nobody but their owner may read, whatever the umask is."""
 
 from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import FolderError
 
-_RANDOM_BYTES = 8
 _OTHERS = 0o077
 """Every permission of group and others."""
 
@@ -21,42 +18,6 @@ def make_folder(path: Path) -> None:
     path.mkdir(mode=0o700)
     # The umask may have taken permissions from the owner.
     path.chmod(0o700)
-
-
-def write_new(path: Path, content: bytes) -> None:
-    """A new file, 0600, on the disk when this returns. Raises FileExistsError if there is anything of that name."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write the file or replace it in one step: a reader, or a killed run, sees the old content or the new one."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(_RANDOM_BYTES)}")
-    try:
-        write_new(beside, content)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def leftovers(folder: Path) -> Iterator[Path]:
-    """What `replace` had begun to write there when it was killed."""
-    return folder.glob(f".*.{'[0-9a-f]' * 2 * _RANDOM_BYTES}")
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read(path: Path) -> bytes:

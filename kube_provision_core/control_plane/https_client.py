@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from urllib3 import exceptions
 from urllib3.response import BaseHTTPResponse
 
-from .. import private_files
+from .. import kept_files
 from ..certificates import KeyPair, load_key
 from ..errors import ControlPlaneError
 from ..model import Endpoint
@@ -184,7 +184,7 @@ def _load_credential(context: ssl.SSLContext, credential: KeyPair) -> None:
     )
     with tempfile.TemporaryDirectory(prefix="kube-provision-") as folder:
         path = Path(folder) / "credential.pem"
-        private_files.write_new(path, credential.certificate + key)
+        kept_files.create_file(path, credential.certificate + key)
         context.load_cert_chain(path, password=password)
 
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from servers.cluster_objects import NODES, RBAC, SECRETS
 from servers.control_plane import ControlPlaneServer, Fault, server_context
 
-from kube_provision_core import private_files
+from kube_provision_core import kept_files
 from kube_provision_core.certificates import sign_client, sign_server
 from kube_provision_core.control_plane import ClusterNode, ControlPlane
 from kube_provision_core.control_plane.https_client import HttpsClient
@@ -366,14 +366,14 @@ def test_our_key_is_on_no_disk_in_the_clear_and_its_file_is_gone_at_once(
     api: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[Path, bytes]] = []
-    write = private_files.write_new
+    write = kept_files.create_file
 
     def watched(path: Path, content: bytes) -> None:
         written.append((path, content))
         write(path, content)
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(private_files, "write_new", watched)
+    monkeypatch.setattr(kept_files, "create_file", watched)
     api.check()
     ((path, content),) = written
     assert path.is_relative_to(tmp_path)
