@@ -6,9 +6,9 @@ import json
 import subprocess
 from pathlib import Path
 
-from kube_provision_core import TargetError
+from kube_provision_core import TargetError, telling_os_errors
 
-from . import files, template
+from . import template
 from .places import BOOT_DISK, DATA_DISK
 from .record import Record
 
@@ -53,7 +53,7 @@ def grow(image_tool: Path, disk: Path, size: int) -> None:
 
 def check(image_tool: Path, record: Record, folder: Path) -> None:
     """Raise `TargetError` unless the machine, which is powered off, can use its disks."""
-    with files.telling(f"{record.name}: its template is gone, and with it what its disk builds on"):
+    with telling_os_errors(f"{record.name}: its template is gone, and with it what its disk builds on"):
         status = record.template.stat()
     if template.Fingerprint(status.st_size, status.st_mtime_ns) != record.fingerprint:
         raise TargetError(

@@ -25,9 +25,11 @@ from kube_provision_core import (
     Template,
     Vm,
     hookimpl,
+    replace_file,
+    telling_os_errors,
 )
 
-from . import command, disks, files, machines, power, record, seed, status, template
+from . import command, disks, machines, power, record, seed, status, template
 from . import emulator as emulators
 from .baking.templates import Templates
 from .checks import check_architecture, problems
@@ -68,7 +70,7 @@ class Qemu:
 
     @hookimpl
     def provision_vm(self, node: Node, boot: Boot) -> Vm:
-        with files.telling(f"{node.name} cannot be created"), self._places.lock_machine(node.name):
+        with telling_os_errors(f"{node.name} cannot be created"), self._places.lock_machine(node.name):
             made = self._find(node) or self._create(node, boot)
             folder = self._places.machine(node.name)
             sight = power.look(made, folder)
@@ -87,7 +89,7 @@ class Qemu:
 
     @hookimpl
     def list_vms(self, cluster: Cluster) -> Sequence[Vm]:
-        with files.telling(f"{self._places.root} cannot be read"):
+        with telling_os_errors(f"{self._places.root} cannot be read"):
             found = {name: record.read(self._places.machine(name)) for name in self._places.names()}
             ours = [made for made in found.values() if made and made.stamp.cluster == cluster.name]
             others = [name for name in found.keys() & cluster.names if name not in {made.name for made in ours}]
@@ -136,17 +138,17 @@ class Qemu:
 
     @hookimpl
     def scrub_boot(self, vm: Vm) -> bool:
-        with files.telling(f"{vm.name} cannot be scrubbed"), self._places.lock_machine(vm.name):
+        with telling_os_errors(f"{vm.name} cannot be scrubbed"), self._places.lock_machine(vm.name):
             folder = self._places.machine(vm.name)
             self._check_stamp(vm, folder)
             if not (folder / SCRUBBED).exists():
                 seed.scrub(folder / SEED)
-                files.write(folder / SCRUBBED, "")
+                replace_file(folder / SCRUBBED, b"")
             return True
 
     @hookimpl
     def destroy_vm(self, vm: Vm) -> bool:
-        with files.telling(f"{vm.name} cannot be destroyed"), self._places.lock_machine(vm.name):
+        with telling_os_errors(f"{vm.name} cannot be destroyed"), self._places.lock_machine(vm.name):
             folder = self._places.machine(vm.name)
             if not folder.exists():
                 self._places.clear(vm.name)

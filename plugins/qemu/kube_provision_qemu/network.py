@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from kube_provision_core import Endpoint, TargetError
+from kube_provision_core import Endpoint, TargetError, replace_file
 
 from . import addresses, files, forwards, processes, wire
 from .emulator import Emulator
@@ -162,8 +162,7 @@ class Network:
         except QmpError as problem:
             raise TargetError(f"the router of cluster {self._cluster} ({self.folder}) fails: {problem}") from problem
         if wanted != ports:
-            text = json.dumps(wanted, indent=1)
-            files.write(self.folder / PORTS, text + "\n")
+            replace_file(self.folder / PORTS, json.dumps(wanted, indent=1).encode() + b"\n")
 
     def _read_ports(self) -> Ports:
         """The ports as last recorded; a file that cannot be read costs other ports, nothing else."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kube_provision_core import Power, TargetError
+from kube_provision_core import Power, TargetError, replace_file
 
 from . import files, processes, wire
 from .places import AGENT_SOCKET, CONSOLE, LOG, PID_FILE, QMP_SOCKET, STATUS
@@ -154,4 +154,4 @@ def _power(qmp: Qmp) -> Power:
 def _trim(log: Path) -> None:
     """Keep the end of a log that has grown too large. The machine is powered off."""
     if log.exists() and log.stat().st_size > LARGEST_LOG:
-        files.write(log, files.read_tail(log, LARGEST_LOG // 2))
+        replace_file(log, files.read_tail(log, LARGEST_LOG // 2).encode())

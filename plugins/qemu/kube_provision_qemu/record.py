@@ -6,9 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kube_provision_core import Role, Stamp
+from kube_provision_core import Role, Stamp, replace_file
 
-from . import files
 from .places import RECORD
 from .template import Fingerprint
 
@@ -38,7 +37,7 @@ class Record:
 
 def write(folder: Path, record: Record) -> None:
     fields = asdict(record) | {"template": str(record.template)}
-    files.write(folder / RECORD, json.dumps({"format": FORMAT, **fields}, indent=1) + "\n")
+    replace_file(folder / RECORD, json.dumps({"format": FORMAT, **fields}, indent=1).encode() + b"\n")
 
 
 def read(folder: Path) -> Record | None:

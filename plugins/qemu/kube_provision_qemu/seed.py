@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from kube_provision_core import Boot, TargetError
+from kube_provision_core import Boot, TargetError, create_file
 
 EMPTY = b"#cloud-config\n"
 """User data that says nothing; what replaces a secret one is filled up to the same size with empty lines."""
@@ -24,11 +24,7 @@ def write(path: Path, boot: Boot, network_config: str) -> None:
         "meta-data": metadata.encode() + b"\n",
         "network-config": network_config.encode(),
     }
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(_image(contents))
-        file.flush()
-        os.fsync(descriptor)
+    create_file(path, _image(contents))
 
 
 def _image(contents: dict[str, bytes]) -> bytes:

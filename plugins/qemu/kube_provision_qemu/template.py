@@ -17,9 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kube_provision_core import TargetError
-
-from . import files
+from kube_provision_core import TargetError, replace_file, telling_os_errors
 
 FORMAT = 1
 """Version of the manifest; a later one is refused."""
@@ -59,7 +57,7 @@ class Template:
 
 def read(path: Path) -> Template:
     """The template whose disk is `path`. Raises `TargetError` where it is none, or incomplete."""
-    with files.telling(f"template {path} cannot be read"):
+    with telling_os_errors(f"template {path} cannot be read"):
         disk = path.resolve(strict=True)
         status = disk.stat()
         with disk.open("rb") as file:
@@ -91,7 +89,7 @@ def write_manifest(template: Template) -> None:
         "command_line": template.command_line,
         "contents": dict(template.contents),
     }
-    files.write(template.disk.with_suffix(".json"), json.dumps(manifest, indent=1) + "\n")
+    replace_file(template.disk.with_suffix(".json"), json.dumps(manifest, indent=1).encode() + b"\n")
 
 
 def _virtual_size(path: Path, header: bytes) -> int:

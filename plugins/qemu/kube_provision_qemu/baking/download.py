@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from kube_provision_core import TargetError
+from kube_provision_core import TargetError, telling_os_errors
 
 from .. import files
 from .sources import Checksum, ImageUrl
@@ -27,7 +27,7 @@ _CHUNK = 1024 * 1024
 def fetch(source: ImageUrl, cache: Path) -> Path:
     """The image's file. Raises `TargetError`."""
     kept = cache / f"{source.checksum.algorithm}-{source.checksum.digest[:40]}.img"
-    with files.telling(f"{source} cannot be kept in {cache}"), files.locked(kept.with_suffix(".lock"), f"{source}"):
+    with telling_os_errors(f"{source} cannot be kept in {cache}"), files.locked(kept.with_suffix(".lock"), f"{source}"):
         if not kept.exists():
             for leftover in cache.glob(f"{kept.stem}.*.part"):
                 leftover.unlink()
@@ -37,7 +37,7 @@ def fetch(source: ImageUrl, cache: Path) -> Path:
 
 def check(path: Path, checksum: Checksum, what: str) -> None:
     """Raise `TargetError` unless the file has that checksum."""
-    with files.telling(f"{path} cannot be read"):
+    with telling_os_errors(f"{path} cannot be read"):
         found = checksum.of(path)
     if found != checksum.digest:
         raise TargetError(_mismatch(what, checksum, found))

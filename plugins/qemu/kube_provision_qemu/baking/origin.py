@@ -7,9 +7,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from kube_provision_core import Image, TargetError
+from kube_provision_core import Image, TargetError, telling_os_errors
 
-from .. import disks, files, template
+from .. import disks, template
 from ..emulator import Emulator
 from ..places import BOOT_DISK
 from . import debian
@@ -28,7 +28,7 @@ def require(source: Source, emulator: Emulator) -> None:
     if isinstance(source, DebianRelease):
         debian.require(emulator.architecture)
     elif isinstance(source, ImageFile):
-        with files.telling(f"bake_from: {source} cannot be read"), source.path.open("rb"):
+        with telling_os_errors(f"bake_from: {source} cannot be read"), source.path.open("rb"):
             pass
 
 

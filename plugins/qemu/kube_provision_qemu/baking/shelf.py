@@ -14,9 +14,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from kube_provision_core import Baked, TargetError
+from kube_provision_core import UNFINISHED, Baked, TargetError, replace_link
 
-from .. import disks, files, template
+from .. import disks, template
 
 
 def current(path: Path) -> Baked | None:
@@ -54,7 +54,7 @@ def publish(image_tool: Path, made: template.Template, baked: Baked, path: Path)
     template.write_manifest(
         replace(made, disk=disk, fingerprint=finished.fingerprint, kernel=kernel, initrd=initrd, contents=baked.document)
     )
-    _link(path, disk)
+    replace_link(path, disk.name)
     return disk
 
 
@@ -66,17 +66,8 @@ def _copy_beside(disk: Path, source: Path | None) -> Path | None:
     return target
 
 
-def _link(path: Path, disk: Path) -> None:
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        beside.symlink_to(disk.name)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    files.sync_folder(path.parent)
-
-
 def _remove_parts(path: Path) -> None:
     """What killed runs have left."""
-    for left in path.parent.glob(f".{path.name.removesuffix('.qcow2')}.*.part"):
-        left.unlink()
+    for pattern in (f".{path.name.removesuffix('.qcow2')}.*.part", f"{UNFINISHED}{path.name}.*"):
+        for left in path.parent.glob(pattern):
+            left.unlink()

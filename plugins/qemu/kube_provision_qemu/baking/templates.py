@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kube_provision_core import ConfigError, Image, Role, TargetError, Template
+from kube_provision_core import ConfigError, Image, Role, TargetError, Template, replace_file, telling_os_errors
 
-from .. import disks, files, template
+from .. import disks, template
 from ..config import QemuConfig
 from ..emulator import Emulator
 from ..places import BOOT_DISK, Places
@@ -59,12 +59,12 @@ class Templates:
         if site.source is None:
             raise TargetError(f"template {site.path}: there is nothing to bake it from")
         name = site.machine_name
-        with files.telling(f"template {site.path} cannot be baked"), self._lock(site):
+        with telling_os_errors(f"template {site.path} cannot be baked"), self._lock(site):
             self._remove(site)
             origin.require_space(self._places.root)
             folder = self._places.draft(name)
             log = self._places.root / f"{name}.log"
-            files.write(log, "")
+            replace_file(log, b"")
             try:
                 origin.make(site.source, image, emulator, folder, log)
                 machine.write(folder, name, image)
@@ -79,7 +79,7 @@ class Templates:
         site, baked = self._site(wanted), wanted.baking.baked if wanted.baking else None
         if baked is None:
             raise TargetError(f"template {site.path}: the machine has not told what it holds; run again")
-        with files.telling(f"template {site.path} cannot be finished"), self._lock(site):
+        with telling_os_errors(f"template {site.path} cannot be finished"), self._lock(site):
             if shelf.is_somebody_elses(site.path):
                 raise TargetError(f"{site.path}: was not made by bake; it is left alone. Move it, or choose another name")
             if shelf.current(site.path) != baked:
@@ -101,7 +101,7 @@ class Templates:
     # --- looking ---------------------------------------------------------------------------------------------------
 
     def _template(self, site: Site) -> Template:
-        with files.telling(f"template {site.path} cannot be looked at"):
+        with telling_os_errors(f"template {site.path} cannot be looked at"):
             return Template(
                 name=str(site.path),
                 roles=site.roles,
