@@ -9,7 +9,8 @@ from threading import Lock
 
 from kube_provision_core import TargetError
 
-from . import files, machines
+from . import machines
+from .folder_lock import locked
 from .host import Host
 from .template import current_snapshot, real
 from .vmrun import Vmrun, VmrunError
@@ -59,7 +60,7 @@ class Cloner:
         Raises `TargetError`; something may be left in the folder then.
         """
         there = replace(origin, template=real(origin.template))
-        with files.locked(there.template.parent, QUEUE_TIMEOUT) as queue:
+        with locked(there.template.parent, QUEUE_TIMEOUT) as queue:
             if queue is None:
                 raise TargetError(f"template: there is no file {origin.template}")
             order = _Order(vmrun, there, destination, name, (lock, queue))

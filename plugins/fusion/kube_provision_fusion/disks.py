@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kube_provision_core import TargetError
+from kube_provision_core import TargetError, telling_os_errors
 
-from . import files, programs
+from . import programs
 from .vmx import Vmx
 
 GIB = 1024**3
@@ -78,7 +78,7 @@ def contents(file: Path) -> tuple[Path, ...]:
 
 
 def _head(file: Path) -> bytes:
-    with files.telling(f"{file}: cannot be read"), file.open("rb") as disk:
+    with telling_os_errors(f"{file}: cannot be read"), file.open("rb") as disk:
         head = disk.read(_SPARSE.size)
         return head if head.startswith(_SPARSE_MAGIC) else head + disk.read(_DESCRIPTION_LIMIT)
 

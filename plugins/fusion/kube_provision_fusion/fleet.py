@@ -8,10 +8,11 @@ from pathlib import Path
 
 from kube_provision_core import Boot, Node, Power, Role, Stamp, TargetError, Vm
 
-from . import files, machines, note, scrubbing, settings, vmx
+from . import machines, note, scrubbing, settings, vmx
 from .cloning import Cloner, Origin
 from .config import CloneType, FusionConfig
 from .disks import GIB, DiskManager, capacity, disks, free_slot
+from .folder_lock import locked
 from .machines import Found, Machines
 from .note import Note
 from .power import PowerSwitch
@@ -39,7 +40,7 @@ class Fleet:
         """The machine of that name, powered on: taken over where it exists with our stamp, else made."""
         folder = self._machines.folder(node.name)
         _refuse_foreign(node, self._machines.find(node.name))
-        with files.locked(folder, LOCK_TIMEOUT, create=True) as lock:
+        with locked(folder, LOCK_TIMEOUT, create=True) as lock:
             assert lock is not None, "the folder was made"
             found = self._machines.find(node.name)
             _refuse_foreign(node, found)
@@ -52,7 +53,7 @@ class Fleet:
 
     def scrub(self, vm: Vm) -> None:
         file = self._own_file(vm)
-        with files.locked(file.parent, LOCK_TIMEOUT) as lock:
+        with locked(file.parent, LOCK_TIMEOUT) as lock:
             found = None if lock is None else self._machines.find(vm.name)
             stamp = _check_stamp(vm, found)
             if found is None or not found.complete:
@@ -63,7 +64,7 @@ class Fleet:
     def destroy(self, vm: Vm) -> None:
         """Nothing to do is fine; another stamp than the given one is not."""
         file = self._own_file(vm)
-        with files.locked(file.parent, LOCK_TIMEOUT) as lock:
+        with locked(file.parent, LOCK_TIMEOUT) as lock:
             found = None if lock is None else self._machines.find(vm.name)
             if lock is None or found is None:
                 return

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kube_provision_core import Cluster, Stamp, TargetError
+from kube_provision_core import UNFINISHED, Cluster, Stamp, TargetError, telling_os_errors
 
-from . import files, note, stamp, vmx
+from . import note, stamp, vmx
 from .host import Host
 from .note import Note
 from .vmx import Vmx
@@ -73,7 +73,7 @@ class Machines:
 
     def _names(self) -> Iterator[str]:
         """Of all that lies there. An absent folder holds nothing."""
-        with files.telling(f"vm_dir: {self._vm_dir} cannot be read"):
+        with telling_os_errors(f"vm_dir: {self._vm_dir} cannot be read"):
             try:
                 entries = sorted(entry.name for entry in os.scandir(self._vm_dir) if entry.is_dir(follow_symlinks=False))
             except FileNotFoundError:
@@ -120,7 +120,7 @@ def _contents(folder: Path) -> list[str]:
         return []
     except OSError as problem:
         raise TargetError(f"{folder}: cannot be read: {problem.strerror}") from problem
-    return [entry for entry in entries if entry not in _NOTHING and not entry.startswith(files.OURS)]
+    return [entry for entry in entries if entry not in _NOTHING and not entry.startswith(UNFINISHED)]
 
 
 def locks(folder: Path) -> list[str]:
@@ -130,7 +130,7 @@ def locks(folder: Path) -> list[str]:
 
 def clear(folder: Path) -> None:
     """Delete everything in a machine's folder but its note. Links are deleted, what they lead to stays."""
-    with files.telling(f"{folder}: cannot be deleted"):
+    with telling_os_errors(f"{folder}: cannot be deleted"):
         for entry in folder.iterdir():
             if entry.name == note.FILE:
                 continue
@@ -143,6 +143,6 @@ def clear(folder: Path) -> None:
 def erase(folder: Path) -> None:
     """Delete the folder, the note last: until then it tells a killed run's successor whose the rest is."""
     clear(folder)
-    with files.telling(f"{folder}: cannot be deleted"):
+    with telling_os_errors(f"{folder}: cannot be deleted"):
         (folder / note.FILE).unlink(missing_ok=True)
         folder.rmdir()

@@ -10,9 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kube_provision_core import Role, Stamp
-
-from . import files
+from kube_provision_core import Role, Stamp, replace_file, telling_os_errors
 
 FILE = "kube-provision.json"
 
@@ -39,5 +37,5 @@ def read(folder: Path) -> Note | None:
 
 
 def write(folder: Path, note: Note) -> None:
-    with files.telling(f"{folder}: cannot be written"):
-        files.write(folder / FILE, json.dumps(asdict(note), sort_keys=True).encode() + b"\n")
+    with telling_os_errors(f"{folder}: cannot be written"):
+        replace_file(folder / FILE, json.dumps(asdict(note), sort_keys=True).encode() + b"\n")

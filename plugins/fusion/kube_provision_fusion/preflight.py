@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kube_provision_core import Boot, GuestInfo, Machine, Node, Role, TargetError
+from kube_provision_core import UNFINISHED, Boot, GuestInfo, Machine, Node, Role, TargetError
 
-from . import disks, files, settings, template
+from . import disks, settings, template
 from .config import CloneType, FusionConfig
 from .disks import GIB, DiskManager
 from .host import Host
@@ -120,12 +120,8 @@ def _folder_problems(
     if not folder.is_dir():
         yield f"vm_dir: there is no folder {folder}; create it"
         return
-    probe = folder / f"{files.OURS}{secrets.token_hex(6)}"
-    try:
-        probe.mkdir()
-        probe.rmdir()
-    except OSError as problem:
-        yield f"vm_dir: nothing can be made in {folder}: {problem.strerror}"
+    if problem := writing_problem("vm_dir", folder):
+        yield problem
         return
     needed = sum(_bytes(config[node.role], templates.get(config[node.role].template)) for node, _ in machines)
     free = shutil.disk_usage(folder).free
@@ -134,6 +130,17 @@ def _folder_problems(
             f"vm_dir: {free / GIB:.1f} GiB are free in {folder}, and {len(machines)} machines take at least "
             f"{needed / GIB:.1f} GiB"
         )
+
+
+def writing_problem(key: str, folder: Path) -> str | None:
+    """Why nothing can be made in the folder that `key` names; None where it can."""
+    probe = folder / f"{UNFINISHED}{secrets.token_hex(6)}"
+    try:
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as problem:
+        return f"{key}: nothing can be made in {folder}: {problem.strerror}"
+    return None
 
 
 def _bytes(config: FusionConfig, each: Template | None) -> int:

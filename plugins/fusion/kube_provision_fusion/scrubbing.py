@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kube_provision_core import GuestInfo, TargetError
+from kube_provision_core import GuestInfo, TargetError, telling_os_errors
 
-from . import files, vmx
+from . import vmx
 from .vmrun import Vmrun
 from .vmx import Vmx
 
@@ -46,7 +46,7 @@ def clean_file(file: Path) -> None:
 
 def _clean_logs(folder: Path) -> None:
     """In place: the machine goes on writing to the end of its log."""
-    with files.telling(f"{folder}: its logs cannot be cleaned"):
+    with telling_os_errors(f"{folder}: its logs cannot be cleaned"):
         for path in folder.glob("*.log"):
             with path.open("r+b") as log:
                 for found in _LOGGED.finditer(log.read()):

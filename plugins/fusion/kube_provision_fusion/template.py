@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kube_provision_core import TargetError
+from kube_provision_core import TargetError, replace_file, telling_os_errors
 
-from . import disks, files, vmx
+from . import disks, vmx
 from .disks import Disk
 from .vmrun import Vmrun
 from .vmx import Vmx
@@ -47,7 +47,7 @@ class Template:
         """
         hardware = [(name, self.vmx.get(name)) for name in sorted(self.vmx.names()) if _HARDWARE.fullmatch(name)]
         parts = [part for disk in self.disks for part in disks.contents(disk.file)]
-        with files.telling(f"{self.file}: its disks cannot be read"):
+        with telling_os_errors(f"{self.file}: its disks cannot be read"):
             seen = [(part.name, status.st_size, status.st_mtime_ns) for part in parts if (status := part.stat())]
         return hashlib.sha256(json.dumps([hardware, seen]).encode()).hexdigest()
 
@@ -94,8 +94,8 @@ def _recall(template: Template) -> str | None:
 
 def _remember(template: Template, snapshot: str) -> None:
     content = json.dumps({"snapshot": snapshot, "state": template.state()}).encode() + b"\n"
-    with files.telling(f"{template.folder}: cannot be written"):
-        files.write(_memory(template), content)
+    with telling_os_errors(f"{template.folder}: cannot be written"):
+        replace_file(_memory(template), content)
 
 
 def _memory(template: Template) -> Path:

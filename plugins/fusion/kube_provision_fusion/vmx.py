@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from kube_provision_core import TargetError
-
-from . import files
+from kube_provision_core import TargetError, replace_file, telling_os_errors
 
 _LINE = re.compile(
     rb"""
@@ -143,8 +141,8 @@ def read(path: Path) -> Vmx:
 
 def write(path: Path, vmx: Vmx) -> None:
     """In one step. Raises `TargetError`."""
-    with files.telling(f"{path}: cannot be written"):
-        files.write(path, vmx.dump())
+    with telling_os_errors(f"{path}: cannot be written"):
+        replace_file(path, vmx.dump())
 
 
 def _parse_line(text: bytes) -> Line:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
-from kube_provision_core import Baked, Image
+from kube_provision_core import Baked, Image, telling_os_errors
 
-from .. import files, settings, stamp, vmx
+from .. import settings, stamp, vmx
 
 
 def prepare(file: Path, name: str, image: Image, taken: Collection[str]) -> None:
@@ -31,6 +31,6 @@ def describe(file: Path, name: str, baked: Baked, source: str) -> None:
         stamp.BAKED: json.dumps(baked.document, sort_keys=True),
     }
     vmx.write(file, machine.changed(changes))
-    with files.telling(f"{file.parent}: its logs cannot be deleted"):
+    with telling_os_errors(f"{file.parent}: its logs cannot be deleted"):
         for left in (*file.parent.glob("*.log"), file.with_name(f"{file.name}~")):  # VMware logs the boot data
             left.unlink(missing_ok=True)

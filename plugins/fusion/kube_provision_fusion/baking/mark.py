@@ -10,9 +10,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from kube_provision_core import Baked
+from kube_provision_core import Baked, replace_file, telling_os_errors
 
-from .. import files, note
+from .. import note
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ def read(folder: Path) -> Mark | None:
 def write(folder: Path, mark: Mark) -> None:
     baked = mark.baked.document if mark.baked else None
     fields = {"bakes": folder.name, "spec": mark.spec, "complete": mark.complete, "baked": baked}
-    with files.telling(f"{folder}: cannot be written"):
-        files.write(folder / note.FILE, json.dumps(fields, sort_keys=True).encode() + b"\n")
+    with telling_os_errors(f"{folder}: cannot be written"):
+        replace_file(folder / note.FILE, json.dumps(fields, sort_keys=True).encode() + b"\n")
 
 
 def remove(folder: Path) -> None:
-    with files.telling(f"{folder}: cannot be written"):
+    with telling_os_errors(f"{folder}: cannot be written"):
         (folder / note.FILE).unlink(missing_ok=True)

@@ -12,15 +12,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from kube_provision_core import Baked, TargetError
+from kube_provision_core import Baked, TargetError, replace_link, telling_os_errors
 
-from .. import files, stamp, vmx
+from .. import stamp, vmx
 from ..machines import BUNDLE
 from . import mark
 from .mark import Mark
@@ -95,14 +94,8 @@ class Shelf:
 
     def publish(self, version: Path) -> None:
         """Let the link lead to this version, in one step. Raises `TargetError`; then it leads to where it led before."""
-        beside = self.place / f"{files.OURS}{secrets.token_hex(6)}"
-        with files.telling(f"{self.link}: cannot be made to lead to {version.name}"):
-            try:
-                beside.symlink_to(version.name)
-                beside.replace(self.link)
-            finally:
-                beside.unlink(missing_ok=True)
-            files.sync(self.place)
+        with telling_os_errors(f"{self.link}: cannot be made to lead to {version.name}"):
+            replace_link(self.link, version.name)
 
     @property
     def _ending(self) -> str:
@@ -114,7 +107,7 @@ class Shelf:
     def _versions(self) -> list[Path]:
         """The oldest first."""
         pattern = re.compile(rf"{re.escape(self.name)}\.\d{{8}}T\d{{6}}Z{re.escape(self._ending)}")
-        with files.telling(f"{self.place}: cannot be read"):
+        with telling_os_errors(f"{self.place}: cannot be read"):
             try:
                 found = [Path(entry) for entry in os.scandir(self.place) if entry.is_dir(follow_symlinks=False)]
             except FileNotFoundError:

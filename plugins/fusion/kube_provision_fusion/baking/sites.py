@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kube_provision_core import Role, TargetError
 
-from .. import files, preflight, template
+from .. import preflight, template
 from ..config import FusionConfig
 from ..host import Host
 from ..template import Template
@@ -71,17 +70,8 @@ def _place_problems(site: Site, host: Host) -> Iterator[str]:
             f"template: bake makes the folder of the template, and {shelf.link} is there already; name one that is not, "
             f"such as {shelf.link / f'{shelf.file.stem}{host.bundle}' / shelf.file.name}"
         )
-    else:
-        yield from _writing_problems(shelf.place)
-
-
-def _writing_problems(folder: Path) -> Iterator[str]:
-    probe = folder / f"{files.OURS}{secrets.token_hex(6)}"
-    try:
-        probe.mkdir()
-        probe.rmdir()
-    except OSError as problem:
-        yield f"template: nothing can be made in {folder}: {problem.strerror}"
+    elif problem := preflight.writing_problem("template", shelf.place):
+        yield problem
 
 
 def _snapshot_problems(site: Site, config: Mapping[Role, FusionConfig]) -> Iterator[str]:

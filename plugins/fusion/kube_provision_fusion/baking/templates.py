@@ -10,12 +10,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kube_provision_core import Baking, ConfigError, GuestInfo, Image, NodeStatus, Role, Stage, TargetError, Template
+from kube_provision_core import (
+    Baking,
+    ConfigError,
+    GuestInfo,
+    Image,
+    NodeStatus,
+    Role,
+    Stage,
+    TargetError,
+    Template,
+    telling_os_errors,
+)
 
-from .. import files, machines, preflight, template
+from .. import machines, preflight, template
 from ..cloning import Cloner, Origin
 from ..config import FusionConfig
 from ..disks import GIB
+from ..folder_lock import locked
 from ..guests import Guests
 from ..host import Host
 from ..machines import Machines
@@ -79,7 +91,7 @@ class Templates:
             self._delete(site.shelf.vmx(left))
         _require_space(site.source, site.shelf.place)
         version = site.shelf.new_version()
-        with files.locked(version, LOCK_TIMEOUT, create=True) as lock:
+        with locked(version, LOCK_TIMEOUT, create=True) as lock:
             assert lock is not None, "the folder was made"
             self._make(site, site.source, version, image, lock)
             self._guests.forget(site.shelf.vmx(version))
@@ -92,7 +104,7 @@ class Templates:
         if baked is None:
             raise TargetError(f"template {shelf.file}: the machine has not told what it holds; run again")
         version = _has_baked(shelf, baked.spec)
-        with files.locked(version, LOCK_TIMEOUT):
+        with locked(version, LOCK_TIMEOUT):
             if shelf.is_somebody_elses():
                 raise TargetError(f"{shelf.link}: was not made by bake; it is left alone. Move it, or choose another name")
             mark.write(version, Mark(baked.spec, complete=True, baked=baked))
@@ -106,7 +118,7 @@ class Templates:
 
     def _template(self, site: Site, running: frozenset[str]) -> Template:
         shelf = site.shelf
-        with files.telling(f"template {shelf.file}: cannot be looked at"):
+        with telling_os_errors(f"template {shelf.file}: cannot be looked at"):
             return Template(
                 name=str(shelf.file),
                 roles=site.roles,
@@ -150,7 +162,7 @@ class Templates:
             raise
 
     def _delete(self, file: Path) -> None:
-        with files.locked(file.parent, LOCK_TIMEOUT) as lock:
+        with locked(file.parent, LOCK_TIMEOUT) as lock:
             if lock is not None:
                 self._vmware.power.stop(file)
                 self._vmware.power.delete(file, lock)
@@ -177,7 +189,7 @@ class Templates:
                 log.warning("%s is kept: %s", version, problem)
 
     def _discard_one(self, file: Path) -> None:
-        with files.locked(file.parent, self._vmware.limits.close) as lock:
+        with locked(file.parent, self._vmware.limits.close) as lock:
             if lock is None:
                 return
             if self._vmware.vmrun().snapshots(file):
