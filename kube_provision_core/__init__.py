@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Unit,
         Vm,
     )
+    from .shell import shell_arrays
 
 __version__ = "0.1.0"
 
@@ -98,6 +99,7 @@ __all__ = [
     "option",
     "replace_file",
     "replace_link",
+    "shell_arrays",
     "telling_os_errors",
     "wait_for_lock",
 ]
@@ -106,7 +108,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Load what is asked for, pydantic last: `kube-provision --help` needs none of it."""
     if name in __all__:
-        for part in ("errors", "model", "image", "kept_files", "hookspecs", "driver", "local", "guestinfo"):
+        for part in ("errors", "model", "image", "kept_files", "shell", "hookspecs", "driver", "local", "guestinfo"):
             module = import_module(f".{part}", __name__)
             if hasattr(module, name):
                 return globals().setdefault(name, getattr(module, name))

@@ -21,6 +21,7 @@ from kube_provision_core import (
     Stage,
     Step,
     hookimpl,
+    shell_arrays,
 )
 
 from . import firewall
@@ -128,8 +129,7 @@ def _extra_names(extra: Iterable[str]) -> Iterator[str]:
 
 def _script(name: str, **lists: Iterable[str]) -> str:
     """One of the scripts, with shell arrays set for it."""
-    arrays = (f"{key}=({' '.join(shlex.quote(item) for item in items)})" for key, items in lists.items())
-    return "\n".join([*arrays, "", _text(name)])
+    return f"{shell_arrays(**lists)}\n{_text(name)}"
 
 
 @cache

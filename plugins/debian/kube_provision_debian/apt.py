@@ -23,6 +23,7 @@ from kube_provision_core import (
     Stage,
     Step,
     hookimpl,
+    shell_arrays,
 )
 
 SOURCES = f"{NODE_CONFIG_DIR}/apt"
@@ -238,8 +239,7 @@ def _extra_names(extra: Iterable[str]) -> Iterator[str]:
 
 def _script(name: str, **lists: Iterable[str]) -> str:
     """One of the scripts beside this module, with shell arrays set for it."""
-    arrays = (f"{key}=({' '.join(shlex.quote(item) for item in items)})" for key, items in lists.items())
-    return "\n".join([*arrays, "", _text(name)])
+    return f"{shell_arrays(**lists)}\n{_text(name)}"
 
 
 @cache

@@ -20,6 +20,7 @@ from kube_provision_core import (
     Stage,
     Step,
     hookimpl,
+    shell_arrays,
 )
 
 SYSTEM = "acme"
@@ -72,7 +73,7 @@ class Acme:
         chosen = {name: _component(name) for name in sorted(components)}
         names = (*_names(chosen, versions), *sorted(extra))
         services = [service for component in chosen.values() for service in component.services]
-        script = "\n".join([_array("wanted", names), _array("services", services), _text("install.sh")])
+        script = shell_arrays(wanted=names, services=services) + _text("install.sh")
         files = tuple(_repository_file(name, it) for name, it in _repositories(chosen, versions, repositories).items())
         return Packages(names, files, (Step("packages", Stage.INSTALL, script, timeout=1800),), _list_versions(chosen))
 
@@ -124,11 +125,6 @@ def _repository_file(name: str, repository: Repository) -> File:
     lines = [f"[{name}]", f"name={name}", f"baseurl={repository.url}", "gpgcheck=1"]
     lines += [f"gpgkey={repository.key}"] if repository.key else []
     return File(f"/etc/yum.repos.d/{name}.repo", "\n".join([*lines, ""]))
-
-
-def _array(name: str, items: tuple[str, ...] | list[str]) -> str:
-    """A shell array: what goes into a script is quoted, always."""
-    return f"{name}=({' '.join(shlex.quote(item) for item in items)})"
 
 
 def _text(name: str) -> str:
