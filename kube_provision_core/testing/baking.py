@@ -57,12 +57,23 @@ class BakingContract:
             driver.close()
 
     @pytest.fixture
-    def bake(self, make_image: Callable[[Baked], Image], guest_bakes: Callable[[Baked], None]) -> Callable[..., None]:
+    def bake_machine(
+        self, make_image: Callable[[Baked], Image], guest_bakes: Callable[[Baked], None]
+    ) -> Callable[..., None]:
+        """A function that bakes the template as far as its machine has done its work."""
+
+        def bake_machine(driver: Any, baked: Baked = BAKED) -> None:
+            driver.bake_image(template=_only(driver), image=make_image(baked))
+            guest_bakes(baked)
+
+        return bake_machine
+
+    @pytest.fixture
+    def bake(self, bake_machine: Callable[..., None]) -> Callable[..., None]:
         """A function that bakes the template from beginning to end."""
 
         def bake(driver: Any, baked: Baked = BAKED) -> None:
-            driver.bake_image(template=_only(driver), image=make_image(baked))
-            guest_bakes(baked)
+            bake_machine(driver, baked)
             assert driver.finish_image(template=_only(driver)) is True
 
         return bake
@@ -93,14 +104,9 @@ class BakingContract:
         assert list(driver.list_vms(cluster=cluster_of("w-contract-1"))) == []
 
     def test_what_the_machine_says_is_told(
-        self,
-        driver: Any,
-        make_driver: Callable[[], Any],
-        make_image: Callable[[Baked], Image],
-        guest_bakes: Callable[[Baked], None],
+        self, driver: Any, make_driver: Callable[[], Any], bake_machine: Callable[..., None]
     ) -> None:
-        driver.bake_image(template=_only(driver), image=make_image(BAKED))
-        guest_bakes(BAKED)
+        bake_machine(driver)
         found = _baking(_only(make_driver()))
         assert (found.done, found.baked) == (True, BAKED)
 
@@ -109,12 +115,11 @@ class BakingContract:
         driver: Any,
         make_driver: Callable[[], Any],
         make_image: Callable[[Baked], Image],
-        guest_bakes: Callable[[Baked], None],
+        bake_machine: Callable[..., None],
     ) -> None:
         driver.bake_image(template=_only(driver), image=make_image(BAKED))
         later = make_driver()
-        later.bake_image(template=_only(later), image=make_image(NEWER))
-        guest_bakes(NEWER)
+        bake_machine(later, NEWER)
         assert _baking(_only(later)).baked == NEWER
         later.finish_image(template=_only(later))
         assert _only(later).baking is None, "the machine of the earlier run is still there"
@@ -141,16 +146,11 @@ class BakingContract:
         assert (_only(driver).baked, _only(driver).baking) == (NEWER, None)
 
     def test_a_template_that_was_not_baked_is_never_replaced(
-        self,
-        driver: Any,
-        create_foreign: Callable[[], None] | None,
-        make_image: Callable[[Baked], Image],
-        guest_bakes: Callable[[Baked], None],
+        self, driver: Any, create_foreign: Callable[[], None] | None, bake_machine: Callable[..., None]
     ) -> None:
         if create_foreign is None:
             pytest.skip("not offered: create_foreign")
-        driver.bake_image(template=_only(driver), image=make_image(BAKED))
-        guest_bakes(BAKED)
+        bake_machine(driver)
         create_foreign()
         found = _only(driver)
         assert (found.exists, found.baked) == (True, None)
