@@ -7,11 +7,12 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from textwrap import dedent
 from types import ModuleType
 from typing import Any
 
-from . import errors, guestinfo, hookspecs, image, model
+from . import errors, guestinfo, hookspecs, image, local, model
 
 INTRODUCTION = """\
 # Hooks
@@ -26,6 +27,26 @@ from several threads at once.
 
 This is version {version} of the contract. A driver class may say so (`api_version = {version}`); one that says another
 number is refused with a sentence.
+
+## A driver's class
+
+An entry point names it. `kube_provision_core` exports what it is made of.
+
+- `Config`: a subclass of `DriverConfig`. Its fields are the keys that users may write, each declared by `option`. It is
+  `DriverConfig` itself where there are none.
+- `api_version`: the version of the contract that it is written for.
+- `__init__(config)`: `config` is a `Mapping[Role, Config]` with an entry for every role; they differ only in keys that are
+  `per_role`. No input or output.
+- `parallel` (targets): how many machines are created at once unless `--parallel` says so.
+- `address` (discovery): the address of an existing service, from the configuration, as a `str`. None: kube-provision first
+  makes a machine of the role `discovery`. No input or output.
+- `port` (discovery, if it likes): the service's TCP port; `status` tells where this host reaches it.
+
+Types of keys are pydantic's, and two for what lies on the operator's machine:
+
+| type | meaning |
+|---|---|
+{types}
 """
 
 _WIDTH = 100
@@ -33,7 +54,9 @@ HOOK_MARK = f"{hookspecs.PROJECT}_spec"
 
 
 def documentation() -> str:
-    parts = [INTRODUCTION.format(version=hookspecs.API_VERSION), *_hooks(), *_values(), *_errors()]
+    types = "\n".join(f"| `{name}` | {text} |" for name, _, text in _constants(local) if name.startswith("Local"))
+    introduction = INTRODUCTION.format(version=hookspecs.API_VERSION, types=types)
+    parts = [introduction, *_hooks(), *_values(), *_places(), *_errors()]
     return "\n".join(parts)
 
 
@@ -92,6 +115,23 @@ def _values() -> Iterator[str]:
             yield "\n".join([f"### `{node.name}`\n", *_paragraph(ast.get_docstring(node)), *_fields(node), ""])
 
 
+def _places() -> Iterator[str]:
+    yield "## Places on a machine\n\n| name | path | meaning |\n|---|---|---|"
+    for module in (model, image):
+        for name, value, text in _constants(module):
+            if str(value).startswith("/"):
+                yield f"| `{name}` | `{value}` | {text} |"
+    yield ""
+
+
+def _constants(module: ModuleType) -> Iterator[tuple[str, object, str]]:
+    """Name, value and meaning of what a module assigns and explains."""
+    for item, after in pairwise(_body(module)):
+        if isinstance(item, ast.Assign) and (text := _one_line(_text(after))):
+            name = ast.unparse(item.targets[0])
+            yield name, getattr(module, name), text
+
+
 def _fields(node: ast.ClassDef) -> Iterator[str]:
     members = [item for item in node.body if isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name)]
     if members:
@@ -107,13 +147,19 @@ def _member(item: ast.Assign) -> str:
 
 
 def _field(item: ast.AnnAssign, after: ast.stmt | None) -> str:
-    kind = ast.unparse(item.annotation).replace("|", "\\|")
-    return f"| `{ast.unparse(item.target)}` | `{kind}` | {_default(item.value)} | {_one_line(_text(after))} |"
+    name, kind = ast.unparse(item.target), ast.unparse(item.annotation).replace("|", "\\|")
+    default = _octal(item.value) if name == "mode" else _default(item.value)
+    return f"| `{name}` | `{kind}` | {default} | {_one_line(_text(after))} |"
+
+
+def _octal(value: ast.expr | None) -> str:
+    """Permissions as people know them; the parser keeps a number's value alone."""
+    return f"`0o{value.value:o}`" if isinstance(value, ast.Constant) and isinstance(value.value, int) else _default(value)
 
 
 def _default(value: ast.expr | None) -> str:
     """As its author would write it; what a factory makes is empty."""
-    if isinstance(value, ast.Call):
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "field":
         arguments = {keyword.arg: keyword.value for keyword in value.keywords}
         if "default" in arguments:
             return _default(arguments["default"])

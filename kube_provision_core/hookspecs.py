@@ -66,7 +66,9 @@ def os_packages(
 def discover_masters(cluster: Cluster) -> Discovery | None:
     """Whether the cluster was initialised, and its healthy masters. Asked of discovery; first result.
 
-    Reads consistently. Raises `DiscoveryError` when it cannot know: only "absent" means absent.
+    Reads consistently. Raises `DiscoveryError` when it cannot know: only "absent" means absent. Asked only where
+    `cluster.discovery_address` is known. A driver that itself looks whether a master answers does so at
+    `cluster.endpoint(address, 6443)`: this host may reach the machine elsewhere than its neighbours do.
     """
 
 
@@ -160,20 +162,30 @@ def seal_image() -> Sequence[Step] | None:
 
 @hookspec(firstresult=True)
 def lock_cluster(cluster: Cluster) -> AbstractContextManager[None] | None:
-    """A lock that two runs for one cluster cannot hold at once. Entering raises `DiscoveryError` naming the holder."""
+    """A lock that two runs for one cluster cannot hold at once. Entering raises `DiscoveryError` naming the holder, soon.
+
+    Another lock than the one that nodes take: a run holds it for as long as it lasts, and waits for nodes meanwhile. That of
+    a run that was killed frees itself within a minute. Whatever is raised under it goes through as it is, and leaving it
+    raises nothing. None: there is no service yet that could keep it.
+    """
 
 
 @hookspec(firstresult=True)
 def forget_initialising(cluster: Cluster, node_name: str) -> bool | None:
     """Delete the record that `node_name` is initialising the cluster; called when that machine is observed gone.
 
-    Checks and deletes in one step: a record that has changed meanwhile stays.
+    Checks and deletes in one step: a record that has changed meanwhile stays. True when no record says so any more; False
+    when it has just changed.
     """
 
 
 @hookspec(firstresult=True)
 def forget_cluster(cluster: Cluster) -> bool | None:
-    """Delete everything the service knows about the cluster, so that the next one of its name starts afresh."""
+    """Delete everything the service knows about the cluster, so that the next one of its name starts afresh.
+
+    By its name: the core has seen to it that it is this one. Other clusters stay, also `prod-2` where `prod` is forgotten.
+    True when done, also when nothing was known; None where there is no service to ask.
+    """
 
 
 # --- the end -------------------------------------------------------------------------------------------------------

@@ -23,8 +23,8 @@ PUBLISHER = f"{NODE_DIR}/publish"
 publishes it where `list_vms` can read it without entering the machine: at most 4 KiB, often."""
 
 DISCOVERY_CLIENT = f"{NODE_DIR}/discovery.py"
-"""A stdlib-only Python module that the *discovery* driver puts on the node; `boot/node/choreography.py` says which
-functions it must define."""
+"""A stdlib-only Python module that the *discovery* driver puts on the node; the page "Discovery on the node" says what it
+must define."""
 
 
 class Role(StrEnum):
@@ -114,7 +114,9 @@ class Cluster:
     peers: tuple[str, ...] = ()
     """Addresses of the cluster's machines as observed: a re-created discovery server joins them."""
     reach: Mapping[str, Mapping[int, Endpoint]] = field(default_factory=dict, hash=False)
-    """Machines' ports that this host reaches elsewhere than at their address, by address and port; see `Vm.reach`."""
+    """Machines' ports that this host reaches elsewhere than at their address, by address and port; see `Vm.reach`.
+
+    The method `endpoint(address, port)` looks there, and is an `Endpoint` also where there is nothing special."""
 
     def endpoint(self, address: str, port: int) -> Endpoint:
         """Where this host, as opposed to the cluster's machines, reaches a port of the machine at `address`."""

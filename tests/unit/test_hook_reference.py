@@ -51,3 +51,16 @@ def test_errors_are_told_with_their_exit_codes() -> None:
         "| `ConfigError` | 2 | Bad input: a flag, a key, a file. Nothing has been touched. |"
         in hook_reference.documentation()
     )
+
+
+def test_what_is_not_required_is_not_called_so() -> None:
+    page = hook_reference.documentation()
+    assert "| `packages` | `frozenset[str]` | `frozenset()` |" in page
+    assert "| `mode` | `int` | `0o644` |" in page
+
+
+def test_places_on_a_machine_are_told_with_their_paths() -> None:
+    assert (
+        "| `DISCOVERY_CLIENT` | `/usr/local/lib/kube-provision/discovery.py` | A stdlib-only"
+        in hook_reference.documentation()
+    )
