@@ -41,15 +41,17 @@ def connect(drivers: Sequence[ChosenDriver], parts: Mapping[str, object]) -> Ite
 
 
 def construct(driver: ChosenDriver) -> Any:
-    """The driver's instance. Raises `PluginError` naming the driver where its constructor fails."""
+    """The driver's instance. Raises `PluginError` naming the driver where its constructor fails, or gives no such driver."""
+    what = f"{driver.kind} driver {driver.name!r} of {driver.distribution}"
     try:
-        return driver.cls(driver.config)
+        instance = driver.cls(driver.config)
     except KubeProvisionError:
         raise
     except Exception as error:  # a boundary: a plugin's constructor may fail in any way
-        raise PluginError(
-            f"{driver.kind} driver {driver.name!r} of {driver.distribution} cannot be constructed: {type(error).__name__}"
-        ) from error
+        raise PluginError(f"{what} cannot be constructed: {type(error).__name__}") from error
+    if driver.kind == "discovery" and not isinstance(getattr(instance, "address", 0), str | None):
+        raise PluginError(f"{what}: its `address` must be the service's address as a str, or None where there is none yet")
+    return instance
 
 
 def replace(manager: pluggy.PluginManager, parts: Mapping[str, object]) -> None:

@@ -20,6 +20,7 @@ from kube_provision_core import DriverConfig, hookimpl
 
 class Driver:
     Config = DriverConfig
+    address = None
 
     def __init__(self, config):
         self.config = config
@@ -285,6 +286,13 @@ def test_a_constructor_that_fails_names_the_driver(install: Install) -> None:
     install("kp-moon", "target", "moon", source=source)
     with pytest.raises(PluginError, match=r"'moon' of kp-moon cannot be constructed: ValueError$"):
         plugins.connect([chosen("target", "moon")], {}).__enter__()
+
+
+@pytest.mark.parametrize("body", ["del address", "address = ipaddress.IPv4Address('192.0.2.1')"])
+def test_a_discovery_driver_whose_address_is_no_text_is_told_what_it_must_be(install: Install, body: str) -> None:
+    install("kp-moon", "discovery", "moon", body=f"import ipaddress\n{body}")
+    with pytest.raises(PluginError, match=r"'moon' of kp-moon: its `address` must be .* a str, or None"):
+        plugins.construct(chosen("discovery", "moon"))
 
 
 class Part:
