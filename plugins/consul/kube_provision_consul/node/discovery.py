@@ -132,7 +132,7 @@ class Lock:
     def _wait_for_release(self, limit: float) -> None:
         entry, index = self._entry()
         if entry and entry.get("Session"):
-            query = {"index": index, "wait": f"{limit:.0f}s"}
+            query = {"index": index, "wait": _duration(limit)}
             self._agent.ask("GET", self._path, query, wait=limit)
         else:
             time.sleep(min(limit, 1.0))  # free, but closed for the lock's delay
@@ -200,7 +200,7 @@ class Client:
             self.agent.ask("PUT", "/v1/agent/service/register", {"replace-existing-checks": "true"}, json.dumps(definition))
 
     def masters(self, index: str, wait: float) -> tuple[str, list[str]]:
-        query = {"passing": "", "wait": f"{wait:.0f}s", **({"index": index} if index else {})}
+        query = {"passing": "", "wait": _duration(wait), **({"index": index} if index else {})}
         answer = self.agent.ask("GET", f"/v1/health/service/{quote(self._service)}", query, wait=wait)
         if answer.status != 200:
             raise UnavailableError(f"the Consul agent at {self.agent.address} does not know services")
@@ -230,6 +230,11 @@ class Client:
             return False
         known = answer.json()
         return bool(known["Address"] == definition["Address"] and known["Port"] == definition["Port"])
+
+
+def _duration(seconds: float) -> str:
+    """As Consul reads it, and never zero: it takes that for its own five minutes."""
+    return f"{max(1, round(seconds * 1000))}ms"
 
 
 def _next_index(before: str, after: str) -> str:
