@@ -23,6 +23,7 @@ _LONGEST_NAME = 40
 _OURS = ("core",)
 """Its package would take the place of ours."""
 _LEFT_OUT = ("__pycache__",)
+_ACME = re.compile(r"(?P<joined>(?<=_)acme|acme(?=_))|(?P<class>Acme)|acme")
 
 
 def default_folder(name: str) -> Path:
@@ -78,5 +79,4 @@ def _rename(text: str, name: str) -> str:
     """`acme` as an identifier, as the name of a class, and as the user writes it."""
     identifier = name.replace("-", "_")
     as_class = "".join(part.capitalize() for part in name.split("-"))
-    text = re.sub(r"(?<=_)acme|acme(?=_)", identifier, text)
-    return text.replace("Acme", as_class).replace("acme", name)
+    return _ACME.sub(lambda found: identifier if found["joined"] else as_class if found["class"] else name, text)

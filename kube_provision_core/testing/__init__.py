@@ -12,6 +12,7 @@ Every check is named for what it demands. Optional fixtures unlock further check
 
 from .baking import BakingContract
 from .discovery import DiscoveryContract
+from .discovery_client import client_of
 from .os import OsContract
 from .samples import boot_of, cluster_of, image_of, node_of
 from .target import TargetContract
@@ -22,6 +23,7 @@ __all__ = [
     "OsContract",
     "TargetContract",
     "boot_of",
+    "client_of",
     "cluster_of",
     "image_of",
     "node_of",

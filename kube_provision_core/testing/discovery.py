@@ -6,7 +6,8 @@ import ast
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,26 +18,32 @@ from kube_provision_core import (
     Cluster,
     Discovery,
     DiscoveryError,
+    File,
     Node,
     Role,
 )
 
+from .discovery_client import SILENT, ClientChecks, WriteRecord
 from .guards import io_seen, logged, telling, unfilled
+from .offers import offered
 from .samples import CLUSTER_ID, cluster_of, node_of
 
 NODE_PYTHON = (3, 9)
 """The oldest Python that nodes have."""
 
-Offer = TypeVar("Offer")
-WriteRecord = Callable[[Cluster, str], None]
 
+class DiscoveryContract(ClientChecks):
+    """Subclass it and override `make_driver`; with `live_cluster` and `write_record` a real service is checked too, with
+    `make_client` also what the machines are given.
 
-class DiscoveryContract:
-    """Subclass it and override `make_driver`; with `live_cluster` and `write_record` a real service is checked too."""
+    Nobody answers, neither the driver nor a client, until a test asks for `live_cluster`: that fixture starts the service,
+    or gives the only address at which there is one.
+    """
 
     @pytest.fixture
     def make_driver(self) -> Callable[[], Any]:
-        """A function that constructs the driver. Override it."""
+        """A function that constructs the driver. Override it. Where the service is may come from its configuration, or from
+        the `discovery_address` of the cluster that it is asked for."""
         raise NotImplementedError("override the fixture make_driver")
 
     @pytest.fixture
@@ -46,7 +53,10 @@ class DiscoveryContract:
 
     @pytest.fixture
     def live_cluster(self) -> Cluster | None:
-        """A cluster whose `discovery_address` is a running service that knows nothing of it. None: not checked."""
+        """A cluster whose `discovery_address` is a running service that knows nothing of it. None: not checked.
+
+        Several drivers and clients made in one test must see the same service.
+        """
         return None
 
     @pytest.fixture
@@ -99,7 +109,7 @@ class DiscoveryContract:
 
     def test_a_silent_service_is_not_taken_for_an_empty_one(self, driver: Any) -> None:
         with pytest.raises(DiscoveryError):
-            driver.discover_masters(cluster=cluster_of("w-contract-1", address="127.254.254.254"))
+            driver.discover_masters(cluster=cluster_of("w-contract-1", address=SILENT))
 
     def test_an_unknown_cluster_is_absent(self, driver: Any, live_cluster: Cluster | None) -> None:
         assert driver.discover_masters(cluster=_live(live_cluster)) == Discovery(initialised=False)
@@ -117,7 +127,7 @@ class DiscoveryContract:
         self, driver: Any, live_cluster: Cluster | None, write_record: WriteRecord | None
     ) -> None:
         cluster = _live(live_cluster)
-        _offered(write_record, "write_record")(cluster, "no record")
+        offered(write_record, "write_record")(cluster, "no record")
         with pytest.raises(DiscoveryError):
             driver.discover_masters(cluster=cluster)
 
@@ -127,28 +137,48 @@ class DiscoveryContract:
         told = telling([*lines, repr(driver)], secrets)
         assert not told, f"a secret was told: {told}"
 
+    def test_secrets_are_delivered_in_secret_files_only(self, driver: Any, secrets: Sequence[str]) -> None:
+        for role in Role:
+            fragment = _fragment(driver, role)
+            open_files = tuple(file for file in fragment.files if not (file.secret and file.mode & 0o007 == 0))
+            texts = [*map(_text, open_files), *(step.script for step in fragment.steps)]
+            told = telling([*texts, *(unit.content for unit in fragment.units)], secrets)
+            assert not told, f"a secret lies where everybody may read it: {told}"
+
     # --- lock_cluster, forget_initialising, forget_cluster -----------------------------------------------------------
 
     def test_the_lock_is_held_by_one(self, make_driver: Callable[[], Any], live_cluster: Cluster | None) -> None:
         cluster = _live(live_cluster)
         first, second = make_driver(), make_driver()
-        _offered(getattr(first, "lock_cluster", None), "lock_cluster")
+        offered(getattr(first, "lock_cluster", None), "lock_cluster")
         with first.lock_cluster(cluster=cluster), pytest.raises(DiscoveryError), second.lock_cluster(cluster=cluster):
             pass
         with second.lock_cluster(cluster=cluster):
             pass
 
+    def test_a_failure_under_the_lock_goes_through_and_frees_it(
+        self, make_driver: Callable[[], Any], live_cluster: Cluster | None
+    ) -> None:
+        cluster, driver = _live(live_cluster), make_driver()
+        lock = offered(getattr(driver, "lock_cluster", None), "lock_cluster")
+        failure = OSError("of somebody else")
+        with pytest.raises(OSError, match="of somebody else") as caught, lock(cluster=cluster):
+            raise failure
+        assert caught.value is failure
+        with make_driver().lock_cluster(cluster=cluster):
+            pass
+
     def test_forgetting_what_is_unknown_is_no_failure(self, driver: Any, live_cluster: Cluster | None) -> None:
         cluster = _live(live_cluster)
-        assert _offered(getattr(driver, "forget_cluster", None), "forget_cluster")(cluster=cluster) is True
-        forget = _offered(getattr(driver, "forget_initialising", None), "forget_initialising")
+        assert offered(getattr(driver, "forget_cluster", None), "forget_cluster")(cluster=cluster) is True
+        forget = offered(getattr(driver, "forget_initialising", None), "forget_initialising")
         assert forget(cluster=cluster, node_name="m-contract-1") is True
 
     def test_only_the_record_of_the_machine_that_is_gone_is_forgotten(
         self, driver: Any, live_cluster: Cluster | None, write_record: WriteRecord | None
     ) -> None:
         cluster = _live(live_cluster)
-        forget = _offered(getattr(driver, "forget_initialising", None), "forget_initialising")
+        forget = offered(getattr(driver, "forget_initialising", None), "forget_initialising")
         _write(write_record, cluster, "initialising", "m-contract-2")
         forget(cluster=cluster, node_name="m-contract-1")
         assert driver.discover_masters(cluster=cluster).initialising == "m-contract-2"
@@ -159,12 +189,21 @@ class DiscoveryContract:
         self, driver: Any, live_cluster: Cluster | None, write_record: WriteRecord | None
     ) -> None:
         cluster = _live(live_cluster)
-        forget = _offered(getattr(driver, "forget_initialising", None), "forget_initialising")
+        forget = offered(getattr(driver, "forget_initialising", None), "forget_initialising")
         _write(write_record, cluster, "initialised", "m-contract-1")
         forget(cluster=cluster, node_name="m-contract-1")
         assert driver.discover_masters(cluster=cluster).initialised
-        _offered(getattr(driver, "forget_cluster", None), "forget_cluster")(cluster=cluster)
+        offered(getattr(driver, "forget_cluster", None), "forget_cluster")(cluster=cluster)
         assert driver.discover_masters(cluster=cluster) == Discovery(initialised=False)
+
+    def test_forgetting_a_cluster_leaves_others(
+        self, driver: Any, live_cluster: Cluster | None, write_record: WriteRecord | None
+    ) -> None:
+        cluster = _live(live_cluster)
+        longer = replace(cluster, name=f"{cluster.name}-2")
+        _write(write_record, longer, "initialised", "m-contract-2-1")
+        offered(getattr(driver, "forget_cluster", None), "forget_cluster")(cluster=cluster)
+        assert driver.discover_masters(cluster=longer).initialised
 
 
 def _fragment(driver: Any, role: Role) -> BootFragment:
@@ -175,10 +214,13 @@ def _fragment(driver: Any, role: Role) -> BootFragment:
 
 
 def _client(driver: Any, role: Role) -> str:
-    files = {file.path: file.content for file in _fragment(driver, role).files}
+    files = {file.path: _text(file) for file in _fragment(driver, role).files}
     assert DISCOVERY_CLIENT in files, f"a {role} machine gets no {DISCOVERY_CLIENT}"
-    content = files[DISCOVERY_CLIENT]
-    return content if isinstance(content, str) else content.decode()
+    return files[DISCOVERY_CLIENT]
+
+
+def _text(file: File) -> str:
+    return file.content if isinstance(file.content, str) else file.content.decode(errors="replace")
 
 
 def _imported(module: ast.Module) -> set[str]:
@@ -200,15 +242,8 @@ def _beside(driver: Any) -> set[str]:
 
 def _write(write_record: WriteRecord | None, cluster: Cluster, state: str, node: str) -> None:
     record = {"state": state, "node": node, "instance_id": f"{node}-1", "cluster_id": cluster.id}
-    _offered(write_record, "write_record")(cluster, json.dumps(record))
+    offered(write_record, "write_record")(cluster, json.dumps(record))
 
 
 def _live(cluster: Cluster | None) -> Cluster:
-    return _offered(cluster, "live_cluster")
-
-
-def _offered(it: Offer | None, name: str) -> Offer:
-    """A check for something that is not offered says so by name; it is not passed."""
-    if it is None:
-        pytest.skip(f"not offered: {name}")
-    return it
+    return offered(cluster, "live_cluster")

@@ -9,16 +9,17 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers.consul_agents import ConsulAgent, consul_server, eventually, unused_network
 
 from kube_provision_consul.driver import Consul
 from kube_provision_core import Cluster, Discovery, DiscoveryError, MasterRecord
-from kube_provision_core.testing import DiscoveryContract, boot_of, cluster_of, node_of
+from kube_provision_core.testing import DiscoveryContract, boot_of, client_of, cluster_of, node_of
 
 from .conftest import MakeConsul
 
@@ -37,6 +38,16 @@ class TestContract(DiscoveryContract):
     @pytest.fixture
     def live_cluster(self, server: ConsulAgent) -> Cluster:
         return cluster_of(name=f"contract-{uuid.uuid4().hex[:8]}", address=server.address)
+
+    @pytest.fixture
+    def make_client(self, make_driver: Callable[[], Consul], tmp_path: Path) -> Callable[[Mapping[str, Any]], Any]:
+        """The server stands for the agents of all nodes."""
+
+        def make(node: Mapping[str, Any]) -> Any:
+            client = client_of(make_driver(), node, tmp_path)
+            return replace(client, agent=replace(client.agent, address=f"{node['discovery_address']}:8500"))
+
+        return make
 
     @pytest.fixture
     def write_record(self, server: ConsulAgent) -> Callable[[Cluster, str], None]:

@@ -50,6 +50,12 @@ def test_keys_are_identifiers(tmp_path: Path) -> None:
     assert "my_cloud_folder: LocalPath" in (tmp_path / "new/kube_provision_my_cloud/config.py").read_text()
 
 
+def test_a_name_that_holds_the_models_own_is_taken_as_it_is(tmp_path: Path) -> None:
+    create("target", "acme-one", tmp_path / "new")
+    project = tomllib.loads((tmp_path / "new/pyproject.toml").read_text())["project"]
+    assert project["entry-points"] == {"kube_provision.target": {"acme-one": "kube_provision_acme_one.driver:AcmeOne"}}
+
+
 @pytest.mark.parametrize(
     "name", ["", "My-Cloud", "my_cloud", "-x", "x-", "1cloud", "a--b", "../x", "a b", "class", "é", "x" * 41]
 )

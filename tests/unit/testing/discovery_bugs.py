@@ -7,17 +7,27 @@ import contextlib, logging, socket, time
 import pytest
 from dataclasses import replace
 from kube_provision_core import *
-from kube_provision_core.testing import DiscoveryContract, cluster_of
+from kube_provision_core.testing import DiscoveryContract, client_of, cluster_of
 from kube_provision_sound_discovery.config import SoundDiscoveryConfig
 from kube_provision_sound_discovery.driver import SoundDiscovery as Sound
+
+def given(old, new, driver=Sound):
+    # The driver, with something else in what it gives to machines.
+    class Driver(driver):
+        def render_boot(self, node, cluster):
+            client, *others = super().render_boot(node, cluster).files
+            assert old in client.content
+            return BootFragment(files=(replace(client, content=client.content.replace(old, new)), *others))
+    return Driver
 
 BUG
 
 class TestDriver(DiscoveryContract):
     @pytest.fixture
     def make_driver(self, tmp_path):
-        keys = {"sound_discovery_server": "192.0.2.1", "sound_discovery_folder": tmp_path / "share"}
-        config = SoundDiscoveryConfig.model_validate(keys)
+        share = tmp_path / "share"
+        places = {"sound_discovery_folder": share, "sound_discovery_mount": str(share)}
+        config = SoundDiscoveryConfig.model_validate({"sound_discovery_server": "127.0.0.1", **places})
         return lambda: Driver(dict.fromkeys(Role, config))
 
     @pytest.fixture
@@ -27,7 +37,11 @@ class TestDriver(DiscoveryContract):
     @pytest.fixture
     def live_cluster(self, tmp_path):
         (tmp_path / "share").mkdir()
-        return cluster_of()
+        return cluster_of(address="127.0.0.1")
+
+    @pytest.fixture
+    def make_client(self, make_driver, tmp_path):
+        return lambda node: client_of(make_driver(), node, tmp_path)
 
     @pytest.fixture
     def write_record(self, tmp_path):
@@ -135,5 +149,73 @@ BUGS = {
         class Driver(Sound):
             def close(self):
                 raise OSError("not connected")
+        """,
+    "test_secrets_are_delivered_in_secret_files_only": """
+        class Driver(Sound):
+            def render_boot(self, node, cluster):
+                fragment = super().render_boot(node, cluster)
+                return replace(fragment, files=(*fragment.files, File("/etc/kube-provision/token", "a-token")))
+        """,
+    "test_a_failure_under_the_lock_goes_through_and_frees_it": """
+        class Driver(Sound):
+            @contextlib.contextmanager
+            def lock_cluster(self, cluster):
+                try:
+                    with super().lock_cluster(cluster):
+                        yield
+                except OSError as problem:
+                    raise DiscoveryError(str(problem)) from problem
+        """,
+    "test_forgetting_a_cluster_leaves_others": """
+        import shutil
+        class Driver(Sound):
+            def forget_cluster(self, cluster):
+                for folder in self._config.sound_discovery_folder.glob(f"{cluster.name}*"):
+                    shutil.rmtree(folder)
+                return True
+        """,
+    "test_a_node_is_connected_without_asking_anybody": """
+        Driver = given("    told = json", "    socket.getaddrinfo('localhost', 80)\\n    told = json")
+        """,
+    "test_a_silent_service_is_unavailable_to_nodes": """
+        Driver = given("raise UnavailableError(", "raise OSError(")
+        """,
+    "test_a_node_knows_its_address": """
+        Driver = given("return str(probe.getsockname()[0])", "return self.name")
+        """,
+    "test_the_record_is_created_once": """
+        Driver = given("write_record(content, None)", "write_record(content, None) in (True, False)")
+        """,
+    "test_the_record_is_replaced_only_while_it_is_the_one_that_was_read": """
+        Driver = given("(content, version)", "(content, self.read_record().version)")
+        """,
+    "test_both_sides_know_one_record": """
+        Driver = given("record.json", "claim.json")
+        """,
+    "test_an_unreadable_record_is_unavailable_to_nodes": """
+        Driver = given("except FileNotFoundError", "except (FileNotFoundError, ValueError)")
+        """,
+    "test_the_nodes_lock_is_held_by_one_who_is_named": """
+        Driver = given("busy = True", "engaged = True")
+        """,
+    "test_a_failure_under_the_nodes_lock_goes_through_and_frees_it": """
+        Driver = given("            yield\\n\\n    def register", "                yield\\n\\n    def register")
+        """,
+    "test_nodes_take_their_lock_while_a_run_holds_its_own": """
+        Driver = given('held("join"', 'held("run"')
+        """,
+    "test_masters_are_told_at_once_to_who_knows_none_yet": """
+        Driver = given("return new, addresses", "return '', addresses")
+        """,
+    "test_masters_are_told_again_when_the_time_is_over": """
+        Driver = given("left <= 0:", "left <= 60:")
+        """,
+    "test_a_master_that_is_silent_is_told_to_nobody": """
+        Driver = given("if answer.result()]", "]")
+        """,
+    "test_a_master_that_is_ready_is_told_to_both_sides": """
+        class Driver(Sound):
+            def discover_masters(self, cluster):
+                return super().discover_masters(replace(cluster, reach={}))
         """,
 }

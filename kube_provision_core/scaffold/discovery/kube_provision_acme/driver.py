@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 
 from kube_provision_core import (
@@ -25,7 +25,7 @@ from kube_provision_core import (
 )
 
 from .config import AcmeConfig
-from .node.discovery import Share, UnavailableError
+from .node.discovery import Share, UnavailableError, ready_ones
 
 API_PORT = 6443
 
@@ -56,11 +56,13 @@ class Acme:
         with _told():
             share = self._share(cluster)
             record = share.read_record()
-            masters = share.healthy(API_PORT)
+            known = share.masters()
+        reached = {name: cluster.endpoint(address, API_PORT) for name, address in known.items()}
+        ready = ready_ones({name: (at.host, at.port) for name, at in reached.items()})
         content = record.content if record else {}
         return Discovery(
             initialised=content.get("state") == "initialised",
-            masters=tuple(MasterRecord(name, address) for name, address in masters.items()),
+            masters=tuple(MasterRecord(name, known[name]) for name in ready),
             initialising=content.get("node") if content.get("state") == "initialising" else None,
             cluster_id=content.get("cluster_id"),
         )
@@ -68,7 +70,10 @@ class Acme:
     @hookimpl
     @contextmanager
     def lock_cluster(self, cluster: Cluster) -> Iterator[None]:
-        with _told(), self._share(cluster).held("run", 0.0, f"process {os.getpid()} on {socket.gethostname()}"):
+        """Another lock than the nodes': a run holds it while it waits for them."""
+        with ExitStack() as held:
+            with _told():
+                held.enter_context(self._share(cluster).held("run", 0.0, f"process {os.getpid()} on {socket.gethostname()}"))
             yield
 
     @hookimpl

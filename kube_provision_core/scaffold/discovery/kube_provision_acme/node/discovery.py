@@ -14,18 +14,25 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 _PAUSE = 1.0
 _PROBE_LIMIT = 3.0
 
 
 class UnavailableError(Exception):
-    """The folder cannot be read or written, or somebody else holds the lock. Says which and why."""
+    """The folder cannot be read or written. Says where and why."""
+
+
+class BusyError(UnavailableError):
+    """The folder is there, but somebody else holds the lock."""
+
+    busy = True
 
 
 class Versioned(NamedTuple):
@@ -82,40 +89,37 @@ class Share:
 
     @contextlib.contextmanager
     def held(self, name: str, limit: float, holder: str) -> Iterator[None]:
-        """A lock that frees itself when its holder dies, for the file server then closes the file."""
+        """A lock that frees itself when its holder dies, for the file server then closes the file.
+
+        Only trouble with the lock is told as such: what is raised under it goes through as it is.
+        """
         path = self.folder.parent / ".locks" / f"{self.cluster}-{name}"
-        deadline = time.monotonic() + limit
-        try:
-            path.parent.mkdir(exist_ok=True)
-            with path.open("a+") as file:
-                while not _locked(file.fileno()):
-                    if time.monotonic() >= deadline:
-                        raise UnavailableError(f"{path} is held by {path.read_text() or 'somebody'}")
-                    time.sleep(min(_PAUSE, limit))
+        with contextlib.ExitStack() as open_files:
+            with _telling(path):
+                path.parent.mkdir(exist_ok=True)
+                file = open_files.enter_context(path.open("a+"))
+                _wait_for_turn(file, path, limit)
                 path.write_text(holder)
-                yield
-        except OSError as problem:
-            raise UnavailableError(f"{path}: {problem}") from problem
+            yield
 
     def register(self, name: str, address: str) -> None:
         self._write(f"masters/{name}", address)
 
-    def healthy(self, port: int) -> dict[str, str]:
-        """Address by name, of the masters whose API server says that it is ready."""
+    def masters(self) -> dict[str, str]:
+        """Address by name, of all masters that have registered, ready or not."""
         folder = self.folder / "masters"
-        known = {path.name: path.read_text() for path in folder.iterdir()} if folder.is_dir() else {}
-        return {name: address for name, address in sorted(known.items()) if _is_ready(address, port)}
+        with _telling(folder):
+            paths = [path for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
+            return {path.name: path.read_text() for path in sorted(paths)}
 
     def _write(self, name: str, text: str) -> None:
         """Whole or not at all."""
         path = self.folder / name
         part = path.with_name(f".{path.name}-{os.getpid()}")
-        try:
+        with _telling(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             part.write_text(text)
             part.replace(path)
-        except OSError as problem:
-            raise UnavailableError(f"{path} cannot be written: {problem}") from problem
 
 
 @dataclass(frozen=True)
@@ -154,11 +158,13 @@ class Client:
     def masters(self, index: str, wait: float) -> tuple[str, list[str]]:
         deadline = time.monotonic() + wait
         while True:
-            addresses = list(self.share.healthy(self.api_port).values())
-            new = _hash(json.dumps(addresses))
-            if not index or new != index or time.monotonic() >= deadline:
+            known = self.share.masters()
+            ready = ready_ones({name: (address, self.api_port) for name, address in known.items()})
+            addresses = [known[name] for name in ready]
+            new, left = _hash(json.dumps(addresses)), deadline - time.monotonic()
+            if not index or new != index or left <= 0:
                 return new, addresses
-            time.sleep(_PAUSE)
+            time.sleep(min(_PAUSE, left))
 
 
 def connect(node: dict[str, Any], folder: Path) -> Client:
@@ -166,6 +172,31 @@ def connect(node: dict[str, Any], folder: Path) -> Client:
     told = json.loads((folder / "discovery.json").read_text())
     share = Share(Path(told["mount"]), node["cluster"])
     return Client(share, node["name"], told["server"], int(node.get("api_port", 6443)))
+
+
+def ready_ones(places: Mapping[str, tuple[str, int]]) -> list[str]:
+    """Names of the masters whose API server, at that host and port, says that it is ready; all are asked together."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        answers = {name: pool.submit(_is_ready, *place) for name, place in places.items()}
+    return [name for name, answer in answers.items() if answer.result()]
+
+
+@contextlib.contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Trouble with the shared folder is told with the path."""
+    try:
+        yield
+    except OSError as problem:
+        raise UnavailableError(f"{path}: {problem.strerror or problem}") from problem
+
+
+def _wait_for_turn(file: IO[str], path: Path, limit: float) -> None:
+    deadline = time.monotonic() + limit
+    while not _locked(file.fileno()):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise BusyError(f"{path} is held by {path.read_text() or 'somebody'}")
+        time.sleep(min(_PAUSE, left))
 
 
 def _locked(descriptor: int) -> bool:
