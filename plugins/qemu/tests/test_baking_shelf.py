@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kube_provision_core import Baked, TargetError
+from kube_provision_core import UNFINISHED, Baked, TargetError
 from kube_provision_qemu import template as templates
 from kube_provision_qemu.baking import shelf
 
@@ -61,9 +61,12 @@ def test_a_disk_that_cannot_be_copied_leaves_the_earlier_one(made: templates.Tem
     assert not list(path.parent.glob(".*"))
 
 
-def test_what_a_killed_run_has_left_is_removed(made: templates.Template, path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", [".debian-13.20261127T100000Z.0123abcd.part", f"{UNFINISHED}debian-13.qcow2.0123456789ab"], ids=["disk", "link"]
+)
+def test_what_a_killed_run_has_left_is_removed(made: templates.Template, path: Path, name: str) -> None:
     path.parent.mkdir()
-    left = path.with_name(".debian-13.20261127T100000Z.0123abcd.part")
+    left = path.with_name(name)
     left.touch()
     shelf.publish(QEMU_IMG, made, OLD, path)
     assert not left.exists()
