@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
 import signal
 import sys
+from ast import literal_eval
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,7 +101,7 @@ class Vmware:
     def install(self) -> None:
         (self.state / "running").mkdir(parents=True)
         (self.state / "cloning").mkdir()
-        (self.state / "world.json").write_text(json.dumps({**WORLD, "leases": str(self.root / "vmnet8.leases")}))
+        _write(self.state / "world", {**WORLD, "leases": str(self.root / "vmnet8.leases")})
         code = f"import sys\nsys.path.insert(0, {str(HERE)!r})\nimport vmware_standin\nsys.exit(vmware_standin.main())\n"
         for name in ("vmrun", "vmware-vdiskmanager"):
             (self.root / "bin" / name).write_text(f"#!{sys.executable} -IS\n{code}")
@@ -132,12 +132,11 @@ class Vmware:
     # --- the world -------------------------------------------------------------------------------------------------
 
     def _world(self) -> dict[str, Any]:
-        world: dict[str, Any] = json.loads((self.state / "world.json").read_text())
-        return world
+        return _read(self.state / "world")
 
     def be(self, **changes: Any) -> None:
         """What kind of VMware this is from now on."""
-        (self.state / "world.json").write_text(json.dumps({**self._world(), **changes}))
+        _write(self.state / "world", {**self._world(), **changes})
 
     @contextmanager
     def fault(
@@ -151,12 +150,12 @@ class Vmware:
 
     def calls(self, verb: str = "", contains: str = "") -> list[dict[str, Any]]:
         """What was run so far."""
-        log = self.state / "calls.jsonl"
-        calls = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        log = self.state / "calls"
+        calls = [literal_eval(line) for line in log.read_text().splitlines()] if log.exists() else []
         return [call for call in calls if verb in ("", call["verb"]) and contains in " ".join(call["argv"])]
 
     def forget_calls(self) -> None:
-        (self.state / "calls.jsonl").unlink(missing_ok=True)
+        (self.state / "calls").unlink(missing_ok=True)
 
     # --- machines --------------------------------------------------------------------------------------------------
 
@@ -165,16 +164,16 @@ class Vmware:
 
     def running(self) -> dict[str, dict[str, Any]]:
         """What the stand-in holds of running machines, by name."""
-        records = [json.loads(file.read_text()) for file in (self.state / "running").glob("*.json")]
+        records = [_read(file) for file in (self.state / "running").glob("*.machine")]
         return {Path(record["path"]).stem: record for record in records}
 
     def publish(self, name: str, **variables: str) -> None:
         """As the guest does."""
-        for file in (self.state / "running").glob("*.json"):
-            record = json.loads(file.read_text())
+        for file in (self.state / "running").glob("*.machine"):
+            record = _read(file)
             if Path(record["path"]).stem == name:
                 record["guest"] |= {key.replace("_", "-"): value for key, value in variables.items()}
-                file.write_text(json.dumps(record))
+                _write(file, record)
 
     def end(self) -> None:
         """End what stands in for running machines."""
@@ -184,7 +183,7 @@ class Vmware:
 
     def pull_the_plug(self) -> None:
         """The computer crashes: nothing runs, locks stay."""
-        for file in (self.state / "running").glob("*.json"):
+        for file in (self.state / "running").glob("*.machine"):
             file.unlink()
 
     def create_foreign(self, name: str) -> None:
@@ -206,6 +205,16 @@ class Vmware:
         """All of it that VMware holds: in the file, in the running machine, in its logs."""
         running = [record["config"]["guestinfo.userdata"] for name, record in self.running().items() if name == vm.name]
         return "\n".join([self.boot_data_in(Path(vm.id).parent), *map(_decoded, running)])
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The stand-in keeps its state as Python's literals: it can read those without importing anything."""
+    value: dict[str, Any] = literal_eval(file.read_text())
+    return value
+
+
+def _write(file: Path, value: dict[str, Any]) -> None:
+    file.write_text(ascii(value))
 
 
 def _decoded(value: str) -> str:

@@ -2,27 +2,62 @@
 
 It keeps its state on disk, beside those programs in `state/`, and behaves as the real ones are documented to: what it
 prints, its exit codes, errors on standard output, locks, a running machine that writes its .vmx anew when it stops.
-`state/world.json` says what kind of VMware this is and which calls go wrong. It reads .vmx files with a parser of its own,
-so that what the driver writes is judged by other eyes. Standard library only, imports kept few: it is started hundreds of
-times.
+`state/world` says what kind of VMware this is and which calls go wrong. It reads .vmx files with a parser of its own,
+so that what the driver writes is judged by other eyes.
+
+It is started a thousand times and more. So it imports next to nothing: json, pathlib and re would double what each start
+takes. Its state is written as Python's own literals instead.
 """
 
 import fcntl
-import json
 import os
-import re
 import sys
 import time
-from pathlib import Path
 
-STATE = Path(sys.argv[0]).parent / "state"
-RUNNING = STATE / "running"
-CLONING = STATE / "cloning"
+STATE = os.path.join(os.path.dirname(sys.argv[0]), "state")
+RUNNING = os.path.join(STATE, "running")
+CLONING = os.path.join(STATE, "cloning")
 GIB = 1024**3
+DIGITS = "0123456789"
+HEX_DIGITS = b"0123456789abcdefABCDEF"
+ESCAPED = b'|"' + bytes(set(range(32)) - {9}) + b"\x7f"
+"""What a .vmx cannot hold as it is; the mark of escapes first."""
 
 
 class Refused(Exception):
     """What the program says after `Error: `."""
+
+
+# --- files ---------------------------------------------------------------------------------------------------------
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def load(path):
+    """A value as `store` wrote it. Only tests and this program write there."""
+    return eval(read(path))
+
+
+def store(path, value, beside):
+    """By way of a file `beside`: whoever reads finds the old value or the new one."""
+    write(beside, ascii(value))
+    os.replace(beside, path)
+
+
+def stem(path):
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def with_suffix(path, suffix):
+    return os.path.splitext(path)[0] + suffix
 
 
 # --- the world -----------------------------------------------------------------------------------------------------
@@ -32,14 +67,13 @@ class World:
     """Read and changed under a lock: many of these programs run at once."""
 
     def __enter__(self):
-        self.lock = (STATE / "lock").open("a")
+        self.lock = open(f"{STATE}/lock", "a")
         fcntl.flock(self.lock, fcntl.LOCK_EX)
-        self.data = json.loads((STATE / "world.json").read_text())
+        self.data = load(f"{STATE}/world")
         return self
 
     def __exit__(self, *_):
-        (STATE / "world.json.new").write_text(json.dumps(self.data))
-        (STATE / "world.json.new").replace(STATE / "world.json")
+        store(f"{STATE}/world", self.data, f"{STATE}/world.new")
         self.lock.close()
 
 
@@ -69,8 +103,8 @@ def note_call(program, verb, argv, begun):
         "begun": begun,
         "ended": time.monotonic(),
     }
-    with (STATE / "calls.jsonl").open("a") as calls:
-        calls.write(json.dumps(call) + "\n")
+    with open(f"{STATE}/calls", "a") as calls:
+        calls.write(ascii(call) + "\n")
 
 
 # --- .vmx ----------------------------------------------------------------------------------------------------------
@@ -79,20 +113,56 @@ def note_call(program, verb, argv, begun):
 def load_vmx(path):
     """Settings by lower-case name, as VMware reads them: a repeated one makes the file unreadable."""
     try:
-        data = Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
+        with open(path, "rb") as file:
+            data = file.read().removeprefix(b"\xef\xbb\xbf")
     except OSError:
         raise Refused(f"Cannot open VM: {path}, The virtual machine cannot be found") from None
     raw = {}
     for line in data.split(b"\n"):
-        found = re.match(rb'\s*([^\s=#]+)\s*=\s*(?:"([^"]*)"|([^\s#]*))\s*(#.*)?\r?$', line)
-        if found:
-            name = found[1].lower().decode()
-            if name in raw:
-                raise Refused(f"Cannot open VM: {path}, Cannot read the virtual machine configuration file")
-            value = found[2] if found[2] is not None else found[3]
-            raw[name] = re.sub(rb"\|([0-9A-Fa-f]{2})", lambda m: bytes([int(m[1], 16)]), value)
+        name, value = vmx_entry(line)
+        if name in raw:
+            raise Refused(f"Cannot open VM: {path}, Cannot read the virtual machine configuration file")
+        if name:
+            raw[name] = unescaped(value)
     encoding = raw.get(".encoding", b"UTF-8").decode()
     return {name: value.decode(encoding) for name, value in raw.items()}
+
+
+def vmx_entry(line):
+    """`name = "value" # comment`, with quotes or without; an empty name for any other line."""
+    name, equals, rest = (part.strip() for part in line.partition(b"="))
+    if equals and name and b"#" not in name and len(name.split()) == 1:
+        for value, comment in vmx_values(rest):
+            if not comment or comment.startswith(b"#"):
+                return name.lower().decode(), value
+    return "", b""
+
+
+def vmx_values(rest):
+    """As it may be read: the value, and what follows it."""
+    if rest.startswith(b'"') and b'"' in rest[1:]:
+        value, _, comment = rest[1:].partition(b'"')
+        yield value, comment.strip()
+    value = (rest.partition(b"#")[0].split(maxsplit=1) or [b""])[0]
+    yield value, rest[len(value) :].strip()
+
+
+def unescaped(value):
+    first, *parts = value.split(b"|")
+    return first + b"".join(map(after_bar, parts))
+
+
+def after_bar(part):
+    code = part[:2]
+    if len(code) == 2 and all(digit in HEX_DIGITS for digit in code):
+        return bytes([int(code, 16)]) + part[2:]
+    return b"|" + part
+
+
+def escaped(value):
+    for code in ESCAPED:
+        value = value.replace(bytes([code]), b"|%02X" % code)
+    return value
 
 
 def dump_vmx(path, settings):
@@ -100,63 +170,81 @@ def dump_vmx(path, settings):
     lines = [f'.encoding = "{encoding}"\n'.encode()]
     for name, value in settings.items():
         if name != ".encoding":
-            escaped = re.sub(rb'["|\x00-\x08\x0a-\x1f\x7f]', lambda m: b"|%02X" % m[0][0], value.encode(encoding))
-            lines.append(name.encode() + b' = "' + escaped + b'"\n')
-    beside = Path(f"{path}.tmp{os.getpid()}")
-    beside.write_bytes(b"".join(lines))
-    beside.replace(path)
+            lines.append(name.encode() + b' = "' + escaped(value.encode(encoding)) + b'"\n')
+    beside = f"{path}.tmp{os.getpid()}"
+    with open(beside, "wb") as file:
+        file.write(b"".join(lines))
+    os.replace(beside, path)
 
 
 def disk_files(settings, folder):
     for name, value in settings.items():
-        disk = re.fullmatch(r"(scsi|nvme|sata|ide)\d+:\d+\.filename", name) and value.endswith(".vmdk")
+        disk = is_disk(name) and value.endswith(".vmdk")
         if disk and settings.get(name.replace("filename", "present"), "").upper() == "TRUE":
-            yield name, folder / value
+            yield name, os.path.join(folder, value)
+
+
+def is_disk(name):
+    """`scsi0:1.filename` and the like."""
+    place, _, what = name.partition(".")
+    controller, _, number = place.partition(":")
+    bus = controller.rstrip(DIGITS)
+    return bus in ("scsi", "nvme", "sata", "ide") and bus != controller and number.isdecimal() and what == "filename"
 
 
 def write_disk(path, sectors, parent=None):
     """`parent` as the disk remembers it: by its name in the same folder, or by its path."""
-    extent = path.with_name(f"{path.stem}-s001.vmdk")
-    extent.write_bytes(b"KDMV" + os.urandom(60))
+    extent = f"{stem(path)}-s001.vmdk"
+    folder = os.path.dirname(path)
+    with open(os.path.join(folder, extent), "wb") as file:
+        file.write(b"KDMV" + os.urandom(60))
     below = f'parentFileNameHint="{parent}"\n' if parent else ""
-    cid = f"parentCID={content_id(path.parent / parent) if parent else 'ffffffff'}"
-    path.write_text(
+    cid = f"parentCID={content_id(os.path.join(folder, parent)) if parent else 'ffffffff'}"
+    write(
+        path,
         f'# Disk DescriptorFile\nversion=1\nencoding="UTF-8"\nCID={os.urandom(4).hex()}\n{cid}\n'
         f'isNativeSnapshot="no"\ncreateType="twoGbMaxExtentSparse"\n{below}\n# Extent description\n'
-        f'RW {sectors} SPARSE "{extent.name}"\n\n# The Disk Data Base\n#DDB\nddb.adapterType = "lsilogic"\n'
+        f'RW {sectors} SPARSE "{extent}"\n\n# The Disk Data Base\n#DDB\nddb.adapterType = "lsilogic"\n',
     )
 
 
 def content_id(path):
-    return re.search(r"^CID=(.*)$", path.read_text(), re.MULTILINE)[1]
+    return disk_entry(read(path), "CID")
+
+
+def disk_entry(text, name):
+    """None where the disk says nothing of it."""
+    values = [line.removeprefix(f"{name}=") for line in text.split("\n") if line.startswith(f"{name}=")]
+    return values[0] if values else None
 
 
 def check_disk(path):
     """A disk is of use as long as all those are there, unchanged, that it builds on."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise Refused("The virtual disk could not be found")
-    text = path.read_text()
-    below = re.search(r'^parentFileNameHint="(.*)"$', text, re.MULTILINE)
-    if below:
-        check_disk(path.parent / below[1])
-        if f"parentCID={content_id(path.parent / below[1])}\n" not in text:
+    text = read(path)
+    hint = disk_entry(text, "parentFileNameHint")
+    if hint:
+        below = os.path.join(os.path.dirname(path), hint[1:-1])
+        check_disk(below)
+        if disk_entry(text, "parentCID") != content_id(below):
             raise Refused("The parent virtual disk has been modified since the child was created")
 
 
 def disk_sectors(path):
-    return sum(map(int, re.findall(r"^RW (\d+) ", path.read_text(), re.MULTILINE)))
+    return sum(int(line.split()[1]) for line in read(path).split("\n") if line.startswith("RW "))
 
 
 # --- running machines ----------------------------------------------------------------------------------------------
 
 
 def record(path):
-    return RUNNING / f"{os.path.realpath(path).encode().hex()[-200:]}.json"
+    return f"{RUNNING}/{os.path.realpath(path).encode().hex()[-200:]}.machine"
 
 
 def running(path):
     try:
-        return json.loads(record(path).read_text())
+        return load(record(path))
     except FileNotFoundError:
         return None
 
@@ -171,9 +259,7 @@ def must_run(path):
 
 def save(machine):
     target = record(machine["path"])
-    beside = target.with_suffix(f".{os.getpid()}")
-    beside.write_text(json.dumps(machine))
-    beside.replace(target)
+    store(target, machine, with_suffix(target, f".{os.getpid()}"))
 
 
 def boot(path, settings):
@@ -183,14 +269,14 @@ def boot(path, settings):
         world.data["next_address"] += 1
         kind, leases = world.data["address"], world.data["leases"]
         address = f"{world.data['network']}.{number}"
-    machine = {"path": str(path), "config": settings, "original": dict(settings), "guest": {}, "pid": None}
+    machine = {"path": path, "config": settings, "original": dict(settings), "guest": {}, "pid": None}
     if kind == "bridge":
         machine["guest"]["local-ipv4"] = "172.18.0.1"
     elif kind != "none":
         machine["guest"]["local-ipv4"] = address
     if kind in ("now", "bridge"):
         card = settings.get("ethernet0.address") or settings.get("ethernet0.generatedaddress", "")
-        with Path(leases).open("a") as file:
+        with open(leases, "a") as file:
             file.write(
                 f"lease {address} {{\n\tstarts 2 2026/11/17 09:12:44;\n\tends 2 2026/11/17 09:42:44;\n"
                 f"\thardware ethernet {card};\n}}\n"
@@ -202,7 +288,7 @@ def boot(path, settings):
 
 
 def verb_list():
-    paths = [json.loads(file.read_text())["path"] for file in sorted(RUNNING.glob("*.json"))]
+    paths = [load(f"{RUNNING}/{name}")["path"] for name in sorted(os.listdir(RUNNING)) if name.endswith(".machine")]
     if setting("folds_case"):
         paths = [
             path.swapcase() if path.startswith("/nowhere") else path.replace(".vmwarevm", ".VMwarevm") for path in paths
@@ -214,8 +300,8 @@ def verb_list():
 
 def snapshots(path):
     load_vmx(path)
-    index = Path(path).with_suffix(".vmsd")
-    return json.loads(index.read_text()) if index.exists() else []
+    index = with_suffix(path, ".vmsd")
+    return load(index) if os.path.exists(index) else []
 
 
 def verb_list_snapshots(path):
@@ -230,15 +316,24 @@ def verb_snapshot(path, name):
     taken, settings = snapshots(path), load_vmx(path)
     if any(each["name"] == name for each in taken):
         raise Refused("The snapshot name already exists")
-    folder = Path(path).parent
+    folder = os.path.dirname(path)
     frozen = {}
     for key, file in disk_files(settings, folder):
-        stem = re.sub(r"-0000[0-9]+$", "", file.stem)
-        above = file.with_name(f"{stem}-{len(list(folder.glob(f'{stem}-0?????.vmdk'))) + 1:06}.vmdk")
-        write_disk(above, disk_sectors(file), parent=file.name)
-        frozen[key], settings[key] = file.name, above.name
+        above = f"{next_disk(folder, stem(file))}.vmdk"
+        frozen[key], settings[key] = os.path.basename(file), above
+        write_disk(os.path.join(folder, above), disk_sectors(file), parent=frozen[key])
     dump_vmx(path, settings)
-    Path(path).with_suffix(".vmsd").write_text(json.dumps([*taken, {"name": name, "disks": frozen}]))
+    write(with_suffix(path, ".vmsd"), ascii([*taken, {"name": name, "disks": frozen}]))
+
+
+def next_disk(folder, name):
+    """After `disk` comes `disk-000001`, after that `disk-000002`."""
+    first, _, number = name.rpartition("-")
+    lowest = first if len(number) == 6 and number.isdecimal() else name
+    above = [
+        file for file in os.listdir(folder) if file.startswith(f"{lowest}-0") and len(file) == len(f"{lowest}-000001.vmdk")
+    ]
+    return f"{lowest}-{len(above) + 1:06}"
 
 
 def verb_clone(source, destination, kind, *options):
@@ -251,35 +346,36 @@ def verb_clone(source, destination, kind, *options):
         raise Refused("A password is required")
     if running(source):
         raise Refused("The file is already in use")
-    if Path(destination).exists():
+    if os.path.exists(destination):
         raise Refused("The file already exists")
     named = [each for each in snapshots(source) if each["name"] == chosen.get("snapshot")]
     if "snapshot" in chosen and not named:
         raise Refused("Invalid snapshot name")
     if kind == "linked" and not named:
         raise Refused("One of the parameters was invalid")
-    busy = CLONING / os.path.realpath(source).encode().hex()[-200:]
+    busy = f"{CLONING}/{os.path.realpath(source).encode().hex()[-200:]}"
     try:
-        busy.mkdir()
+        os.mkdir(busy)
     except FileExistsError:
         raise Refused("The file is already in use") from None
     try:
-        copy_machine(Path(source), Path(destination), settings, kind, named, chosen.get("cloneName", "clone"))
+        copy_machine(source, destination, settings, kind, named, chosen.get("cloneName", "clone"))
     finally:
-        busy.rmdir()
+        os.rmdir(busy)
 
 
 def copy_machine(source, destination, settings, kind, named, name):
     time.sleep(setting("clone_seconds"))
-    fault = take_fault("half clone", str(destination))
-    destination.parent.mkdir(exist_ok=True)
-    for number, (key, file) in enumerate(list(disk_files(settings, source.parent))):
-        below = source.parent / named[0]["disks"][key] if named else file
-        disk = destination.parent / (f"Virtual Disk-cl{number + 1}.vmdk")
-        write_disk(disk, disk_sectors(below), parent=below if kind == "linked" else None)
-        settings[key] = disk.name
+    fault = take_fault("half clone", destination)
+    folder, original = os.path.dirname(destination), os.path.dirname(source)
+    if not os.path.isdir(folder):
+        os.mkdir(folder)
+    for number, (key, file) in enumerate(list(disk_files(settings, original))):
+        below = os.path.join(original, named[0]["disks"][key]) if named else file
+        settings[key] = f"Virtual Disk-cl{number + 1}.vmdk"
+        write_disk(os.path.join(folder, settings[key]), disk_sectors(below), parent=below if kind == "linked" else None)
         if fault:
-            destination.write_bytes(b'.encoding = "UTF-8"\ndisplayName = "cl')
+            write(destination, '.encoding = "UTF-8"\ndisplayName = "cl')
             trouble(fault)
     for card in [key for key in settings if key.endswith("generatedaddress")]:
         settings[card] = "00:0c:29:" + os.urandom(3).hex(":")
@@ -298,30 +394,30 @@ def verb_start(path, window="gui"):
     cores = int(settings.get("cpuid.corespersocket", "1"))
     if int(settings["numvcpus"]) % cores:
         raise Refused("The virtual machine cannot be powered on")
-    for _, disk in disk_files(settings, Path(path).parent):
+    for _, disk in disk_files(settings, os.path.dirname(path)):
         check_disk(disk)
     if settings.get("uuid.action") == "create" or "uuid.bios" not in settings:
         settings["uuid.bios"] = os.urandom(16).hex(" ")
     machine = boot(path, settings)
-    lock = Path(f"{path}.lck")
-    lock.mkdir(exist_ok=True)
-    (lock / "M12345.lck").write_text("")
-    with Path(path).with_name("vmware.log").open("a") as log:
-        log.write("2026-11-17T09:12:40.120Z In(05) vmx DICT --- CONFIGURATION " + str(path) + "\n")
+    if not os.path.isdir(f"{path}.lck"):
+        os.mkdir(f"{path}.lck")
+    write(f"{path}.lck/M12345.lck", "")
+    with open(os.path.join(os.path.dirname(path), "vmware.log"), "a") as log:
+        log.write(f"2026-11-17T09:12:40.120Z In(05) vmx DICT --- CONFIGURATION {path}\n")
         for name, value in settings.items():
             log.write(f'2026-11-17T09:12:40.121Z In(05) vmx DICT {name:>40} = "{value}"\n')
     if setting("clings"):
         machine["pid"] = os.posix_spawn("/bin/sleep", ["sleep", "60"], {})
     save(machine)
-    fault = take_fault("start and lose", str(path))
+    fault = take_fault("start and lose", path)
     if fault:
         print("2026-11-17T09:12:40.559| ServiceImpl_Opener: PID 4119")
         trouble(fault)
 
 
 def locks(path):
-    lock = Path(f"{path}.lck")
-    return lock.is_dir() and any(lock.iterdir())
+    lock = f"{path}.lck"
+    return os.path.isdir(lock) and os.listdir(lock) != []
 
 
 def verb_stop(path, how="soft"):
@@ -333,12 +429,12 @@ def verb_stop(path, how="soft"):
         close_later(path, held)
     else:
         dump_vmx(path, held)
-        for lock in Path(f"{path}.lck").glob("*"):
-            lock.unlink()
-        Path(f"{path}.lck").rmdir()
+        for lock in os.listdir(f"{path}.lck"):
+            os.unlink(f"{path}.lck/{lock}")
+        os.rmdir(f"{path}.lck")
     if machine["pid"]:
         os.kill(machine["pid"], 9)
-    record(path).unlink()
+    os.unlink(record(path))
 
 
 def close_later(path, settings):
@@ -354,11 +450,12 @@ def verb_delete(path):
     if locks(path):
         raise Refused("Insufficient permissions in the host operating system")
     load_vmx(path)
-    for file in Path(path).parent.iterdir():
-        if file.suffix in (".vmx", ".vmdk", ".vmsd", ".nvram", ".log", ".vmxf"):
-            file.unlink()
-    if not any(Path(path).parent.iterdir()):
-        Path(path).parent.rmdir()
+    folder = os.path.dirname(path)
+    for file in os.listdir(folder):
+        if file.endswith((".vmx", ".vmdk", ".vmsd", ".nvram", ".log", ".vmxf")):
+            os.unlink(os.path.join(folder, file))
+    if not os.listdir(folder):
+        os.rmdir(folder)
 
 
 def verb_read(path, kind, name):
@@ -419,22 +516,21 @@ def vdiskmanager(arguments):
     fault = take_fault(options[0], file)
     if fault:
         trouble(fault)
-    path = Path(file)
     if options[0] == "-x":
-        if "parentFileNameHint" in path.read_text():
+        if "parentFileNameHint" in read(file):
             raise Refused("The called function cannot be performed on partial chains. Please open the parent virtual disk")
-        write_disk(path, int(options[1].removesuffix("GB")) * GIB // 512)
+        write_disk(file, int(options[1].removesuffix("GB")) * GIB // 512)
         print("Grow: 100% done.\nDisk expansion completed successfully.")
     else:
-        if path.exists():
+        if os.path.exists(file):
             raise Refused("The file already exists")
         size = options[options.index("-s") + 1]
-        write_disk(path, int(size.removesuffix("GB")) * GIB // 512)
+        write_disk(file, int(size.removesuffix("GB")) * GIB // 512)
         print("Creating disk\n  Create: 100% done.\nVirtual disk creation successful.")
 
 
 def main():
-    begun, program = time.monotonic(), Path(sys.argv[0]).name
+    begun, program = time.monotonic(), os.path.basename(sys.argv[0])
     arguments = sys.argv[1:]
     umask = os.umask(0o022)
     os.umask(umask)
