@@ -95,7 +95,7 @@ PLAN = {
     "consul-prod": [Strike("discover", cut_power), Strike("finish", kill_runner_and_hurry)],
     "m-prod-1": [Strike("init-control-plane", kill_services), Strike("init-upload-certs", kill_runner_and_hurry)],
     "m-prod-2": [Strike("join-etcd-learner", restart_runner), Strike("join-control-plane-join", kill_services)],
-    "m-prod-3": [Strike("discover", cut_power)],
+    "m-prod-3": [Strike("discover", cut_power), Strike("join-control-plane-join", cut_power)],
     "w-prod-1": [
         Strike("prepare", kill_runner),
         *(Strike(moment, kill_runner_and_hurry) for moment in ("dpkg", "discover", "join-kubelet-start", "finish")),

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple, Protocol
 
 import authorities
+import etcd
 from decision import Candidate, DeadClusterError, Decision, decide, refuse_dead_cluster
 from journal import log_to_journal
 from kubeadm import Kubeadm, KubeadmError
@@ -106,7 +107,7 @@ class Choreography:
     def join(self) -> None:
         """Become a member. Idempotent.
 
-        Raises `DeadClusterError`, `GaveUpError`, `KubeadmError`, `authorities.UnfitError` or `OSError`.
+        Raises `DeadClusterError`, `GaveUpError`, `etcd.EtcdError`, `KubeadmError`, `authorities.UnfitError` or `OSError`.
         """
         if not self.member.exists():
             turn = self.take_turn_as_master if self.node.is_master else self.take_turn_as_worker
@@ -191,9 +192,13 @@ class Choreography:
 
     def join_cluster(self) -> None:
         """`kubeadm join`, after undoing what an earlier attempt has left, its etcd member included."""
+        address = self.client.address()
         if self.kubeadm.left_something():
+            if self.node.is_master:
+                _, masters = self.client.masters("", 0.0)
+                etcd.leave(self.places.kubernetes / "pki", self.node.name, address, masters, self.sleep)
             self.kubeadm.reset()
-        self.kubeadm.join(self.client.address())
+        self.kubeadm.join(address)
         mark(self.member)
 
     # --- initialise ------------------------------------------------------------------------------------------------
@@ -325,7 +330,10 @@ def main() -> int:
     log_to_journal()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the lock is released
     choreography = connect(chosen.root)
-    expected = (DeadClusterError, GaveUpError, KubeadmError, authorities.UnfitError, OSError, choreography.unavailable)
+    expected = (
+        *(DeadClusterError, GaveUpError, etcd.EtcdError, KubeadmError, authorities.UnfitError, OSError),
+        choreography.unavailable,
+    )
     try:
         if chosen.command == "record":
             log.info("%s", choreography.assert_record())

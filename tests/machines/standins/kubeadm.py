@@ -17,7 +17,7 @@ from machines.standins.etcd import Etcd, EtcdError
 from machines.standins.faults import StandInError
 from machines.standins.initialise import initialise
 from machines.standins.join import join
-from machines.standins.places import CALLS, PKI
+from machines.standins.places import CALLS, MANIFESTS
 
 VERSION = "v1.36.4"
 IMAGES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
@@ -28,7 +28,7 @@ def main() -> None:
     if chosen.verb == "version":
         print(VERSION)
     elif chosen.verb == "config":
-        _print_images(chosen.kubernetes_version, chosen.image_repository)
+        _images(chosen.how, chosen.kubernetes_version, chosen.image_repository)
     else:
         with _noted(chosen.verb):
             _act(chosen)
@@ -56,22 +56,26 @@ def _arguments() -> argparse.ArgumentParser:
         verb.add_argument("--config", type=Path, required=True)
     verbs.add_parser("reset").add_argument("-f", "--force", action="store_true", required=True)
     images = verbs.add_parser("config").add_subparsers(dest="what", required=True).add_parser("images")
-    listing = images.add_subparsers(dest="how", required=True).add_parser("list")
-    listing.add_argument("--kubernetes-version", default=VERSION)
-    listing.add_argument("--image-repository", default="registry.k8s.io")
+    ways = images.add_subparsers(dest="how", required=True)
+    for way in (ways.add_parser("list"), ways.add_parser("pull")):
+        way.add_argument("--kubernetes-version", default=VERSION)
+        way.add_argument("--image-repository", default="registry.k8s.io")
     return parser
 
 
-def _print_images(version: str, repository: str) -> None:
-    for name in IMAGES:
-        print(f"{repository}/{name}:{version}")
-    for image in ("coredns/coredns:v1.14.2", "pause:3.10.2", "etcd:3.6.8-0"):
-        print(f"{repository}/{image}")
+def _images(how: str, version: str, repository: str) -> None:
+    """`pull` only says that it does: nothing runs in containers here."""
+    versioned = [f"{name}:{version}" for name in IMAGES]
+    for image in (*versioned, "coredns/coredns:v1.14.2", "pause:3.10.2", "etcd:3.6.8-0"):
+        print("[config/images] Pulled " * (how == "pull") + f"{repository}/{image}")
 
 
 def _reset() -> None:
-    """Like the real one it removes the local member only, and carries on where etcd does not answer."""
-    if (PKI / "apiserver-etcd-client.crt").exists():
+    """Like the real one it removes the local member only, and carries on where etcd does not answer.
+
+    It has to read the configuration of the node's API server from the cluster, and does nothing where that has never run.
+    """
+    if (MANIFESTS / "kube-apiserver.yaml").exists():
         try:
             members = Etcd().members()
             mine = [member for member in members if member.name == socket.gethostname()]
