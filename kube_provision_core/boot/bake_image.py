@@ -43,10 +43,11 @@ def bake(
     packages = ask_packages(plugins, contributed, config)
     configs = [config.by_role[node.role] for node in nodes]
     target = _files_of(contributed, config.core.target)
+    programs = tuple(filter(_is_program, target))
     body = render(
         "bake.sh",
         spec=_NO_SPEC,
-        files=tuple(map(file_command, (*packages.files, *(file for file in target if not _is_program(file))))),
+        files=tuple(map(file_command, (*packages.files, *(file for file in target if file not in programs)))),
         packages=tuple(_installing(contributed, packages, config.core.os)),
         images=tuple(_imaging(contributed, configs)),
         list_versions=packages.list_versions,
@@ -55,7 +56,7 @@ def bake(
     )
     spec = hashlib.sha256(f"{source}\n{body}".encode()).hexdigest()[:12]
     script = body.replace(_NO_SPEC, spec)
-    boot = _boot(f"bake-{spec}", script, target, configs[0], cluster)
+    boot = _boot(f"bake-{spec}", script, programs, configs[0], cluster)
     return Image(spec, boot, script, SIZE, mirrors(config))
 
 
@@ -107,11 +108,14 @@ def _list_images(config: CoreConfig) -> str:
 # --- the boot data -------------------------------------------------------------------------------------------------
 
 
-def _boot(name: str, script: str, target: Sequence[File], config: CoreConfig, cluster: Cluster) -> Boot:
-    """A machine that boots it runs the script once; it is no node, and none of the users of nodes is made."""
+def _boot(name: str, script: str, programs: Sequence[File], config: CoreConfig, cluster: Cluster) -> Boot:
+    """A machine that boots it runs the script once; it is no node, and none of the users of nodes is made.
+
+    `programs` are the target's, which the script has no use for elsewhere; its other files the script itself writes.
+    """
     unit = render(f"etc/systemd/system/{UNIT}", publisher=PUBLISHER, proxy=proxies.ENVIRONMENT, script=SCRIPT)
     files = (
-        *target,
+        *programs,
         File(SCRIPT, script, mode=0o700),
         File(unit_path(UNIT), unit),
         *((proxies.environment_file(config, cluster),) if proxies.is_proxied(config) else ()),

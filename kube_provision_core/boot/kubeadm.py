@@ -43,7 +43,7 @@ class KubeadmPart:
             components=frozenset({"kubeadm", "container-runtime"}),
             versions={"kubeadm": cluster.kubernetes_version},
             files=(*self._configurations(node, cluster, config), *self._authorities(node), *_system_files(config)),
-            steps=(*_authorities_steps(node), *_steps(config)),
+            steps=(*_authorities_steps(node), *_steps(node.role, config)),
         )
 
     def _configurations(self, node: Node, cluster: Cluster, config: CoreConfig) -> Iterator[File]:
@@ -85,7 +85,7 @@ def _authorities_steps(node: Node) -> Iterator[Step]:
         yield Step("authorities", Stage.PREPARE, render("steps/authorities.sh", folder=AUTHORITIES), timeout=30)
 
 
-def _steps(config: CoreConfig) -> Iterator[Step]:
+def _steps(role: Role, config: CoreConfig) -> Iterator[Step]:
     yield Step("kernel", Stage.PREPARE, render("steps/kernel.sh"), timeout=60)
     yield Step("no-swap", Stage.PREPARE, render("steps/no-swap.sh"), timeout=300)
     runtime = render("steps/container-runtime.sh", image_repository=config.image_repository)
@@ -94,4 +94,9 @@ def _steps(config: CoreConfig) -> Iterator[Step]:
         namespaces = ("k8s.io", NAMESPACE) if config.containers else ("k8s.io",)
         images = render("steps/images.sh", source=config.image_archives, namespaces=namespaces)
         yield Step("images", Stage.DISCOVER, images, timeout=1800)
+    if role is Role.MASTER:  # else each would pull its images under the lock that lets one of them join at a time
+        images = render(
+            "steps/kubernetes-images.sh", image_repository=config.image_repository, archives=config.image_archives
+        )
+        yield Step("kubernetes-images", Stage.DISCOVER, images, timeout=1800)
     yield Step("membership", Stage.JOIN, render("steps/membership.sh"), timeout=MEMBERSHIP_LIMIT)

@@ -8,16 +8,28 @@
 #     bash bake.sh seal         writes down what is in it, and takes out what machines must not share
 #
 # A proxy is taken from the environment: http_proxy, https_proxy, no_proxy.
-set -euo pipefail
+set -Eeuo pipefail
 umask 022
 export LC_ALL=C
 
-parts=("$@")
-if [ "$#" -eq 0 ]; then
-  parts=(packages images seal)
-fi
-work=$(mktemp --directory /var/tmp/kube-provision-bake.XXXXXX)
-trap 'rm --recursive --force "$work"' EXIT
+work=''
+publisher=${KUBE_PROVISION_PUBLISHER:-} # tells the hypervisor, where somebody has put a way to do so
+stage=prepare state=''                  # as told last
+failed=ended                            # the last command that failed
+
+trap 'failed="line $LINENO: $BASH_COMMAND"' ERR
+trap 'exit 143' TERM # of systemd, when the machine is shut down
+trap 'ended "$?"' EXIT
+
+# Whatever stops the bake is told, or whoever waits for it would wait until they lose patience.
+ended() { # EXIT-CODE
+  if [ "$1" -ne 0 ] && [ "$state" != failed ] && [ "$state" != "done" ]; then
+    complain "$failed: exit code $1"
+  fi
+  if [ -n "$work" ]; then
+    rm --recursive --force "$work"
+  fi
+}
 
 is_running() { [ -d /run/systemd/system ]; }
 
@@ -33,26 +45,32 @@ escaped() {
   printf '%s' "$text" | tr --delete '\000-\037'
 }
 
-# Tells the hypervisor, where somebody has put a way to do so. A publisher that fails never stops the bake.
+# A publisher that fails never stops the bake.
 tell() { # STAGE STATE ERROR STEP ATTEMPT ATTEMPTS [MORE]
-  if [ -x "${KUBE_PROVISION_PUBLISHER:-}" ]; then
-    cp "$KUBE_PROVISION_PUBLISHER" "$work/publish"
-  fi
-  if [ -x "$work/publish" ]; then
+  stage=$1 state=$2
+  if [ -x "$publisher" ]; then
     printf '{"stage": "%s", "state": "%s", "error": "%s", "step": "%s", "attempt": %d, "attempts": %d%s}' \
-      "$1" "$2" "$(escaped "$3")" "$4" "$5" "$6" "${7:-}" | timeout 60 "$work/publish" ||
+      "$1" "$2" "$(escaped "$3")" "$4" "$5" "$6" "${7:-}" | timeout 60 "$publisher" ||
       echo "bake: the status could not be published" >&2
   fi
 }
 
-refuse() {
+complain() {
   echo "bake: $1" >&2
-  tell prepare failed "$1" bake 1 1
+  tell "$stage" failed "$1" bake 1 1
+}
+
+refuse() {
+  complain "$1"
   exit 1
 }
 
+# In one step, and never readable for more than it is meant to be. Not `install`: that of Ubuntu 26.04 reads no pipe where PATH exists.
 file() { # PATH MODE, its content on stdin
-  install -D --mode="$2" /dev/stdin "$1"
+  mkdir --parents "$(dirname "$1")"
+  (umask 077 && cat >"$1.new")
+  chmod "$2" "$1.new"
+  mv --force --no-target-directory "$1.new" "$1"
 }
 
 step() { # STAGE NAME TIMEOUT ATTEMPTS, a script on stdin
@@ -148,8 +166,16 @@ seal() {
   echo "bake: done: $(cat {{ BAKED }})"
 }
 
+work=$(mktemp --directory /var/tmp/kube-provision-bake.XXXXXX)
+if [ -x "$publisher" ]; then
+  cp "$publisher" "$work/publish" # it is sealed away before the last is told
+  publisher=$work/publish
+fi
+if [ "$#" -eq 0 ]; then
+  set -- packages images seal
+fi
 check
-for part in "${parts[@]}"; do
+for part in "$@"; do
   case $part in
     packages | images | seal) "$part" ;;
     *) refuse "there is no part $part; there are packages, images and seal" ;;
