@@ -24,7 +24,7 @@ from machines.image import BOOKWORM, RELEASES, TRIXIE, Image, image
 from machines.network import Network
 from machines.nspawn import Host
 from machines.packages import consul_package, kubernetes_packages
-from machines.repository import Mirror
+from machines.repository import KUBERNETES, Mirror
 
 from kube_provision_core.control_plane import ControlPlane
 from kube_provision_core.folder import Folder
@@ -87,7 +87,7 @@ class Lab:
     def _fill(self, mirror: Mirror) -> None:
         packages = self.folder / "packages"
         packages.mkdir()
-        mirror.add_flat("kubernetes", kubernetes_packages(packages))
+        mirror.add_kubernetes(kubernetes_packages(packages))
         consul, more = consul_package(), self._more_packages(packages)
         for release, template in self._images.items():
             mirror.add_suite("hashicorp", release, "main", [consul])
@@ -105,7 +105,7 @@ class Lab:
     def config(self) -> Path:
         """As the operator of such a site writes it."""
         path = self.folder / "config.yml"
-        mirrors = {"kubernetes": "kubernetes/", "consul": "hashicorp", "os": "debian"}
+        mirrors = {"kubernetes": KUBERNETES, "consul": "hashicorp", "os": "debian"}
         keys = {
             **self.target,
             "os": "debian",

@@ -1,14 +1,16 @@
 """A site's own mirror: apt repositories that are signed, and served inside the network of the hosts.
 
 with Mirror(tmp_path, "10.77.0.1") as mirror:
-    mirror.add_flat("kubernetes", packages)
+    mirror.add_kubernetes(packages)
     mirror.add_suite("consul", "trixie", "main", [package])
-    config = {"kubernetes": {"url": mirror.url("kubernetes") + "/", "key": mirror.key}}
+    config = {"kubernetes": {"url": mirror.url(KUBERNETES), "key": mirror.key}}
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import shutil
 import subprocess
 import threading
@@ -23,6 +25,9 @@ from machines.packages import architecture
 from servers.debian import install
 
 PORT = 8080
+KUBERNETES = "kubernetes/1.36/"
+PAGE = Path(__file__).parents[2] / "docs/air-gap.md"
+_DOCUMENTED = re.compile(r"```sh\n(mkdir --parents kubernetes/1.36 .*?)```", re.DOTALL)
 
 
 class Mirror:
@@ -40,7 +45,7 @@ class Mirror:
         self._server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
-        install("gnupg")
+        install("gnupg", "apt-utils")
         self.folder.mkdir(parents=True)
         self._home.mkdir(mode=0o700)
         self._gpg("--passphrase", "", "--quick-generate-key", "site <site@kube-provision.invalid>", "ed25519", "sign")
@@ -59,28 +64,34 @@ class Mirror:
     def url(self, name: str) -> str:
         return f"http://{self.address}:{PORT}/{name}"
 
-    def add_flat(self, name: str, packages: Iterable[Path]) -> None:
-        """A repository whose packages lie beside their index."""
-        self._index(self.folder / name, "", packages)
+    def add_kubernetes(self, packages: Iterable[Path]) -> None:
+        """A repository whose packages lie beside their index, made by the very commands that the page for operators has."""
+        found = _DOCUMENTED.search(PAGE.read_text())
+        assert found, f"{PAGE}: no commands that make a repository"
+        tools = self._home / "bin"
+        tools.mkdir()
+        downloading = tools / "apt-get"  # what it would download is here already
+        downloading.write_text(f"#!/bin/sh\nexec cp {' '.join(map(str, packages))} .\n")
+        downloading.chmod(0o755)
+        environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "GNUPGHOME": str(self._home)}
+        command = ["bash", "-euo", "pipefail", "-c", found[1]]
+        subprocess.run(command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, check=True, timeout=120)
+        assert (self.folder / "site.asc").read_text() == self.key
 
     def add_suite(self, name: str, suite: str, component: str, packages: Iterable[Path]) -> None:
         """One suite, with one component, of a repository that may have several."""
-        index = f"{component}/binary-{self.architecture}/"
-        release = f"Suite: {suite}\nCodename: {suite}\nComponents: {component}\nArchitectures: {self.architecture}\n"
-        self._index(self.folder / name, index, packages, f"dists/{suite}/", release)
-
-    def _index(self, root: Path, index: str, packages: Iterable[Path], dists: str = "", release: str = "") -> None:
-        pool = root / ("pool" if dists else "")
+        root = self.folder / name
+        pool, dists = root / "pool", root / "dists" / suite
+        index = f"{component}/binary-{self.architecture}/Packages"
         pool.mkdir(parents=True, exist_ok=True)
-        entries = [_entry(shutil.copy(package, pool), root) for package in packages]
-        content = "\n".join(entries)
-        path = root / dists / index / "Packages"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+        content = "\n".join(_entry(shutil.copy(package, pool), root) for package in packages)
+        (dists / index).parent.mkdir(parents=True)
+        (dists / index).write_text(content)
         digest = hashlib.sha256(content.encode()).hexdigest()
-        release += f"Date: {_now()}\nSHA256:\n {digest} {len(content.encode())} {index}Packages\n"
-        (root / dists / "Release").write_text(release)
-        self._gpg("--clearsign", "--output", str(root / dists / "InRelease"), str(root / dists / "Release"))
+        release = f"Suite: {suite}\nCodename: {suite}\nComponents: {component}\nArchitectures: {self.architecture}\n"
+        release += f"Date: {_now()}\nSHA256:\n {digest} {len(content.encode())} {index}\n"
+        (dists / "Release").write_text(release)
+        self._gpg("--clearsign", "--output", str(dists / "InRelease"), str(dists / "Release"))
 
     def _gpg(self, *arguments: str) -> str:
         command = ["gpg", "--homedir", str(self._home), "--batch", "--yes", "--quiet", *arguments]

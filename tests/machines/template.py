@@ -106,7 +106,7 @@ def _bake(folder: Path) -> None:
     folder.mkdir(mode=0o755)
     made, site, vms = BakedTemplate(folder, (), ()), folder / "site", folder / "vms"
     with Mirror(site, SITE) as mirror, served_archive(site, IMAGES) as (archive, images):
-        mirror.add_flat("kubernetes/1.36", kubernetes_packages(site))
+        mirror.add_kubernetes(kubernetes_packages(site))
         mirror.add_suite("hashicorp", "trixie", "main", [consul_package()])
         _configure(made, mirror.url("").rstrip("/"), mirror.key, archive)
         try:
