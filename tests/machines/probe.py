@@ -2,7 +2,7 @@
 
 with Probe(lab.workers["w-prod-1"]) as probe:
     ...
-probe.outage()
+probe.outage(since)
 """
 
 from __future__ import annotations
@@ -69,17 +69,16 @@ class Probe:
             self._process.wait(10)
             self._reader.join(10)
 
-    def outage(self, since: float, settled: float = 5.0) -> float:
-        """Seconds from `since` until requests were served again for good; 0 if they always were.
+    def is_served(self, settled: float) -> bool:
+        """Whether every request of the last `settled` seconds was."""
+        failed = max((it.end for it in self.attempts if not it.served), default=0.0)
+        served = [it.end for it in self.attempts if it.served and it.begin >= failed]
+        return bool(served) and served[-1] - served[0] > settled
 
-        Raises `AssertionError` if the last `settled` seconds were not all served.
-        """
-        after = [attempt for attempt in self.attempts if attempt.end > since]
-        failed = [attempt for attempt in after if not attempt.served]
-        served = [attempt for attempt in after if attempt.served and (not failed or attempt.begin >= failed[-1].end)]
-        assert served, f"{self.host.name}: nothing was served"
-        assert served[-1].end - served[0].end > settled, f"{self.host.name}: not served again until the end"
-        return served[0].end - since if failed else 0.0
+    def outage(self, since: float) -> float:
+        """Seconds from `since` until requests were served again for good; 0 if they always were."""
+        failed = max((it.end for it in self.attempts if it.end > since and not it.served), default=0.0)
+        return min(it.end for it in self.attempts if it.served and it.begin >= failed) - since if failed else 0.0
 
     def slowest(self, begin: float, end: float) -> float:
         """Seconds that the slowest request took that began in between."""
