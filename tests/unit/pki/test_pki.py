@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import subprocess
@@ -171,6 +172,20 @@ def test_a_file_of_another_cluster_is_found(pki: Pki, other: Pki, path: str) -> 
 def test_a_key_that_kubeadm_refuses_is_found(pki: Pki) -> None:
     key = ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     assert Pki({**pki.files, "ca.key": key}).damaged() == ("ca.key",)
+
+
+@pytest.mark.parametrize("number", ["p", "q", "d", "dmp1", "dmq1", "iqmp"])
+def test_a_signing_key_with_a_damaged_number_is_found(pki: Pki, number: str) -> None:
+    key = load_pem_private_key(pki.files["sa.key"], None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    value = getattr(key.private_numbers(), number)
+    size = (value.bit_length() + 7) // 8
+    whole = key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    damaged = whole.replace(value.to_bytes(size), (value ^ 1 << 200).to_bytes(size))
+    assert damaged != whole
+    body = base64.encodebytes(damaged).decode()
+    pem = f"-----BEGIN RSA PRIVATE KEY-----\n{body}-----END RSA PRIVATE KEY-----\n".encode()
+    assert Pki({**pki.files, "sa.key": pem}).damaged() == ("sa.key",)
 
 
 def test_no_repr_shows_a_secret(pki: Pki) -> None:
