@@ -37,7 +37,9 @@ func (m *machine) clone(ctx *simulator.Context, req *types.CloneVM_Task) (types.
 	if fault != nil {
 		return nil, fault
 	}
-	vm, fault := m.vcenter.createVM(ctx, at, req.Name, m.hardware, parent)
+	inherited := m.hardware
+	inherited.mac = m.manualAddress()
+	vm, fault := m.vcenter.createVM(ctx, at, req.Name, inherited, parent)
 	if fault != nil {
 		return nil, fault
 	}

@@ -48,7 +48,8 @@ type templateConfig struct {
 	Memory   int64  `json:"memory_mib"`
 	Disk     int64  `json:"disk_gib"`
 	Network  string `json:"network"`
-	Snapshot string `json:"snapshot"` // name of its one snapshot; "": none
+	MAC      string `json:"mac_address"` // chosen by hand; "": vCenter chooses
+	Snapshot string `json:"snapshot"`    // name of its one snapshot; "": none
 }
 
 // machineConfig is a machine that exists from the beginning, or that somebody else creates.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
@@ -22,6 +24,7 @@ type hardware struct {
 	memoryMiB int64
 	diskGiB   int64
 	network   string
+	mac       string // chosen by hand; "": vCenter chooses
 }
 
 // devices makes one controller, one disk and one network card, with the keys that vCenter gives them.
@@ -47,6 +50,9 @@ func (h hardware) devices(
 	card := &types.VirtualVmxnet3{}
 	card.Key, card.Backing = cardKey, backing
 	card.AddressType, card.MacAddress = string(types.VirtualEthernetCardMacTypeAssigned), macAddress(serial)
+	if h.mac != "" {
+		card.AddressType, card.MacAddress = string(types.VirtualEthernetCardMacTypeManual), h.mac
+	}
 
 	specs, _ := object.VirtualDeviceList{controller, disk, card}.ConfigSpec(types.VirtualDeviceConfigSpecOperationAdd)
 	for i, device := range []types.BaseVirtualDevice{controller, disk, card} {
@@ -136,7 +142,10 @@ func (m *machine) checkDisk(disk *types.VirtualDisk, old types.BaseVirtualDevice
 }
 
 func (m *machine) checkCard(card *types.VirtualEthernetCard, old types.BaseVirtualDevice) types.BaseMethodFault {
-	if old, ok := old.(types.BaseVirtualEthernetCard); ok && card.MacAddress == "" {
+	if isManual(card) && !manualAddresses.MatchString(card.MacAddress) {
+		return &types.InvalidDeviceSpec{InvalidVmConfig: types.InvalidVmConfig{Property: "macAddress"}}
+	}
+	if old, ok := old.(types.BaseVirtualEthernetCard); ok && card.MacAddress == "" && !isManual(old.GetVirtualEthernetCard()) {
 		card.MacAddress = old.GetVirtualEthernetCard().MacAddress
 	}
 	if card.MacAddress == "" {
@@ -155,6 +164,23 @@ func (m *machine) checkCard(card *types.VirtualEthernetCard, old types.BaseVirtu
 		return nil
 	}
 	return &types.InvalidArgument{InvalidProperty: "device.backing"}
+}
+
+// manualAddresses are those that VMware leaves to whoever chooses addresses by hand.
+var manualAddresses = regexp.MustCompile(`^00:50:56:[0-3][0-9a-f](:[0-9a-f]{2}){2}$`)
+
+func isManual(card *types.VirtualEthernetCard) bool {
+	return strings.EqualFold(card.AddressType, string(types.VirtualEthernetCardMacTypeManual))
+}
+
+// manualAddress is the address of a machine's card that somebody has chosen, which its clones inherit; "": none was.
+func (m *machine) manualAddress() string {
+	for _, device := range m.Config.Hardware.Device {
+		if card, ok := device.(types.BaseVirtualEthernetCard); ok && isManual(card.GetVirtualEthernetCard()) {
+			return card.GetVirtualEthernetCard().MacAddress
+		}
+	}
+	return ""
 }
 
 // backingFor connects a card to a network that the host has.

@@ -24,9 +24,15 @@ type vmDump struct {
 	Host        string            `json:"host"`
 	Datastores  []string          `json:"datastores"`
 	Networks    []string          `json:"networks"`
+	Cards       []cardDump        `json:"cards"`
 	Disks       []diskDump        `json:"disks"`
 	Addresses   []string          `json:"addresses"`
 	ExtraConfig map[string]string `json:"extra_config"`
+}
+
+type cardDump struct {
+	MAC    string `json:"mac_address"`
+	Manual bool   `json:"manual"` // chosen by hand
 }
 
 type diskDump struct {
@@ -63,7 +69,9 @@ func dump(m *machine) vmDump {
 			linked := device.Backing.(*types.VirtualDiskFlatVer2BackingInfo).Parent != nil
 			d.Disks = append(d.Disks, diskDump{GiB: device.CapacityInKB / kibPerGiB, Linked: linked})
 		case types.BaseVirtualEthernetCard:
-			d.Networks = append(d.Networks, networkName(device.GetVirtualEthernetCard()))
+			card := device.GetVirtualEthernetCard()
+			d.Networks = append(d.Networks, networkName(card))
+			d.Cards = append(d.Cards, cardDump{MAC: card.MacAddress, Manual: isManual(card)})
 		}
 	}
 	for _, nic := range m.Guest.Net {

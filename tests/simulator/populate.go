@@ -61,7 +61,7 @@ func (v *vcenter) populate(ctx *simulator.Context) error {
 }
 
 func (v *vcenter) addTemplate(ctx *simulator.Context, t templateConfig) error {
-	hardware := hardware{cpu: t.CPU, memoryMiB: t.Memory, diskGiB: t.Disk, network: t.Network}
+	hardware := hardware{cpu: t.CPU, memoryMiB: t.Memory, diskGiB: t.Disk, network: t.Network, mac: t.MAC}
 	vm, fault := v.createVM(ctx, firstPlace(ctx, t.Path), path.Base(t.Path), hardware, nil)
 	if fault != nil {
 		return fmt.Errorf("%T", fault)

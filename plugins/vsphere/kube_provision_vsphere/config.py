@@ -46,6 +46,11 @@ class StaticIp(BaseModel):
             raise ValueError("an address is listed twice")
         return self
 
+    def address_of(self, index: int) -> IPv4Interface | None:
+        """The address of the machine with that index; None where the list is too short."""
+        place = max(index, 1) - 1  # the discovery machine has index 0 and takes the first
+        return self.addresses[place] if place < len(self.addresses) else None
+
 
 class VsphereConfig(DriverConfig):
     """Where machines are created, and from what. Inventory names may be full paths; an ambiguous name is refused."""

@@ -7,9 +7,10 @@ from typing import Any
 from kube_provision_core import Boot, GuestInfo, Node
 
 from .config import VsphereConfig
+from .hardware_address import hardware_address
 
-NETWORK_CARD = "e*"
-"""ens192, eth0: the machine's card is not known by its hardware address before it exists."""
+INTERFACE = "eth0"
+"""What the card is called whose network is set here: most of cloud-init's renderers match by a name as well."""
 
 
 def of(node: Node, boot: Boot, config: VsphereConfig) -> GuestInfo:
@@ -19,26 +20,20 @@ def of(node: Node, boot: Boot, config: VsphereConfig) -> GuestInfo:
 
 def network(node: Node, config: VsphereConfig) -> dict[str, Any]:
     """The metadata's part about the network; empty where the system may decide."""
-    if not (config.static_ip or config.dns_servers):
+    mac_address = hardware_address(node, config)
+    if mac_address is None:
         return {}
-    return {"network": {"version": 2, "ethernets": {"primary": _card(node, config)}}}
+    return {"network": {"version": 2, "ethernets": {INTERFACE: _card(mac_address, node, config)}}}
 
 
-def _card(node: Node, config: VsphereConfig) -> dict[str, Any]:
-    card: dict[str, Any] = {"match": {"name": NETWORK_CARD}}
+def _card(mac_address: str, node: Node, config: VsphereConfig) -> dict[str, Any]:
+    card: dict[str, Any] = {"match": {"macaddress": mac_address}, "set-name": INTERFACE}
     if config.static_ip is None:
         card |= {"dhcp4": True, "dhcp4-overrides": {"use-dns": False}}
     else:
-        card |= {"dhcp4": False, "addresses": [str(static_address(node, config))]}
+        card |= {"dhcp4": False, "addresses": [str(config.static_ip.address_of(node.index))]}
         if config.static_ip.gateway:
             card["routes"] = [{"to": "0.0.0.0/0", "via": str(config.static_ip.gateway)}]
     if config.dns_servers:
         card["nameservers"] = {"addresses": [str(server) for server in config.dns_servers]}
     return card
-
-
-def static_address(node: Node, config: VsphereConfig) -> str | None:
-    """The machine's fixed address with its prefix length; None without one, or where the list is too short."""
-    addresses = config.static_ip.addresses if config.static_ip else []
-    place = max(node.index, 1) - 1  # the discovery machine has index 0 and takes the first
-    return str(addresses[place]) if place < len(addresses) else None

@@ -98,6 +98,8 @@ def _template_problems(place: Placement, config: VsphereConfig) -> Iterator[str]
         yield f"template: {place.template_path} is a running machine; shut it down and convert it to a template"
     if not place.template.disks:
         yield f"template: {place.template_path} has no disk"
+    if not place.template.has_card and place.network is None:
+        yield f"template: {place.template_path} has no network card; set network"
     if config.linked_clone and place.template.snapshot is None:
         yield (
             f"linked_clone: template {place.template_path} has no snapshot to link to; take one, or set linked_clone: false"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from kube_provision_core import Boot, ConfigError, Node, Role
 
 from . import guestinfo, privileges
 from .config import VsphereConfig
+from .hardware_address import hardware_address
 from .placement import Placement
 from .target import Target
 
@@ -41,18 +42,21 @@ def _size_problems(config: Mapping[Role, VsphereConfig], machines: Machines) -> 
 
 
 def _address_problems(config: Mapping[Role, VsphereConfig], machines: Machines) -> Iterator[str]:
-    owners: dict[str, str] = {}
+    owners: dict[Hashable, str] = {}
     for node, _ in machines:
-        static = config[node.role].static_ip
-        if static is None:
+        keys = config[node.role]
+        if keys.static_ip is None:
             continue
-        address = guestinfo.static_address(node, config[node.role])
+        address = keys.static_ip.address_of(node.index)
+        card = (keys.network, hardware_address(node, keys))
         if address is None:
-            yield f"static_ip: {len(static.addresses)} addresses are too few: {node.name} needs number {node.index}"
-        elif owner := owners.get(address.partition("/")[0]):
+            yield f"static_ip: {len(keys.static_ip.addresses)} addresses are too few: {node.name} needs number {node.index}"
+        elif owner := owners.get(address.ip):
             yield f"static_ip: {address} would be given to both {owner} and {node.name}; give each role its own addresses"
+        elif owner := owners.get(card):
+            yield f"static_ip: {address} of {node.name} ends with the same 22 bits as that of {owner}; choose another"
         else:
-            owners[address.partition("/")[0]] = node.name
+            owners[address.ip] = owners[card] = node.name
 
 
 def _disk_problems(

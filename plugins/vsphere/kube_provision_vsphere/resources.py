@@ -27,6 +27,8 @@ class Template:
     """Id of its current snapshot."""
     disks: tuple[Disk, ...]
     """The boot disk first."""
+    has_card: bool
+    """There is a network card."""
     devices: tuple[Any, ...] = field(default=(), repr=False)
     """As vCenter describes them; only for the client."""
 

@@ -12,6 +12,7 @@ from .client.specification import Order
 from .client.vcenter import Vcenter
 from .config import VsphereConfig
 from .fleet import Fleet
+from .hardware_address import hardware_address
 from .inventory import Inventory, Item
 from .placement import Placement
 from .resources import Datastore
@@ -67,6 +68,7 @@ class Target:
             host=place.hosts[(node.index - 1) % len(place.hosts)] if place.hosts else None,
             datastore=self._choose_datastore(place, (machine.boot_disk_gib or 0) + (machine.data_volume_gib or 0)),
             network=place.network,
+            mac_address=hardware_address(node, config),
             cpu=machine.cpu,
             memory_mib=machine.memory_gib * 1024,
             boot_disk_gib=machine.boot_disk_gib,

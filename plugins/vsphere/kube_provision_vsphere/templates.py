@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from kube_provision_core import (
     Baked,
@@ -34,6 +35,7 @@ from kube_provision_core import (
 
 from . import guestinfo, stamp
 from .config import VsphereConfig
+from .hardware_address import hardware_address
 from .inventory import Inventory
 from .sites import BAKING, REPLACED, Site, bake_config
 from .sites import find as sites_of
@@ -153,7 +155,8 @@ class Templates:
             raise TargetError(f"template {site.name}: there is nothing to bake it from")
         role = min(site.roles)
         name, config = site.machine[1], bake_config(self._config[role])
-        node = Node(name, role, 1, image.machine, Stamp("", "", role, image.spec))
+        nobodys = str(uuid4())  # it belongs to no cluster, and is not to be taken for another that bakes at the same time
+        node = Node(name, role, 1, image.machine, Stamp("", nobodys, role, image.spec))
         if problems := list(guestinfo.of(node, image.boot, config).problems(name, "vSphere")):
             raise ConfigError(*problems)
         return Order(
@@ -164,6 +167,7 @@ class Templates:
             host=place.hosts[0] if place.hosts else None,
             datastore=max(place.datastores, key=lambda store: store.free_bytes).id if place.datastores else None,
             network=place.network,
+            mac_address=hardware_address(node, config),
             cpu=image.machine.cpu,
             memory_mib=image.machine.memory_gib * 1024,
             boot_disk_gib=None,

@@ -261,9 +261,31 @@ class TestAddresses:
     def test_are_the_machines_own_where_machines_have_fixed_ones(self, vcenter: Simulator, driver_for: MakeDriver) -> None:
         driver = driver_for(vcenter, **KEYS, static_ip=STATIC, bake_ip="10.0.0.99/24")
         driver.bake_image(only(driver), IMAGE)
-        card = metadata(vcenter)["network"]["ethernets"]["primary"]
+        card = metadata(vcenter)["network"]["ethernets"]["eth0"]
         assert card["addresses"] == ["10.0.0.99/24"]
         assert card["routes"] == [{"to": "0.0.0.0/0", "via": "10.0.0.1"}]
+
+    def test_the_templates_card_loses_the_address_that_baking_needed(
+        self, vcenter: Simulator, driver_for: MakeDriver, node: Any, boot: Any
+    ) -> None:
+        keys = {**KEYS, "static_ip": STATIC, "bake_ip": "10.0.0.99/24"}
+        driver = driver_for(vcenter, **keys)
+        driver.bake_image(only(driver), IMAGE)
+        assert vcenter.vm("kube.baking")["cards"] == [{"mac_address": "00:50:56:00:00:63", "manual": True}]
+        guest_is_done(vcenter)
+        driver.finish_image(only(driver))
+        assert [card["manual"] for card in vcenter.vm("kube")["cards"]] == [False]
+        driver_for(vcenter, **keys).provision_vm(node(1), boot(node(1)))
+        assert vcenter.vm("w-prod-1")["cards"] == [{"mac_address": "00:50:56:00:00:0b", "manual": True}]
+
+    def test_differ_between_all_that_bake(self, vcenter: Simulator, driver_for: MakeDriver) -> None:
+        driver = driver_for(vcenter, **KEYS, dns_servers=["10.0.0.53"])
+        seen = []
+        for _ in range(2):
+            driver.bake_image(only(driver), IMAGE)
+            seen.append(vcenter.vm("kube.baking")["cards"][0])
+        assert all(card["manual"] for card in seen)
+        assert seen[0] != seen[1]
 
     def test_that_are_missing_are_asked_for(self, vcenter: Simulator, driver_for: MakeDriver) -> None:
         assert problems(driver_for(vcenter, **KEYS, static_ip=STATIC)) == [

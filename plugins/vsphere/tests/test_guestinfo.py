@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from kube_provision_core import Boot, Node, Role
+from kube_provision_core import Boot, Node
 from kube_provision_vsphere import guestinfo
 from kube_provision_vsphere.config import VsphereConfig
+from kube_provision_vsphere.hardware_address import hardware_address
 
 STATIC = {"addresses": ["10.0.0.11/24", "10.0.0.12/24"], "gateway": "10.0.0.1"}
 
@@ -58,8 +59,9 @@ def test_cloud_init_reads_what_is_delivered(node: Callable[..., Node], boot: Cal
             "config": {
                 "version": 2,
                 "ethernets": {
-                    "primary": {
-                        "match": {"name": "e*"},
+                    "eth0": {
+                        "match": {"macaddress": "00:50:56:00:00:0c"},
+                        "set-name": "eth0",
                         "dhcp4": False,
                         "addresses": ["10.0.0.12/24"],
                         "routes": [{"to": "0.0.0.0/0", "via": "10.0.0.1"}],
@@ -76,15 +78,19 @@ def test_without_addresses_the_system_decides_about_its_network(node: Callable[.
 
 
 def test_name_servers_alone_keep_dhcp(node: Callable[..., Node]) -> None:
-    network = guestinfo.network(node(), config(dns_servers=["10.0.0.53"]))["network"]
-    assert network["ethernets"]["primary"] == {
-        "match": {"name": "e*"},
+    keys = config(dns_servers=["10.0.0.53"])
+    network = guestinfo.network(node(), keys)["network"]
+    assert network["ethernets"]["eth0"] == {
+        "match": {"macaddress": hardware_address(node(), keys)},
+        "set-name": "eth0",
         "dhcp4": True,
         "dhcp4-overrides": {"use-dns": False},
         "nameservers": {"addresses": ["10.0.0.53"]},
     }
 
 
-@pytest.mark.parametrize(("index", "address"), [(0, "10.0.0.11/24"), (1, "10.0.0.11/24"), (2, "10.0.0.12/24"), (3, None)])
-def test_addresses_belong_to_indexes(node: Callable[..., Node], index: int, address: str | None) -> None:
-    assert guestinfo.static_address(node(index, Role.MASTER), config(static_ip=STATIC)) == address
+@pytest.mark.parametrize(("index", "address"), [(0, "10.0.0.11/24"), (1, "10.0.0.11/24"), (2, "10.0.0.12/24"), (3, "None")])
+def test_addresses_belong_to_indexes(index: int, address: str) -> None:
+    static = config(static_ip=STATIC).static_ip
+    assert static
+    assert str(static.address_of(index)) == address

@@ -169,6 +169,15 @@ def test_one_address_for_two_machines_is_told(vcenter: Simulator, check: Check, 
     assert lines == ["static_ip: 10.0.0.9/24 would be given to both w-prod-1 and m-prod-1; give each role its own addresses"]
 
 
+def test_addresses_that_lead_to_one_hardware_address_are_told(vcenter: Simulator, check: Check, node: MakeNode) -> None:
+    lists = {Role.WORKER: ["10.64.0.9/24"], Role.MASTER: ["10.128.0.9/24"]}
+    keys = {role: {"static_ip": {"addresses": addresses}} for role, addresses in lists.items()}
+    lines = check(vcenter, node(1), node(1, Role.MASTER), roles=keys)
+    assert lines == ["static_ip: 10.128.0.9/24 of m-prod-1 ends with the same 22 bits as that of w-prod-1; choose another"]
+    keys[Role.MASTER]["network"] = "DC0_DVPG0"  # where they do not meet
+    assert check(vcenter, node(1), node(1, Role.MASTER), roles=keys) == []
+
+
 def test_boot_data_that_is_too_large_is_told_before_the_clone(
     driver: Vsphere, vcenter: Simulator, node: MakeNode, boot: MakeBoot
 ) -> None:

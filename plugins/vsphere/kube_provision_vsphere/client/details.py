@@ -7,6 +7,7 @@ from typing import Any
 
 from ..inventory import Item
 from ..resources import Datastore, Disk, Host, HostCluster, Network, Resources, Template
+from .cards import cards
 from .read import Found, Select, retrieve
 from .session import Session
 from .vmomi import managed_id, vim
@@ -14,9 +15,10 @@ from .vmomi import managed_id, vim
 GIB = 1024**3
 
 CREATED = "config.createDate"
+DEVICES = "config.hardware.device"
 SWITCH = "config.distributedVirtualSwitch"
 PATHS = {
-    "VirtualMachine": ["config.hardware.device", "config.template", CREATED, "runtime.powerState", "snapshot"],
+    "VirtualMachine": [DEVICES, "config.template", CREATED, "runtime.powerState", "snapshot"],
     "Datastore": ["summary.freeSpace", "summary.accessible", "summary.maintenanceMode"],
     "DistributedVirtualPortgroup": [SWITCH],
     "DistributedVirtualSwitch": ["uuid"],
@@ -48,7 +50,7 @@ def _of(kind: str, found: Iterable[Found]) -> Iterator[Found]:
 
 
 def _template(one: Found) -> Template:
-    devices = tuple(one.values.get("config.hardware.device") or ())
+    devices = tuple(one.values.get(DEVICES) or ())
     snapshots = one.values.get("snapshot")
     current = snapshots.currentSnapshot if snapshots else None
     return Template(
@@ -58,6 +60,7 @@ def _template(one: Found) -> Template:
         created=one.values.get(CREATED),
         snapshot=managed_id(current) if current else None,
         disks=tuple(_disk(device) for device in disks(devices)),
+        has_card=bool(cards(devices)),
         devices=devices,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..resources import Network, Template
+from .cards import card_changes
 from .details import disks
 from .session import Session
 from .vmomi import vim
@@ -29,6 +30,8 @@ class Order:
     """None: where the template lies."""
     network: Network | None
     """None: the template's."""
+    mac_address: str | None
+    """Of the first network card; None: vCenter chooses it."""
     cpu: int
     memory_mib: int
     boot_disk_gib: int | None
@@ -65,7 +68,8 @@ def _config_spec(session: Session, order: Order) -> Any:
     spec = size_spec(order)
     spec.annotation = order.note
     spec.extraConfig = options(order.extra_config)
-    spec.deviceChange = [*_disk_changes(order), *_card_changes(session, order)]
+    changes = card_changes(session, order.template.devices, order.network, order.mac_address)
+    spec.deviceChange = [*_disk_changes(order), *changes]
     return spec
 
 
@@ -104,31 +108,6 @@ def _new_disk(gib: int, controller: int, unit: int) -> Any:
 def _free_place(devices: tuple[Any, ...], controller: int) -> tuple[int, int]:
     taken = {device.unitNumber for device in devices if device.controllerKey == controller} | {RESERVED_UNIT}
     return controller, next(unit for unit in range(64) if unit not in taken)
-
-
-def _card_changes(session: Session, order: Order) -> Iterator[Any]:
-    """One new card in place of the template's: a card that is edited might keep the template's hardware address."""
-    if order.network is None:
-        return
-    for device in order.template.devices:
-        if isinstance(device, vim.vm.device.VirtualEthernetCard):
-            yield _change("remove", device)
-    card = vim.vm.device.VirtualVmxnet3(
-        key=-2,
-        addressType="generated",
-        wakeOnLanEnabled=True,
-        backing=_card_backing(session, order.network),
-        connectable=vim.vm.device.VirtualDevice.ConnectInfo(startConnected=True, connected=True, allowGuestControl=True),
-    )
-    yield _change("add", card)
-
-
-def _card_backing(session: Session, network: Network) -> Any:
-    card = vim.vm.device.VirtualEthernetCard
-    if network.switch is None:
-        return card.NetworkBackingInfo(deviceName=network.name, network=session.managed("Network", network.id))
-    port = vim.dvs.PortConnection(switchUuid=network.switch, portgroupKey=network.id)
-    return card.DistributedVirtualPortBackingInfo(port=port)
 
 
 def _change(operation: str, device: Any, *, file: str | None = None) -> Any:

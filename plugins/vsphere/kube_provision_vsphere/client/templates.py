@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from kube_provision_core import Power, TargetError
 
 from .. import stamp
 from ..inventory import escape
+from .cards import forget_addresses
+from .details import DEVICES
 from .faults import VcenterError
 from .identity import TEMPLATE, option_path, option_text
 from .machines import POWER, POWERS
@@ -77,8 +79,9 @@ class TemplateMachines:
         return off is True
 
     def describe(self, name: str, machine: str, note: str, values: Mapping[str, str]) -> None:
-        """Set its notes and keys of its extraConfig; an empty value deletes a key."""
-        spec = vim.vm.ConfigSpec(annotation=note, extraConfig=options(values))
+        """Set its notes and keys of its extraConfig; an empty value deletes a key. A hardware address is not kept."""
+        changes = list(forget_addresses(self._devices(name, machine)))
+        spec = vim.vm.ConfigSpec(annotation=note, extraConfig=options(values), deviceChange=changes)
         self._run(f"{name}: describe", machine, "ReconfigVM_Task", spec)
 
     def take_snapshot(self, name: str, machine: str) -> None:
@@ -105,6 +108,11 @@ class TemplateMachines:
     def _look(self, ids: Collection[str]) -> list[TemplateSighting]:
         select = Select({"VirtualMachine": STATE}, [("VirtualMachine", item) for item in ids])
         return [_sighting(one) for one in retrieve(self._session, "look at the templates", select)]
+
+    def _devices(self, name: str, machine: str) -> Iterable[Any]:
+        select = Select({"VirtualMachine": [DEVICES]}, [("VirtualMachine", machine)])
+        found = retrieve(self._session, f"{name}: read its devices", select)
+        return [device for one in found for device in one.values.get(DEVICES) or ()]
 
     def _machine(self, machine: str) -> Any:
         return self._session.managed("VirtualMachine", machine)

@@ -1,0 +1,91 @@
+"""Network cards of new machines and of templates."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..resources import Network
+from .session import Session
+from .vmomi import vim
+
+MANUAL, ASSIGNED = "manual", "assigned"
+"""Who chose a card's hardware address: somebody, whose choice a clone inherits; vCenter."""
+
+
+def cards(devices: Iterable[Any]) -> list[Any]:
+    """The network cards in the order in which the guest numbers them."""
+    found = [device for device in devices if isinstance(device, vim.vm.device.VirtualEthernetCard)]
+    return sorted(found, key=lambda card: (card.unitNumber or 0, card.key))
+
+
+def card_changes(
+    session: Session, devices: Iterable[Any], network: Network | None, mac_address: str | None
+) -> Iterator[Any]:
+    """What makes a template's cards a new machine's, of which the first one has that address; None: vCenter chooses it.
+
+    On another network there is one new card in place of all of the template's.
+    """
+    found = cards(devices)
+    if network is None:
+        if mac_address:
+            yield _change("edit", _addressed(found[0], mac_address))
+        yield from forget_addresses(found[1:] if mac_address else found)
+        return
+    for card in found:
+        yield _change("remove", card)
+    yield _change("add", _new_card(session, network, mac_address))
+
+
+def forget_addresses(devices: Iterable[Any]) -> Iterator[Any]:
+    """Where somebody chose a card's address, vCenter is to choose another: two machines with one address ruin both."""
+    for card in cards(devices):
+        if str(card.addressType).lower() == MANUAL:
+            yield _change("edit", _changed(card, addressType=ASSIGNED, macAddress=""))
+
+
+def _addressed(card: Any, mac_address: str) -> Any:
+    return _changed(card, addressType=MANUAL, macAddress=mac_address)
+
+
+def _changed(card: Any, **values: Any) -> Any:
+    """A copy: the template's description is shared by all threads."""
+    changed = copy.copy(card)
+    changed.backing = _unplugged(card.backing)
+    for name, value in values.items():
+        setattr(changed, name, value)
+    return changed
+
+
+def _unplugged(backing: Any) -> Any:
+    """The same network, at any port of its switch: the port that is written there is the template's own."""
+    port = getattr(backing, "port", None)
+    if port is None:
+        return backing
+    return type(backing)(port=vim.dvs.PortConnection(switchUuid=port.switchUuid, portgroupKey=port.portgroupKey))
+
+
+def _new_card(session: Session, network: Network, mac_address: str | None) -> Any:
+    card = vim.vm.device.VirtualVmxnet3(
+        key=-2,
+        addressType="generated",
+        wakeOnLanEnabled=True,
+        backing=_backing(session, network),
+        connectable=vim.vm.device.VirtualDevice.ConnectInfo(startConnected=True, connected=True, allowGuestControl=True),
+    )
+    if mac_address:
+        card.addressType, card.macAddress = MANUAL, mac_address
+    return card
+
+
+def _backing(session: Session, network: Network) -> Any:
+    card = vim.vm.device.VirtualEthernetCard
+    if network.switch is None:
+        return card.NetworkBackingInfo(deviceName=network.name, network=session.managed("Network", network.id))
+    port = vim.dvs.PortConnection(switchUuid=network.switch, portgroupKey=network.id)
+    return card.DistributedVirtualPortBackingInfo(port=port)
+
+
+def _change(operation: str, card: Any) -> Any:
+    return vim.vm.device.VirtualDeviceSpec(operation=operation, device=card)

@@ -1,0 +1,117 @@
+"""The network as each of cloud-init's renderers writes it for its system, by cloud-init itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers.debian import install
+
+from kube_provision_core import Machine, Node, Role, Stamp
+from kube_provision_vsphere import guestinfo
+from kube_provision_vsphere.config import VsphereConfig
+from kube_provision_vsphere.hardware_address import hardware_address
+
+KEYS: dict[str, dict[str, Any]] = {
+    "fixed": {"static_ip": {"addresses": ["10.0.0.12/24"], "gateway": "10.0.0.1"}, "dns_servers": ["10.0.0.53"]},
+    "leased": {"dns_servers": ["10.0.0.53"]},
+}
+MACHINE = Node("w-prod-1", Role.WORKER, 1, Machine(cpu=2, memory_gib=4), Stamp("prod", "an-id", Role.WORKER, "0123456789ab"))
+
+DISTRIBUTIONS = {"sysconfig": "centos", "network-manager": "centos"}
+
+NAMES = {
+    "netplan": ("etc/netplan/50-cloud-init.yaml", ["set-name: eth0", "macaddress: {mac}"]),
+    "sysconfig": ("etc/sysconfig/network-scripts/ifcfg-eth0", ["DEVICE=eth0", "HWADDR={mac}", "ONBOOT=yes"]),
+    "network-manager": (
+        "etc/NetworkManager/system-connections/cloud-init-eth0.nmconnection",
+        ["type=ethernet", "mac-address={MAC}"],
+    ),
+    "eni": ("etc/network/interfaces.d/50-cloud-init", ["auto eth0"]),
+    "networkd": ("etc/systemd/network/10-cloud-init-eth0.network", ["[Match]", "MACAddress={mac}", "Name=eth0"]),
+}
+"""Which file says, and how, that it is about the card with that address."""
+
+FIXED = {
+    "netplan": ["- 10.0.0.12/24", "dhcp4: false", "via: 10.0.0.1", "- 10.0.0.53"],
+    "sysconfig": ["BOOTPROTO=none", "IPADDR=10.0.0.12", "NETMASK=255.255.255.0", "GATEWAY=10.0.0.1", "DNS1=10.0.0.53"],
+    "network-manager": ["method=manual", "address1=10.0.0.12/24", "route1=0.0.0.0/0,10.0.0.1", "dns=10.0.0.53;"],
+    "eni": [
+        "iface eth0 inet static",
+        "address 10.0.0.12/24",
+        "post-up route add default gw 10.0.0.1 || true",
+        "dns-nameservers 10.0.0.53",
+    ],
+    "networkd": ["DHCP=no", "Address=10.0.0.12/24", "Gateway=10.0.0.1", "DNS=10.0.0.53"],
+}
+
+BY_LEASE = {
+    "netplan": ["dhcp4: true", "use-dns: false", "- 10.0.0.53"],
+    "sysconfig": ["BOOTPROTO=dhcp"],
+    "network-manager": ["method=auto"],  # name servers besides a lease's are written by cloud-init 24.1 and newer
+    "eni": ["iface eth0 inet dhcp", "dns-nameservers 10.0.0.53"],
+    "networkd": ["DHCP=ipv4", "UseDNS=False", "DNS=10.0.0.53"],
+}
+SAID = {"fixed": FIXED, "leased": BY_LEASE}
+
+
+NET_CONVERT = """
+import os, sys
+from cloudinit.cmd.devel import net_convert
+def convert(source, folder, distribution, kind):
+    words = ["-p", source, "-k", "yaml", "-d", folder, "-D", distribution, "-O", kind]
+    return net_convert.handle_args("net-convert", net_convert.get_parser().parse_args(words))
+for line in sys.stdin:
+    child = os.fork()  # cloud-init changes its own tables
+    if child == 0:
+        os._exit(convert(*line.split()) or 0)
+    assert os.waitpid(child, 0)[1] == 0, line
+"""
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
+    """Where each renderer has written its files for each configuration. One process does all: cloud-init loads slowly."""
+    install("cloud-init")
+    folder = tmp_path_factory.mktemp("rendered")
+    jobs = {}
+    for name, keys in KEYS.items():
+        (folder / name).write_text(json.dumps(guestinfo.network(MACHINE, config(keys))))
+        for renderer in NAMES:
+            jobs[name, renderer] = folder / f"{name}-{renderer}"
+    text = "".join(
+        f"{folder / name} {root} {DISTRIBUTIONS.get(renderer, 'debian')} {renderer}\n"
+        for (name, renderer), root in jobs.items()
+    )
+    subprocess.run(
+        ["/usr/bin/python3", "-c", NET_CONVERT], input=text, capture_output=True, text=True, timeout=120, check=True
+    )
+    return jobs
+
+
+def config(keys: dict[str, Any]) -> VsphereConfig:
+    return VsphereConfig(vcenter_hostname="vc", vcenter_username="u", vcenter_password="p", template="t", **keys)
+
+
+def lines(file: Path) -> set[str]:
+    return {line.strip() for line in file.read_text().splitlines()}
+
+
+@pytest.mark.parametrize("renderer", NAMES)
+@pytest.mark.parametrize("name", KEYS)
+def test_every_renderer_configures_the_card_that_is_there(
+    roots: dict[tuple[str, str], Path], name: str, renderer: str
+) -> None:
+    mac = hardware_address(MACHINE, config(KEYS[name])) or ""
+    path, names = NAMES[renderer]
+    wanted = {line.format(mac=mac, MAC=mac.upper()) for line in [*names, *SAID[name][renderer]]}
+    assert wanted - lines(roots[name, renderer] / path) == set()
+
+
+def test_under_sysconfig_a_leases_name_servers_are_not_asked(roots: dict[tuple[str, str], Path]) -> None:
+    root = roots["leased", "sysconfig"]
+    assert "nameserver 10.0.0.53" in lines(root / "etc/resolv.conf")
+    assert "dns = none" in lines(root / "etc/NetworkManager/conf.d/99-cloud-init.conf")
