@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kube_provision_core import Boot, File, Image, Role, Stage, Step, hookimpl
+from kube_provision_core import PUBLISHER, Boot, BootFragment, File, Image, Role, Stage, Step, hookimpl
 from kube_provision_core.boot.bake_script import file_command, step_command
 from kube_provision_core.boot.templating import IMPORTED, render
 from kube_provision_core.pki import JoinSecrets
@@ -20,6 +21,7 @@ from kube_provision_core.pki import JoinSecrets
 Bake = Callable[..., Image]
 Tool = Callable[..., subprocess.CompletedProcess[str]]
 STEP = re.compile(r"^step (\w+) (\S+) (\d+) (\d+) <<'(END_OF_FILE_*)'\n(.*?)^\5$", re.MULTILINE | re.DOTALL)
+SOURCES = "/etc/cloud/cloud.cfg.d/90-fake.cfg"
 EVERYTHING = {
     "http_proxy": "http://me:pass%20word@proxy:3128",
     "image_repository": "registry.example/k8s",
@@ -39,6 +41,14 @@ class Site:
     @hookimpl
     def seal_image(self) -> tuple[Step, ...]:
         return (Step("site", Stage.FINISH, "rm --force /etc/site"),)
+
+
+class Target:
+    """One that has a setting besides its program."""
+
+    @hookimpl
+    def render_boot(self) -> BootFragment:
+        return BootFragment(files=(File(PUBLISHER, "#!/bin/sh\n", mode=0o755), File(SOURCES, "datasource_list: [Fake]\n")))
 
 
 def steps(image: Image) -> dict[str, str]:
@@ -130,6 +140,15 @@ def test_mirrors_are_told_to_the_target(bake: Bake) -> None:
     assert bake(**EVERYTHING).repositories["os"].url == "http://mirror.example/os"
 
 
+def test_what_the_script_writes_is_not_in_the_boot_data_too(bake: Bake) -> None:
+    image = bake(plugins={"fake": Target()})
+    assert f"file {SOURCES} 0644" in image.script
+    assert PUBLISHER not in image.script
+    paths = [file.path for file in image.boot.files]
+    assert PUBLISHER in paths
+    assert SOURCES not in paths
+
+
 class TestSecrets:
     def test_nobodys_are_in_it(self, bake: Bake, secrets: JoinSecrets) -> None:
         image = bake(*Role)
@@ -179,6 +198,82 @@ class TestTheScriptsPieces:
         run_bash(f'step() {{ echo "$@" >{tmp_path}/named; cat >{tmp_path}/script; }}\n{command}\n')
         assert (tmp_path / "script").read_text() == script.rstrip("\n") + "\n"
         assert (tmp_path / "named").read_text() == "install plugin/name 9 2\n"
+
+
+class TestTheScript:
+    """As bash runs it, with a work of its own; `install` is one that reads no pipe where its target exists."""
+
+    @pytest.fixture
+    def run(self, tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
+        stand_ins = {
+            "install": 'for target; do :; done\n[ ! -e "$target" ] || exit 1\nexec /usr/bin/install "$@"',
+            "cloud-init": "exit 0",
+            "publish": f"cat >>{tmp_path}/told\necho >>{tmp_path}/told",
+        }
+        (tmp_path / "bin").mkdir()
+        for name, text in stand_ins.items():
+            (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{text}\n")
+            (tmp_path / "bin" / name).chmod(0o755)
+
+        def run(work: str) -> subprocess.CompletedProcess[str]:
+            nothing: dict[str, Any] = {"images": (), "seals": (), "list_versions": "", "list_images": ""}
+            script = render("bake.sh", spec="s", files=(), packages=(work,), **nothing)
+            (tmp_path / "bake.sh").write_text(script.replace('[ "$EUID" -ne 0 ]', "false"))
+            environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+            environment["KUBE_PROVISION_PUBLISHER"] = f"{tmp_path}/bin/publish"
+            command = ["bash", f"{tmp_path}/bake.sh", "packages"]
+            return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+
+        return run
+
+    @pytest.fixture
+    def told(self, tmp_path: Path) -> Callable[[], list[tuple[str, str, str]]]:
+        def told() -> list[tuple[str, str, str]]:
+            log = tmp_path / "told"
+            documents = map(json.loads, log.read_text().splitlines() if log.exists() else ())
+            return [(document["stage"], document["state"], document["error"]) for document in documents]
+
+        return told
+
+    def test_a_file_takes_the_place_of_another_with_its_own_mode(self, run: Any, tmp_path: Path) -> None:
+        target = tmp_path / "folder/file"
+        contents = "first\n", b"\0\xff", "third\n"
+        for content, mode in zip(contents, (0o644, 0o755, 0o600), strict=True):
+            ran = run(file_command(File(str(target), content, mode=mode)))
+            assert ran.returncode == 0, ran.stderr
+            assert target.read_bytes() == (content if isinstance(content, bytes) else content.encode())
+            assert target.stat().st_mode & 0o7777 == mode
+        assert [path.name for path in target.parent.iterdir()] == ["file"]
+
+    def test_a_secret_is_never_readable_for_others(self, run: Any, tmp_path: Path) -> None:
+        (tmp_path / "bin/chmod").write_text(f'#!/bin/sh\nstat --format %a "$2" >{tmp_path}/seen\nexec /bin/chmod "$@"\n')
+        (tmp_path / "bin/chmod").chmod(0o755)
+        assert run(file_command(File(f"{tmp_path}/secret", "x\n", mode=0o600))).returncode == 0
+        assert (tmp_path / "seen").read_text() == "600\n"
+
+    @pytest.mark.parametrize("work", ["[ -e /nowhere/at/all ]", "true | file /dev/null/x 0644"])
+    def test_what_fails_outside_of_a_step_is_told(self, run: Any, told: Any, tmp_path: Path, work: str) -> None:
+        assert run(work).returncode == 1
+        number = (tmp_path / "bake.sh").read_text().splitlines().index(work) + 1
+        ((stage, state, error),) = told()
+        assert (stage, state) == ("prepare", "failed")
+        assert error.startswith(f"line {number}: ")
+        assert error.endswith(": exit code 1")
+
+    def test_what_ends_the_script_from_outside_is_told(self, run: Any, told: Any) -> None:
+        assert run("kill -TERM $$; sleep 5").returncode != 0
+        ((_, state, error),) = told()
+        assert (state, error) == ("failed", "ended: exit code 143")
+
+    def test_a_step_that_fails_is_told_once_in_its_own_words(self, run: Any, told: Any) -> None:
+        step = Step("name", Stage.INSTALL, "echo 'no \"space\" left' >&2; exit 3", timeout=9, attempts=1)
+        assert run(step_command("plugin", step)).returncode == 1
+        assert told()[1:] == [("install", "failed", 'plugin/name: no "space" left')]
+
+    def test_work_that_is_done_is_not_told_to_have_failed(self, run: Any, told: Any) -> None:
+        ran = run(step_command("plugin", Step("name", Stage.INSTALL, "true", timeout=9)))
+        assert ran.returncode == 0, ran.stderr
+        assert told() == [("install", "running", "")]
 
 
 class TestArchivesOfABakedTemplate:
