@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -32,6 +33,11 @@ class Desired:
     @property
     def all(self) -> tuple[Node, ...]:
         return ((self.discovery,) if self.discovery else ()) + self.nodes
+
+    def without(self, nodes: Collection[Node]) -> Desired:
+        """The same, but for these masters and workers."""
+        masters = tuple(node for node in self.masters if node not in nodes)
+        return replace(self, masters=masters, workers=tuple(node for node in self.workers if node not in nodes))
 
 
 def desire(config: Config, cluster_id: str, discovery_address: str | None) -> Desired:

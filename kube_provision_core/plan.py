@@ -203,6 +203,8 @@ class Plan:
 
     actions: tuple[Action, ...]
     notes: tuple[str, ...] = ()
+    postponed: tuple[str, ...] = ()
+    """Machines that are missing, and that only a later run can make."""
 
     @property
     def changes(self) -> tuple[Action, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .control_plane import Living
@@ -85,6 +85,21 @@ def compare(desired: Desired, seen: Observation) -> Difference:
         stopped=tuple(node for node in desired.all if node.name in ours and ours[node.name].power is not Power.ON),
         server=desired.discovery if desired.discovery and desired.discovery.name not in ours else None,
     )
+
+
+def postponed(seen: Observation, difference: Difference, initialised: bool) -> tuple[Node, ...]:
+    """What is missing and has to wait: a cluster lets nobody in while none of its masters is powered on."""
+    masters = seen.of(Role.MASTER)
+    asleep = initialised and bool(masters) and all(vm.power is not Power.ON for vm in masters)
+    return difference.missing if asleep else ()
+
+
+def postponement(seen: Observation, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield (
+            f"no master of cluster {seen.cluster.name} is powered on, and without one nothing can be added: this run starts "
+            f"what there is. Run again for {', '.join(names)}"
+        )
 
 
 def is_initialised(seen: Observation, marked: bool) -> bool:

@@ -45,12 +45,15 @@ class Report:
     kubeconfig: Path | None = None
     readiness: Readiness = field(default_factory=Readiness)
     """What Kubernetes itself says, where the run has waited for its nodes."""
+    postponed: tuple[str, ...] = ()
+    """Machines that are missing still, and that only another run can make."""
     hints: tuple[str, ...] = ()
     """What the run has found that its user may want to know, unlike `notes` at its end."""
 
     @property
     def exit_code(self) -> int:
-        return exit_code(self.outcomes, interrupted=self.interrupted)
+        code = exit_code(self.outcomes, interrupted=self.interrupted)
+        return PARTLY if code == DONE and self.postponed else code
 
     @property
     def abandoned(self) -> bool:

@@ -12,7 +12,7 @@ from . import destroy as destroying
 from . import plugins
 from . import provision as provisioning
 from .apply import Interrupt, Listen, Outcome, State, apply
-from .errors import ConfigError, FolderError
+from .errors import ConfigError, ControlPlaneError, FolderError
 from .folder import Folder
 from .kubeconfig import API_PORT
 from .model import Boot, Node, Role
@@ -123,9 +123,12 @@ def _plan_provision(session: Session, seen: Observation, options: Options) -> Pl
     desired, seen = session.desired, seen.without_leftovers
     difference = provisioning.compare(desired, seen)
     initialised = provisioning.is_initialised(seen, session.folder.initialised)
+    postponed = provisioning.postponed(seen, difference, initialised)
+    if postponed:
+        desired, difference = desired.without(postponed), replace(difference, missing=())
     living = alive.Living()
     if initialised and difference.missing:
-        living = alive.look(seen, session.folder.pki)
+        living = _look(session, seen)
     plan = provisioning.plan(
         desired,
         seen,
@@ -135,7 +138,19 @@ def _plan_provision(session: Session, seen: Observation, options: Options) -> Pl
         wait=options.wait,
         arranges=plugins.answers(session.plugins, "arrange_vms"),
     )
-    return replace(plan, notes=(*session.config.warnings, *plan.notes))
+    names = tuple(node.name for node in postponed)
+    notes = (*session.config.warnings, *provisioning.postponement(seen, names), *plan.notes)
+    return replace(plan, notes=notes, postponed=names)
+
+
+def _look(session: Session, seen: Observation) -> alive.Living:
+    """What a living master knows. Raises `ControlPlaneError` when none answers."""
+    if not seen.master_addresses and not seen.of(Role.MASTER):
+        raise ControlPlaneError(
+            f"cluster {seen.cluster.name} has no master any more, and with the last one it was lost: restore one on the "
+            f"target, or remove what is left and begin anew: {session.remedies.destroy()}"
+        )
+    return alive.look(seen, session.folder.pki)
 
 
 def _plan_destroy(session: Session, seen: Observation, nodes: Collection[str]) -> Plan:
@@ -144,7 +159,7 @@ def _plan_destroy(session: Session, seen: Observation, nodes: Collection[str]) -
         return destroying.plan_cluster(seen, folder_saved=session.folder.saved)
     check_identity(session, seen)
     initialised = provisioning.is_initialised(seen, session.folder.initialised)
-    living = alive.look(seen, session.folder.pki) if initialised else alive.Living()
+    living = _look(session, seen) if initialised else alive.Living()
     return destroying.plan_nodes(seen, nodes, living, session.remedies)
 
 
@@ -179,7 +194,8 @@ def _apply(
     )
     parallel = options.parallel or target.parallel
     outcomes = apply(plan.actions, performer, performer.watch, parallel=parallel, listen=listen, interrupt=interrupt)
-    return Report(seen.cluster.name, outcomes, performer.observation, interrupt.stop.is_set(), plan.notes)
+    stopped = interrupt.stop.is_set()
+    return Report(seen.cluster.name, outcomes, performer.observation, stopped, plan.notes, postponed=plan.postponed)
 
 
 def _keep(folder: Folder, report: Report) -> Report:

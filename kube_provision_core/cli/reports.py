@@ -19,6 +19,7 @@ def report_data(report: Report) -> dict[str, Any]:
         "interrupted": report.interrupted,
         "nodes": plain(report.nodes),
         "others": [_outcome_data(outcome) for outcome in report.others],
+        "postponed": list(report.postponed),
         "kubeconfig": str(report.kubeconfig) if report.kubeconfig else None,
         "notes": list(report.notes),
         "hints": list(report.hints),
@@ -48,6 +49,7 @@ def report_table(report: Report) -> str:
     if not report.readiness.asked:
         rows = [(*row[:-2], row[-1]) for row in rows]
     facts = [f"kubeconfig: {report.kubeconfig}"] if report.kubeconfig else []
+    facts += [f"to be made by another run: {', '.join(report.postponed)}"] if report.postponed else []
     facts += [f"hint: {one_line(hint)}" for hint in report.hints]
     return "\n".join([columns(rows), *(["", *facts] if facts else [])])
 

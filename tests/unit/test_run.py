@@ -304,6 +304,13 @@ class TestRefusals:
             site.provision(masters=1, workers=1)
         assert "w-prod-1" not in site.world.vms
 
+    def test_a_living_cluster_that_has_lost_all_masters_is_told_the_way_out(self, site: Site) -> None:
+        site.provision(masters=1, workers=0)
+        site.registry.record = Discovery(initialised=True)
+        del site.world.vms["m-prod-1"]
+        with pytest.raises(ControlPlaneError, match=r"has no master any more.* kube-provision destroy --name prod"):
+            site.provision(masters=1, workers=1)
+
     def test_a_living_cluster_with_nothing_to_add_needs_no_master(self, site: Site) -> None:
         site.provision()
         site.registry.record = Discovery(initialised=True)
@@ -357,6 +364,29 @@ class TestWaiting:
     def test_is_bounded(self, site: Site) -> None:
         report = site.provision(Options(wait=True, finish_timeout=0.0), masters=1, workers=0)
         assert names(report, State.FAILED) == ["boot consul-prod", "boot m-prod-1"]
+
+
+class TestAClusterThatIsPoweredOff:
+    @pytest.fixture
+    def asleep(self, site: Site) -> Site:
+        site.provision(masters=3, workers=2)
+        site.registry.record = Discovery(initialised=True)
+        for name, vm in site.world.vms.items():
+            site.world.vms[name] = replace(vm, power=Power.OFF)
+        return site
+
+    def test_is_started(self, asleep: Site) -> None:
+        assert asleep.provision(masters=3, workers=2).exit_code == 0
+        assert {vm.power for vm in asleep.world.vms.values()} == {Power.ON}
+
+    @pytest.mark.parametrize("lost", ["w-prod-1", "m-prod-1"])
+    def test_is_started_first_where_machines_are_missing(self, asleep: Site, lost: str) -> None:
+        del asleep.world.vms[lost]
+        report = asleep.provision(masters=3, workers=2)
+        assert (report.exit_code, report.postponed) == (4, (lost,))
+        assert f"this run starts what there is. Run again for {lost}" in report.notes[-1]
+        assert {vm.power for vm in asleep.world.vms.values()} == {Power.ON}
+        assert lost not in asleep.world.vms
 
 
 class TestDestroy:

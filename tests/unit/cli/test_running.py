@@ -174,6 +174,16 @@ def test_the_report_has_the_documented_keys(boots, capfd) -> None:
     arrange = ArrangeVms(cluster="prod")
     finish(Report("prod", (Outcome(create, State.DONE), Outcome(arrange, State.DONE)), Observation(CLUSTER)), "json")
     data = json.loads(capfd.readouterr().out)
-    assert list(data) == ["cluster", "exit_code", "interrupted", "nodes", "others", "kubeconfig", "notes", "hints"]
+    assert list(data) == [
+        "cluster",
+        "exit_code",
+        "interrupted",
+        "nodes",
+        "others",
+        "postponed",
+        "kubeconfig",
+        "notes",
+        "hints",
+    ]
     assert list(data["nodes"][0]) == ["name", "role", "state", "actions", "address", "text", "seconds", "ready"]
     assert list(data["others"][0]) == ["subject", "state", "action", "text", "seconds"]
