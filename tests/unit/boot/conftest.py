@@ -7,10 +7,12 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pluggy
 import pytest
+from servers.cloud_init import CloudInit
 
 from kube_provision_centos.driver import CentOS
 from kube_provision_core import (
@@ -158,16 +160,28 @@ def plugged(
             manager.unregister(plugin)
 
 
+@pytest.fixture(scope="session")
+def cloud_init() -> Iterator[CloudInit]:
+    with CloudInit(Path(_installed("cloud-init"))) as cloud_init:
+        yield cloud_init
+
+
 @pytest.fixture
-def tool() -> Callable[..., subprocess.CompletedProcess[str]]:
+def tool(request: pytest.FixtureRequest) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a program that is needed; a missing one fails the test, and says what to install."""
 
     def tool(*command: str, package: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
-        if shutil.which(command[0]) is None:
-            pytest.fail(f"{command[0]} is missing: apt-get install {package or command[0]}")
+        _installed(command[0], package)
+        if command[0] == "cloud-init":
+            return request.getfixturevalue("cloud_init").run(*command[1:])
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
 
     return tool
+
+
+def _installed(program: str, package: str = "") -> str:
+    path = shutil.which(program)
+    return path or pytest.fail(f"{program} is missing: apt-get install {package or program}")
 
 
 @pytest.fixture
