@@ -135,19 +135,34 @@ FOREIGN_UNITS = {
 }
 
 
-def machine_with(rendered: Boot, root: Path) -> list[Path]:
-    """A root folder on which systemd finds what our units refer to; the units are enabled as on the machine."""
-    distributed = root / "lib/systemd/system"
+@pytest.fixture(scope="module")
+def distributed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The units that a distribution brings, with cloud-init's enabled."""
+    distributed = tmp_path_factory.mktemp("distributed") / "system"
     shutil.copytree("/lib/systemd/system", distributed, symlinks=True)
     for wanting, wanted in (("multi-user.target", "cloud-init.target"), ("cloud-init.target", "cloud-final.service")):
         assert (distributed / wanted).is_file(), f"{wanted} is missing: apt-get install cloud-init"
         _want(distributed, wanting, wanted)
+    for name, text in FOREIGN_UNITS.items():
+        (distributed / name).write_text(text)
+    return distributed
+
+
+@pytest.fixture
+def root(distributed: Path, tmp_path: Path) -> Path:
+    """A root folder on which systemd finds what our units refer to."""
+    root = tmp_path / "root"
+    (root / "lib/systemd").mkdir(parents=True)
+    (root / "lib/systemd/system").symlink_to(distributed)
     for command in (*COMMANDS, "/bin/true"):
         path = root / command.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o755)
-    for name, text in FOREIGN_UNITS.items():
-        (distributed / name).write_text(text)
+    return root
+
+
+def deliver_units(rendered: Boot, root: Path) -> list[Path]:
+    """Enabled as on the machine."""
     units = unpack(rendered, root, below="/etc/systemd/system/")
     for command in yaml.safe_load(rendered.user_data)["runcmd"]:
         for name in command[2:] if command[:2] == ["systemctl", "enable"] else ():
@@ -165,19 +180,17 @@ def _want(folder: Path, wanting: str, wanted: str) -> None:
     (folder / f"{wanting}.wants" / wanted).symlink_to(f"../{wanted}")
 
 
-def test_systemd_has_no_objections(rendered: Boot, tmp_path: Path, tool: Tool) -> None:
-    root = tmp_path / "root"
-    units = machine_with(rendered, root)
+def test_systemd_has_no_objections(rendered: Boot, root: Path, tool: Tool) -> None:
+    units = deliver_units(rendered, root)
     names = [f"/etc/systemd/system/{unit.name}" for unit in units]
     checked = tool("systemd-analyze", "verify", "--man=no", f"--root={root}", *names, package="systemd")
     ours = [line for line in checked.stderr.splitlines() if any(name.rpartition("/")[2] in line for name in names)]
     assert (checked.returncode, ours) == (0, []), checked.stderr
 
 
-def test_nothing_waits_for_itself_at_boot(rendered: Boot, tmp_path: Path, tool: Tool) -> None:
+def test_nothing_waits_for_itself_at_boot(rendered: Boot, root: Path, tool: Tool) -> None:
     """cloud-init's last stage comes after multi-user.target, the runner after both, and yet the target wants the runner."""
-    root = tmp_path / "root"
-    machine_with(rendered, root)
+    deliver_units(rendered, root)
     checked = tool("systemd-analyze", "verify", "--man=no", f"--root={root}", "multi-user.target")
     assert "ordering cycle" not in checked.stderr
 
