@@ -71,7 +71,7 @@ def health_page(folder: Path) -> Iterator[Endpoint]:
     context.load_cert_chain(certificate.certificate, certificate.key)
     with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield Endpoint(server.server_address[1], flag)
         server.shutdown()
 

@@ -13,6 +13,12 @@ from kube_provision_core.model import Machine, Node, Role, Stamp
 from kube_provision_core.plan import Action, AwaitNode, CreateVm, keys
 
 
+@pytest.fixture(autouse=True)
+def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What these actions await needs no patience."""
+    monkeypatch.setattr("kube_provision_core.apply.FIRST_LOOK", 0.01)
+
+
 def node(name: str) -> Node:
     return Node(name, Role.WORKER, 1, Machine(1, 1), Stamp("prod", "id", Role.WORKER, "spec"))
 

@@ -113,7 +113,7 @@ def test_machines_reach_each_other(guests: Guests) -> None:
 
 def test_machines_reach_out(guests: Guests) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hello) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         said = guests.get(f"cgi-bin/fetch?10.0.2.2:{server.server_port}/")
         server.shutdown()
     assert said == "hello from the host"

@@ -143,7 +143,7 @@ def server(pages: Mapping[str, bytes], *, ahead: float = 0.0, tls: Path | None =
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate.certificate, certificate.key)
             httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        threading.Thread(target=httpd.serve_forever, args=(0.05,), daemon=True).start()
         yield f"{'https' if tls else 'http'}://127.0.0.1:{httpd.server_address[1]}/"
         httpd.shutdown()
 

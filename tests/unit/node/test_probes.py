@@ -92,7 +92,7 @@ def server(headers: dict[str, str], body: bytes = b"", *, delay: float = 0.0) ->
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_address[1]}/some/file"
         httpd.shutdown()
 
