@@ -22,6 +22,9 @@ KILL_TIMEOUT = 5.0
 
 POLL = 0.05
 
+_FIRST_PROCESS = 2
+"""The kernel says 0 of a process that this PID namespace does not have; a signal to 0 is one to our whole process group."""
+
 _BACKGROUND = '"$@" </dev/null >>"$0" 2>&1 &'
 """A shell in between, so that the process is nobody's child and never a zombie of a long run. Its log is $0."""
 
@@ -93,6 +96,11 @@ def kill(pid_file: Path) -> None:
         pid = files.holder(pid_file)
         if pid is None:
             return
+        if pid < _FIRST_PROCESS:
+            raise TargetError(
+                f"{pid_file}: the process that locks it is in another PID namespace, such as a container's, and cannot be "
+                "ended from here: run the command where it was started"
+            )
         try:
             os.kill(pid, number)
         except ProcessLookupError:
