@@ -7,6 +7,7 @@ it is emulated, in half a minute where a hypervisor below only pretends.
 
 from __future__ import annotations
 
+import logging
 import platform
 import subprocess
 import sys
@@ -26,6 +27,14 @@ PROCESSOR = "host"
 """What accelerators run."""
 
 _ROM_SIZE = 65536
+
+_ADVICE = {
+    "Permission denied": "Let your user use /dev/kvm (sudo usermod -aG kvm $USER) and log in again; ",
+    "No such file or directory": "Switch virtualisation on in this host's firmware, or in the hypervisor that it runs on; ",
+}
+"""By what QEMU says."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,18 +72,31 @@ PROBES = {
 
 
 def choose(binary: Path, architecture: str, wanted: str) -> str:
-    """The first accelerator that works, of those that `wanted` allows: a name or `auto`.
+    """The first accelerator that works, of those that `wanted` allows: a name or `auto`, which warns of emulation.
 
     Raises `TargetError` when the one that was asked for by name does not work.
     """
     if wanted == "tcg":
         return wanted
     if wanted == "auto":
-        return next((name for name in _candidates(architecture) if not problem(binary, architecture, name)), "tcg")
+        return _first_that_works(binary, architecture)
     why = problem(binary, architecture, wanted)
     if why:
         raise TargetError(f"qemu_accelerator: {wanted} does not work here: {why}. Set it to auto, or to tcg")
     return wanted
+
+
+def _first_that_works(binary: Path, architecture: str) -> str:
+    for name in _candidates(architecture):
+        why = problem(binary, architecture, name)
+        if not why:
+            return name
+        advice = next((advice for sign, advice in _ADVICE.items() if sign in why), "")
+        log.warning(
+            "machines are emulated, and many times slower: %s does not work here: %s. %sqemu_accelerator: tcg accepts that",
+            *(name, why, advice),
+        )
+    return "tcg"
 
 
 def host_architecture() -> str:

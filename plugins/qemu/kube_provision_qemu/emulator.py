@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 from kube_provision_core import TargetError
 
@@ -18,6 +19,8 @@ OLDEST = (7, 2)
 """The first version with `stream` network devices."""
 
 _VERSION_TIMEOUT = 10.0
+_TRYING = Lock()
+"""What is tried, and told, once is not tried by several threads."""
 _INSTALL = "Debian: apt install qemu-system-x86 qemu-utils; macOS: brew install qemu"
 
 
@@ -34,9 +37,14 @@ class Emulator:
     def board(self) -> Board:
         return BOARDS[self.architecture]
 
-    @cached_property
+    @property
     def accelerator(self) -> str:
         """`kvm`, `hvf` or `tcg`; tried at the first question, which takes seconds where one hangs. Raises `TargetError`."""
+        with _TRYING:
+            return self._accelerator
+
+    @cached_property
+    def _accelerator(self) -> str:
         return accelerator.choose(self.binary, self.architecture, self.wanted_accelerator)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,37 @@ def test_an_accelerator_that_is_denied_is_passed_over(tmp_path: Path) -> None:
     assert emulator.find(str(binary), "auto").accelerator == "tcg"
 
 
-def test_an_accelerator_that_works_is_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("Permission denied", "usermod -aG kvm"),
+        ("No such file or directory", "in this host's firmware"),
+        ("out of luck", ""),
+    ],
+)
+def test_emulation_that_nobody_asked_for_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, reason: str, advice: str
+) -> None:
+    found = emulator.find(str(program(tmp_path, f"{version('9.0.0')}\necho 'kvm: {reason}' >&2; exit 1")), "auto")
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: found.accelerator, range(4))) == ["tcg"] * 4
+    (line,) = caplog.messages
+    assert line.startswith("machines are emulated, and many times slower: ")
+    assert f" does not work here: kvm: {reason}. " in line
+    assert advice in line
+    assert line.endswith("qemu_accelerator: tcg accepts that")
+
+
+def test_emulation_that_was_asked_for_is_not_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert emulator.find(str(program(tmp_path, f"{version('9.0.0')}\nexit 1")), "tcg").accelerator == "tcg"
+    assert caplog.messages == []
+
+
+def test_an_accelerator_that_works_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     done = accelerator.PROBES[HERE].exit_code
     found = emulator.find(str(program(tmp_path, f"{version('9.0.0')}\nexit {done}")), "auto")
     assert found.accelerator in ("kvm", "hvf")
+    assert caplog.messages == []
 
 
 def test_an_accelerator_that_was_asked_for_and_does_not_work_is_refused(tmp_path: Path) -> None:
