@@ -36,7 +36,10 @@ class Role(StrEnum):
 
 
 class Stage(StrEnum):
-    """The stages of a boot, in order. Steps of one stage run in the order of their plugins' names."""
+    """The stages of a boot, in order. Steps of one stage run in the order of their plugins' names.
+
+    The core's clock is set before all others in `PREPARE`, so that every step may check certificates.
+    """
 
     PREPARE = "prepare"
     INSTALL = "install"

@@ -29,11 +29,13 @@ class Configuration(Protocol):
 
 def parts(config: Configuration, secrets: JoinSecrets) -> Mapping[str, object]:
     """The core's own plugins, by the names under which they are registered."""
+    from .clock import ClockPart
     from .kubeadm import KubeadmPart
     from .node_part import NodePart
     from .script import ScriptPart
 
     return {
+        "clock": ClockPart(config.by_role),
         "kubeadm": KubeadmPart(config.by_role, secrets),
         "node": NodePart(config.by_role, secrets.pki),
         "script": ScriptPart(config.by_role),

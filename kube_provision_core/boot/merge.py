@@ -13,6 +13,9 @@ from .cloud_values import CloudValues
 from .private_keys import holds_private_key, value_holds_private_key
 from .relay import NamedFragment
 
+CLOCK = "clock"
+"""The core's part whose steps come before all others of their stage."""
+
 CORE = "core"
 """Stands where a plugin's name would: for steps of the merge's own, which end their stage."""
 
@@ -82,10 +85,11 @@ def unit_path(name: str) -> str:
 
 
 def _steps(fragments: Sequence[NamedFragment]) -> tuple[OwnedStep, ...]:
-    """By stage, then by plugin name (`CORE` last), then as declared; the same step twice runs once."""
+    """By stage, then by plugin name (`CLOCK` first, `CORE` last), then as declared; the same step twice runs once."""
     owned = dict.fromkeys(OwnedStep(fragment.plugin, step) for fragment in fragments for step in fragment.steps)
     stages = list(Stage)
-    return tuple(sorted(owned, key=lambda item: (stages.index(item.step.stage), item.plugin == CORE, item.plugin)))
+    places = {CLOCK: -1, CORE: 1}
+    return tuple(sorted(owned, key=lambda it: (stages.index(it.step.stage), places.get(it.plugin, 0), it.plugin)))
 
 
 def _files(fragments: Sequence[NamedFragment], steps: Sequence[OwnedStep]) -> tuple[File, ...]:

@@ -14,7 +14,6 @@ from ..hookspecs import hookimpl
 from ..model import NODE_CONFIG_DIR, BootFragment, Cluster, File, Node, Role, Stage, Step
 from . import local_files, storage
 from .containers import containers
-from .templating import render
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -43,7 +42,6 @@ class ScriptPart:
         pieces = (
             _environment(config),
             _kernel_parameters(config),
-            _time(config),
             storage.mounts(config.mounts),
             storage.volumes(config.volumes),
             storage.data_volume(node.machine.data_volume_gib, config.data_volume_mount, config.volumes),
@@ -149,21 +147,11 @@ def _kernel_parameters(config: CoreConfig) -> BootFragment:
     return BootFragment(files=(File(SYSCTLS, content),), steps=(step,))
 
 
-def _time(config: CoreConfig) -> BootFragment:
-    """A wrong clock makes every certificate look expired, or not valid yet."""
-    if not config.ntp_servers:
-        return BootFragment()
-    step = Step("time", Stage.PREPARE, render("steps/time.sh", servers=tuple(config.ntp_servers)), timeout=180)
-    return BootFragment(components=frozenset({"time-sync"}), steps=(step,))
-
-
 def _cloud_config(config: CoreConfig) -> dict[str, Any]:
     """What cloud-init does better than a step."""
     values: dict[str, Any] = {}
     if config.users:
         values["users"] = ["default", *(_user(user.name, user.ssh_keys) for user in config.users)]
-    if config.ntp_servers:
-        values["ntp"] = {"enabled": True, "servers": list(config.ntp_servers)}
     if config.timezone:
         values["timezone"] = config.timezone
     return values

@@ -155,16 +155,8 @@ def test_users_come_beside_the_templates_own(render: Render) -> None:
     assert "ssh_authorized_keys" not in users[2]
 
 
-def test_the_clock_is_right_before_anything_checks_a_certificate(render: Render, content: Content) -> None:
-    rendered = render(ntp_servers=["10.0.0.1"], timezone="Europe/Berlin")
-    assert cloud_config(rendered)["ntp"] == {"enabled": True, "servers": ["10.0.0.1"]}
-    assert cloud_config(rendered)["timezone"] == "Europe/Berlin"
-    assert steps(rendered, Stage.PREPARE) == ["script-time"]
-    assert "10.0.0.1 >&2" in content(rendered, "script-time.sh")
-
-
-def test_without_time_servers_nobody_waits_for_the_clock(render: Render) -> None:
-    assert steps(render(), Stage.PREPARE) == []
+def test_the_time_zone_is_cloud_inits_to_set(render: Render) -> None:
+    assert cloud_config(render(timezone="Europe/Berlin"))["timezone"] == "Europe/Berlin"
 
 
 def test_raw_cloud_config_comes_last(render: Render, make_node: Callable[..., Node]) -> None:
