@@ -31,6 +31,7 @@ from .repositories import Source, sources
 
 RELEASES = ("9", "10")
 ZRAM = "/etc/systemd/zram-generator.conf"
+NETWORK_MANAGER = "/etc/NetworkManager/conf.d/kube-provision.conf"
 POLICY_NAME = "kube_provision.cil"
 POLICY = f"{NODE_CONFIG_DIR}/selinux/{POLICY_NAME}"
 
@@ -50,10 +51,11 @@ class CentOS:
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
         more = self._config[node.role].firewall_ports
         return BootFragment(
-            files=(*firewall.files(node.role, cluster, more), *_no_zram(node.role)),
+            files=(*firewall.files(node.role, cluster, more), *_node_files(node.role)),
             steps=(
                 Step("release", Stage.PREPARE, _script("scripts/release.sh", releases=RELEASES), timeout=30, attempts=1),
                 Step("firewall", Stage.INSTALL, _text("scripts/firewall.sh"), timeout=120),
+                *_node_steps(node.role),
             ),
         )
 
@@ -80,10 +82,21 @@ class CentOS:
         return (Step("dnf", Stage.FINISH, _text("scripts/seal.sh"), timeout=120),)
 
 
-def _no_zram(role: Role) -> Iterator[File]:
-    """An empty file in place of the one with defaults: no compressed memory as swap, which the kubelet refuses."""
+def _node_files(role: Role) -> Iterator[File]:
+    """An empty file in place of the one with defaults: no compressed memory as swap, which the kubelet refuses.
+
+    And the network plugin's devices for it alone.
+    """
     if role is not Role.DISCOVERY:
         yield File(ZRAM, "# No zram: swap is off on the nodes of a cluster.\n")
+        yield File(NETWORK_MANAGER, _text("NetworkManager/kube-provision.conf"))
+
+
+def _node_steps(role: Role) -> Iterator[Step]:
+    if role is not Role.DISCOVERY:
+        yield Step("network-manager", Stage.INSTALL, _text("scripts/network-manager.sh"), timeout=60)
+    if role is Role.MASTER:
+        yield Step("calico", Stage.FINISH, _text("scripts/calico.sh"), timeout=120)
 
 
 def _steps(

@@ -127,10 +127,26 @@ def test_missing_modules_are_installed_for_the_running_kernel(
 def test_a_kernel_whose_modules_cannot_be_had_is_named(run: Run, stand_in: Callable[[str, str], None]) -> None:
     stand_in("uname", "echo 6.12.0-1.el10.x86_64")
     stand_in("modprobe", 'test "$3" != br_netfilter')
-    stand_in("dnf", "exit 1")
+    stand_in("dnf", "echo 'Error: Unable to find a match'; exit 1")
     ran = run(script(installed("kubeadm"), "kernel-modules"))
     assert ran.returncode == 1
-    assert "the template's kernel 6.12.0-1.el10.x86_64 has no modules br_netfilter: install" in ran.stderr
+    assert "the template's kernel 6.12.0-1.el10.x86_64 has no modules br_netfilter, and dnf brings none" in ran.stderr
+
+
+def test_what_dnf_says_of_missing_modules_is_not_lost(run: Run, stand_in: Callable[[str, str], None]) -> None:
+    stand_in("modprobe", "exit 1")
+    stand_in("dnf", "echo 'Curl error (60): SSL certificate problem'; echo 'Error: Failed to download metadata' >&2; exit 1")
+    ran = run(script(installed("kubeadm"), "kernel-modules"))
+    assert "Curl error (60): SSL certificate problem" in ran.stdout
+    assert "and dnf brings none (Error: Failed to download metadata): install" in ran.stderr.splitlines()[-1]
+
+
+def test_modules_that_no_package_has_are_named(run: Run, stand_in: Callable[[str, str], None]) -> None:
+    stand_in("modprobe", 'test "$3" != br_netfilter')
+    stand_in("dnf", "echo Complete!")
+    ran = run(script(installed("kubeadm"), "kernel-modules"))
+    assert ran.returncode == 1
+    assert "has no modules br_netfilter: install" in ran.stderr
 
 
 # --- kube-proxy -----------------------------------------------------------------------------------------------------
@@ -159,6 +175,83 @@ def test_a_configuration_without_a_mode_is_not_passed_over(run: Run, tmp_path: P
     write(tmp_path, "/etc/os-release", "ID=centos\nVERSION_ID=10\n")
     write(tmp_path, "/etc/kube-provision/kubeadm-init.yaml", "kind: InitConfiguration\n")
     assert run(script(installed("kubeadm"), "kube-proxy")).returncode == 1
+
+
+# --- Calico ---------------------------------------------------------------------------------------------------------
+
+ENABLED = "set env daemonset/calico-node --containers=calico-node FELIX_NFTABLESMODE=Enabled"
+
+
+@pytest.mark.parametrize(
+    ("mode", "variables", "changed"),
+    [
+        ("nftables", "DATASTORE_TYPE WAIT_FOR_DATASTORE", True),
+        ("nftables", "DATASTORE_TYPE FELIX_NFTABLESMODE WAIT_FOR_DATASTORE", False),
+        ("nftables", "", False),
+        ("iptables", "DATASTORE_TYPE WAIT_FOR_DATASTORE", False),
+        ("", "", False),
+    ],
+    ids=["of its own", "configured by somebody", "another network plugin", "iptables", "no kube-proxy"],
+)
+def test_calico_filters_with_what_kube_proxy_uses(
+    run: Run, tmp_path: Path, stand_in: Callable[[str, str], None], mode: str, variables: str, changed: bool
+) -> None:
+    write(tmp_path, "/proxy", f"kind: KubeProxyConfiguration\nmetricsBindAddress: ''\nmode: {mode}\n" if mode else "")
+    answers = f"*configmap*) cat {tmp_path}/proxy ;; *jsonpath*) printf %s '{variables}' ;;"
+    stand_in("kubectl", f'case "$*" in {answers} esac')
+    ran = run(script(rendered(Role.MASTER), "calico"))
+    assert ran.returncode == 0, ran.stderr
+    assert [line for line in asked(tmp_path) if line.endswith(ENABLED)] == asked(tmp_path)[2:]
+    assert (len(asked(tmp_path)) == 3) == changed
+
+
+def test_a_cluster_that_does_not_answer_is_asked_again(run: Run, stand_in: Callable[[str, str], None]) -> None:
+    stand_in("kubectl", "echo 'Unable to connect to the server' >&2; exit 1")
+    ran = run(script(rendered(Role.MASTER), "calico"))
+    assert ran.returncode == 1
+    assert "Unable to connect to the server" in ran.stderr
+
+
+@pytest.mark.parametrize(("role", "steps"), [(Role.MASTER, 1), (Role.WORKER, 0), (Role.DISCOVERY, 0)])
+def test_masters_alone_see_to_calico_when_its_manifest_is_applied(role: Role, steps: int) -> None:
+    assert [step.stage for step in rendered(role).steps if step.name == "calico"] == [Stage.FINISH] * steps
+
+
+# --- NetworkManager -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+def test_network_manager_leaves_calicos_devices_alone_besides_those_it_left_before(tmp_path: Path) -> None:
+    install("libjansson4", "libndp0", "libnm0")
+    binary = unpacked("network-manager") / "usr/sbin/NetworkManager"
+    folder = tmp_path / "etc/NetworkManager/conf.d"
+    write(tmp_path, f"{folder.relative_to(tmp_path)}/10-site.conf", "[keyfile]\nunmanaged-devices=interface-name:eth9\n")
+    deliver(tmp_path, rendered())
+    for name in ("main", "intern"):
+        (tmp_path / name).touch()
+    (tmp_path / "lib").mkdir()
+    options = [f"--config={tmp_path}/main", f"--config-dir={folder}", f"--system-config-dir={tmp_path}/lib"]
+    command = [str(binary), *options, f"--intern-config={tmp_path}/intern", "--print-config"]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert printed.returncode == 0, printed.stderr
+    (line,) = (line for line in printed.stdout.splitlines() if line.startswith("unmanaged-devices="))
+    left = set(line.partition("=")[2].split(","))
+    assert left >= {f"interface-name:{name}" for name in ("eth9", "cali*", "tunl*", "vxlan.calico", "wireguard.cali")}
+
+
+@pytest.mark.parametrize(("running", "reloads"), [(0, 1), (3, 0)])
+def test_a_running_network_manager_is_told(
+    run: Run, tmp_path: Path, stand_in: Callable[[str, str], None], running: int, reloads: int
+) -> None:
+    stand_in("systemctl", f'case "$1" in is-active) exit {running} ;; esac')
+    assert run(script(rendered(), "network-manager")).returncode == 0
+    assert len([line for line in asked(tmp_path) if line.startswith("systemctl reload")]) == reloads
+
+
+def test_the_discovery_machine_has_no_pods_network() -> None:
+    fragment = rendered(Role.DISCOVERY)
+    assert not [step for step in fragment.steps if step.name == "network-manager"]
+    assert not [file for file in fragment.files if "NetworkManager" in file.path]
 
 
 # --- SELinux --------------------------------------------------------------------------------------------------------

@@ -12,9 +12,14 @@ kernel=$(uname --kernel-release)
 if [ -z "$(missing)" ]; then
   exit 0
 fi
-dnf --assumeyes --quiet install "kernel-modules-$kernel" "kernel-modules-extra-$kernel" || true
+log=$(mktemp)
+why=''
+if ! dnf --assumeyes install "kernel-modules-$kernel" "kernel-modules-extra-$kernel" 2>&1 | tee "$log"; then
+  why=", and dnf brings none ($(tail --lines=1 "$log"))"
+fi
+rm --force "$log"
 mapfile -t modules < <(missing)
 if [ "${#modules[@]}" -gt 0 ]; then
-  echo "the template's kernel $kernel has no modules ${modules[*]}: install kernel-modules-extra of this kernel in the template" >&2
+  echo "the template's kernel $kernel has no modules ${modules[*]}$why: install kernel-modules-extra of this kernel in the template" >&2
   exit 1
 fi
