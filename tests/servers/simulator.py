@@ -46,6 +46,7 @@ class Template:
     memory_mib: int = 1024
     disk_gib: int = 10
     network: str = "VM Network"
+    """Of its network card; empty: it has none."""
     mac_address: str = ""
     """Of its network card, chosen by hand, which clones inherit; empty: each has its own."""
     snapshot: str = "base"

@@ -27,14 +27,10 @@ type hardware struct {
 	mac       string // chosen by hand; "": vCenter chooses
 }
 
-// devices makes one controller, one disk and one network card, with the keys that vCenter gives them.
+// devices makes one controller, one disk and, with a network, one card for it, with the keys that vCenter gives them.
 func (h hardware) devices(
 	at place, serial int, parent *types.VirtualDiskFlatVer2BackingInfo,
 ) ([]types.BaseVirtualDeviceConfigSpec, types.BaseMethodFault) {
-	backing, fault := backingFor(h.network, at.host)
-	if fault != nil {
-		return nil, fault
-	}
 	controller := &types.ParaVirtualSCSIController{}
 	controller.Key = controllerKey
 	controller.SharedBus = types.VirtualSCSISharingNoSharing
@@ -47,19 +43,35 @@ func (h hardware) devices(
 		Parent:          parent,
 	}
 
+	made, keys := object.VirtualDeviceList{controller, disk}, []int32{controllerKey, diskKey}
+	if h.network != "" {
+		card, fault := h.card(at, serial)
+		if fault != nil {
+			return nil, fault
+		}
+		made, keys = append(made, card), append(keys, cardKey)
+	}
+
+	specs, _ := made.ConfigSpec(types.VirtualDeviceConfigSpecOperationAdd)
+	for i, device := range made {
+		device.GetVirtualDevice().Key = keys[i] // ConfigSpec makes them negative
+	}
+	disk.ControllerKey = controllerKey
+	return specs, nil
+}
+
+func (h hardware) card(at place, serial int) (*types.VirtualVmxnet3, types.BaseMethodFault) {
+	backing, fault := backingFor(h.network, at.host)
+	if fault != nil {
+		return nil, fault
+	}
 	card := &types.VirtualVmxnet3{}
 	card.Key, card.Backing = cardKey, backing
 	card.AddressType, card.MacAddress = string(types.VirtualEthernetCardMacTypeAssigned), macAddress(serial)
 	if h.mac != "" {
 		card.AddressType, card.MacAddress = string(types.VirtualEthernetCardMacTypeManual), h.mac
 	}
-
-	specs, _ := object.VirtualDeviceList{controller, disk, card}.ConfigSpec(types.VirtualDeviceConfigSpecOperationAdd)
-	for i, device := range []types.BaseVirtualDevice{controller, disk, card} {
-		device.GetVirtualDevice().Key = []int32{controllerKey, diskKey, cardKey}[i] // ConfigSpec makes them negative
-	}
-	disk.ControllerKey = controllerKey
-	return specs, nil
+	return card, nil
 }
 
 // macAddress is unique; the library's own repeat after 4096 machines.

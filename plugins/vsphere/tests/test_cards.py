@@ -12,6 +12,8 @@ import pytest
 from servers.simulator import Simulator, Template
 
 from kube_provision_core import Boot, Node
+from kube_provision_vsphere.client import cards
+from kube_provision_vsphere.client.vmomi import vim
 from kube_provision_vsphere.driver import Vsphere
 
 pytestmark = pytest.mark.integration
@@ -45,9 +47,9 @@ def test_cloud_init_is_told_the_address_that_the_card_has(
     driver = driver_for(vcenter, **keys, **network)
     for index in (1, 2):
         driver.provision_vm(node(index), boot(node(index)))
-    cards = [vcenter.vm(f"w-prod-{index}")["cards"] for index in (1, 2)]
-    assert cards == [[{"mac_address": matched(vcenter, f"w-prod-{index}"), "manual": True}] for index in (1, 2)]
-    assert cards[0] != cards[1]
+    made = [vcenter.vm(f"w-prod-{index}")["cards"] for index in (1, 2)]
+    assert made == [[{"mac_address": matched(vcenter, f"w-prod-{index}"), "manual": True}] for index in (1, 2)]
+    assert made[0] != made[1]
 
 
 def test_the_card_stays_on_the_templates_network(
@@ -72,9 +74,24 @@ def test_an_address_that_somebody_gave_the_template_is_not_inherited(
     driver = driver_for(vcenter)
     for index in (1, 2):
         driver.provision_vm(node(index), boot(node(index)))
-    cards = [vcenter.vm(f"w-prod-{index}")["cards"][0] for index in (1, 2)]
-    assert not any(card["manual"] for card in cards)
-    assert len({"00:50:56:00:00:07", *(card["mac_address"] for card in cards)}) == 3
+    made = [vcenter.vm(f"w-prod-{index}")["cards"][0] for index in (1, 2)]
+    assert not any(card["manual"] for card in made)
+    assert len({"00:50:56:00:00:07", *(card["mac_address"] for card in made)}) == 3
+
+
+def test_of_several_cards_the_first_one_is_meant() -> None:
+    kinds = vim.vm.device
+    backing = kinds.VirtualEthernetCard.NetworkBackingInfo(deviceName="VM Network")
+    second, first, third = (
+        kinds.VirtualVmxnet3(
+            key=4000 + unit, unitNumber=unit, backing=backing, addressType=kind, macAddress="00:50:56:00:00:07"
+        )
+        for unit, kind in ((8, "manual"), (7, "assigned"), (9, "assigned"))
+    )
+    devices = [second, kinds.VirtualDisk(key=2000, unitNumber=0), first, third]
+    changes = [(one.operation, one.device.key, one.device.macAddress) for one in cards.keep(devices, "a")]
+    assert changes == [("edit", first.key, "a"), ("edit", second.key, "")]
+    assert {device.macAddress for device in (first, second, third)} == {"00:50:56:00:00:07"}
 
 
 def test_one_call_still_makes_one_machine(

@@ -169,6 +169,12 @@ def test_one_address_for_two_machines_is_told(vcenter: Simulator, check: Check, 
     assert lines == ["static_ip: 10.0.0.9/24 would be given to both w-prod-1 and m-prod-1; give each role its own addresses"]
 
 
+def test_a_template_without_a_network_card_needs_a_network(simulate: Callable[..., Simulator], check: Check) -> None:
+    vcenter = simulate(templates=[Template("ubuntu", network="")])
+    assert check(vcenter) == ["template: /DC0/vm/ubuntu has no network card; set network"]
+    assert check(vcenter, network="DC0_DVPG0") == []
+
+
 def test_addresses_that_lead_to_one_hardware_address_are_told(vcenter: Simulator, check: Check, node: MakeNode) -> None:
     lists = {Role.WORKER: ["10.64.0.9/24"], Role.MASTER: ["10.128.0.9/24"]}
     keys = {role: {"static_ip": {"addresses": addresses}} for role, addresses in lists.items()}

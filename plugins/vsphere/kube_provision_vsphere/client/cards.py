@@ -1,4 +1,4 @@
-"""Network cards of new machines and of templates."""
+"""Network cards of new machines and of templates: what changes them. Without a hardware address, vCenter chooses one."""
 
 from __future__ import annotations
 
@@ -20,20 +20,18 @@ def cards(devices: Iterable[Any]) -> list[Any]:
     return sorted(found, key=lambda card: (card.unitNumber or 0, card.key))
 
 
-def card_changes(
-    session: Session, devices: Iterable[Any], network: Network | None, mac_address: str | None
-) -> Iterator[Any]:
-    """What makes a template's cards a new machine's, of which the first one has that address; None: vCenter chooses it.
-
-    On another network there is one new card in place of all of the template's.
-    """
+def keep(devices: Iterable[Any], mac_address: str | None) -> Iterator[Any]:
+    """What makes a template's cards, on their networks, a new machine's. `mac_address`: of the first one."""
     found = cards(devices)
-    if network is None:
-        if mac_address:
-            yield _change("edit", _addressed(found[0], mac_address))
-        yield from forget_addresses(found[1:] if mac_address else found)
-        return
-    for card in found:
+    if mac_address:
+        first, *found = found
+        yield _change("edit", _changed(first, addressType=MANUAL, macAddress=mac_address))
+    yield from forget_addresses(found)
+
+
+def replace(session: Session, devices: Iterable[Any], network: Network, mac_address: str | None) -> Iterator[Any]:
+    """One new card on that network in place of all of a template's."""
+    for card in cards(devices):
         yield _change("remove", card)
     yield _change("add", _new_card(session, network, mac_address))
 
@@ -43,10 +41,6 @@ def forget_addresses(devices: Iterable[Any]) -> Iterator[Any]:
     for card in cards(devices):
         if str(card.addressType).lower() == MANUAL:
             yield _change("edit", _changed(card, addressType=ASSIGNED, macAddress=""))
-
-
-def _addressed(card: Any, mac_address: str) -> Any:
-    return _changed(card, addressType=MANUAL, macAddress=mac_address)
 
 
 def _changed(card: Any, **values: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..resources import Network, Template
-from .cards import card_changes
+from . import cards
 from .details import disks
 from .session import Session
 from .vmomi import vim
@@ -68,8 +68,7 @@ def _config_spec(session: Session, order: Order) -> Any:
     spec = size_spec(order)
     spec.annotation = order.note
     spec.extraConfig = options(order.extra_config)
-    changes = card_changes(session, order.template.devices, order.network, order.mac_address)
-    spec.deviceChange = [*_disk_changes(order), *changes]
+    spec.deviceChange = [*_disk_changes(order), *_card_changes(session, order)]
     return spec
 
 
@@ -108,6 +107,12 @@ def _new_disk(gib: int, controller: int, unit: int) -> Any:
 def _free_place(devices: tuple[Any, ...], controller: int) -> tuple[int, int]:
     taken = {device.unitNumber for device in devices if device.controllerKey == controller} | {RESERVED_UNIT}
     return controller, next(unit for unit in range(64) if unit not in taken)
+
+
+def _card_changes(session: Session, order: Order) -> Iterator[Any]:
+    if order.network is None:
+        return cards.keep(order.template.devices, order.mac_address)
+    return cards.replace(session, order.template.devices, order.network, order.mac_address)
 
 
 def _change(operation: str, device: Any, *, file: str | None = None) -> Any:
