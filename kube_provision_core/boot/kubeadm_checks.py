@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..errors import BootError
+from ..kubeadm_limits import NODE_NETWORK, pod_network_fault, service_network_fault
 from .kubeadm_config import API, NODE_IP, VERSION, Document
 
 _NAMES = "apiVersion kind"
@@ -53,8 +54,6 @@ _ARGUMENT = re.compile(r"[a-z0-9][a-z0-9-]*")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
 _LONGEST_TTL = 30 * 60
-_CLUSTER_CIDR_MASK = 24
-"""How large a part of the pod network kubeadm gives to each node."""
 
 
 def check_documents(documents: Sequence[Document], kubernetes_version: str) -> None:
@@ -227,10 +226,10 @@ def _network_faults(networking: Document) -> Iterator[str]:
     if len(networks) < 2:
         return
     pods, services = networks["podSubnet"], networks["serviceSubnet"]
-    if not 12 <= services.prefixlen <= 29:
-        yield f"ClusterConfiguration.networking.serviceSubnet {services} must be /12 to /29"
-    if not _CLUSTER_CIDR_MASK - 16 <= pods.prefixlen <= _CLUSTER_CIDR_MASK:
-        yield f"ClusterConfiguration.networking.podSubnet {pods} must be /8 to /24: each node gets a /24 of it"
+    if fault := service_network_fault(services):
+        yield f"ClusterConfiguration.networking.serviceSubnet {services} {fault}"
+    if fault := pod_network_fault(pods):
+        yield f"ClusterConfiguration.networking.podSubnet {pods} {fault}: each node gets a /{NODE_NETWORK} of it"
     if pods.overlaps(services):
         yield f"ClusterConfiguration.networking: podSubnet {pods} and serviceSubnet {services} overlap"
 

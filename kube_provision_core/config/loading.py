@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from ..driver import DriverConfig
@@ -56,6 +57,8 @@ def load(
     tell_missing(_missing(core, outcomes, used), used, vocabulary, given, problems)
     if core.config and all(outcome.config for outcome in by_role.values()):
         rules.check(core.config, Role.DISCOVERY in used, validator.place, problems)
+    if masters := by_role[Role.MASTER].config:
+        rules.check_masters(masters, partial(validator.place, role=Role.MASTER), problems)
     problems.raise_if_any()
 
     chosen = tuple(_choose(driver, configs) for driver, configs in outcomes)

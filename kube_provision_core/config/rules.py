@@ -5,19 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from ..kubeadm_limits import MASTER_MEMORY_MIB, MASTER_PROCESSORS, NODE_NETWORK, pod_network_fault, service_network_fault
 from .core import CoreConfig
 from .problems import Place, Problems
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LABEL_LENGTH = 63
 """RFC 1035."""
-
-_NODE_NETWORK = 24
-"""kube-controller-manager gives every node a /24 of the pods' network."""
-_SERVICE_NETWORK = range(12, 29)
-"""kubeadm refuses a wider network, and a narrower one: fewer than 10 addresses are usable."""
-_POD_NETWORK = range(8, _NODE_NETWORK + 1)
-"""kubeadm refuses a network that holds no node's, or more than 2^16 of them."""
 
 PlaceOf = Callable[[str], Place | None]
 
@@ -30,6 +24,14 @@ def check(core: CoreConfig, machine: bool, place: PlaceOf, problems: Problems) -
         problems.add(place("extensions"), f"extensions lists {name} twice")
 
 
+def check_masters(masters: CoreConfig, place: PlaceOf, problems: Problems) -> None:
+    """Add what makes kubeadm refuse every master: it is never told to ignore that. `place`: as for a master."""
+    if masters.cpu < MASTER_PROCESSORS:
+        problems.add(place("cpu"), f"cpu: masters need at least {MASTER_PROCESSORS}; kubeadm refuses less")
+    if masters.mem * 1024 < MASTER_MEMORY_MIB:
+        problems.add(place("mem"), f"mem: masters need at least 2; kubeadm refuses less than {MASTER_MEMORY_MIB} MiB")
+
+
 def warnings(core: CoreConfig) -> Iterator[str]:
     """What stands in nobody's way but ought to be known; `core` is the masters'."""
     if core.masters % 2 == 0:
@@ -37,10 +39,7 @@ def warnings(core: CoreConfig) -> Iterator[str]:
             f"{core.masters} masters survive no more losses than {core.masters - 1}: etcd's quorum is more than half of "
             "them; use an odd number"
         )
-    for key, least, unit in (("cpu", 2, "processors"), ("mem", 2, "GiB of memory")):
-        if getattr(core, key) < least:
-            yield f"kubeadm refuses a master with less than {least} {unit}; masters have {key}: {least - 1}"
-    blocks = 2 ** (_NODE_NETWORK - core.pod_subnet.prefixlen) if core.pod_subnet.prefixlen <= _NODE_NETWORK else 0
+    blocks = 2 ** (NODE_NETWORK - core.pod_subnet.prefixlen)
     if core.masters + core.workers > blocks:
         yield f"pod_subnet {core.pod_subnet} has networks for {blocks} nodes; {core.masters + core.workers} are wanted"
 
@@ -72,12 +71,10 @@ def _check_names(core: CoreConfig, machine: bool, place: PlaceOf, problems: Prob
 
 
 def _check_networks(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
-    for key, network, lengths in (
-        ("service_subnet", core.service_subnet, _SERVICE_NETWORK),
-        ("pod_subnet", core.pod_subnet, _POD_NETWORK),
-    ):
-        if network.prefixlen not in lengths:
-            problems.add(place(key), f"{key} {network} must be between a /{lengths[0]} and a /{lengths[-1]}")
+    if fault := service_network_fault(core.service_subnet):
+        problems.add(place("service_subnet"), f"service_subnet {core.service_subnet} {fault}")
+    if fault := pod_network_fault(core.pod_subnet):
+        problems.add(place("pod_subnet"), f"pod_subnet {core.pod_subnet} {fault}")
     if core.pod_subnet.overlaps(core.service_subnet):
         problems.add(
             place("service_subnet") or place("pod_subnet"),

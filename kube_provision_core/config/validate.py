@@ -40,9 +40,9 @@ class Validator:
         self._values: dict[tuple[int, str], Value | None] = {}
         self._outcomes: dict[tuple[Any, ...], Outcome[Any]] = {}
 
-    def place(self, key: str) -> Place | None:
-        """Where the document's value for a key was given; None for a default."""
-        entry = self._settings.entry(key)
+    def place(self, key: str, role: Role | None = None) -> Place | None:
+        """Where a role's value for a key was given, or the document's; None for a default."""
+        entry = self._settings.entry(key, role)
         return entry.place if entry else None
 
     def validate(

@@ -77,7 +77,7 @@ class Home:
         """What this operator adds to the configuration that the template was baked with."""
         path = self.folder / "config.yml"
         users = [{"name": USER, "ssh_keys": [self._key.with_suffix(".pub").read_text().strip()]}]
-        sizes = {"masters": {"count": 1, "mem": 1}, "workers": {"count": 0}, "consul": {"mem": 1}}
+        sizes = {"masters": {"count": 1, "mem": 2}, "workers": {"count": 0}, "consul": {"mem": 1}}
         quick = {"ssh_genkeytypes": ["ed25519"]}  # an RSA key takes a minute of an emulated processor
         keys = {
             "name": NAME,

@@ -92,11 +92,11 @@ SERVICES = "ClusterConfiguration.networking.serviceSubnet"
         ("JoinConfiguration.controlPlane.certificateKey", REMOVED, "certificateKey must be 64 hex digits"),
         ("JoinConfiguration.discovery.bootstrapToken.apiServerEndpoint", "", "apiServerEndpoint is missing"),
         ("JoinConfiguration.nodeRegistration.criSocket", "/run/containerd/containerd.sock", "criSocket must be"),
-        (SERVICES, "10.96.0.0/30", "must be /12 to /29"),
-        (SERVICES, "10.0.0.0/11", "must be /12 to /29"),
+        (SERVICES, "10.96.0.0/29", "must be between a /12 and a /28"),
+        (SERVICES, "10.0.0.0/11", "must be between a /12 and a /28"),
         (SERVICES, "services", "must be a network"),
-        (PODS, "10.244.0.0/25", "must be /8 to /24"),
-        (PODS, "0.0.0.0/0", "must be /8 to /24"),
+        (PODS, "10.244.0.0/25", "must be between a /8 and a /24"),
+        (PODS, "0.0.0.0/0", "must be between a /8 and a /24"),
     ],
 )
 def test_it_bites(documents: dict[str, Any], place: str, value: object, said: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kube_provision_core import Role
+
 MINIMAL = "name: prod\ntarget: moon\nos: plain\ndiscovery: beacon\ntemplate: t\n"
 
 
@@ -78,10 +80,26 @@ def test_an_odd_number_of_masters_is_fine(load_text, masters: int) -> None:
     assert load_text(MINIMAL, flags={"masters": masters}).warnings == ()
 
 
-@pytest.mark.parametrize(("key", "unit"), [("cpu", "processors"), ("mem", "GiB of memory")])
-def test_a_master_that_kubeadm_refuses_is_warned_about(load_text, key: str, unit: str) -> None:
-    (warning,) = load_text(MINIMAL + f"masters: {{{key}: 1}}\n").warnings
-    assert warning == f"kubeadm refuses a master with less than 2 {unit}; masters have {key}: 1"
+@pytest.mark.parametrize(("key", "refused"), [("cpu", "less"), ("mem", "less than 1700 MiB")])
+@pytest.mark.parametrize(
+    "text", ["{key}: 1\nworkers: 2", "workers: 2\nmasters: {{{key}: 1}}", "{key}: 8\nmasters: {{{key}: 1}}"]
+)
+def test_a_master_that_kubeadm_refuses(complaints, key: str, refused: str, text: str) -> None:
+    text = text.format(key=key)
+    line = next(number for number, line in enumerate(text.splitlines(), start=6) if f"{key}: 1" in line)
+    wrong = f"{key}: masters need at least 2; kubeadm refuses {refused}"
+    assert complaints(MINIMAL + text) == [f"config.yml:{line}: {wrong}"]
+
+
+@pytest.mark.parametrize("key", ["cpu", "mem"])
+def test_only_masters_need_that_much(load_text, key: str) -> None:
+    config = load_text(MINIMAL + f"{key}: 1\nmasters: {{{key}: 2}}\n")
+    assert getattr(config.by_role[Role.WORKER], key) == 1
+
+
+@pytest.mark.parametrize("subnet", ["172.16.0.0/28", "172.16.0.0/12"])
+def test_a_service_network_that_kubeadm_takes(load_text, subnet: str) -> None:
+    assert str(load_text(MINIMAL + f"service_subnet: {subnet}\n").core.service_subnet) == subnet
 
 
 def test_an_extension_that_is_listed_twice(complaints, install) -> None:
