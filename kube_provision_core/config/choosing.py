@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import PluginError
-from ..plugins import FoundDriver, choose
+from ..plugins import FoundDriver, choose, offers
 from .core import CoreConfig
 from .problems import Place, Problems
 from .settings import Settings, arrange
@@ -21,10 +21,10 @@ def choose_drivers(given: Given, problems: Problems) -> list[FoundDriver]:
     """The drivers that are named, imported. One that cannot be had is a problem at its line, and left out."""
     vocabulary = compose([])
     settings = arrange(given, vocabulary, Problems(), complete=False)
-    drivers = []
+    drivers, offered = [], offers()
     for kind, name, place in _named(given, settings, vocabulary):
         try:
-            drivers.append(choose(kind, name))
+            drivers.append(choose(kind, name, offered))
         except PluginError as error:
             problems.add(place, str(error))
     return drivers

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from ..plugins import FoundDriver, choose
+from ..plugins import FoundDriver, choose, offers
 from .core import CoreConfig
 from .vocabulary import COUNT, Key, Vocabulary, compose
 from .written import as_written
@@ -24,7 +24,8 @@ def schema(drivers: Sequence[FoundDriver | tuple[str, str]] = ()) -> Schema:
     A driver may be given as `(kind, name)`. No key is required: each may also come from a flag, from `-e` or from the
     environment. Raises `PluginError` for a driver that cannot be had, or where two claim one key.
     """
-    found = [driver if isinstance(driver, FoundDriver) else choose(*driver) for driver in drivers]
+    offered = offers()
+    found = [driver if isinstance(driver, FoundDriver) else choose(*driver, offered) for driver in drivers]
     vocabulary = compose(found)
     fields, definitions = _field_schemas(found)
     properties = {name: _property(name, key, fields) for name, key in vocabulary.keys.items()}

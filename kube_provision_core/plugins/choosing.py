@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, NoReturn
@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 KINDS = ("target", "os", "discovery", "extension")
 """Kinds of plugins; the entry points of a kind are the group `kube_provision.<kind>`."""
+
+Offers = Mapping[str, Sequence[metadata.EntryPoint]]
+"""The entry points that installed distributions have, by kind."""
 
 _DISTRIBUTIONS = {("target", "vmware"): "kube-provision-vsphere", ("target", "vmware-fusion"): "kube-provision-fusion"}
 """Which distribution brings a name that does not say so itself."""
@@ -41,7 +44,8 @@ class InstalledPlugin:
 
 def installed(*, check: bool = False) -> list[InstalledPlugin]:
     """Every plugin that is installed, by kind and name, without importing any. `check` imports each and says what fails."""
-    return [plugin for kind in KINDS for plugin in _describe_kind(kind, check)]
+    offered = offers()
+    return [plugin for kind in KINDS for plugin in _describe_kind(kind, offered, check)]
 
 
 def find(kind: str, name: str) -> type[Any]:
@@ -49,13 +53,14 @@ def find(kind: str, name: str) -> type[Any]:
     return choose(kind, name).cls
 
 
-def choose(kind: str, name: str) -> FoundDriver:
+def choose(kind: str, name: str, offered: Offers | None = None) -> FoundDriver:
     """The driver of that name, imported and checked against the contract.
 
     Raises `PluginError` if none is installed (and says what to install), if two distributions claim the name, if it
-    cannot be imported, or if its class is no driver of this version of the contract.
+    cannot be imported, or if its class is no driver of this version of the contract. `offered` is for those who choose
+    several: what `offers` says, read once.
     """
-    entries = _entry_points(kind)
+    entries = (offers() if offered is None else offered)[kind]
     claims = [entry for entry in entries if entry.name == name]
     if not claims:
         raise PluginError(_not_installed(kind, name, entries))
@@ -73,12 +78,12 @@ def choose(kind: str, name: str) -> FoundDriver:
 class _Drivers(DriverManager[Any]):
     """Chooses among entry points just read: stevedore's cache lags behind an installation and forgets distributions."""
 
-    def __init__(self, kind: str, name: str, entries: list[metadata.EntryPoint]) -> None:
+    def __init__(self, kind: str, name: str, entries: Sequence[metadata.EntryPoint]) -> None:
         self._entries = entries
         super().__init__(f"{PROJECT}.{kind}", name, on_load_failure_callback=_refuse_broken)
 
     def list_entry_points(self) -> list[metadata.EntryPoint]:
-        return self._entries
+        return list(self._entries)
 
     @property
     def loaded(self) -> tuple[metadata.EntryPoint, Any]:
@@ -86,35 +91,40 @@ class _Drivers(DriverManager[Any]):
         return self.extensions[0].entry_point, self.extensions[0].plugin
 
 
-def _entry_points(kind: str) -> list[metadata.EntryPoint]:
-    """All entry points of a kind. A damaged distribution hides nobody else's; of one installed twice the first counts."""
-    seen: set[str] = set()
-    entries: list[metadata.EntryPoint] = []
+def offers() -> Offers:
+    """What is installed now. A damaged distribution hides nobody else's; of one installed twice the first counts."""
+    found: dict[str, dict[str, metadata.EntryPoints]] = {kind: {} for kind in KINDS}
     for distribution in metadata.distributions():
         try:
-            offered = distribution.entry_points.select(group=f"{PROJECT}.{kind}")
-            name = distribution.name if offered else ""
+            entries = _entry_points(distribution)
+            name = distribution.name if entries else ""
         except Exception:  # a boundary: whatever is wrong with it, the others keep working
             log.debug("skipping a damaged distribution", exc_info=True)
             continue
-        if offered and name not in seen:
-            seen.add(name)
-            entries += offered
-    return entries
+        for kind in KINDS:
+            of_kind = entries.select(group=f"{PROJECT}.{kind}")
+            if of_kind:
+                found[kind].setdefault(name, of_kind)
+    return {kind: [entry for entries in by_name.values() for entry in entries] for kind, by_name in found.items()}
 
 
-def _describe_kind(kind: str, check: bool) -> list[InstalledPlugin]:
-    entries = _entry_points(kind)
-    names = sorted({entry.name for entry in entries})
-    return [plugin for name in names for plugin in _describe_name(kind, name, entries, check)]
+def _entry_points(distribution: metadata.Distribution) -> metadata.EntryPoints:
+    """None of a distribution that does not name this project: reading what the others say takes far longer."""
+    named = PROJECT in (distribution.read_text("entry_points.txt") or "")
+    return distribution.entry_points if named else metadata.EntryPoints()
 
 
-def _describe_name(kind: str, name: str, entries: Sequence[metadata.EntryPoint], check: bool) -> Iterator[InstalledPlugin]:
-    claims = [entry for entry in entries if entry.name == name]
+def _describe_kind(kind: str, offered: Offers, check: bool) -> list[InstalledPlugin]:
+    names = sorted({entry.name for entry in offered[kind]})
+    return [plugin for name in names for plugin in _describe_name(kind, name, offered, check)]
+
+
+def _describe_name(kind: str, name: str, offered: Offers, check: bool) -> Iterator[InstalledPlugin]:
+    claims = [entry for entry in offered[kind] if entry.name == name]
     problem = _clash(kind, name, claims) if len(claims) > 1 else ""
     if check and not problem:
         try:
-            choose(kind, name)
+            choose(kind, name, offered)
         except PluginError as error:
             problem = str(error)
     for entry in claims:
