@@ -37,7 +37,7 @@ def suite(pytester: pytest.Pytester, kind: str, driver: str, *checks: str) -> py
     text, _ = SUITES[kind]
     pytester.makepyfile(text.replace("BUG", textwrap.dedent(driver)))
     return pytester.runpytest_inprocess(
-        *("-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"),
+        *("-q", "--tb=line", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"),
         *(("-k", " or ".join(checks)) if checks else ()),
     )
 
