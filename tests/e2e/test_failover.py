@@ -81,7 +81,7 @@ def assert_served(lab: Lab, probes: Mapping[str, Probe], since: float, left: set
     """Every worker is led to those who are left, and served again; from then on nobody meets who is dead."""
     until(lambda: all(upstream(host) == left for host in lab.workers.values()), LIMIT, "every worker is led past it")
     led = now()
-    time.sleep(PATIENCE)
+    time.sleep(PATIENCE + QUIET)
     until(lambda: served(probes), LIMIT, "every worker is served again")
     lasted = {name: round(probe.outage(since), 2) for name, probe in probes.items()}
     measured("seconds until served again", lasted)
