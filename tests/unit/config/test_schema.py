@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jsonschema
@@ -93,8 +94,12 @@ BAD = [
 
 
 def fits(text: str) -> bool:
-    validator = jsonschema.Draft202012Validator(schema(DRIVERS))
-    return validator.is_valid(yaml.safe_load(text))
+    return validator().is_valid(yaml.safe_load(text))
+
+
+@cache
+def validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(schema(DRIVERS))
 
 
 @pytest.fixture(scope="module", autouse=True)
