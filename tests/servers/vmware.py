@@ -102,7 +102,7 @@ class Vmware:
         (self.state / "running").mkdir(parents=True)
         (self.state / "cloning").mkdir()
         _write(self.state / "world", {**WORLD, "leases": str(self.root / "vmnet8.leases")})
-        code = f"import sys\nsys.path.insert(0, {str(HERE)!r})\nimport vmware_standin\nsys.exit(vmware_standin.main())\n"
+        code = f"import sys\nsys.path.insert(0, {str(HERE)!r})\nimport vmware_standin as it\nit.leave(it.main())\n"
         for name in ("vmrun", "vmware-vdiskmanager"):
             (self.root / "bin" / name).write_text(f"#!{sys.executable} -IS\n{code}")
             (self.root / "bin" / name).chmod(0o755)

@@ -546,3 +546,9 @@ def main():
         os.umask(umask)
         note_call(program, verb, arguments, begun)
     return 0
+
+
+def leave(code):
+    """Without tidying up the interpreter, which takes longer than most calls."""
+    sys.stdout.flush()
+    os._exit(code)
