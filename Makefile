@@ -34,7 +34,7 @@ unit: $(READY)
 	$(BIN)/pytest -q -n auto -m "not integration and not e2e"
 
 servers: $(READY) system  ## the tests that boot no machine, or a single one
-	$(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore=,$(HOSTS))
+	$(BIN)/pytest -n 3 --dist loadfile $(addprefix --ignore=,$(HOSTS))
 
 hosts: $(READY) system  ## the tests of whole clusters that boot: baked, grown, killed, lost and healed
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(HOSTS)
