@@ -16,6 +16,10 @@ from kube_provision_qemu.driver import Qemu
 pytestmark = pytest.mark.integration
 
 
+CROWDED = "w-home-9"
+"""A name decides which ports are tried, so no other file's machine that may run meanwhile has this one."""
+
+
 def provision(driver: Qemu, name: str = "w-home-1", index: int = 1) -> Vm:
     machine = node(name, index=index)
     return driver.provision_vm(node=machine, boot=boot(machine))
@@ -24,30 +28,30 @@ def provision(driver: Qemu, name: str = "w-home-1", index: int = 1) -> Vm:
 @pytest.fixture
 def taken() -> socket.socket:
     """The first choice of a port for the machine's SSH, in somebody else's hands."""
-    listener = socket.create_server(("127.0.0.1", next(forwards.candidates("w-home-1", 22))))
+    listener = socket.create_server(("127.0.0.1", next(forwards.candidates(CROWDED, 22))))
     with listener:
         yield listener
 
 
 def test_a_port_that_is_taken_is_passed_over(driver: Qemu, taken: socket.socket) -> None:
-    endpoint = provision(driver).reach[22]
+    endpoint = provision(driver, CROWDED).reach[22]
     assert endpoint.port != taken.getsockname()[1]
     socket.create_connection((endpoint.host, endpoint.port), timeout=5).close()
 
 
 def test_a_port_stays_the_same_for_as_long_as_the_machine_lives(driver: Qemu, taken: socket.socket) -> None:
-    before = provision(driver)
+    before = provision(driver, CROWDED)
     taken.close()
     processes.kill(Path(before.id) / "pid")
-    assert provision(driver).reach == before.reach
+    assert provision(driver, CROWDED).reach == before.reach
 
 
 def test_no_free_port_at_all_is_told(driver: Qemu, taken: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "MOST_TRIES", 1)
-    with pytest.raises(TargetError, match=r"w-home-1: none of 1 ports of this host .* is free for its port 22"):
-        provision(driver)
+    with pytest.raises(TargetError, match=rf"{CROWDED}: none of 1 ports of this host .* is free for its port 22"):
+        provision(driver, CROWDED)
     (left,) = driver.list_vms(cluster=CLUSTER)
-    assert (left.power, left.stamp) == (Power.OFF, node("w-home-1").stamp)
+    assert (left.power, left.stamp) == (Power.OFF, node(CROWDED).stamp)
 
 
 def test_ports_of_a_machine_that_is_gone_are_closed(driver: Qemu) -> None:
