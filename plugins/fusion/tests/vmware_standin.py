@@ -243,8 +243,13 @@ def record(path):
 
 
 def running(path):
+    return held(record(path))
+
+
+def held(record):
+    """None where the machine does not run: it may have stopped a moment ago."""
     try:
-        return load(record(path))
+        return load(record)
     except FileNotFoundError:
         return None
 
@@ -288,7 +293,8 @@ def boot(path, settings):
 
 
 def verb_list():
-    paths = [load(f"{RUNNING}/{name}")["path"] for name in sorted(os.listdir(RUNNING)) if name.endswith(".machine")]
+    records = [f"{RUNNING}/{name}" for name in sorted(os.listdir(RUNNING)) if name.endswith(".machine")]
+    paths = [machine["path"] for machine in map(held, records) if machine]
     if setting("folds_case"):
         paths = [
             path.swapcase() if path.startswith("/nowhere") else path.replace(".vmwarevm", ".VMwarevm") for path in paths
