@@ -82,34 +82,14 @@ def public_pem(key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> bytes:
 
 
 def load_key(pem: bytes) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
-    """Raises ValueError for anything but an unencrypted elliptic-curve or RSA key that is undamaged.
-
-    The library's own check of an RSA key takes a hundred times as long as all else here, since it also asks whether primes
-    are prime. No damage makes other factors of the same modulus, so their product says as much.
-    """
+    """Raises ValueError for anything but an unencrypted elliptic-curve or RSA key."""
     try:
-        key = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
+        key = load_pem_private_key(pem, password=None)
     except TypeError as problem:
         raise ValueError("the key is encrypted") from problem
-    if isinstance(key, rsa.RSAPrivateKey) and not _is_whole(key.private_numbers()):
-        raise ValueError("the key is damaged")
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise ValueError(f"a {type(key).__name__} is of no use to kubeadm")
     return key
-
-
-def _is_whole(key: rsa.RSAPrivateNumbers) -> bool:
-    """Whether the numbers belong together (RFC 8017, 3.2)."""
-    n, e = key.public_numbers.n, key.public_numbers.e
-    return (
-        min(key.p, key.q) > 1
-        and key.p * key.q == n
-        and e * key.d % (key.p - 1) == 1
-        and e * key.d % (key.q - 1) == 1
-        and key.dmp1 == key.d % (key.p - 1)
-        and key.dmq1 == key.d % (key.q - 1)
-        and key.iqmp * key.q % key.p == 1
-    )
 
 
 def _sign(
