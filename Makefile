@@ -7,25 +7,43 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 READY := $(VENV)/.ready
 # The longest first, so that the last ones end together.
 HOSTS := $(patsubst %,tests/e2e/test_%.py,\
-  qemu_pair failover choreography_kills choreography choreography_races bake_debian whole_job) tests/machines
+  upgrade qemu_pair failover choreography_kills choreography choreography_races certificates restore tasks bake_debian registries whole_job \
+  upgrade_kills) tests/machines
+
+# Counted branch by branch: each has to be seen by these.
+PLANNERS := $(foreach layer,unit integration,tests/$(layer)/verbs tests/$(layer)/engine)
+
+# A folder with Kubernetes' own packages and images, in the stand-ins' place; docs/testing.md tells how it is filled. Its hosts
+# have a machine to themselves, and QEMU's are left out: their template is baked with stand-ins. Of two folders, OLD:NEW, hosts
+# have the first one's, and are upgraded to the second one's.
+KUBERNETES ?=
+export KUBERNETES
+REAL := $(filter-out %/test_qemu_pair.py %/test_bake_debian.py $(if $(findstring :,$(KUBERNETES)),,%/test_upgrade.py %/test_upgrade_kills.py),$(HOSTS)) \
+  tests/e2e/test_pods.py
 
 .DELETE_ON_ERROR:
-.PHONY: help test servers hosts check lint types layers unit system demo bench bench-ansible docs pins clean
+.PHONY: help test night servers hosts kubernetes check lint workflows types layers unit coverage site system demo bench bench-ansible docs pins version release clean
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##/\1 -/p' $(MAKEFILE_LIST)
 
-test: lint types layers servers hosts  ## style, types, layers, the tests on real servers, then those of whole clusters that boot
+test: lint types layers coverage site servers hosts  ## style, types, layers, the site, the tests on real servers, then those of whole clusters that boot
 
 check: lint unit  ## the inner loop: style, and the tests that need no server
 
-lint: $(READY)
+lint: $(READY) workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+workflows: $(READY)
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(BIN)/zizmor --quiet --offline --min-severity medium .github
+
 types: $(READY)
 	$(BIN)/mypy
-	MYPYPATH=tests $(BIN)/mypy --explicit-package-bases tests/servers tests/machines demo bench
+	$(BIN)/mypy --python-version 3.10 --package kube_provision_node --package kube_provision_consul.node
+	MYPYPATH=tests $(BIN)/mypy --explicit-package-bases tests/servers tests/machines demo bench website release
 
 layers: $(READY)
 	$(BIN)/lint-imports
@@ -33,11 +51,27 @@ layers: $(READY)
 unit: $(READY)
 	$(BIN)/pytest -q -n auto -m "not integration and not e2e"
 
-servers: $(READY) system  ## the tests that boot no machine, or a single one
-	$(BIN)/pytest -n 3 --dist loadfile $(addprefix --ignore=,$(HOSTS))
+coverage: $(READY) system  ## the tests of planners and engine, and what those do that their own tests never see
+	$(BIN)/coverage run --data-file=build/coverage -m pytest -q -p no:cacheprovider $(PLANNERS)
+	$(BIN)/coverage report --data-file=build/coverage
+
+servers: $(READY) system  ## all other tests that boot no machine, or a single one
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(HOSTS) $(PLANNERS))
 
 hosts: $(READY) system  ## the tests of whole clusters that boot: baked, grown, killed, lost and healed
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(HOSTS)
+	$(BIN)/pytest -m "not night" $(if $(KUBERNETES),$(REAL),-n 2 --dist loadfile --no-loadscope-reorder $(HOSTS))
+
+# From which call on, and up to which: `make night WALK=17-`, `WALK=17-40`.
+WALK ?= all
+night: $(READY) system  ## what takes longer: the program killed after each of its calls; certificates outlived by their cluster; whole systems upgraded; power cut in upgrades
+	WALK=$(WALK) $(BIN)/pytest -n 3 tests/e2e/test_crash_points.py
+	$(BIN)/pytest -m night tests/e2e/test_certificates.py tests/e2e/test_upgrade.py tests/e2e/test_upgrade_kills.py
+
+kubernetes: $(READY)  ## fill the folder KUBERNETES with upstream's packages and images of VERSION, a minor or a release
+	PYTHONPATH=tests $(BIN)/python -m machines.real.fetch $(KUBERNETES) --version $(VERSION)
+
+site: $(READY)  ## the documentation site, in build/site; what its builder warns of fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 system: $(READY)  ## the Debian packages that tests and demo use, and the simulator
 	PYTHONPATH=tests $(BIN)/python -m servers
@@ -53,11 +87,17 @@ bench-ansible: $(READY) system  ## the same, against Ansible as of old
 
 docs: $(READY)  ## rewrite the pages that are generated
 	$(BIN)/python -m kube_provision_core.config > docs/configuration.md
-	$(BIN)/python -m kube_provision_core.hook_reference > docs/hooks.md
+	$(BIN)/python -m kube_provision_core.scaffold.hook_reference > docs/hooks.md
 
 pins: $(READY)  ## write down the versions that are installed now
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip list --format=freeze --exclude pip --exclude setuptools | grep -v '^kube-provision'; } > constraints.new
 	mv constraints.new constraints.txt
+
+version: $(READY)  ## set VERSION wherever a version of ours stands
+	$(BIN)/python -m release version '$(VERSION)'
+
+release: $(READY)  ## what the tag TAG publishes, in dist: every distribution, with its bill of materials
+	$(BIN)/python -m release build '$(TAG)' dist
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache

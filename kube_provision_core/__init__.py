@@ -6,9 +6,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .driver import DriverConfig, option
-    from .errors import (
+    from .contract.addresses import MachineAddresses, judge_addresses
+    from .contract.boot import (
+        DISCOVERY_CLIENT,
+        DISCOVERY_PACKAGE,
+        NODE_CONFIG_DIR,
+        NODE_DIR,
+        PUBLISHER,
+        REBOOT_REQUIRED,
+        RECEIVER,
+        Boot,
+        BootFragment,
+        File,
+        Stage,
+        Step,
+        Unit,
+    )
+    from .contract.components import Component
+    from .contract.driver import DriverConfig, option, tell
+    from .contract.errors import (
+        BackupError,
         BootError,
+        BusyError,
         ConfigError,
         ControlPlaneError,
         DiscoveryError,
@@ -17,71 +36,84 @@ if TYPE_CHECKING:
         PluginError,
         TargetError,
     )
-    from .guestinfo import GuestInfo
-    from .hookspecs import API_VERSION, hookimpl
-    from .image import BAKED, Baked, Baking, Image, Template
-    from .kept_files import UNFINISHED, create_file, replace_file, replace_link, telling_os_errors, wait_for_lock
-    from .local import LocalFile, LocalPath
-    from .model import (
-        DISCOVERY_CLIENT,
-        NODE_CONFIG_DIR,
-        NODE_DIR,
-        PUBLISHER,
-        Boot,
-        BootFragment,
-        Cluster,
-        Discovery,
-        Endpoint,
-        File,
-        Machine,
-        MasterRecord,
-        Node,
-        NodeStatus,
-        Packages,
-        Power,
-        Repository,
-        Role,
-        Stage,
-        Stamp,
-        Step,
-        Unit,
-        Vm,
-    )
-    from .shell import shell_arrays
+    from .contract.hookspecs import API_VERSION, hookimpl
+    from .contract.host_memory import HostMemory, host_memory
+    from .contract.hosts import HostAndPort
+    from .contract.kept_files import UNFINISHED, create_file, replace_file, replace_link, telling_os_errors, wait_for_lock
+    from .contract.kinds import DiscoveryDriver, Extension, OsDriver, TargetDriver
+    from .contract.kubeadm_limits import node_label_fault
+    from .contract.local_paths import LocalFile, LocalPath
+    from .contract.machines import Cluster, Discovery, Endpoint, Machine, MasterRecord, Node, Power, Role, Stamp, Vm
+    from .contract.node_network import OnNodeNetwork
+    from .contract.packages import Packages, Repository
+    from .contract.shell import shell_arrays
+    from .contract.status import NodeStatus
+    from .contract.tasks import task_digest
+    from .contract.templates import BAKED, Baked, Baking, Image, Template
+    from .contract.urls import Url, without_credentials
+    from .datasources.nocloud import NoCloudSeed
+    from .datasources.vmware import GuestInfo
+    from .families.apt.archive import CODENAME, Archive
+    from .families.apt.system import AptSystem
+    from .families.dnf.config import DnfConfig
+    from .families.dnf.package_sets import DnfPackageSet
+    from .families.dnf.system import DnfSystem
+    from .families.package_set import PackageSet
 
 __version__ = "0.1.0"
 
 __all__ = [
     "API_VERSION",
     "BAKED",
+    "CODENAME",
     "DISCOVERY_CLIENT",
+    "DISCOVERY_PACKAGE",
     "NODE_CONFIG_DIR",
     "NODE_DIR",
     "PUBLISHER",
+    "REBOOT_REQUIRED",
+    "RECEIVER",
     "UNFINISHED",
+    "AptSystem",
+    "Archive",
     "Baked",
     "Baking",
+    "BackupError",
     "Boot",
     "BootError",
     "BootFragment",
+    "BusyError",
     "Cluster",
+    "Component",
     "ConfigError",
     "ControlPlaneError",
     "Discovery",
+    "DiscoveryDriver",
     "DiscoveryError",
+    "DnfConfig",
+    "DnfPackageSet",
+    "DnfSystem",
     "DriverConfig",
     "Endpoint",
+    "Extension",
     "File",
     "FolderError",
     "GuestInfo",
+    "HostAndPort",
+    "HostMemory",
     "Image",
     "KubeProvisionError",
     "LocalFile",
     "LocalPath",
     "Machine",
+    "MachineAddresses",
     "MasterRecord",
+    "NoCloudSeed",
     "Node",
     "NodeStatus",
+    "OnNodeNetwork",
+    "OsDriver",
+    "PackageSet",
     "Packages",
     "PluginError",
     "Power",
@@ -90,25 +122,66 @@ __all__ = [
     "Stage",
     "Stamp",
     "Step",
+    "TargetDriver",
     "TargetError",
     "Template",
     "Unit",
+    "Url",
     "Vm",
     "create_file",
     "hookimpl",
+    "host_memory",
+    "judge_addresses",
+    "node_label_fault",
     "option",
     "replace_file",
     "replace_link",
     "shell_arrays",
+    "task_digest",
+    "tell",
     "telling_os_errors",
     "wait_for_lock",
+    "without_credentials",
 ]
 
 
+_PARTS = (
+    "contract.errors",
+    "contract.machines",
+    "contract.components",
+    "contract.boot",
+    "contract.packages",
+    "contract.status",
+    "contract.tasks",
+    "contract.templates",
+    "contract.kept_files",
+    "contract.kubeadm_limits",
+    "contract.shell",
+    "contract.addresses",
+    "contract.host_memory",
+    "contract.hookspecs",
+    "contract.driver",
+    "contract.kinds",
+    "contract.local_paths",
+    "contract.node_network",
+    "contract.hosts",
+    "contract.urls",
+    "datasources.vmware",
+    "datasources.nocloud",
+    "families.package_set",
+    "families.apt.archive",
+    "families.apt.system",
+    "families.dnf.package_sets",
+    "families.dnf.config",
+    "families.dnf.system",
+)
+"""Pydantic comes last: `kube-provision --help` needs none of it."""
+
+
 def __getattr__(name: str) -> Any:
-    """Load what is asked for, pydantic last: `kube-provision --help` needs none of it."""
+    """Load what is asked for."""
     if name in __all__:
-        for part in ("errors", "model", "image", "kept_files", "shell", "hookspecs", "driver", "local", "guestinfo"):
+        for part in _PARTS:
             module = import_module(f".{part}", __name__)
             if hasattr(module, name):
                 return globals().setdefault(name, getattr(module, name))

@@ -7,6 +7,8 @@ import shutil
 import ssl
 from pathlib import Path
 
+from .kept_files import replace_file
+
 FILES = (
     "ca.crt",
     "ca.key",
@@ -40,11 +42,7 @@ def install(folder: Path, pki: Path, pin: str) -> None:
     if found != pin:
         raise UnfitError(f"the certificate authority in {folder} is {found}, but this cluster's is {pin}")
     for name in FILES:
-        target = pki / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch(mode=0o600)
-        target.write_bytes((folder / name).read_bytes())
-        target.chmod(0o600 if name.endswith(".key") else 0o644)
+        replace_file(pki / name, (folder / name).read_bytes(), 0o600 if name.endswith(".key") else 0o644)
 
 
 def forget(folder: Path) -> None:

@@ -1,86 +1,46 @@
 """How a node becomes a member of its cluster: who initialises it, who joins, and when.
 
-    choreography.py join      become a member, then apply the seed manifests; on a member, finish what was left undone
-    choreography.py record    on a master that is a member: tell discovery again that the cluster is initialised
+    join      become a member, then apply the seed manifests; on a member, finish what was left undone
+    record    on a master that is a member: tell discovery again that the cluster is initialised
 
-Nothing but discovery's answers decides, and only "absent" means absent: an answer that does not come means wait. `Client`
-below is what the discovery driver's module must offer; docs/discovery-on-the-node.md explains it to its authors.
+Nothing but discovery's answers decides, and only "absent" means absent: an answer that does not come means wait.
 
-Every wait is bounded, and says what for when it is given up; with kubeadm's own time they add up to less than two hours, so
-the step that runs this needs that limit.
+Every wait is bounded, and says what for when it is given up; with kubeadm's own time on an emulated machine they add up to
+less than four and a half hours, so the step that runs this needs that limit.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import logging
 import random
 import signal
 import sys
 import time
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Protocol
+from typing import Callable
 
-import authorities
-import etcd
-from decision import Candidate, DeadClusterError, Decision, decide, refuse_dead_cluster
-from journal import log_to_journal
-from kubeadm import Kubeadm, KubeadmError
-from proxy import Proxy, unready
-from settings import Node, Places, read_document, read_node
+from . import authorities, etcd
+from .client import Client, Versioned, connect_client
+from .decision import Candidate, Decision, OtherClusterError, decide, refuse_other_cluster
+from .exclusion import alone
+from .journal import log_to_journal
+from .kubeadm import Kubeadm, KubeadmError
+from .proxy import Proxy, unready
+from .settings import Node, Places, read_document, read_node
 
 log = logging.getLogger(__name__)
 
-TURN_LIMIT = 2400.0
-"""Seconds that a node waits for its turn: the first master may still be installing packages."""
+TURN_LIMIT = 3600.0
+"""Seconds that a node waits for its turn: the first master may still be installing packages, and an emulated one was seen to
+need 23 minutes on a busy host before it could begin with the initialisation."""
 LOCK_LIMIT = 900.0
 RECORD_LIMIT = 600.0
 """Seconds for telling discovery what has happened; it may be down just then."""
 _PAUSE = 3.0
 
-
-class Versioned(NamedTuple):
-    """The record of initialisation, and what says whether it has changed since."""
-
-    content: dict[str, str]
-    version: Any
-
-
-class Client(Protocol):
-    """What `discovery.connect(node, folder)` returns.
-
-    Every method is bounded in time. One that cannot know the answer raises the module's `UnavailableError`, nothing else.
-    """
-
-    def address(self) -> str:
-        """This node's own address, as the others reach it."""
-
-    def read_record(self) -> Versioned | None:
-        """The cluster's record, read consistently. None only if there is certainly none."""
-
-    def create_record(self, content: dict[str, str]) -> bool:
-        """Write the record if there is none; whether it was written."""
-
-    def replace_record(self, content: dict[str, str], version: Any) -> bool:
-        """Write the record if it is still the one of that version; whether it was written."""
-
-    def lock(self, limit: float) -> AbstractContextManager[Any]:
-        """Hold the cluster's lock. `UnavailableError` with `busy` and the holder if it is not free within `limit` seconds.
-
-        It frees itself when its holder dies. Losing it ends nothing: what runs goes on, and check-and-set guards the record.
-        """
-
-    def register(self) -> None:
-        """Make this node known as a master, with a health check of its API server. Idempotent."""
-
-    def masters(self, index: str, wait: float) -> tuple[str, list[str]]:
-        """The next index and the healthy masters' addresses, as soon as they differ from those at `index`.
-
-        After `wait` seconds, or at once for the empty index, as they are.
-        """
+CHANGED = "looks again: the record has changed"
 
 
 class GaveUpError(Exception):
@@ -107,7 +67,7 @@ class Choreography:
     def join(self) -> None:
         """Become a member. Idempotent.
 
-        Raises `DeadClusterError`, `GaveUpError`, `etcd.EtcdError`, `KubeadmError`, `authorities.UnfitError` or `OSError`.
+        Raises `OtherClusterError`, `GaveUpError`, `etcd.EtcdError`, `KubeadmError`, `authorities.UnfitError` or `OSError`.
         """
         if not self.member.exists():
             turn = self.take_turn_as_master if self.node.is_master else self.take_turn_as_worker
@@ -119,51 +79,52 @@ class Choreography:
             self.apply_seed_manifests()
 
     def wait_until_done(self, attempt: Callable[[], str], limit: float) -> None:
-        """Call `attempt` until there is nothing more that it waits for. Raises `GaveUpError` after `limit` seconds."""
+        """Call `attempt` until it says of nothing more that it `waits for …`. Raises `GaveUpError` after `limit` seconds."""
         deadline = time.monotonic() + limit
         last = ""
         while True:
             try:
-                waits_for = attempt()
+                waits = attempt()
             except self.unavailable as problem:
                 busy = getattr(problem, "busy", False)
-                waits_for = str(problem) if busy else f"discovery unreachable: {problem}"
-            if not waits_for:
+                waits = f"waits for its turn: {problem}" if busy else f"discovery unreachable: {problem}"
+            if not waits:
                 return
-            if waits_for != last:
-                log.info("waiting: %s", waits_for)
-                last = waits_for
+            if waits != last:
+                say(waits)
+                last = waits
             if time.monotonic() > deadline:
-                raise GaveUpError(f"waited {limit:.0f} s in vain: {waits_for}")
+                raise GaveUpError(f"given up after {limit:.0f} s: {waits}")
             self.sleep(_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
 
     def take_turn_as_worker(self) -> str:
         """Join as soon as a master answers, without a lock; else what is waited for."""
-        self.look_for_dead_cluster()
-        waits_for = unready(self.node.proxy_port)
-        if not waits_for:
-            self.join_cluster()
-        return waits_for
+        record = self.read_record_if_told()
+        refused = unready(self.node.proxy_port)
+        if refused:
+            return waits_for_initialiser(record) if record.get("state") == "initialising" else waits_for_master(refused)
+        self.join_cluster()
+        return ""
 
     def take_turn_as_master(self) -> str:
         """Act under the lock if it is this master's turn; else what is waited for.
 
         What is read before the lock only spares the lock; what is read under it decides.
         """
-        before = self.decide()
+        record = self.record()
+        before = self.decide(record)
         if before is Decision.WAIT:
-            return "another master is to initialise the cluster"
-        waits_for = unready(self.node.proxy_port) if before is Decision.JOIN else ""
-        if waits_for:
-            return waits_for
+            return waits_for_initialiser(record)
+        refused = unready(self.node.proxy_port) if before is Decision.JOIN else ""
+        if refused:
+            return waits_for_master(refused)
+        say("waits for its turn")
         with self.client.lock(LOCK_LIMIT):
-            decision = self.decide()
-            if decision is not before:
-                return "the record has changed"
-            log.info("under the lock: %s", decision.value)
-            return self.act(decision)
+            decision = self.decide(self.record())
+            return self.act(decision) if decision is before else CHANGED
 
     def act(self, decision: Decision) -> str:
+        """Under the lock."""
         if decision is Decision.INIT:
             return self.initialise()
         if decision is Decision.JOIN:
@@ -177,21 +138,26 @@ class Choreography:
         self.client.register()
         return ""
 
-    def decide(self) -> Decision:
+    def record(self) -> dict[str, str] | None:
         record = self.client.read_record()
-        return decide(record.content if record else None, self.me)
+        return record.content if record else None
 
-    def look_for_dead_cluster(self) -> None:
+    def decide(self, record: dict[str, str] | None) -> Decision:
+        return decide(record, self.me)
+
+    def read_record_if_told(self) -> dict[str, str]:
         """A worker needs no record to join; but where there is one, it must be this cluster's."""
         try:
-            record = self.client.read_record()
+            record = self.record()
         except self.unavailable as problem:
             log.debug("%s", problem)
-        else:
-            refuse_dead_cluster(record.content if record else None, self.node)
+            return {}
+        refuse_other_cluster(record, self.node)
+        return record or {}
 
     def join_cluster(self) -> None:
         """`kubeadm join`, after undoing what an earlier attempt has left, its etcd member included."""
+        say("joins the cluster")
         address = self.client.address()
         if self.kubeadm.left_something():
             if self.node.is_master:
@@ -210,14 +176,15 @@ class Choreography:
         """
         claim = self.claim()
         if claim is None:
-            return "the record has changed"
+            return CHANGED
+        say("initialises the cluster")
         address = self.client.address()
         if self.kubeadm.left_something():
             self.kubeadm.reset()
         authorities.install(self.places.authorities, self.places.kubernetes / "pki", self.node.ca_pin)
         if not self.proxy.show([address]):  # kubeadm talks to the API server that it starts through localhost:8443
             raise KubeadmError(f"nginx cannot be pointed at this node: try nginx -t -c {self.proxy.configuration}")
-        self.kubeadm.init(address)
+        self.kubeadm.init(address, self.fill_etcd(address))
         try:
             self.wait_until_done(lambda: self.record_initialised(claim), RECORD_LIMIT)
         except TakenOverError as problem:
@@ -225,6 +192,10 @@ class Choreography:
             return str(problem)
         mark(self.initialiser, self.member)
         return ""
+
+    def fill_etcd(self, address: str) -> tuple[str, ...]:
+        """Nothing: a new cluster's etcd begins empty. Else the checks of kubeadm's that what lies there would not pass."""
+        return ()
 
     def claim(self) -> Versioned | None:
         """Write that this node is initialising the cluster; the record as written, or None if another one was faster."""
@@ -241,7 +212,7 @@ class Choreography:
             return ""
         record = self.client.read_record()
         if record is None:  # discovery has lost its data
-            return "" if self.client.create_record(content) else "the record has changed"
+            return "" if self.client.create_record(content) else CHANGED
         if record.content != content:  # else an answer to an earlier attempt was lost
             raise TakenOverError(f"{record.content.get('node')} has taken the initialisation over")
         return ""
@@ -249,7 +220,7 @@ class Choreography:
     def apply_seed_manifests(self) -> None:
         """Outside of the lock, after the record: a manifest that cannot be fetched keeps nobody from joining."""
         for manifest in self.node.seed_manifests:
-            log.info("applying %s", manifest)
+            say(f"applies {manifest}")
             self.kubeadm.apply(manifest)
         mark(self.seeded)
 
@@ -258,7 +229,7 @@ class Choreography:
     def assert_record(self) -> str:
         """Tell a discovery service that may have lost its data that the cluster is initialised, and register; what was done.
 
-        Only a master whose own API server is ready speaks for the cluster. Raises `DeadClusterError`, or what the client
+        Only a master whose own API server is ready speaks for the cluster. Raises `OtherClusterError`, or what the client
         raises.
         """
         if not (self.node.is_master and self.member.exists() and self.kubeadm.runs_api_server()):
@@ -268,7 +239,7 @@ class Choreography:
             return f"nothing to record: {not_ready}"
         content = self.me.record("initialised")
         record = self.client.read_record()
-        refuse_dead_cluster(record.content if record else None, self.node)
+        refuse_other_cluster(record.content if record else None, self.node)
         if record is None:
             self.client.create_record(content)
         elif record.content.get("state") != "initialised":  # somebody is initialising a cluster that exists
@@ -305,38 +276,51 @@ class Choreography:
         authorities.forget(self.places.authorities)
 
 
+def waits_for_initialiser(record: dict[str, str] | None) -> str:
+    return f"waits for {record['node'] if record else 'a master'} to initialise the cluster"
+
+
+def waits_for_master(refused: str) -> str:
+    return f"waits for a master to answer: {refused}"
+
+
+def say(doing: str) -> None:
+    """What the runner publishes beside the step's name; see `process.Tail`."""
+    log.info("now: %s", doing)
+
+
 def mark(*markers: Path) -> None:
     for marker in markers:
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
 
 
-def connect(root: Path) -> Choreography:
+def connect(root: Path, kind: type[Choreography] = Choreography) -> Choreography:
     """The choreography of the node at `root`."""
     places = Places(root)
     document = read_document(places)
     node = read_node(document)
-    discovery = importlib.import_module("discovery")
-    client = discovery.connect(document, places.config)
+    client, unavailable = connect_client(document, places.config)
     proxy = Proxy(places, node.proxy_port, node.api_port)
-    return Choreography(places, node, client, discovery.UnavailableError, proxy, Kubeadm(places))
+    return kind(places, node, client, unavailable, proxy, Kubeadm(places))
 
 
-def main() -> int:
+def main(kind: type[Choreography] = Choreography) -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("command", nargs="?", choices=("join", "record"), default="join")
     arguments.add_argument("--root", type=Path, default=Path("/"))
     chosen = arguments.parse_args()
     log_to_journal()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the lock is released
-    choreography = connect(chosen.root)
+    choreography = connect(chosen.root, kind)
     expected = (
-        *(DeadClusterError, GaveUpError, etcd.EtcdError, KubeadmError, authorities.UnfitError, OSError),
+        *(OtherClusterError, GaveUpError, etcd.EtcdError, KubeadmError, authorities.UnfitError, OSError),
         choreography.unavailable,
     )
     try:
         if chosen.command == "record":
-            log.info("%s", choreography.assert_record())
+            with alone(choreography.places):
+                log.info("%s", choreography.assert_record())
         else:
             choreography.join()
     except expected as problem:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from settings import Node
+from .settings import Node
 
 
 class Decision(enum.Enum):
-    INIT = "initialise the cluster"
-    JOIN = "join the cluster"
-    ADOPT = "carry on as the master that initialised the cluster"
-    WAIT = "wait"
+    INIT = "initialises the cluster"
+    JOIN = "joins the cluster"
+    ADOPT = "carries on as the master that initialised the cluster"
+    WAIT = "waits"
 
 
-class DeadClusterError(Exception):
-    """Discovery remembers another cluster of this name."""
+class OtherClusterError(Exception):
+    """Discovery remembers another cluster of this name, dead or alive."""
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,22 @@ class Candidate:
         }
 
 
-def refuse_dead_cluster(record: dict[str, str] | None, node: Node) -> None:
-    """Raise `DeadClusterError` if the record is another cluster's."""
+def refuse_other_cluster(record: dict[str, str] | None, node: Node) -> None:
+    """Raise `OtherClusterError` if the record is another cluster's."""
     if record is not None and record.get("cluster_id") != node.cluster_id:
-        raise DeadClusterError(
-            f"discovery remembers a dead cluster of this name: {node.cluster} with id {record.get('cluster_id')}, ours is"
-            f" {node.cluster_id}. Destroy that one, have discovery forget it, or choose another name"
+        raise OtherClusterError(
+            f"discovery remembers another cluster of this name: {node.cluster} has the id {record.get('cluster_id')} there"
+            f" and {node.cluster_id} here. Choose another name, or, where that cluster is gone, have discovery forget it"
         )
 
 
 def decide(record: dict[str, str] | None, me: Candidate) -> Decision:
-    """What `me` does about this record, None being certainly absent. Raises `DeadClusterError`.
+    """What `me` does about this record, None being certainly absent. Raises `OtherClusterError`.
 
     A master of the recorded name with another instance id is a machine created anew: it takes the initialisation over, and
     the check-and-set at its end makes sure that the old machine, should it still live, has worked in vain.
     """
-    refuse_dead_cluster(record, me.node)
+    refuse_other_cluster(record, me.node)
     if record is None:
         return Decision.INIT if me.may_init else Decision.WAIT
     mine = record.get("node") == me.node.name

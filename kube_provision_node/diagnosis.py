@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 
-from evidence import NO_ANSWER, NO_NAME, NO_WAY, Diagnosis, Evidence, Probes, Recogniser, cut
-from fetching import image_unavailable, repository_unreachable, repository_untrusted, repository_unusable
+from .evidence import NO_ANSWER, NO_NAME, NO_WAY, Diagnosis, Evidence, Probes, Recogniser, cut
+from .fetching import image_unavailable, repository_unreachable, repository_untrusted, repository_unusable
+from .manifests import manifest_refused, manifest_unavailable
 
 _TOLERANCE = 60.0
 """Seconds that clocks may differ: certificates are valid from some minutes before they are made."""
+
+
+_ONE_NAME = "two clusters of one name cannot share a discovery service, and a new machine would not help"
 
 
 def diagnose(evidence: Evidence, probes: Probes) -> Diagnosis | None:
@@ -35,30 +39,60 @@ def wrong_authority(evidence: Evidence, probes: Probes) -> Diagnosis | None:
         return None
     return Diagnosis(
         "wrong-authority",
-        f"the cluster that answers has another certificate authority ({_short(theirs)}) than the one that this machine "
-        f"was told to trust ({_short(evidence.pin) or 'unknown'})",
-        "another cluster uses this one's name in discovery, or the folder of secrets was replaced: bring back the folder "
-        "that the cluster was made with, or choose another name",
-        replace=True,
+        f"masters of another cluster answer in this one's name: their certificate authority is {_short(theirs)}, and this "
+        f"machine was told to trust {_short(evidence.pin) or 'another one'}",
+        f"{_ONE_NAME}: choose another name; or, if there is but one, bring back the folder of secrets it was made with",
+    )
+
+
+def name_taken(evidence: Evidence, probes: Probes) -> Diagnosis | None:
+    """The choreography's own words, from `decision.refuse_other_cluster`."""
+    told = evidence.says_last(r"discovery remembers another cluster of this name: (.+?)\. ")
+    if not told:
+        return None
+    return Diagnosis(
+        "name-taken",
+        f"discovery remembers another cluster of this name: {told.group(1)}",
+        f"{_ONE_NAME}: choose another name; or, if that cluster is gone, have discovery forget it: destroy with its folder",
     )
 
 
 def expired_token(evidence: Evidence, probes: Probes) -> Diagnosis | None:
-    if not _no_signature(evidence):
+    """Nobody but an API server knows whether the token's life has passed. A signature may also be missing for want of a
+    controller manager, which signs anew once it runs again."""
+    unsigned = _no_signature(evidence)
+    if not unsigned and not (evidence.stage == "join" and evidence.says(r"\bUnauthorized\b")):
         return None
+    accepted = probes.accepts_token(evidence.proxy_port, evidence.pin)
+    if accepted is False:
+        return Diagnosis(
+            "expired-token",
+            "its join token expired before it joined: the masters no longer accept it",
+            "a new machine in its place gets a fresh token",
+            replace=True,
+        )
+    return _unsigned_token(accepted) if unsigned else None
+
+
+def _unsigned_token(accepted: bool | None) -> Diagnosis:
+    how = "is good" if accepted else "may be good (no master could be asked)"
     return Diagnosis(
-        "expired-token",
-        "its join token expired before it joined: the masters no longer vouch for it",
-        "a new machine in its place gets a fresh token",
-        replace=True,
+        "unsigned-token",
+        f"its join token {how}, but no controller manager has signed for it yet: it is starting, or cannot do its work",
+        "it tries again by itself; if this lasts, look at kube-controller-manager on the masters",
     )
 
 
 def expired_certificates(evidence: Evidence, probes: Probes) -> Diagnosis | None:
-    """What `kubeadm join` of a master fetches: its Secret lives for two hours, and a later upload has another key."""
+    """What `kubeadm join` of a master fetches: its Secret lives for two hours, and a later upload has another key.
+
+    Both are an API server's word for what etcd holds, so neither a wait nor a clock makes it good.
+    """
+    if evidence.stage != "join":
+        return None
     if evidence.says(r'Secret "?kubeadm-certs"? was not found'):
         what = "the certificates that were uploaded for it have expired before it joined"
-    elif evidence.says(r"error decoding secret data with provided key|message authentication failed"):
+    elif evidence.says(r"error decoding secret data with provided key"):
         what = "the certificates were uploaded anew, with another key than the one that this machine was given"
     else:
         return None
@@ -123,6 +157,19 @@ def _lacks_way(line: str, probes: Probes) -> bool:
     return re.search(NO_WAY, line) is not None
 
 
+def no_resolver_file(evidence: Evidence, probes: Probes) -> Diagnosis | None:
+    """Every pod gets a copy of it, those of the control plane too: without one the kubelet makes no sandbox, and all that
+    kubeadm sees is that nothing answers."""
+    said = r"/etc/resolv\.conf|[Ss]andbox|wait-control-plane|ClusterRoleBinding|\[control-plane-check\]"
+    if not evidence.says(said) or probes.has_resolver_file():
+        return None
+    return Diagnosis(
+        "no-resolver-file",
+        "this machine has no /etc/resolv.conf (or a link that leads nowhere), without which the kubelet starts no pod",
+        "let the template's network service write one (systemd-resolved, NetworkManager), or bring it with `files`",
+    )
+
+
 def swap_is_on(evidence: Evidence, probes: Probes) -> Diagnosis | None:
     """kubeadm only warns; the kubelet refuses, and all that kubeadm can tell is that it is not healthy."""
     said = evidence.says(r"\[ERROR Swap\]|unning with swap on is not supported|swapoff(?:: | failed)")
@@ -135,6 +182,30 @@ def swap_is_on(evidence: Evidence, probes: Probes) -> Diagnosis | None:
         f"swap is on{_in_brackets(swaps)}, and the kubelet refuses to run with it",
         "take swap out of the template: its line in /etc/fstab, its systemd unit, zram",
     )
+
+
+def runtime_late(evidence: Evidence, _: Probes) -> Diagnosis | None:
+    """One that does not run refuses at once."""
+    if not evidence.says(r"could not connect to the container runtime.*DeadlineExceeded"):
+        return None
+    return Diagnosis("runtime-late", "the container runtime answered kubeadm too late", _SLOW.format("containerd"))
+
+
+def control_plane_late(evidence: Evidence, _: Probes) -> Diagnosis | None:
+    """The kubelet has started it, and kubeadm's wait for it has ended."""
+    admin = evidence.says(r"could not bootstrap the admin user.*(?:context deadline|connection refused|imeout)")
+    told = evidence.says_last(r"\[control-plane-check\] (kube-[a-z-]+) is not healthy after")
+    if not admin and not told:
+        return None
+    what = told.group(1) if told else "the API server"
+    cause = f"{what} did not answer in time after the kubelet had started it"
+    return Diagnosis("control-plane-late", cause, _SLOW.format("kubelet"))
+
+
+_SLOW = (
+    "it tries again by itself; a machine that is slow needs more processors and memory, or a host that is less busy; if "
+    "this lasts, ask it: journalctl -u {}; crictl ps -a"
+)
 
 
 # --- something else does not answer --------------------------------------------------------------------------------
@@ -174,15 +245,21 @@ def _span(seconds: float) -> str:
 
 
 RECOGNISERS: tuple[Recogniser, ...] = (
+    name_taken,
     wrong_authority,
     expired_token,
     expired_certificates,
     wrong_clock,
     no_default_route,
+    manifest_unavailable,
+    manifest_refused,
     swap_is_on,
     discovery_unreachable,
     image_unavailable,
     repository_unreachable,
     repository_untrusted,
     repository_unusable,
+    no_resolver_file,
+    runtime_late,
+    control_plane_late,
 )

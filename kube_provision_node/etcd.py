@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any, Callable
+from urllib.parse import urlsplit
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def leave(pki: Path, name: str, address: str, masters: Iterable[str], sleep: Cal
     seconds.
     """
     try:
-        context = _context(pki)
+        context = read_context(pki)
     except OSError as problem:  # kubeadm could not have used them either
         log.info("no certificates to ask etcd with, so no member of it: %s", problem)
         return
@@ -66,6 +67,11 @@ def _try(etcds: Sequence[Etcd], name: str, address: str) -> list[str]:
     return problems or ["discovery knows no healthy master"]
 
 
+def masters(pki: Path) -> list[str]:
+    """Addresses of all members that this master's own knows, the dead too. Raises `EtcdError`, or OSError for `pki`."""
+    return Etcd("127.0.0.1", read_context(pki)).addresses()
+
+
 @dataclass(frozen=True)
 class Etcd:
     """One master's member, which knows all others."""
@@ -84,15 +90,24 @@ class Etcd:
     def remove(self, name: str, address: str) -> None:
         """Remove whoever has that name or address. One that has never started has no name yet."""
         url = f"https://{address}:{PEER_PORT}"
-        for member in self._ask("list", {}).get("members", ()):
+        for member in self.ask("cluster/member/list", {}).get("members", ()):
             if url in member.get("peerURLs", ()) or member.get("name") == name:
                 log.info("removing etcd's member %s, which an earlier attempt has left", member["ID"])
-                self._ask("remove", {"ID": member["ID"]})
+                self.ask("cluster/member/remove", {"ID": member["ID"]})
 
-    def _ask(self, what: str, document: dict[str, Any]) -> dict[str, Any]:
+    def addresses(self) -> list[str]:
+        urls = [
+            url
+            for member in self.ask("cluster/member/list", {}).get("members", ())
+            for url in member.get("peerURLs", ())[:1]
+        ]
+        return [host for url in urls if (host := urlsplit(url).hostname)]
+
+    def ask(self, what: str, document: dict[str, Any]) -> dict[str, Any]:
+        """One call of its interface. Raises `EtcdError`."""
         connection = HTTPSConnection(self.host, CLIENT_PORT, timeout=_TIMEOUT, context=self.context)
         try:
-            connection.request("POST", f"/v3/cluster/member/{what}", json.dumps(document))
+            connection.request("POST", f"/v3/{what}", json.dumps(document))
             response = connection.getresponse()
             answer: dict[str, Any] = json.loads(response.read())
         except (OSError, HTTPException, ValueError) as problem:
@@ -104,7 +119,7 @@ class Etcd:
         return answer
 
 
-def _context(pki: Path) -> ssl.SSLContext:
+def read_context(pki: Path) -> ssl.SSLContext:
     """Raises OSError for certificates that are missing or damaged."""
     context = ssl.create_default_context(cafile=str(pki / "etcd/ca.crt"))
     context.load_cert_chain(pki / "apiserver-etcd-client.crt", pki / "apiserver-etcd-client.key")

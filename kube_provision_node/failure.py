@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from evidence import Diagnosis
+from .evidence import Diagnosis
+from .kept_files import replace_file
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,7 @@ class Memory:
 
     def keep(self, step: str, failure: Failure) -> None:
         with contextlib.suppress(OSError):  # without room for it, it is only not remembered
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump({"step": step, **asdict(failure)}, file)
+            replace_file(self.path, json.dumps({"step": step, **asdict(failure)}))
 
     def recall(self, step: str) -> Failure | None:
         """None for a step that has not failed, and for what is unreadable."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from evidence import NO_ANSWER, NO_NAME, NO_TRUST, NO_WAY, Diagnosis, Evidence, Probes, cut
+from .evidence import NO_ANSWER, NO_NAME, NO_TRUST, NO_WAY, Diagnosis, Evidence, Probes, cut
 
 _APT = r"^[WE]: Failed to fetch|^Err:\d+ |^E: The repository"
 _DNF = (
@@ -108,8 +108,8 @@ def image_unavailable(evidence: Evidence, probes: Probes) -> Diagnosis | None:
     return Diagnosis(
         "image-unavailable",
         f"{f'the image {image}' if image else 'an image'} cannot be pulled: {_reason_of_pull(line, image)}",
-        "let this machine reach the registry (DNS, firewall, https_proxy), name a mirror (image_repository, docker_proxy), "
-        "or bring the images (image_archives, bake)",
+        "let this machine reach the registry (DNS, firewall, https_proxy), name a mirror, an authority or a login "
+        "(registries), or bring the images (image_archives, bake)",
     )
 
 

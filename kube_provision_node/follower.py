@@ -1,7 +1,7 @@
-"""Keeps the node's proxy pointed at the healthy masters: one blocking query after another, for ever.
+"""Keeps the node's proxy pointed at the healthy masters: one blocking query after another.
 
-    follower.py            follow
-    follower.py prepare    only make sure that nginx has a configuration to start with
+    follow     for ever
+    prepare    only make sure that nginx has a configuration to start with
 
 An empty answer or none at all keeps the last good list: "no healthy master right now" is no reason to give up the way to
 one. The proxy's unit runs `prepare` before nginx starts.
@@ -10,17 +10,17 @@ one. The proxy's unit runs `prepare` before nginx starts.
 from __future__ import annotations
 
 import argparse
-import importlib
 import logging
 import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
-from journal import log_to_journal
-from proxy import Proxy
-from settings import Places, read_document, read_node
+from .client import Client, connect_client
+from .journal import log_to_journal
+from .proxy import Proxy
+from .settings import Places, read_document, read_node
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +33,8 @@ _LONGEST_PAUSE = 5.0
 
 @dataclass
 class Follower:
-    discovery: Any
-    """The discovery client's module."""
-    client: Any
-    """See `choreography.Client`."""
+    client: Client
+    unavailable: type[Exception]
     proxy: Proxy
     sleep: Callable[[float], None] = time.sleep
     index: str = ""
@@ -50,7 +48,7 @@ class Follower:
         """Ask once and show the answer; the seconds until the next question."""
         try:
             self.index, masters = self.client.masters(self.index, WAIT)
-        except self.discovery.UnavailableError as problem:
+        except self.unavailable as problem:
             self.index = ""
             self.failures += 1
             if self.failures == 1:
@@ -79,8 +77,7 @@ def main() -> None:
     proxy = Proxy(places, node.proxy_port, node.api_port)
     proxy.prepare()
     if chosen.command == "follow":
-        discovery = importlib.import_module("discovery")
-        Follower(discovery, discovery.connect(document, places.config), proxy).follow()
+        Follower(*connect_client(document, places.config), proxy).follow()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 from urllib.parse import urlsplit
 
-import authorities
+from . import authorities
 
 _LIMIT = 4.0
 _MOST_SERVERS = 3
@@ -37,6 +37,9 @@ class Probes:
 
     proc: Path = Path("/proc")
     now: Callable[[], float] = time.time
+    join: Path = Path("/etc/kube-provision/kubeadm-join.yaml")
+    """What kubeadm is told to join with."""
+    resolver: Path = Path("/etc/resolv.conf")
 
     def has_default_route(self) -> bool | None:
         """Whether there is a way to addresses outside of the machine's own networks."""
@@ -84,14 +87,42 @@ class Probes:
 
     def authority(self, port: int) -> str | None:
         """The pin of the authority of the cluster that answers on this port of localhost."""
-        answer = _ask(f"https://localhost:{port}{_CLUSTER_INFO}", "GET")
-        found = re.search(r"certificate-authority-data: ([\w+/=]+)", answer.text if answer else "")
-        if found is None:
-            return None
         try:
-            return authorities.pin_of(base64.b64decode(found.group(1)).decode())
-        except (binascii.Error, ValueError, authorities.UnfitError):
+            return authorities.pin_of(_authority(port))
+        except authorities.UnfitError:
             return None
+
+    def accepts_token(self, port: int, pin: str) -> bool | None:
+        """Whether the cluster of this pin, answering on this port of localhost, still knows this machine's join token.
+
+        Its API server compares the token's end with its own clock, so this machine's may be wrong. Nobody but that cluster
+        is shown the token; and a server that is not ready may not have read its tokens yet.
+        """
+        authority, token = _authority(port), self._token()
+        try:
+            if not token or authorities.pin_of(authority) != pin:
+                return None
+            context = ssl.create_default_context(cadata=authority)
+        except (authorities.UnfitError, ssl.SSLError):
+            return None
+        with contextlib.closing(HTTPSConnection("localhost", port, timeout=_LIMIT, context=context)) as connection:
+            try:
+                ready = _status(connection, "/readyz") == 200
+                status = _status(connection, "/api", {"Authorization": f"Bearer {token}"})
+            except (OSError, HTTPException):
+                return None
+        return status != 401 if ready and status < 500 else None
+
+    def _token(self) -> str:
+        """Gone when the machine is a member."""
+        with contextlib.suppress(OSError):
+            found = re.search(r"^ *token: *(\S+)$", self.join.read_text(), re.MULTILINE)
+            return found.group(1) if found else ""
+        return ""
+
+    def has_resolver_file(self) -> bool:
+        """A link that leads nowhere is none."""
+        return self.resolver.exists()
 
     def _table(self, name: str) -> list[list[str]] | None:
         try:
@@ -116,6 +147,27 @@ def _is_default6(entry: list[str]) -> bool:
         return int(entry[0], 16) == 0 and entry[1] == "00" and not flags & _REJECTS and entry[-1] != "lo"
     except (IndexError, ValueError):
         return False
+
+
+def _authority(port: int) -> str:
+    """The authority that the cluster on this port of localhost names as its own; empty if it cannot be known.
+
+    Of several the first alone: it is the one whose pin is compared, and no other may be trusted in its name.
+    """
+    answer = _ask(f"https://localhost:{port}{_CLUSTER_INFO}", "GET")
+    found = re.search(r"certificate-authority-data: ([\w+/=]+)", answer.text if answer else "")
+    with contextlib.suppress(binascii.Error, ValueError):
+        first, end, _ = base64.b64decode(found.group(1)).decode().partition(ssl.PEM_FOOTER) if found else ("", "", "")
+        return first + end
+    return ""
+
+
+def _status(connection: HTTPSConnection, path: str, headers: dict[str, str] | None = None) -> int:
+    """On one connection after another question: a proxy leads them to the same server."""
+    connection.request("GET", path, headers={"User-Agent": "kube-provision", **(headers or {})})
+    with connection.getresponse() as answer:
+        answer.read(_LARGEST_ANSWER)
+        return answer.status
 
 
 class Answer(NamedTuple):

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Callable
 
+from .last_error import last_error
+
 _GRACE = 5.0
 """Seconds between asking a program to end and killing it."""
 _TICK = 15.0
@@ -23,6 +25,8 @@ _TAIL_LINES = 60
 _LONGEST_LINE = 4096
 _PRIORITY = re.compile(r"^<\d>")
 """What a program of ours says to the journal begins with it; see `journal`."""
+_NOW = "now: "
+"""Begins a line in which a program says what it does, or waits for, from now on: `now: joins the cluster`."""
 
 
 class Tail:
@@ -30,9 +34,13 @@ class Tail:
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=_TAIL_LINES)
+        self.doing = ""
+        """What the program does now, in its own words; remembered also when its line is no longer among the last."""
 
     def add(self, line: str) -> None:
         text = _PRIORITY.sub("", line)
+        if text.startswith(_NOW):
+            self.doing = text.removeprefix(_NOW).strip()
         if text.strip():
             self._lines.append(text)
 
@@ -46,13 +54,21 @@ class Outcome:
     """How a program ended."""
 
     code: int
-    timed_out: bool
+    timed_out_after: float | None
+    """The limit, in seconds, of a program that did not end within it."""
     tail: tuple[str, ...]
     """The last lines of its stderr, blank ones left out."""
 
     @property
     def ok(self) -> bool:
-        return self.code == 0 and not self.timed_out
+        return self.code == 0 and self.timed_out_after is None
+
+    @property
+    def failure(self) -> str:
+        """How it failed, and what it said of that: `exit code 1: no such file`."""
+        how = f"exit code {self.code}" if self.timed_out_after is None else f"not done after {self.timed_out_after:.0f} s"
+        error = last_error(self.tail)
+        return f"{how}{f': {error}' if error else ''}"
 
 
 def run(
@@ -64,7 +80,7 @@ def run(
     said: Tail | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Run `command` for at most `timeout` seconds. Its output also goes where ours goes, and to `said`.
+    """Run `command` in `/` for at most `timeout` seconds. Its output also goes where ours goes, and to `said`.
 
     `tick` is called every few seconds meanwhile. With `own_group` the limit ends everything that the program started;
     without, the program stays in the caller's group, so that whoever ends the caller ends it too. Raises `OSError` when the
@@ -80,14 +96,15 @@ def run(
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=own_group,
+                cwd="/",  # ours is where this package lies
             )
         readers = _relaying(process, said, errors)
         _feed(process, stdin)
-        code, timed_out = _wait(process, timeout, tick), False
-        if code:
+        code, timed_out_after = _wait(process, timeout, tick), None
+        if code is None:
+            code, timed_out_after = _end(process, own_group), timeout
+        elif code:
             _signal(process, signal.SIGKILL, own_group)  # what it has left behind must not meet the next attempt
-    except subprocess.TimeoutExpired:
-        code, timed_out = _end(process, own_group), True
     except BaseException:
         if process:
             _end(process, own_group)
@@ -95,7 +112,7 @@ def run(
     deadline = time.monotonic() + _GRACE  # a daemon that inherited them keeps the streams open for ever
     for reader in readers:
         reader.join(max(0.0, deadline - time.monotonic()))
-    return Outcome(code, timed_out, errors.lines)
+    return Outcome(code, timed_out_after, errors.lines)
 
 
 @contextlib.contextmanager
@@ -125,8 +142,8 @@ def _relaying(process: subprocess.Popen[bytes], said: Tail, errors: Tail) -> lis
     return readers
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float, tick: Callable[[], None]) -> int:
-    """The exit code. Raises `TimeoutExpired` at the end of the limit."""
+def _wait(process: subprocess.Popen[bytes], timeout: float, tick: Callable[[], None]) -> int | None:
+    """The exit code; None at the end of the limit."""
     deadline = time.monotonic() + timeout
     while True:
         left = deadline - time.monotonic()
@@ -134,7 +151,7 @@ def _wait(process: subprocess.Popen[bytes], timeout: float, tick: Callable[[], N
             return process.wait(max(0.0, min(left, _TICK)))
         except subprocess.TimeoutExpired:
             if left <= _TICK:
-                raise
+                return None
         tick()
 
 

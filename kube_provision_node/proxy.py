@@ -16,13 +16,16 @@ from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from string import Template
 
-import process
-from settings import Places
+from . import process
+from .kept_files import replace_file
+from .settings import Places
 
 log = logging.getLogger(__name__)
 
 _HERE = Path(__file__).resolve().parent
 _TEST_LIMIT = 20.0
+_MODE = 0o644
+"""Nothing in it is secret."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Proxy:
         """
         self.places.volatile.mkdir(parents=True, exist_ok=True)
         if not self.configuration.exists():
-            _write(self.configuration, self.render(()))
+            replace_file(self.configuration, self.render(()), _MODE)
 
     def show(self, masters: Sequence[str]) -> bool:
         """Point the proxy at these addresses; whether it is now. An empty list never replaces one that is not.
@@ -61,7 +64,7 @@ class Proxy:
             if self.configuration.exists() and self.configuration.read_text() == wanted:
                 return True
             candidate = self.configuration.with_suffix(".new")
-            _write(candidate, wanted)
+            replace_file(candidate, wanted, _MODE)
             if not self._passes_test(candidate):
                 candidate.unlink()
                 return False
@@ -153,14 +156,3 @@ def _lines(entries: Sequence[str]) -> str:
 
 def _template(name: str) -> Template:
     return Template((_HERE / name).read_text())
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, also when the power goes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 HIDDEN = "(secret)"
@@ -29,12 +29,12 @@ _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _LARGEST_FILE = 64 * 1024
 
 
-class Silence:
+class Redaction:
     """Hides secrets in text."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder`: where this node's own private files are; nobody but root and a service may read those."""
-        self._known = frozenset(word for file in _private_files(folder) for word in _secrets_in(file))
+    def __init__(self, folder: Path, texts: Iterable[str] = ()) -> None:
+        """`folder`: where this node's own private files are, which only root and a service may read. `texts`: others."""
+        self._known = frozenset(word for text in (*_private_files(folder), *texts) for word in _secrets_in(text))
 
     def __call__(self, text: str) -> str:
         for word in self._known:

@@ -23,16 +23,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
 
-import process
-import scrub
-from diagnosis import diagnose
-from evidence import Diagnosis, Evidence, Probes
-from failure import Failure, Memory
-from journal import log_to_journal
-from probes import Probes as RealProbes
-from publishing import Publisher, Status, last_line
-from settings import Places, read_document
-from silence import Silence
+from . import process, scrub
+from .diagnosis import diagnose
+from .evidence import Diagnosis, Evidence, Probes
+from .exclusion import alone
+from .failure import Failure, Memory
+from .journal import log_to_journal
+from .probes import Probes as RealProbes
+from .publishing import Publisher, Status
+from .redaction import Redaction
+from .settings import Places, read_document
 
 log = logging.getLogger(__name__)
 
@@ -62,37 +62,42 @@ class Step:
 class Pulse:
     """Tells what a step says while it runs, whenever that has changed."""
 
-    tell: Callable[[tuple[str, ...]], None]
+    tell: Callable[[process.Tail], None]
     said: process.Tail = field(default_factory=process.Tail)
     told: tuple[str, ...] = ()
 
     def beat(self) -> None:
         if self.said.lines != self.told:
             self.told = self.said.lines
-            self.tell(self.told)
+            self.tell(self.said)
 
 
 @dataclass(frozen=True)
 class Runner:
     places: Places
-    publisher: Publisher
+    publisher: Callable[[Status], None]
     probes: Probes
     sleep: Callable[[float], None] = time.sleep
     known: dict[str, Any] = field(default_factory=dict)
     """node.json; empty where it cannot be read."""
+    task: Path | None = None
+    """Where what this machine was given to do is kept; None: it boots."""
 
     @property
     def memory(self) -> Memory:
-        return Memory(self.places.volatile / "failure.json")
+        return Memory((self.task or self.places.volatile) / "failure.json")
 
     def run(self) -> int:
-        """Do what is left to do; the exit code."""
-        steps = self.read_steps()
+        """Do what is left of the boot; the exit code."""
+        return self.finish() if self.walk(self.read_steps()) else 1
+
+    def walk(self, steps: list[Step]) -> bool:
+        """Do those that are left, stage by stage; whether all are done."""
         for stage in STAGES:
             left = [step for step in steps if step.stage == stage and not self.marker(step).exists()]
             if not all(self.perform(step) for step in left):
-                return 1
-        return self.finish()
+                return False
+        return True
 
     def perform(self, step: Step) -> bool:
         """Try a step until it succeeds, its attempts are used up, or it is hopeless; whether it is done."""
@@ -124,9 +129,8 @@ class Runner:
             return Failure(f"{step.title}: {problem}")
         if outcome.ok:
             return None
-        how = f"not done after {step.timeout:.0f} s" if outcome.timed_out else f"exit code {outcome.code}"
         said = pulse.said.lines
-        return Failure(f"{step.title}: {how}{last_line(outcome.tail, ': ')}", said, self.diagnose(self.evidence(step, said)))
+        return Failure(f"{step.title}: {outcome.failure}", said, self.diagnose(self.evidence(step, said)))
 
     def evidence(self, step: Step, said: tuple[str, ...]) -> Evidence:
         return Evidence(
@@ -160,18 +164,20 @@ class Runner:
         """Where this node stands, and what has gone wrong last."""
         self.publish(status_of(step, attempt, failure, state))
 
-    def tell_meanwhile(self, step: Step, attempt: int, before: Failure | None, said: tuple[str, ...]) -> None:
+    def tell_meanwhile(self, step: Step, attempt: int, before: Failure | None, said: process.Tail) -> None:
         """What a step says that takes its time, and what it waits for where that has a name. The journal has it already."""
-        diagnosis = self.diagnose(self.evidence(step, said).present)
+        lines = said.lines
+        diagnosis = self.diagnose(self.evidence(step, lines).present)
         failure = before or Failure("")
-        known = replace(failure, said=said, diagnosis=diagnosis or failure.diagnosis)
-        self.publisher.publish(status_of(step, attempt, known, "running"))
+        known = replace(failure, said=lines, diagnosis=diagnosis or failure.diagnosis)
+        doing = "" if diagnosis else said.doing  # its cause says it better
+        self.publisher(replace(status_of(step, attempt, known, "running"), doing=doing))
 
     def publish(self, status: Status) -> None:
         (log.error if status.state == "failed" else log.info)("%s: %s %s", status.stage, status.state, status.error)
         if status.diagnosis:
             log.warning("cause: %s. What to do: %s", status.diagnosis.cause, status.diagnosis.advice)
-        self.publisher.publish(status)
+        self.publisher(status)
 
     # --- steps -----------------------------------------------------------------------------------------------------
 
@@ -181,7 +187,7 @@ class Runner:
     def marker(self, step: Step) -> Path:
         """Named after the script's content: a step that has changed is another step."""
         digest = hashlib.sha256(self.on_node(step.path).read_bytes()).hexdigest()[:16]
-        return self.places.state / "done" / f"{step.stage}-{step.plugin}-{step.name}-{digest}"
+        return (self.task or self.places.state) / "done" / f"{step.stage}-{step.plugin}-{step.name}-{digest}"
 
     def mark_done(self, step: Step) -> None:
         marker = self.marker(step)
@@ -208,11 +214,15 @@ def run(root: Path = Path("/"), *, sleep: Callable[[float], None] = time.sleep, 
     Raises `OSError`, `ValueError` or `TypeError` for a steps.json that is missing or is none.
     """
     places = Places(root)
-    publisher = Publisher(places.programs / "publish", Silence(places.config))
-    return Runner(places, publisher, probes or RealProbes(), sleep, _known(places)).run()
+    publisher = Publisher(places.programs / "publish", Redaction(places.config), places.state)
+    return Runner(places, publisher.publish, probes or real_probes(places), sleep, known(places)).run()
 
 
-def _known(places: Places) -> dict[str, Any]:
+def real_probes(places: Places) -> Probes:
+    return RealProbes(join=places.config / "kubeadm-join.yaml")
+
+
+def known(places: Places) -> dict[str, Any]:
     """Without node.json steps still run, and a diagnosis knows a little less."""
     try:
         return read_document(places)
@@ -225,7 +235,8 @@ def main() -> int:
     log_to_journal()
     # Without a handler the signal would leave the running step behind, which is in a process group of its own.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    return run()
+    with alone(Places()):
+        return run()
 
 
 if __name__ == "__main__":

@@ -10,30 +10,35 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BootError, PluginError
-from ..model import NODE_CONFIG_DIR, NODE_DIR, Boot, Cluster, File, Node, Packages, Repository, Role, Stage, Step
+from ..contract.boot import NODE_CONFIG_DIR, NODE_DIR, Boot, File, Stage, Step
+from ..contract.errors import BootError, PluginError
+from ..contract.machines import Node, Role
+from ..contract.packages import Packages, Repository
 from .cloud_config import document
-from .merge import CORE, OwnedStep, merge, versions
+from .components import components, versions
+from .kubeadm import recheck
+from .merge import CORE, OwnedStep, merge
+from .minify import minify
 from .private_keys import value_holds_private_key
-from .relay import NamedFragment, fragments
-from .slim import slim
+from .relay import NamedFragment, plugin_names
+from .trust import trusted
 
 if TYPE_CHECKING:
-    import pluggy
-
+    from ..registry import Plugins
     from . import Configuration
 
 ROOT = "root:root"
 
 
-def assemble(plugins: pluggy.PluginManager, node: Node, cluster: Cluster, config: Configuration) -> Boot:
-    """See `kube_provision_core.boot.render`."""
-    contributed = fragments(plugins, node, cluster)
+def assemble(plugins: Plugins, contributed: Sequence[NamedFragment], node: Node, config: Configuration) -> Boot:
+    """See `Renderer.render`. `contributed`: what plugins and the core's parts have answered for this node."""
     packages = ask_packages(plugins, contributed, config)
     installed = NamedFragment(plugin=config.core.os, files=packages.files, steps=packages.steps)
-    everything = (*contributed, installed)
-    merged = merge((*everything, _ownership(everything)), node.role)
-    files = (*map(_slimmed, merged.files), _steps_file(merged.steps))
+    everything = (*contributed, trusted(plugins, config), installed)
+    merged = merge((*everything, _ownership(everything)), node.role, plugin_names("os", config.core.os))
+    if _is_wrapped(plugins):
+        recheck(merged.files, config.core.kubernetes_version)
+    files = (*map(_minified, merged.files), _steps_file(merged.steps))
     user = config.by_role[node.role].cloud_init
     _refuse_private_key(user, node.role)
     return Boot(
@@ -44,16 +49,27 @@ def assemble(plugins: pluggy.PluginManager, node: Node, cluster: Cluster, config
     )
 
 
-def _slimmed(file: File) -> File:
+def _is_wrapped(plugins: Plugins) -> bool:
+    """Whether a plugin may have changed what the core's own parts had checked."""
+    return any(impl.wrapper for impl in plugins.hook.render_boot.get_hookimpls())
+
+
+def _minified(file: File) -> File:
     """Programs of ours travel without their comments."""
     ours = file.path.startswith(f"{NODE_DIR}/") and file.path.endswith(".py") and isinstance(file.content, str)
-    return replace(file, content=slim(str(file.content))) if ours else file
+    return _shortened(file) if ours else file
 
 
-def ask_packages(plugins: pluggy.PluginManager, contributed: Sequence[NamedFragment], config: Configuration) -> Packages:
+@lru_cache(maxsize=64)
+def _shortened(file: File) -> File:
+    """The same on every machine."""
+    return replace(file, content=minify(str(file.content)))
+
+
+def ask_packages(plugins: Plugins, contributed: Sequence[NamedFragment], config: Configuration) -> Packages:
     """What the OS driver says, asked once for the union."""
-    answer: Packages | None = plugins.hook.os_packages(
-        components=frozenset().union(*(fragment.components for fragment in contributed)),
+    answer = plugins.ask.os_packages(
+        components=components(contributed),
         versions=versions(contributed),
         repositories=mirrors(config),
         extra=frozenset().union(*(fragment.packages for fragment in contributed)),

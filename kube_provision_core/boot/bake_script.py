@@ -7,7 +7,7 @@ import re
 import shlex
 import textwrap
 
-from ..model import File, Step
+from ..contract.boot import File, Step
 
 _END = "END_OF_FILE"
 _PLAIN = re.compile(r"[\t\n\x20-\x7e\u00a0-\U0010ffff]*")

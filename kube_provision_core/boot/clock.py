@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..hookspecs import hookimpl
-from ..model import BootFragment, Cluster, Node, Role, Stage, Step
+from ..contract.boot import BootFragment, Stage, Step
+from ..contract.components import Component
+from ..contract.machines import Cluster, Node, Role
 from .templating import render
 
 if TYPE_CHECKING:
     from ..config.core import CoreConfig
+    from ..folder.pki import JoinSecrets
 
 
 class ClockPart:
@@ -22,13 +24,12 @@ class ClockPart:
     def __init__(self, config: Mapping[Role, CoreConfig]) -> None:
         self._config = config
 
-    @hookimpl
-    def render_boot(self, node: Node, cluster: Cluster) -> BootFragment | None:
+    def render_boot(self, node: Node, cluster: Cluster, secrets: JoinSecrets) -> BootFragment | None:
         servers = tuple(self._config[node.role].ntp_servers)
         if not servers:
             return None
         return BootFragment(
-            components=frozenset({"time-sync"}),
+            components=frozenset({Component.TIME_SYNC}),
             steps=(Step("synchronised", Stage.PREPARE, render("steps/clock.sh", servers=servers), timeout=180),),
             cloud_config={"ntp": {"enabled": True, "servers": list(servers)}},
         )

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from ..errors import BootError
-from ..model import File
+from ..contract.boot import File
+from ..contract.errors import BootError
 from .cloud_values import override, plain
 from .yaml_text import dump
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import BootError
+from ..contract.errors import BootError
 
 OURS = {"write_files": "a file", "runcmd": "a step", "bootcmd": "a step", "packages": "a package"}
 """Keys whose content plugins express otherwise, so that it is checked, ordered and retried."""

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from ..model import File
+from typing import TYPE_CHECKING
+
+from ..contract.boot import File, Stage, Step
+from . import registries
 from .templating import render
 
-REGISTRY_HOSTS = "/etc/containerd/certs.d"
-"""Where containerd looks for mirrors of a registry."""
+if TYPE_CHECKING:
+    from ..config.core import CoreConfig
+
+
+START_LIMIT = 180
+"""Seconds."""
 
 
 def configuration() -> File:
-    return File("/etc/containerd/config.toml", render("etc/containerd/config.toml", registry_hosts=REGISTRY_HOSTS))
+    return File("/etc/containerd/config.toml", render("etc/containerd/config.toml", registry_hosts=registries.FOLDER))
 
 
-def docker_hub_mirror(url: str) -> File:
-    """Asked before Docker Hub itself."""
-    content = render("etc/containerd/certs.d/docker.io/hosts.toml", mirror=url)
-    return File(f"{REGISTRY_HOSTS}/docker.io/hosts.toml", content)
+def start(config: CoreConfig, stage: Stage) -> Step:
+    """What only the machine itself knows is filled in."""
+    logins = registries.LOGINS if registries.has_logins(config) else ""
+    script = render("steps/container-runtime.sh", image_repository=config.image_repository, logins=logins)
+    return Step("container-runtime", stage, script, timeout=START_LIMIT)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import BootError
-from ..model import NODE_CONFIG_DIR, BootFragment, File, Stage, Step, Unit
-from .container_runtime import REGISTRY_HOSTS, docker_hub_mirror
+from ..contract.boot import NODE_CONFIG_DIR, BootFragment, File, Stage, Step, Unit
+from ..contract.components import Component
+from ..contract.errors import BootError
+from . import registries
 from .templating import render
 
 if TYPE_CHECKING:
@@ -31,17 +32,14 @@ def containers(config: CoreConfig) -> BootFragment:
     names = tuple(f"{container.service}.service" for container in wanted)
     start = render("steps/start.sh", units=names)
     return BootFragment(
-        components=frozenset({"container-runtime"}),
-        files=(
-            *(_environment(container) for container in wanted),
-            *((docker_hub_mirror(config.docker_proxy),) if config.docker_proxy else ()),
-        ),
-        units=tuple(_unit(container, bool(config.docker_proxy)) for container in wanted),
+        components=frozenset({Component.CONTAINER_RUNTIME}),
+        files=(*(_environment(container) for container in wanted), *registries.files(config)),
+        units=tuple(map(_unit, wanted)),
         steps=(Step("containers", Stage.FINISH, start, timeout=START_LIMIT),),
     )
 
 
-def _unit(container: Container, mirrored: bool) -> Unit:
+def _unit(container: Container) -> Unit:
     if container.service in RESERVED:
         raise BootError(f"containers: {container.service}: is the name of a service of the node's own; choose another one")
     content = render(
@@ -52,7 +50,7 @@ def _unit(container: Container, mirrored: bool) -> Unit:
         environment=_environment_path(container),
         args=tuple(container.args),
         mounts=tuple(_mount(container.service, volume) for volume in container.volumes),
-        hosts=REGISTRY_HOSTS if mirrored else "",
+        registries=registries.FOLDER,
     )
     return Unit(f"{container.service}.service", content)
 

@@ -2,79 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ..hookspecs import hookimpl
-from ..model import NODE_CONFIG_DIR, BootFragment, Cluster, File, Node, Role, Stage, Step
-from . import container_runtime, proxies
+from yaml import YAMLError
+
+from ..contract.boot import NODE_CONFIG_DIR, BootFragment, File, Stage, Step
+from ..contract.components import Component
+from ..contract.errors import BootError
+from ..contract.machines import Cluster, Node, Role
+from ..folder.x509 import sign_server
+from . import container_runtime, kubelet, proxies, registries
 from .containers import NAMESPACE
 from .kubeadm_checks import check_documents
 from .kubeadm_config import Document, init_documents, join_documents
+from .node_part import program
 from .pki_checks import check_pki
 from .templating import render
-from .yaml_text import dump_all
+from .yaml_text import dump_all, read_all
 
 if TYPE_CHECKING:
     from ..config.core import CoreConfig
-    from ..pki import JoinSecrets
+    from ..folder.pki import JoinSecrets
 
 AUTHORITIES = "/var/lib/kube-provision/ca"
 """Where a machine that may initialise the cluster is given the authorities; the choreography deletes them."""
 
-MEMBERSHIP_LIMIT = 2 * 60 * 60
+CONFIGURATIONS = {verb: f"{NODE_CONFIG_DIR}/kubeadm-{verb}.yaml" for verb in ("init", "join")}
+
+RECEIVER_LIFETIME = timedelta(days=7)
+"""Of what a machine shows to who brings it the authorities and the snapshot. Whoever has read its boot data could take both
+in its place as long; a run that was broken off before a weekend is gone on with after it."""
+
+MEMBERSHIP_LIMIT = 16200
 """Seconds. The choreography bounds each of its waits itself, and says what for, which a step that is ended cannot."""
 
 
 class KubeadmPart:
     """Nothing for the discovery machine. The authorities' keys go only to machines whose stamp says that they carry them."""
 
-    def __init__(self, config: Mapping[Role, CoreConfig], secrets: JoinSecrets) -> None:
+    def __init__(self, config: Mapping[Role, CoreConfig]) -> None:
         self._config = config
-        self._secrets = secrets
 
-    @hookimpl
-    def render_boot(self, node: Node, cluster: Cluster) -> BootFragment | None:
+    def render_boot(self, node: Node, cluster: Cluster, secrets: JoinSecrets) -> BootFragment | None:
         if node.role is Role.DISCOVERY:
             return None
-        config = self._config[node.role]
+        config, restoration = self._config[node.role], tuple(_restoration(node, secrets))
         return BootFragment(
-            components=frozenset({"kubeadm", "container-runtime"}),
-            versions={"kubeadm": cluster.kubernetes_version},
-            files=(*self._configurations(node, cluster, config), *self._authorities(node), *_system_files(config)),
-            steps=(*_authorities_steps(node), *_steps(node.role, config)),
+            components=frozenset({Component.KUBEADM, Component.CONTAINER_RUNTIME}),
+            versions={Component.KUBEADM: cluster.kubernetes_version},
+            files=(
+                *_configurations(node, cluster, config, secrets),
+                *_authorities(node, secrets),
+                *restoration,
+                *_system_files(node, cluster, config),
+            ),
+            steps=(*_authorities_steps(node), *_steps(node, cluster, config, restores=bool(restoration))),
         )
 
-    def _configurations(self, node: Node, cluster: Cluster, config: CoreConfig) -> Iterator[File]:
-        join = join_documents(node, self._secrets)
-        yield _configuration("join", join, cluster)
-        if node.stamp.carries_ca:
-            init = init_documents(node, cluster, self._secrets, config.image_repository)
-            yield _configuration("init", init, cluster)
 
-    def _authorities(self, node: Node) -> Iterator[File]:
-        if node.stamp.carries_ca:
-            for path, content in self._checked_pki.items():
-                yield File(f"{AUTHORITIES}/{path}", content, mode=0o600, secret=True)
+def _configurations(node: Node, cluster: Cluster, config: CoreConfig, secrets: JoinSecrets) -> Iterator[File]:
+    yield _configuration("join", join_documents(node, cluster, secrets), cluster)
+    if node.stamp.carries_ca:
+        init = init_documents(node, cluster, secrets, config.image_repository)
+        yield _configuration("init", init, cluster)
 
-    @cached_property
-    def _checked_pki(self) -> Mapping[str, bytes]:
-        check_pki(self._secrets.pki)
-        return self._secrets.pki.files
+
+def _authorities(node: Node, secrets: JoinSecrets) -> Iterator[File]:
+    """A machine that begins with a snapshot is brought them with that: it knows only whom to believe."""
+    if node.stamp.carries_ca:
+        check_pki(secrets.pki)
+        for path in ["ca.crt"] if secrets.snapshot else secrets.pki.files:
+            content = secrets.pki.files[path]
+            yield File(f"{AUTHORITIES}/{path}", content, mode=0o600, secret=True)
+
+
+def _restoration(node: Node, secrets: JoinSecrets) -> Iterator[File]:
+    """For the machine that initialises the cluster from a snapshot: what that is, and what it shows to who brings it."""
+    if node.stamp.carries_ca and (snapshot := secrets.snapshot):
+        announced = {"size": snapshot.size, "sha256": snapshot.sha256}
+        yield File(f"{NODE_CONFIG_DIR}/restore.json", json.dumps(announced) + "\n")
+        shown = sign_server(secrets.pki.authority("ca"), node.name, [node.name], RECEIVER_LIFETIME)
+        yield File(f"{AUTHORITIES}/receiver.pem", shown.certificate + shown.key, mode=0o600, secret=True)
+        yield program("restore.py")
 
 
 def _configuration(verb: str, documents: tuple[Document, ...], cluster: Cluster) -> File:
     check_documents(documents, cluster.kubernetes_version)
-    return File(f"{NODE_CONFIG_DIR}/kubeadm-{verb}.yaml", dump_all(documents), mode=0o600, secret=True)
+    return File(CONFIGURATIONS[verb], dump_all(documents), mode=0o600, secret=True)
 
 
-def _system_files(config: CoreConfig) -> Iterator[File]:
-    yield File("/etc/modules-load.d/kube-provision.conf", render("etc/modules-load.d/kube-provision.conf"))
+def recheck(files: Iterable[File], kubernetes_version: str) -> None:
+    """What kubeadm is told, as it is delivered. Raises `BootError` for what a wrapper has made of it."""
+    for file in files:
+        if file.path in CONFIGURATIONS.values():
+            check_documents(list(_documents(file)), kubernetes_version)
+
+
+def _documents(file: File) -> Iterator[Document]:
+    unfit = f"{file.path}: a plugin that wraps render_boot has made no configuration of kubeadm's of it"
+    try:
+        for document in read_all(file.content):
+            if not isinstance(document, Mapping):
+                raise BootError(unfit)
+            yield document
+    except YAMLError as error:
+        raise BootError(unfit) from error
+
+
+def _system_files(node: Node, cluster: Cluster, config: CoreConfig) -> Iterator[File]:
+    if not cluster.shares_kernel:
+        yield File("/etc/modules-load.d/kube-provision.conf", render("etc/modules-load.d/kube-provision.conf"))
     yield File("/etc/sysctl.d/80-kube-provision.conf", render("etc/sysctl.d/80-kube-provision.conf"))
     yield container_runtime.configuration()
-    if config.docker_proxy:
-        yield container_runtime.docker_hub_mirror(config.docker_proxy)
+    yield from registries.files(config)
+    yield kubelet.once_configured()
+    yield from kubelet.with_its_disks(node, config)
     if proxies.is_proxied(config):
         yield proxies.drop_in("containerd.service")
         yield proxies.drop_in("kubelet.service")
@@ -85,18 +130,19 @@ def _authorities_steps(node: Node) -> Iterator[Step]:
         yield Step("authorities", Stage.PREPARE, render("steps/authorities.sh", folder=AUTHORITIES), timeout=30)
 
 
-def _steps(role: Role, config: CoreConfig) -> Iterator[Step]:
-    yield Step("kernel", Stage.PREPARE, render("steps/kernel.sh"), timeout=60)
-    yield Step("no-swap", Stage.PREPARE, render("steps/no-swap.sh"), timeout=300)
-    runtime = render("steps/container-runtime.sh", image_repository=config.image_repository)
-    yield Step("container-runtime", Stage.DISCOVER, runtime, timeout=180)
+def _steps(node: Node, cluster: Cluster, config: CoreConfig, *, restores: bool) -> Iterator[Step]:
+    yield Step("kernel", Stage.PREPARE, render("steps/kernel.sh", shared=cluster.shares_kernel), timeout=60)
+    if not cluster.shares_kernel:
+        yield Step("no-swap", Stage.PREPARE, render("steps/no-swap.sh"), timeout=300)
+    yield container_runtime.start(config, Stage.DISCOVER)
     if config.image_archives:
         namespaces = ("k8s.io", NAMESPACE) if config.containers else ("k8s.io",)
         images = render("steps/images.sh", source=config.image_archives, namespaces=namespaces)
         yield Step("images", Stage.DISCOVER, images, timeout=1800)
-    if role is Role.MASTER:  # else each would pull its images under the lock that lets one of them join at a time
+    if node.role is Role.MASTER:  # else each would pull its images under the lock that lets one of them join at a time
         images = render(
             "steps/kubernetes-images.sh", image_repository=config.image_repository, archives=config.image_archives
         )
         yield Step("kubernetes-images", Stage.DISCOVER, images, timeout=1800)
-    yield Step("membership", Stage.JOIN, render("steps/membership.sh"), timeout=MEMBERSHIP_LIMIT)
+    begins = "restore" if restores else "choreography"
+    yield Step("membership", Stage.JOIN, render("steps/membership.sh", program=begins), timeout=MEMBERSHIP_LIMIT)

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import BootError
-from ..kubeadm_limits import NODE_NETWORK, pod_network_fault, service_network_fault
-from .kubeadm_config import API, NODE_IP, VERSION, Document
+from ..contract.errors import BootError
+from ..contract.kubeadm_limits import NODE_NETWORK, node_label_fault, pod_network_fault, service_network_fault
+from .kubeadm_config import API, NODE_IP, TIMEOUTS, TOKEN_TTL, VERSION, Document
 
 _NAMES = "apiVersion kind"
 _REGISTRATION = "name criSocket taints kubeletExtraArgs ignorePreflightErrors imagePullPolicy imagePullSerial"
-_TIMEOUTS = (
-    "controlPlaneComponentHealthCheck kubeletHealthCheck kubernetesAPICall etcdAPICall tlsBootstrap discovery "
-    "upgradeManifests"
-)
+_TIMEOUTS = " ".join(TIMEOUTS)
 _COMPONENT = "extraArgs extraVolumes extraEnvs"
 _ENDPOINT = "advertiseAddress bindPort"
 _KEYS: dict[str, str] = {
@@ -52,12 +49,10 @@ _PIN = re.compile(r"sha256:[0-9a-f]{64}")
 _EXACT_VERSION = re.compile(r"v1\.[0-9]{2}\.[0-9]{1,2}")
 _ARGUMENT = re.compile(r"[a-z0-9][a-z0-9-]*")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
-_LONGEST_TTL = 30 * 60
 
 
 def check_documents(documents: Sequence[Document], kubernetes_version: str) -> None:
-    """Raise `BootError`, one line per fault. `kubernetes_version` is kubeadm's own: `1.36`, or `1.36.4`."""
+    """Raise `BootError`, one line per fault. `kubernetes_version` is kubeadm's own: `1.37`, or `1.37.1`."""
     faults = [fault for document in documents for fault in _faults(document, kubernetes_version)]
     if faults:
         raise BootError("\n".join(f"kubeadm configuration: {fault}" for fault in faults))
@@ -96,8 +91,8 @@ def _check_init(document: Document, _: str) -> Iterator[str]:
         yield "InitConfiguration.bootstrapTokens is empty, so that nobody could ever join"
     for token in tokens:
         yield from _token_faults("InitConfiguration.bootstrapTokens.token", token.get("token"))
-        if not 0 < _seconds(token.get("ttl")) <= _LONGEST_TTL:
-            yield "InitConfiguration.bootstrapTokens.ttl must be set, and 30 minutes at most"
+        if token.get("ttl") != TOKEN_TTL:
+            yield f"InitConfiguration.bootstrapTokens.ttl must be {TOKEN_TTL}: its life is bounded on the node"
     yield from _certificate_key_faults("InitConfiguration.certificateKey", document.get("certificateKey"))
     yield from _endpoint_faults("InitConfiguration.localAPIEndpoint", document.get("localAPIEndpoint", {}))
     yield from _registration_faults("InitConfiguration.nodeRegistration", document.get("nodeRegistration", {}))
@@ -184,9 +179,20 @@ def _endpoint_faults(place: str, endpoint: Document) -> Iterator[str]:
 
 
 def _registration_faults(place: str, registration: Document) -> Iterator[str]:
-    yield from _arguments_faults(f"{place}.kubeletExtraArgs", registration.get("kubeletExtraArgs", []))
+    arguments = registration.get("kubeletExtraArgs", [])
+    yield from _arguments_faults(f"{place}.kubeletExtraArgs", arguments)
+    for label in _node_labels(arguments):
+        if fault := node_label_fault(label):
+            yield f"{place}.kubeletExtraArgs: node-labels: {label} {fault}"
     if not str(registration.get("criSocket", "")).startswith("unix:///"):
         yield f"{place}.criSocket must be a unix:/// URL"
+
+
+def _node_labels(arguments: Any) -> Iterator[str]:
+    """Keys of the labels that the kubelet is to give its own node."""
+    pairs = arguments if isinstance(arguments, list) else []
+    values = (str(it.get("value")) for it in pairs if isinstance(it, Mapping) and it.get("name") == "node-labels")
+    yield from (label.partition("=")[0].strip() for value in values for label in value.split(",") if label)
 
 
 def _arguments_faults(place: str, arguments: Any) -> Iterator[str]:
@@ -232,10 +238,3 @@ def _network_faults(networking: Document) -> Iterator[str]:
         yield f"ClusterConfiguration.networking.podSubnet {pods} {fault}: each node gets a /{NODE_NETWORK} of it"
     if pods.overlaps(services):
         yield f"ClusterConfiguration.networking: podSubnet {pods} and serviceSubnet {services} overlap"
-
-
-def _seconds(duration: object) -> int:
-    """A Go duration of whole hours, minutes and seconds; 0 for anything else."""
-    match = _DURATION.fullmatch(str(duration))
-    parts = match.groupdict(default="0") if match else {}
-    return sum(int(value) * {"h": 3600, "m": 60, "s": 1}[unit] for unit, value in parts.items())

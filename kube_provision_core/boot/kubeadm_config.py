@@ -1,6 +1,7 @@
 """What kubeadm is told: the documents of its v1beta4 configuration, for the master that initialises and for who joins.
 
-`@NODE_IP@` and `@KUBERNETES_VERSION@` stand for what only the node knows; the choreography fills them in.
+Words such as `@NODE_IP@` stand for what only the node knows; its `kubeadm.py` fills them in, and its `patience.py` every
+wait, which depends on how fast its processors are.
 """
 
 from __future__ import annotations
@@ -8,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..model import Cluster, Node, Role
-from ..pki import JoinSecrets
+from ..contract.machines import Cluster, Node, Role
+from ..folder.pki import JoinSecrets
 
 API = "kubeadm.k8s.io/v1beta4"
-ENDPOINT = "localhost:8443"
-"""Where every node finds the API servers: its own proxy."""
 NODE_IP = "@NODE_IP@"
 VERSION = "@KUBERNETES_VERSION@"
+ELECTIONS = {"lease-duration": "@LEASE_DURATION@", "renew-deadline": "@RENEW_DEADLINE@", "retry-period": "@RETRY_PERIOD@"}
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
-TOKEN_TTL = "30m0s"  # noqa: S105 - a length of time
+TOKEN_TTL = "@TOKEN_TTL@"  # noqa: S105 - a length of time
+TIMEOUTS = (
+    *("controlPlaneComponentHealthCheck", "kubeletHealthCheck", "kubernetesAPICall", "etcdAPICall"),
+    *("tlsBootstrap", "discovery", "upgradeManifests"),
+)
+"""All of v1beta4."""
 API_PORT = 6443
 
 Document = Mapping[str, Any]
@@ -42,10 +47,10 @@ def init_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, image_rep
         "nodeRegistration": _registration(node),
         "timeouts": _timeouts(),
     }
-    return init, _cluster_configuration(cluster, image_repository), _kubelet(), _kube_proxy()
+    return init, _cluster_configuration(cluster, image_repository), _kubelet(cluster), _kube_proxy(cluster)
 
 
-def join_documents(node: Node, secrets: JoinSecrets) -> tuple[Document, ...]:
+def join_documents(node: Node, cluster: Cluster, secrets: JoinSecrets) -> tuple[Document, ...]:
     """For `kubeadm join`, on every node: also the one that may initialise finds itself joining if another one was faster."""
     join: dict[str, Any] = {
         "apiVersion": API,
@@ -53,7 +58,7 @@ def join_documents(node: Node, secrets: JoinSecrets) -> tuple[Document, ...]:
         "discovery": {
             "bootstrapToken": {
                 "token": secrets.token,
-                "apiServerEndpoint": ENDPOINT,
+                "apiServerEndpoint": _endpoint(cluster),
                 "caCertHashes": [secrets.pki.ca_pin],
             }
         },
@@ -71,8 +76,10 @@ def _cluster_configuration(cluster: Cluster, image_repository: str | None) -> Do
         "kind": "ClusterConfiguration",
         "clusterName": cluster.name,
         "kubernetesVersion": _version(cluster.kubernetes_version),
-        "controlPlaneEndpoint": ENDPOINT,
+        "controlPlaneEndpoint": _endpoint(cluster),
         "apiServer": {"certSANs": ["localhost", "127.0.0.1"]},  # kubeadm itself adds only the first of these
+        "controllerManager": _patient_elections(),
+        "scheduler": _patient_elections(),
         "networking": {
             "podSubnet": cluster.pod_subnet,
             "serviceSubnet": cluster.service_subnet,
@@ -84,17 +91,26 @@ def _cluster_configuration(cluster: Cluster, image_repository: str | None) -> Do
     return configuration
 
 
+def _endpoint(cluster: Cluster) -> str:
+    """Where every node finds the API servers: its own proxy."""
+    return f"localhost:{cluster.proxy_port}"
+
+
 def _version(version: str) -> str:
     """Never left out, or kubeadm asks the internet which is the newest."""
     return f"v{version}" if version.count(".") == 2 else VERSION
 
 
-def _kubelet() -> Document:
-    return {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "cgroupDriver": "systemd"}
+def _kubelet(cluster: Cluster) -> Document:
+    """Where the host may swap, pods still do not: the kubelet's `swapBehavior` is `NoSwap` unless it is told otherwise."""
+    kubelet = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "cgroupDriver": "systemd"}
+    return kubelet | ({"failSwapOn": False} if cluster.shares_kernel else {})
 
 
-def _kube_proxy() -> Document:
-    return {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": "iptables"}
+def _kube_proxy(cluster: Cluster) -> Document:
+    """Zeroes: the kernel's table of connections stays as large as it is."""
+    proxy = {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": "iptables"}
+    return proxy | ({"conntrack": {"maxPerCore": 0, "min": 0}} if cluster.shares_kernel else {})
 
 
 def _registration(node: Node) -> Document:
@@ -111,10 +127,9 @@ def _api_endpoint() -> Document:
 
 
 def _timeouts() -> Document:
-    """Longer than kubeadm's own: the choreography bounds an attempt, and images may come through a slow line."""
-    return {
-        "controlPlaneComponentHealthCheck": "6m0s",
-        "discovery": "5m0s",
-        "kubeletHealthCheck": "6m0s",
-        "tlsBootstrap": "6m0s",
-    }
+    return {name: f"@{name}@" for name in TIMEOUTS}
+
+
+def _patient_elections() -> Document:
+    """For the controller manager and the scheduler."""
+    return {"extraArgs": [{"name": f"leader-elect-{name}", "value": value} for name, value in ELECTIONS.items()]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import BootError
+from ..contract.errors import BootError
 
 
 def read(path: Path, key: str) -> bytes:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
-from ..errors import BootError
-from ..model import NODE_DIR, File, Role, Stage, Step
+from ..contract.boot import NODE_DIR, File, Stage, Step
+from ..contract.errors import BootError
+from ..contract.machines import Role
 from .cloud_values import CloudValues
 from .private_keys import holds_private_key, value_holds_private_key
 from .relay import NamedFragment
+from .step_order import heed_after
 
 CLOCK = "clock"
 """The core's part whose steps come before all others of their stage."""
+
+TRUST = "trust"
+"""The part whose steps come next: whatever fetches something trusts the site's own authorities by then."""
 
 CORE = "core"
 """Stands where a plugin's name would: for steps of the merge's own, which end their stage."""
@@ -57,39 +63,33 @@ class Merged:
     cloud_config: dict[str, Any] = field(repr=False)
 
 
-def merge(fragments: Sequence[NamedFragment], role: Role) -> Merged:
-    """One plugin may have several fragments. Raises `BootError`, which never quotes the content of a file."""
+def merge(fragments: Sequence[NamedFragment], role: Role, system: Collection[str] = ()) -> Merged:
+    """One plugin may have several fragments; `system` are the names that the operating system's go by.
+
+    Raises `BootError`, which never quotes the content of a file.
+    """
     ordered = sorted(fragments, key=lambda fragment: fragment.plugin)
-    steps = _steps(ordered)
+    steps = _steps(ordered, system)
     if role is not Role.MASTER:
         _refuse_private_keys(ordered, role)
     return Merged(_files(ordered, steps), steps, _enabled(ordered), _cloud_config(ordered))
-
-
-def versions(fragments: Iterable[NamedFragment]) -> dict[str, str]:
-    """The pins of all components. Raises `BootError` where two plugins pin one component differently."""
-    pins: dict[str, tuple[str, str]] = {}
-    for fragment in sorted(fragments, key=lambda fragment: fragment.plugin):
-        for component, version in fragment.versions.items():
-            plugin, pinned = pins.setdefault(component, (fragment.plugin, version))
-            if pinned != version:
-                raise BootError(
-                    f"component {component}: plugin {plugin} pins {pinned}, plugin {fragment.plugin} pins {version}; "
-                    "configure one version"
-                )
-    return {component: version for component, (_, version) in pins.items()}
 
 
 def unit_path(name: str) -> str:
     return f"{UNIT_DIR}/{name}"
 
 
-def _steps(fragments: Sequence[NamedFragment]) -> tuple[OwnedStep, ...]:
-    """By stage, then by plugin name (`CLOCK` first, `CORE` last), then as declared; the same step twice runs once."""
+def _steps(fragments: Sequence[NamedFragment], system: Collection[str]) -> tuple[OwnedStep, ...]:
+    """By stage, then by plugin name, then as declared; a step twice runs once.
+
+    First come `CLOCK`, `TRUST` and the operating system, which others build on, whatever its name; last comes `CORE`. What
+    says `after` comes later; see `step_order`.
+    """
     owned = dict.fromkeys(OwnedStep(fragment.plugin, step) for fragment in fragments for step in fragment.steps)
     stages = list(Stage)
-    places = {CLOCK: -1, CORE: 1}
-    return tuple(sorted(owned, key=lambda it: (stages.index(it.step.stage), places.get(it.plugin, 0), it.plugin)))
+    places = {CLOCK: -3, TRUST: -2, **dict.fromkeys(system, -1), CORE: 1}
+    by_stage = sorted(owned, key=lambda it: (stages.index(it.step.stage), places.get(it.plugin, 0), it.plugin))
+    return heed_after(tuple(by_stage))
 
 
 def _files(fragments: Sequence[NamedFragment], steps: Sequence[OwnedStep]) -> tuple[File, ...]:
@@ -118,6 +118,7 @@ def _claim(claims: dict[str, tuple[str, File]], plugin: str, file: File) -> None
     raise BootError(f"{file.path}: {who}, with different content, owner or mode; one of them must give way")
 
 
+@lru_cache(maxsize=512)
 def _check_path(plugin: str, path: str) -> None:
     if not path.startswith("/") or posixpath.normpath(path) != path or path.startswith("//") or path == "/":
         raise BootError(

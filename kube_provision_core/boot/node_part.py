@@ -9,40 +9,55 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..hookspecs import hookimpl
-from ..model import NODE_CONFIG_DIR, NODE_DIR, BootFragment, Cluster, File, Node, Role, Stage, Step, Unit
+from ..contract.boot import NODE_CONFIG_DIR, NODE_DIR, BootFragment, File, Stage, Step, Unit
+from ..contract.components import Component
+from ..contract.machines import Cluster, Node, Role
 from . import local_files, proxies
 from .kubeadm_config import API_PORT
 from .templating import render
 
 if TYPE_CHECKING:
     from ..config.core import CoreConfig
-    from ..pki import Pki
+    from ..folder.pki import JoinSecrets, Pki
 
-PROXY_PORT = 8443
 MANIFESTS = f"{NODE_CONFIG_DIR}/manifests"
+MACHINE_KEY = f"{NODE_CONFIG_DIR}/machine.key"
+PACKAGE = "kube_provision_node"
+"""Never imported here: it is read, and delivered."""
 
 _PROXY_UNITS = ("kube-provision-proxy.service", "kube-provision-follower.service")
-_RECORD_TIMER = "kube-provision-record.timer"
+_TASKS_UNIT = "kube-provision-tasks.service"
+_TIMED = ("kube-provision-record", "kube-provision-certificates")
+"""What masters do again and again: a service each, and its timer."""
+_FOR_MASTERS = ("certificates.py", "cluster_dns.py", "static_pods.py", "validity.py")
+_BY_TASKS = ("expiry.py", "leadership.py", "results.py", "upgrade.py", "upgrading.py")
+"""What comes to a machine with what it is given to do; see `tasks.upgrade` and `tasks.asking`."""
+_RESTORING = ("restore.py",)
+"""What only the master is given that initialises a cluster from a snapshot; see `kubeadm.py`."""
+_LEFT_OUT: Mapping[Role, tuple[str, ...]] = {
+    Role.MASTER: (*_BY_TASKS, *_RESTORING),
+    Role.WORKER: (*_BY_TASKS, *_RESTORING, *_FOR_MASTERS),
+    Role.DISCOVERY: (*_BY_TASKS, *_RESTORING, *_FOR_MASTERS, "sealed.py", "tasks.py"),
+}
+"""Programs that machines of a role have no use for."""
 
 
 class NodePart:
     """What walks a machine through its boot and, but for the discovery machine, keeps its localhost:8443 useful."""
 
-    def __init__(self, config: Mapping[Role, CoreConfig], pki: Pki) -> None:
+    def __init__(self, config: Mapping[Role, CoreConfig]) -> None:
         self._config = config
-        self._pki = pki
 
-    @hookimpl
-    def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
+    def render_boot(self, node: Node, cluster: Cluster, secrets: JoinSecrets) -> BootFragment:
         config = self._config[node.role]
         manifests = config.seed_manifests if node.stamp.carries_ca else []
         proxied = proxies.is_proxied(config)
         return BootFragment(
-            components=frozenset() if node.role is Role.DISCOVERY else frozenset({"tcp-proxy"}),
+            components=frozenset() if node.role is Role.DISCOVERY else frozenset({Component.TCP_PROXY}),
             files=(
-                *programs(),
-                self._node_file(node, cluster, manifests),
+                *programs(node.role),
+                _node_file(node, cluster, manifests, secrets.pki.ca_pin),
+                *_machine_key(node, cluster, secrets.pki),
                 *(_manifest_file(path, source) for path, source in _local(manifests).items()),
                 *(_behind_proxy(config, cluster) if proxied else ()),
             ),
@@ -50,31 +65,46 @@ class NodePart:
             steps=tuple(_steps(node.role)),
         )
 
-    def _node_file(self, node: Node, cluster: Cluster, manifests: Sequence[str]) -> File:
-        """What the programs on the node know about it: `node/settings.py` reads it, and so does the discovery client."""
-        paths = {source: path for path, source in _local(manifests).items()}
-        known = {
-            "name": node.name,
-            "role": node.role,
-            "cluster": cluster.name,
-            "cluster_id": cluster.id,
-            "may_init": node.stamp.carries_ca,
-            "ca_pin": self._pki.ca_pin,
-            "kubernetes_version": cluster.kubernetes_version,
-            "discovery_address": cluster.discovery_address,
-            "api_port": API_PORT,
-            "proxy_port": PROXY_PORT,
-            "seed_manifests": [paths.get(source, source) for source in manifests],
-        }
-        return File(f"{NODE_CONFIG_DIR}/node.json", json.dumps(known, indent=1) + "\n")
+
+def _node_file(node: Node, cluster: Cluster, manifests: Sequence[str], ca_pin: str) -> File:
+    """What the programs on the node know about it; the discovery client reads it as well."""
+    paths = {source: path for path, source in _local(manifests).items()}
+    known = {
+        "name": node.name,
+        "role": node.role,
+        "cluster": cluster.name,
+        "cluster_id": cluster.id,
+        "may_init": node.stamp.carries_ca,
+        "ca_pin": ca_pin,
+        "kubernetes_version": cluster.kubernetes_version,
+        "discovery_address": cluster.discovery_address,
+        "api_port": API_PORT,
+        "proxy_port": cluster.proxy_port,
+        "seed_manifests": [paths.get(source, source) for source in manifests],
+    }
+    return File(f"{NODE_CONFIG_DIR}/node.json", json.dumps(known, indent=1) + "\n")
+
+
+def _machine_key(node: Node, cluster: Cluster, pki: Pki) -> Iterator[File]:
+    """For members of the cluster: with it a machine opens what it alone is given, and signs what it answers."""
+    if node.role is not Role.DISCOVERY:
+        key = pki.machine_key(cluster.id, node.name, node.stamp.instance)
+        yield File(MACHINE_KEY, f"{key}\n", mode=0o600, secret=True)
 
 
 @cache
-def programs() -> tuple[File, ...]:
-    """The programs that run on a node, and the templates that they fill in."""
-    folder = resources.files("kube_provision_core.boot") / "node"
-    found = (item for item in folder.iterdir() if item.name.endswith((".py", ".conf")))
-    return tuple(File(f"{NODE_DIR}/{item.name}", item.read_text()) for item in sorted(found, key=lambda item: item.name))
+def programs(role: Role = Role.MASTER) -> tuple[File, ...]:
+    """The package that runs on a node of that role, with the templates that it fills in.
+
+    As files: where room is scarce all boot data are compressed together, and texts come out smaller than an archive of them.
+    """
+    found = (item.name for item in resources.files(PACKAGE).iterdir() if item.name.endswith((".py", ".conf")))
+    return tuple(program(name) for name in sorted(found) if name not in _LEFT_OUT[role])
+
+
+def program(name: str) -> File:
+    """One of the package's files."""
+    return File(f"{NODE_DIR}/{PACKAGE}/{name}", resources.files(PACKAGE).joinpath(name).read_text())
 
 
 def _local(manifests: Sequence[str]) -> dict[str, str]:
@@ -98,9 +128,10 @@ def _units(role: Role, proxied: bool) -> Iterator[Unit]:
     yield _unit("kube-provision.service", proxied=proxied)
     if role is not Role.DISCOVERY:
         yield from (_unit(name) for name in _PROXY_UNITS)
+        yield _unit(_TASKS_UNIT, proxied=proxied)
     if role is Role.MASTER:
-        yield _unit("kube-provision-record.service", enable=False)
-        yield _unit(_RECORD_TIMER)
+        yield from (_unit(f"{name}.service", enable=False) for name in _TIMED)
+        yield from (_unit(f"{name}.timer") for name in _TIMED)
 
 
 def _unit(name: str, *, enable: bool = True, **values: bool) -> Unit:
@@ -110,5 +141,7 @@ def _unit(name: str, *, enable: bool = True, **values: bool) -> Unit:
 def _steps(role: Role) -> Iterator[Step]:
     if role is not Role.DISCOVERY:
         yield Step("proxy", Stage.DISCOVER, render("steps/start.sh", units=_PROXY_UNITS), timeout=120)
+        yield Step("tasks", Stage.FINISH, render("steps/start.sh", units=(_TASKS_UNIT,)), timeout=60)
     if role is Role.MASTER:
-        yield Step("record", Stage.FINISH, render("steps/start.sh", units=(_RECORD_TIMER,)), timeout=60)
+        timers = tuple(f"{name}.timer" for name in _TIMED)
+        yield Step("timers", Stage.FINISH, render("steps/start.sh", units=timers), timeout=60)

@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from ..errors import BootError
-from ..pki import AUTHORITIES, Pki
+from ..contract.errors import BootError
+from ..folder.pki import AUTHORITIES, Pki
 
 
 def check_pki(pki: Pki) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from ..model import NODE_CONFIG_DIR, NODE_DIR, Cluster, File
+from ..contract.boot import NODE_CONFIG_DIR, NODE_DIR, File
+from ..contract.machines import Cluster
 from .templating import render
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ def is_proxied(config: CoreConfig) -> bool:
 def environment_file(config: CoreConfig, cluster: Cluster) -> File:
     """In both spellings: curl reads only the lower one, others only the upper one."""
     values = {
-        "http_proxy": config.http_proxy,
-        "https_proxy": config.https_proxy,
+        "http_proxy": _logged_in(config.http_proxy, config),
+        "https_proxy": _logged_in(config.https_proxy, config),
         "no_proxy": ",".join(_direct(config, cluster)),
     }
     lines = [
@@ -47,6 +49,14 @@ def _direct(config: CoreConfig, cluster: Cluster) -> list[str]:
     inside = ["localhost", "127.0.0.1", "::1", cluster.pod_subnet, cluster.service_subnet, ".svc", f".{cluster.domain}"]
     known = [address for address in (cluster.discovery_address, *cluster.peers) if address]
     return list(dict.fromkeys((*inside, *known, *config.no_proxy)))
+
+
+def _logged_in(url: str | None, config: CoreConfig) -> str | None:
+    """The URL as programs want it, which know no other place for a password."""
+    if not url or config.proxy_username is None or config.proxy_password is None:
+        return url
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{quote(config.proxy_username, '')}:{quote(config.proxy_password.get_secret_value(), '')}@{rest}"
 
 
 def _escape(value: str) -> str:

@@ -9,22 +9,26 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BootError
-from ..hookspecs import hookimpl
-from ..model import NODE_CONFIG_DIR, BootFragment, Cluster, File, Node, Role, Stage, Step
+from ..contract.boot import NODE_CONFIG_DIR, BootFragment, File, Stage, Step
+from ..contract.errors import BootError
+from ..contract.machines import Cluster, Node, Role
 from . import local_files, storage
 from .containers import containers
+from .templating import render
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
     from ..config.core import CoreConfig
     from ..config.script import Source
+    from ..folder.pki import JoinSecrets
 
 ENVIRONMENT = f"{NODE_CONFIG_DIR}/environment"
 """An `EnvironmentFile` of the runner's, so that every step has these variables."""
 SYSCTLS = "/etc/sysctl.d/90-kube-provision-user.conf"
 """Read after the core's own, so that the user's values win."""
+SYSCTLS_LATER = "/etc/udev/rules.d/90-kube-provision-sysctls.rules"
+"""Parameters of a module are there once something needs it, at every boot anew: nf_conntrack is loaded for kube-proxy."""
 COMMANDS_LIMIT = 3600
 """Seconds for a list of the user's commands."""
 
@@ -35,8 +39,7 @@ class ScriptPart:
     def __init__(self, config: Mapping[Role, CoreConfig]) -> None:
         self._config = config
 
-    @hookimpl
-    def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
+    def render_boot(self, node: Node, cluster: Cluster, secrets: JoinSecrets) -> BootFragment:
         """Raises `BootError`, with a line for each of the user's files that cannot be read or rendered."""
         config = self._config[node.role]
         pieces = (
@@ -143,8 +146,16 @@ def _kernel_parameters(config: CoreConfig) -> BootFragment:
     if not config.sysctls:
         return BootFragment()
     content = "".join(f"{name} = {value}\n" for name, value in config.sysctls.items())
-    step = Step("sysctls", Stage.PREPARE, f"sysctl --quiet --load={SYSCTLS}", timeout=60)
-    return BootFragment(files=(File(SYSCTLS, content),), steps=(step,))
+    paths = tuple(map(_sysctl_path, config.sysctls))
+    step = Step("sysctls", Stage.PREPARE, render("steps/sysctls.sh", file=SYSCTLS, paths=paths), timeout=60)
+    rule = File(SYSCTLS_LATER, render(SYSCTLS_LATER.lstrip("/"), file=SYSCTLS))
+    return BootFragment(files=(File(SYSCTLS, content), rule), steps=(step,))
+
+
+def _sysctl_path(name: str) -> str:
+    """Below /proc/sys. Either separator may stand in the other's place, the first one decides: see sysctl.d(5)."""
+    dotted = name.find("/") == -1 or 0 <= name.find(".") < name.find("/")
+    return name.translate({ord("."): "/", ord("/"): "."}) if dotted else name
 
 
 def _cloud_config(config: CoreConfig) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import posixpath
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from ..model import BootFragment, Stage, Step, Unit
+from ..contract.boot import BootFragment, Stage, Step, Unit
+from ..contract.machines import Node
 from . import systemd
 from .templating import render
 
 if TYPE_CHECKING:
+    from ..config.core import CoreConfig
     from ..config.script import Volume
 
 DATA_LABEL = "kube-data"
@@ -49,6 +52,14 @@ def data_volume(size_gib: int | None, where: str, taken: list[Volume]) -> BootFr
     devices = tuple(volume.dev for volume in taken)
     script = render("steps/data-volume.sh", kind="ext4", label=DATA_LABEL, size_gib=size_gib, taken=devices, unit=unit.name)
     return BootFragment(units=(unit,), steps=(Step("data-volume", Stage.PREPARE, script, timeout=_LIMIT),))
+
+
+def mounted_below(folders: Collection[str], node: Node, config: CoreConfig) -> tuple[str, ...]:
+    """What the configuration mounts at these folders or in them."""
+    points = {*config.mounts, *(volume.mount for volume in config.volumes)}
+    points |= {config.data_volume_mount} if node.machine.data_volume_gib else set()
+    paths = map(posixpath.normpath, points)
+    return tuple(sorted(path for path in paths if any(f"{path}/".startswith(f"{folder}/") for folder in folders)))
 
 
 def mount_unit(where: str, what: str, kind: str = "") -> Unit:

@@ -6,14 +6,12 @@ import json
 import shlex
 from collections.abc import Hashable
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
 
-from ..image import BAKED
-from ..model import DISCOVERY_CLIENT, NODE_CONFIG_DIR, NODE_DIR
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ..contract.boot import DISCOVERY_CLIENT, NODE_CONFIG_DIR, NODE_DIR
+from ..contract.templates import BAKED
 from . import systemd
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 IMPORTED = "/var/lib/containerd/kube-provision-imported"
 """In a template: the archives that were imported into it, `namespace source` a line. Beside the images themselves, so that a
@@ -26,10 +24,13 @@ def render(name: str, **values: Hashable) -> str:
     return _environment().get_template(name).render(values)
 
 
+def render_secret(name: str, **values: object) -> str:
+    """The same for values that hold secrets, or are rarely equal: nothing is remembered."""
+    return _environment().get_template(name).render(values)
+
+
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     environment = Environment(
         loader=PackageLoader("kube_provision_core.boot"),
         undefined=StrictUndefined,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
+
+from ..config.parser import LOADER
 
 _Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """libyaml's writer, 15 times faster, where PyYAML was built with it."""
@@ -38,3 +40,8 @@ def dump_all(documents: Sequence[object]) -> str:
             explicit_start=len(documents) > 1,
         )
     )
+
+
+def read_all(text: str | bytes) -> Iterator[Any]:
+    """The documents of what was written here, or by a plugin. Raises `yaml.YAMLError`."""
+    yield from yaml.load_all(text, Loader=LOADER)

@@ -5,24 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .output import columns
-from .running import conclude
+from .talk import one_line
 
 if TYPE_CHECKING:
-    from ..apply import Outcome
-    from ..bake_run import BakeReport
-    from ..image import Template
+    from collections.abc import Sequence
+
+    from ..contract.templates import Template
+    from ..engine.executor import Outcome
+    from ..engine.report import Report
 
 
-def finish(report: BakeReport, form: str) -> int:
-    """Print the report; the exit code says how the run ended."""
-    return conclude(report, bake_data(report), form, lambda: _table(report))
-
-
-def bake_data(report: BakeReport) -> dict[str, Any]:
+def bake_data(report: Report, templates: Sequence[Template]) -> dict[str, Any]:
     return {
         "exit_code": report.exit_code,
         "interrupted": report.interrupted,
-        "templates": [_template_data(template, _of(template, report)) for template in report.templates],
+        "templates": [_template_data(template, _of(template, report)) for template in templates],
         "notes": list(report.notes),
     }
 
@@ -43,17 +40,22 @@ def _template_data(template: Template, outcomes: list[Outcome]) -> dict[str, Any
     }
 
 
-def _table(report: BakeReport) -> str:
+def bake_table(report: Report, templates: Sequence[Template]) -> str:
+    """A row per template; below, whole, why what has failed did."""
     rows: list[tuple[object, ...]] = [("TEMPLATE", "ROLES", "STATE", "DONE", "SECONDS", "TEXT")]
-    for template in report.templates:
+    failures: list[str] = []
+    for template in templates:
         data = _template_data(template, _of(template, report))
         text = data["text"] or (template.baked.summary if template.baked else "")
         seconds = f"{data['seconds']:.1f}" if data["actions"] else ""
-        rows.append((template.name, ", ".join(data["roles"]), data["state"], ", ".join(data["actions"]), seconds, text))
-    return columns(rows)
+        if data["state"] != "done":
+            failures.append(f"{template.name}: {one_line(text)}")
+        shown = text if data["state"] == "done" else ""
+        rows.append((template.name, ", ".join(data["roles"]), data["state"], ", ".join(data["actions"]), seconds, shown))
+    return "\n\n".join(filter(None, [columns(rows), "\n".join(failures)]))
 
 
-def _of(template: Template, report: BakeReport) -> list[Outcome]:
+def _of(template: Template, report: Report) -> list[Outcome]:
     return [outcome for outcome in report.outcomes if outcome.action.subject == template.name]
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..apply import Event
-    from ..plan import Action
+    from ..engine.executor import Event
+    from ..engine.plan import Action
 
 
 class Standing(StrEnum):
@@ -72,10 +73,12 @@ class Board:
             found = Counter(row.standing for row in self._rows.values())
         return {standing: found[standing] for standing in Standing if found[standing]}
 
-    def rows(self, limit: int) -> tuple[Row, ...]:
-        """At most `limit` rows: the most interesting ones, in the plan's order."""
+    def rows(self, limit: int, height: Callable[[Row], int] = lambda _: 1) -> tuple[Row, ...]:
+        """The most interesting rows, in the plan's order; together they take at most `limit` lines. `height`: of one row."""
         with self._lock:
             rows = list(self._rows.values())
         ranks = list(Standing)
-        chosen = sorted(range(len(rows)), key=lambda place: ranks.index(rows[place].standing))[: max(limit, 0)]
+        by_interest = sorted(range(len(rows)), key=lambda place: ranks.index(rows[place].standing))
+        lines = accumulate(height(rows[place]) for place in by_interest)
+        chosen = [place for place, line in zip(by_interest, lines, strict=True) if line <= limit]
         return tuple(rows[place] for place in sorted(chosen))

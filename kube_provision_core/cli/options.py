@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from click.core import ParameterSource
 
+from .flags import brought
 from .output import FORMATS
 from .program import DEBUG
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..config import Config
-    from ..plugins import FoundDriver
+    from ..engine.verb import Verb
+    from ..registry import FoundDriver
 
 Command = Callable[..., Any]
 
@@ -30,6 +32,8 @@ class Input(NamedTuple):
     flags: Mapping[str, object]
     state: Path | None = None
     """Where `--state` was given."""
+    unwritten: Mapping[Path, bytes] = {}
+    """Content of files that are not there yet."""
 
     def load(self, defaults: Mapping[str, object] = {}) -> Config:
         """Read and check it all; `defaults` stand for what is given nowhere. Raises `ConfigError`."""
@@ -39,8 +43,19 @@ class Input(NamedTuple):
         from ..config import load
 
         paths = [Path(path) for path in self.paths]
-        config = load(paths, extra=self.extra, flags=self.flags, environ=os.environ, defaults=defaults)
+        config = load(
+            paths,
+            extra=self.extra,
+            flags=self.flags,
+            environ=os.environ,
+            defaults=defaults,
+            unwritten=self.unwritten,
+        )
         return replace(config, options=(*config.options, "--state", str(self.state))) if self.state else config
+
+    def load_for(self, verb: Verb) -> Config:
+        """A template has no name: in progress and reports the verb's own stands for it."""
+        return self.load() if verb.of_cluster else self.load(defaults={"name": verb.name})
 
     def drivers(self, named: Mapping[str, object]) -> Sequence[FoundDriver]:
         """The drivers that it names, even where it is incomplete; `named` by other flags come first."""
@@ -76,7 +91,7 @@ def _state_folder(ctx: click.Context, _: click.Parameter, value: str | None) -> 
         return None
     from pathlib import Path
 
-    from ..folder import default_state
+    from ..folder.store import default_state
 
     return Path(value).absolute() if value else default_state(os.environ)
 
@@ -85,9 +100,8 @@ _KEYS = {
     "name": click.option("--name", "--cluster-name", "-n", "name", help="Cluster name, a DNS label."),
     "masters": click.option("--masters", "-m", type=int, help="How many masters (3)."),
     "workers": click.option("--workers", "-w", type=int, help="How many workers (3)."),
-    "consul_ip": click.option("--consul-ip", help="Address of an existing Consul. Without: a server is made first."),
     "kubernetes_version": click.option(
-        "--k8s-version", "kubernetes_version", help="Kubernetes minor or exact version: 1.36, 1.36.4."
+        "--k8s-version", "kubernetes_version", help="Kubernetes minor or exact version: 1.37, 1.37.1."
     ),
     "host_prefix": click.option("--host-prefix", "-p", help="First part of every host name."),
     "master_label": click.option("--master-label", help="Part of a master's host name (m-)."),
@@ -139,32 +153,110 @@ wait = click.option(
 wait_timeout = click.option(
     "--wait-timeout",
     type=click.IntRange(min=1),
-    default=1800,
-    show_default=True,
     metavar="SECONDS",
-    help="How long one machine's boot may take.",
+    help="How long one machine's boot may take; default: the target's, 1800 where it has none.",
 )
 
-progress = click.option(
-    "--progress",
-    type=click.Choice(["auto", "live", "plain", "json"]),
-    default="auto",
-    show_default=True,
-    help="How progress is shown on stderr.",
+nodes = click.option("--node", "nodes", multiple=True, metavar="NAME", help="Only this machine; repeatable.")
+
+drifted = click.option(
+    "--drifted",
+    is_flag=True,
+    help="Those made from another configuration, those that must be replaced, those that are missing.",
 )
+
+yes = click.option("--yes", is_flag=True, help="Do not ask for the cluster's name first.")
+
+
+def given_among(parameters: Iterable[str]) -> str:
+    """The first of these parameters that the command line itself gives, as its option is written; empty where none is."""
+    context = click.get_current_context()
+    options = {parameter.name: parameter for parameter in context.command.params}
+    given = (name for name in parameters if context.get_parameter_source(name) is ParameterSource.COMMANDLINE)
+    return next((_written(options[name], context.params[name]) for name in given), "")
+
+
+def _written(option: click.Parameter, value: object) -> str:
+    """Such as `--no-drain`, where it is that one of the two which was given."""
+    return option.secondary_opts[0] if value is False and option.secondary_opts else option.opts[0]
+
+
+def with_options(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
+    """The command with these options, in this order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+again = click.option("--again", is_flag=True, help="Bake also what holds everything already.")
+
+TELLING = ("progress", "report")
+"""Parameters of the options that `progress` adds."""
+
+
+def _page(ctx: click.Context, _: click.Parameter, value: str | None) -> Path | None:
+    """Refused before anything is looked at: after a run it is too late to say that its page cannot be written."""
+    if value is None or ctx.resilient_parsing:
+        return None
+    from pathlib import Path
+
+    from .page import file
+
+    path = Path(value).absolute()
+    file.check(path)
+    return path
+
+
+_TELLING = (
+    click.option(
+        "--progress",
+        type=click.Choice(["auto", "live", "plain", "json"]),
+        default="auto",
+        show_default=True,
+        help="How progress is shown on stderr.",
+    ),
+    click.option(
+        "--report",
+        metavar="FILE.html",
+        callback=_page,
+        help="Write a picture of the run there: one page, however it ends. Only an earlier one is replaced.",
+    ),
+)
+
+
+def progress(command: Command) -> Command:
+    """Add the options of whatever runs a plan; the command gets one `Progress`."""
+
+    @functools.wraps(command)
+    def with_progress(*, progress: str, report: Path | None, **options: Any) -> Any:
+        from .progress import Progress
+
+        return command(progress=Progress(progress, report), **options)
+
+    return with_options(_TELLING, with_progress)
 
 
 def configuration(command: Command) -> Command:
     """Add every option that names a configuration; the command gets them as one `Input` named `given`."""
+    plugins = _plugins_flags(command)
 
     @functools.wraps(command)
     def with_input(*, paths: tuple[str, ...], extra: tuple[str, ...], **options: Any) -> Any:
-        flags = {key: value for key in _KEYS if (value := options.pop(key)) is not None}
+        flags = {key: value for key in (*_KEYS, *plugins) if (value := options.pop(key)) is not None}
         named = click.get_current_context().get_parameter_source("state") is ParameterSource.COMMANDLINE
         return command(given=Input(paths, extra, flags, options["state"] if named else None), **options)
 
-    options: list[Callable[[Command], Command]] = [*_FILES, *_KEYS.values(), *_DROPPED]
-    decorated: Command = with_input
-    for option in reversed(options):
-        decorated = option(decorated)
-    return decorated
+    return with_options([*_FILES, *_KEYS.values(), *plugins.values(), *_DROPPED], with_input)
+
+
+def _plugins_flags(command: Command) -> dict[str, Callable[[Command], Command]]:
+    """By key. One that would be another option of the command's is left out: its key can still be given by `-e`."""
+    naming = with_options([*_FILES, *_KEYS.values(), *_DROPPED], lambda: None)
+    taken = {word for it in (*_parameters(naming), *_parameters(command)) for word in (it.name, *it.opts)}
+    flags = {key: (f"--{key.replace('_', '-')}", told) for key, told in brought().items()}
+    return {key: click.option(flag, key, help=told) for key, (flag, told) in flags.items() if not {key, flag} & taken}
+
+
+def _parameters(command: Command) -> Sequence[click.Parameter]:
+    """Those that decorators have given a command so far."""
+    return getattr(command, "__click_params__", ())

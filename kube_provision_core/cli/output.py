@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
@@ -49,8 +50,25 @@ def write(text: str) -> None:
     is full with a line.
     """
     encoding = sys.stdout.encoding or "utf-8"
-    try:
+    with _reported():
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def write_told(content: bytes) -> None:
+    """Print what a machine has said: as it is to a file or a pipe, and so that it cannot steer a terminal."""
+    if sys.stdout.isatty():
+        text = content.decode(errors="backslashreplace").rstrip("\n")
+        write("".join(character if character.isprintable() or character in "\n\t" else " " for character in text))
+        return
+    with _reported():
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError as error:
         lead_nowhere(sys.stdout)
         raise click.exceptions.Exit(BROKEN_PIPE) from error

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..contract.errors import ConfigError
+from ..engine.plan import AwaitNode
 from .output import columns
 
 if TYPE_CHECKING:
-    from ..plan import Plan
+    from ..engine.identity import Identity
+    from ..engine.plan import Plan
 
 
-def plan_data(cluster: str, plan: Plan) -> dict[str, Any]:
+def plan_data(plan: Plan, identity: Identity) -> dict[str, Any]:
     actions = [
         {
             "mark": action.mark,
@@ -18,13 +21,38 @@ def plan_data(cluster: str, plan: Plan) -> dict[str, Any]:
             "subject": action.subject,
             "reason": action.reason,
             "after": sorted(action.after),
+            "details": None if action.details is None else dict(action.details),
         }
         for action in plan.actions
     ]
-    return {"cluster": cluster, "changes": len(plan.changes), "actions": actions, "notes": list(plan.notes)}
+    return {
+        "verb": identity.verb,
+        "cluster": identity.cluster,
+        "options": identity.options,
+        "digest": identity.digest,
+        "changes": len(plan.changes),
+        "actions": actions,
+        "notes": list(plan.notes),
+        "facts": identity.facts,
+    }
+
+
+def read_plan(path: str) -> Identity:
+    """What was planned. Raises `ConfigError` for a file that is no plan."""
+    from pathlib import Path
+
+    from ..engine.identity import read
+
+    try:
+        return read(Path(path).read_text("utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from error
 
 
 def plan_table(plan: Plan) -> str:
     """What would change; what is only looked at is left out."""
     rows = [(action.mark, action.verb, action.subject, action.reason) for action in plan.changes]
-    return columns(rows) if rows else "nothing to change"
+    if rows:
+        return columns(rows)
+    awaited = ", ".join(sorted({action.subject for action in plan.actions if isinstance(action, AwaitNode)}))
+    return f"nothing to change{f'; awaited: {awaited}' if awaited else ''}"

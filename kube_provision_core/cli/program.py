@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import __version__
-from ..errors import KubeProvisionError
+from ..contract.errors import KubeProvisionError
 from .talk import PROGRAM, complain
 
 if TYPE_CHECKING:
@@ -23,14 +23,25 @@ UNNAMED = f"{__name__}.unnamed"
 
 SUMMARIES = {
     "provision": "Create what a cluster lacks. Meant when no command is named.",
-    "plan": "Show what provisioning would do. Changes nothing.",
+    "plan": "Show what provisioning, or another verb, would do. Changes nothing.",
+    "apply": "Do what was planned, if that is still the plan.",
     "status": "Show the cluster's machines as they are.",
     "why": "Say why a machine is not further, and what helps.",
+    "logs": "Print the end of a machine's journal.",
+    "ssh": "Log in on a machine, whose host key is known beforehand.",
+    "exec": "Run a program on a machine, and print what it writes.",
+    "support-bundle": "Write what helps to see what is wrong, without secrets.",
+    "kubeconfig": "Print access to a cluster, or put it into kubectl's file.",
+    "certificates": "Show when certificates end, or renew them.",
+    "backup": "Write a cluster into one encrypted file, or try one.",
+    "upgrade": "Bring a cluster to another version of Kubernetes, node by node.",
+    "replace": "Make machines of a cluster anew, turn by turn.",
+    "restore": "Make a lost cluster anew from a backup.",
     "destroy": "Delete a cluster, or some of its machines.",
     "bake": "Make the templates that machines start from.",
     "render": "Write every machine's boot files to a folder.",
     "validate": "Check a configuration without asking any server.",
-    "plugins": "List the installed plugins, or write a new one.",
+    "plugins": "List the installed plugins, check one, or write a new one.",
     "schema": "Print the configuration's JSON Schema, for editors.",
 }
 
@@ -109,7 +120,7 @@ class Default(click.Command):
 
 
 def _load(name: str) -> click.Command:
-    command = import_module(f"{__package__}.commands.{name}").command
+    command = import_module(f"{__package__}.commands.{name.replace('-', '_')}").command
     assert isinstance(command, click.Command)
     return command
 

@@ -8,13 +8,24 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .talk import one_line
 
 if TYPE_CHECKING:
-    from ..apply import Event
-    from ..plan import Action
+    from pathlib import Path
+
+    from ..engine.executor import Event
+    from ..engine.plan import Action
+
+
+class Progress(NamedTuple):
+    """How a run is told, while it goes on and afterwards."""
+
+    mode: str
+    """`auto`, `live`, `plain` or `json`."""
+    page: Path | None = None
+    """Where the page of the run is written."""
 
 
 class View(Protocol):

@@ -5,46 +5,81 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Self
 
 import click
 
-from ..apply import Interrupt
+from ..engine.executor import Interrupt
+from .bakes import bake_data, bake_table
 from .interrupt import requests
-from .output import emit
+from .output import OUTPUT_LOST, emit
+from .page.recorder import Recorder, recorded
 from .plans import plan_table
-from .progress import View, view
+from .progress import Progress, View, view
 from .reports import report_data, report_table
-from .talk import note, say
+from .talk import complain, note, say
 
 if TYPE_CHECKING:
-    from ..apply import Event
-    from ..plan import Plan
-    from ..report import Report
+    from ..engine.executor import Event
+    from ..engine.identity import Identity
+    from ..engine.plan import Plan
+    from ..engine.report import Report
 
 
 class Running(ExitStack):
     """One run, until the context ends: what the core tells, and what the user answers."""
 
-    def __init__(self, cluster: str, progress: str, confirm: Callable[[], None] = lambda: None) -> None:
-        """`confirm` is called once the plan has been shown; it raises where the user does not agree."""
+    def __init__(
+        self, cluster: str, progress: Progress, confirm: Callable[[], None] = lambda: None, *, shows_plan: bool = True
+    ) -> None:
+        """`confirm` is called once a plan with actions has been shown; it raises where the user does not agree."""
         super().__init__()
         self.interrupt = Interrupt()
         self._cluster, self._progress, self._confirm = cluster, progress, confirm
+        self._shows_plan = shows_plan
         self._view: View | None = None
+        self._recorder: Recorder | None = None
+        self._page_is_lost = False
 
-    def begin(self, plan: Plan) -> None:
+    def __enter__(self) -> Self:
+        if page := self._progress.page:
+            self._recorder = self.enter_context(recorded(self._cluster, page, self._lose_page))
+        return super().__enter__()
+
+    def begin(self, plan: Plan, identity: Identity) -> None:
         """Show the plan. From then on progress is shown, and Ctrl-C is a request to stop."""
+        if self._recorder:
+            self._recorder.begin(plan, identity)
         for text in plan.notes:
             note(text)
-        say(plan_table(plan))
-        self._confirm()
-        self._view = self.enter_context(view(self._progress, self._cluster, plan.actions))
+        if self._shows_plan:
+            say(plan_table(plan))
+        if plan.actions:
+            self._confirm()
+        self._view = self.enter_context(view(self._progress.mode, self._cluster, plan.actions))
         self.enter_context(requests(self._stop))
 
     def listen(self, event: Event) -> None:
+        if self._recorder:
+            self._recorder.take(event)
         if self._view:
             self._view.show(event)
+
+    def end(self, report: Report) -> None:
+        if self._recorder:
+            self._recorder.end(report)
+
+    def finish(self, report: Report, form: str) -> int:
+        """Print the report; the exit code says how the run ended, or that its page is lost."""
+        return self.exit_code(finish(report, form))
+
+    def exit_code(self, code: int) -> int:
+        """The code, or that the run's page is lost where all went well otherwise."""
+        return code or (OUTPUT_LOST if self._page_is_lost else 0)
+
+    def _lose_page(self, error: OSError) -> None:
+        self._page_is_lost = True
+        complain(f"{self._progress.page}: the report cannot be written any more: {error.strerror or error}")
 
     def _stop(self) -> None:
         self.interrupt.request()
@@ -54,26 +89,16 @@ class Running(ExitStack):
 
 
 def finish(report: Report, form: str) -> int:
-    """Print the report; the exit code says how the run ended."""
-    return conclude(report, report_data(report), form, lambda: report_table(report))
+    """Print the report; the exit code says how the run ended.
 
-
-class Ended(Protocol):
-    """What came of any run."""
-
-    @property
-    def exit_code(self) -> int: ...
-
-    @property
-    def abandoned(self) -> bool: ...
-
-
-def conclude(report: Ended, data: Any, form: str, as_table: Callable[[], str]) -> int:
-    """Print what came of a run. Where threads still wait for the target the process ends here: an ordinary end would wait
-    for them.
+    Where threads still wait for the target the process ends here: an ordinary end would wait for them.
     """
     try:
-        emit(data, form, as_table)
+        if report.templates is None:
+            emit(report_data(report), form, lambda: report_table(report))
+        else:
+            templates = report.templates
+            emit(bake_data(report, templates), form, lambda: bake_table(report, templates))
         exit_code = report.exit_code
     except click.exceptions.Exit as unread:
         exit_code = unread.exit_code

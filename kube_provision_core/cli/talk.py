@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
 PROGRAM = "kube-provision"
+
+_PASSWORD = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+"""With the name before it, which may be a token: libraries quote the URLs of proxies whole."""
 
 
 def complain(text: str) -> None:
@@ -53,5 +57,6 @@ def lead_nowhere(stream: IO[str]) -> None:
 
 
 def one_line(text: str) -> str:
-    """Text from elsewhere (a node, a server) as one line that cannot steer the terminal."""
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    """Text from elsewhere (a node, a server) as one line that cannot steer the terminal, and shows no URL's password."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return _PASSWORD.sub("(secret)", " ".join(printable.split()))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .living import Living, look
+from .living import Living, control_plane, look
 from .readiness import Readiness, ask_readiness, hint
+from .roll import Roll
 
 if TYPE_CHECKING:
     from .api import ClusterNode, ControlPlane, EtcdMember, EtcdQuorum
@@ -17,7 +18,9 @@ __all__ = [
     "EtcdQuorum",
     "Living",
     "Readiness",
+    "Roll",
     "ask_readiness",
+    "control_plane",
     "hint",
     "look",
 ]

@@ -5,7 +5,9 @@ Only through the masters' own addresses, with certificates that are signed here,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -13,35 +15,41 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from ..certificates import KeyPair
-from ..errors import ControlPlaneError
-from ..kubeconfig import API_PORT
-from ..model import Endpoint
-from ..pki import ADMINISTRATORS, Pki, create_token
+from ..contract.errors import ControlPlaneError
+from ..contract.machines import Endpoint
+from ..folder.kubeconfig import API_PORT
+from ..folder.pki import Pki, create_token
+from ..folder.x509 import KeyPair
 from . import kubeadm_objects
+from .answers import CONFLICT, NODES, NOT_FOUND, expect, items, put
+from .backups import BackupCalls
+from .cordon import Purpose, is_ours, purpose
 from .etcd import Etcd, EtcdMember, EtcdQuorum
-from .https_client import Answer, HttpsClient
+from .https_client import HttpsClient
+from .inventory import Inventory
+from .snapshot import EtcdSnapshot, snapshot
+from .versions import VersionCalls
+from .workloads import Workloads
 
 __all__ = ["ClusterNode", "ControlPlane", "EtcdMember", "EtcdQuorum"]
 
 ETCD_PORT = 2379
 
+TIMEOUT = 30.0
+"""Seconds that a master may take for an answer: one whose etcd needs ten for each step is slow, and not off."""
+
 US = "kube-provision"
 """The user that the cluster's audit log shows for our own calls."""
 
 OUR_LIFETIME = timedelta(hours=1)
-"""Of the certificates for our own calls: longer than any run, of no use to a later thief."""
+"""Of the certificates for our own calls: longer than one action, each of which has its own; of no use to a later thief."""
 
 SECRETS = f"/api/v1/namespaces/{kubeadm_objects.NAMESPACE}/secrets"
 RBAC = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{kubeadm_objects.NAMESPACE}"
 
-PAGE = 250
-MOST_PAGES = 100
-TOKEN_ATTEMPTS = 3
+KUBEADM_CONFIG = f"/api/v1/namespaces/{kubeadm_objects.NAMESPACE}/configmaps/kubeadm-config"
 
-OK = (200, 201)
-NOT_FOUND = 404
-CONFLICT = 409
+TOKEN_ATTEMPTS = 3
 
 ROLE_LABEL = "node-role.kubernetes.io/"
 
@@ -57,13 +65,22 @@ class ClusterNode:
     address: str | None
     message: str = ""
     """Why it is not ready, in the kubelet's words."""
+    reachable: bool = True
+    """The cluster hears from it. Of one that it does not hear from, nobody knows whether its pods still run."""
+    schedulable: bool = True
+    kubelet: str = ""
+    """The version of its kubelet, such as `1.37.1`; empty where it has not told."""
+    cordoned: bool = False
+    """By us, so that it takes pods again once we are done with it."""
+    purpose: Purpose | None = None
+    """What for; None where that is not told."""
 
 
 class ControlPlane:
     """Calls to the masters at `addresses`, in this order until one answers. A context manager; connects when first asked.
 
-    Every call is bounded by `timeout` seconds per address, may be repeated, and raises ControlPlaneError if no address
-    answers or the cluster refuses.
+    Every call is bounded by `timeout` seconds per address (an address where nobody listens takes `CONNECT_TIMEOUT` at the
+    most), may be repeated, and raises ControlPlaneError if no address answers or the cluster refuses.
     """
 
     def __init__(
@@ -71,7 +88,7 @@ class ControlPlane:
         addresses: Sequence[str],
         pki: Pki,
         *,
-        timeout: float = 10.0,
+        timeout: float = TIMEOUT,
         endpoint: Callable[[str, int], Endpoint] = Endpoint,
     ) -> None:
         """`endpoint`: where this host reaches a port of a master, such as `Cluster.endpoint`."""
@@ -92,12 +109,32 @@ class ControlPlane:
 
     def check(self) -> None:
         """A master is ready to serve."""
-        self._expect(self._api.call("GET", "/readyz"), "is not ready")
+        expect(self._api.call("GET", "/readyz"), "is not ready")
 
     def version(self) -> str:
-        """Of Kubernetes, as the API server that answers has it: `1.36.4`."""
-        document = self._expect(self._api.call("GET", "/version"), "does not say its version").document
+        """Of Kubernetes, as the API server that answers has it: `1.37.1`."""
+        document = expect(self._api.call("GET", "/version"), "does not say its version").document
         return str(document.get("gitVersion", "")).removeprefix("v")
+
+    def nodes_endpoint(self) -> str:
+        """Where kubeadm has told all nodes to look for an API server, such as `localhost:8443`; empty if it has not."""
+        return self._kubeadm_setting("controlPlaneEndpoint")
+
+    def kubeadm_version(self) -> str:
+        """Of Kubernetes, as the whole cluster has it: `1.37.1`; empty if kubeadm has not written it down.
+
+        Masters that join get this one, whichever an API server has that answers in the middle of an upgrade.
+        """
+        return self._kubeadm_setting("kubernetesVersion").removeprefix("v")
+
+    def _kubeadm_setting(self, name: str) -> str:
+        """From the top of the `ClusterConfiguration` that kubeadm keeps in the cluster; empty if it is not there."""
+        answer = self._api.call("GET", KUBEADM_CONFIG)
+        if answer.status == NOT_FOUND:
+            return ""
+        data = expect(answer, "does not show kubeadm's configuration").document.get("data", {})
+        found = re.search(rf"^{name}: *[\"']?([^\s\"']+)", data.get("ClusterConfiguration", ""), re.MULTILINE)
+        return found.group(1) if found else ""
 
     def mint_token(self, seconds: int) -> str:
         """A new bootstrap token, good for joining until `seconds` from now."""
@@ -110,28 +147,39 @@ class ControlPlane:
         Replaces an earlier upload: masters that know only an earlier key can no longer join.
         """
         _, owner = self._create_token(kubeadm_objects.expiry_token)
-        self._put(SECRETS, kubeadm_objects.certificates(self._pki, certificate_key, owner))
-        self._put(f"{RBAC}/roles", kubeadm_objects.certificates_role())
-        self._put(f"{RBAC}/rolebindings", kubeadm_objects.certificates_role_binding())
+        put(self._api, SECRETS, kubeadm_objects.certificates(self._pki, certificate_key, owner))
+        put(self._api, f"{RBAC}/roles", kubeadm_objects.certificates_role())
+        put(self._api, f"{RBAC}/rolebindings", kubeadm_objects.certificates_role_binding())
 
     def nodes(self) -> tuple[ClusterNode, ...]:
         """Every node that the cluster counts, ready or not."""
-        nodes: list[ClusterNode] = []
-        token = ""
-        for _ in range(MOST_PAGES):
-            answer = self._api.call("GET", f"/api/v1/nodes?limit={PAGE}&continue={quote(token, safe='')}")
-            document = self._expect(answer, "does not list its nodes").document
-            nodes += [_node(item) for item in document.get("items") or ()]
-            token = document.get("metadata", {}).get("continue") or ""
-            if not token:
-                break
-        return tuple(nodes)
+        return tuple(_node(item) for item in items(self._api, NODES, "does not list its nodes"))
 
     def delete_node(self, name: str) -> None:
         """Have the cluster forget a machine that is gone; one that it does not know is fine."""
-        answer = self._api.call("DELETE", f"/api/v1/nodes/{quote(name, safe='')}")
+        answer = self._api.call("DELETE", f"{NODES}/{quote(name, safe='')}")
         if answer.status != NOT_FOUND:
-            self._expect(answer, f"does not delete node {name}")
+            expect(answer, f"does not delete node {name}")
+
+    @property
+    def workloads(self) -> Workloads:
+        """The pods on its nodes, and what keeps them there."""
+        return Workloads(self._api)
+
+    @property
+    def versions(self) -> VersionCalls:
+        """Which versions of Kubernetes its parts have."""
+        return VersionCalls(self._api)
+
+    @property
+    def backups(self) -> BackupCalls:
+        """What it says of its last backup."""
+        return BackupCalls(self._api)
+
+    @property
+    def inventory(self) -> Inventory:
+        """What of it may be shown to anybody."""
+        return Inventory(self._api)
 
     def etcd_members(self) -> tuple[EtcdMember, ...]:
         """Every member of the cluster's etcd, learners too."""
@@ -141,9 +189,13 @@ class ControlPlane:
         """Which etcd members answer; works without a quorum, too."""
         return self._etcd.quorum()
 
-    def check_quorum(self) -> None:
-        """Raises ControlPlaneError, saying who is missing, unless a majority of etcd's voters answers."""
-        self._etcd.check_quorum()
+    def check_quorum(self) -> EtcdQuorum:
+        """The quorum, where there is one. Raises ControlPlaneError, saying who is missing, unless a majority answers."""
+        return self._etcd.check_quorum()
+
+    def etcd_snapshot(self) -> AbstractContextManager[EtcdSnapshot]:
+        """etcd's own snapshot, as it arrives: in it is all that was acknowledged before. Raises ControlPlaneError."""
+        return snapshot(self._etcd_client)
 
     def remove_etcd_member(self, member_id: str) -> None:
         """Remove a member that is gone for good; one that is removed already is fine.
@@ -151,6 +203,11 @@ class ControlPlane:
         Without a quorum, or where it would cost the quorum, raises ControlPlaneError and changes nothing.
         """
         self._etcd.remove(member_id)
+
+    @property
+    def answering(self) -> str:
+        """Address of the master that has answered last."""
+        return self._api.preferred
 
     @cached_property
     def _api(self) -> HttpsClient:
@@ -178,33 +235,8 @@ class ControlPlane:
             token = create_token()
             answer = self._api.call("POST", SECRETS, build(token))
             if answer.status != CONFLICT:
-                return token, self._expect(answer, "does not store a token").document
+                return token, expect(answer, "does not store a token").document
         raise ControlPlaneError(f"{answer.server} does not store a token: every new one is said to exist already")
-
-    def _put(self, collection: str, document: kubeadm_objects.Object) -> None:
-        """Replace the object or create it; another run may do the same in between."""
-        name = document["metadata"]["name"]
-        calls = (("PUT", f"{collection}/{name}"), ("POST", collection), ("PUT", f"{collection}/{name}"))
-        for method, path in calls:
-            answer = self._api.call(method, path, document)
-            if answer.status not in (NOT_FOUND, CONFLICT):
-                break
-        self._expect(answer, f"does not store {document['kind']} {name}")
-
-    def _expect(self, answer: Answer, trouble: str) -> Answer:
-        if answer.status in OK:
-            return answer
-        raise ControlPlaneError(
-            f"the master at {answer.server} {trouble} ({answer.status}: {answer.reason}){_advice(answer)}"
-        )
-
-
-def _advice(answer: Answer) -> str:
-    if answer.status == 401:
-        return ". It does not accept our certificate: compare its clock with ours"
-    if answer.status == 403:
-        return f". Is its ClusterRoleBinding {ADMINISTRATORS} gone?"
-    return ""
 
 
 def _node(document: Mapping[str, Any]) -> ClusterNode:
@@ -220,4 +252,9 @@ def _node(document: Mapping[str, Any]) -> ClusterNode:
         roles=tuple(sorted(label.removeprefix(ROLE_LABEL) for label in labels if label.startswith(ROLE_LABEL))),
         address=addresses.get("InternalIP"),
         message="" if ready else str(readiness.get("message") or ""),
+        reachable=readiness.get("status") != "Unknown",
+        schedulable=not document.get("spec", {}).get("unschedulable"),
+        kubelet=str((status.get("nodeInfo") or {}).get("kubeletVersion", "")).removeprefix("v"),
+        cordoned=is_ours(document),
+        purpose=purpose(document),
     )

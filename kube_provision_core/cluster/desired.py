@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from .model import Cluster, Machine, Node, Role, Stamp
-from .remedies import Remedies
+from ..contract.machines import Cluster, Machine, Node, Role, Stamp
+from .advice import Remedies
 
 if TYPE_CHECKING:
-    from .config import Config
+    from ..config import Config
+
+
+STAND_IN = "255.255.255.255"
+"""The discovery address with which boot data is rendered before the real one is known: none is longer."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class Desired:
         return replace(self, masters=masters, workers=tuple(node for node in self.workers if node not in nodes))
 
 
+def to_render(cluster: Cluster) -> Cluster:
+    """The cluster as boot data is told of it."""
+    return replace(cluster, discovery_address=cluster.discovery_address or STAND_IN)
+
+
 def desire(config: Config, cluster_id: str, discovery_address: str | None) -> Desired:
     """What `config` asks for. `discovery_address` is an existing service's; None adds a machine for it."""
     core = config.core
@@ -56,7 +65,9 @@ def desire(config: Config, cluster_id: str, discovery_address: str | None) -> De
         pod_subnet=str(core.pod_subnet),
         service_subnet=str(core.service_subnet),
         domain=core.cluster_domain,
+        proxy_port=core.proxy_port,
         discovery_address=discovery_address,
+        shares_kernel=config.shares_kernel,
     )
     return Desired(cluster, masters, workers, server, Remedies(core.name, config.options))
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import ControlPlaneError
+from ..contract.errors import ControlPlaneError
 from .https_client import Answer, HttpsClient
 
-PROBE_TIMEOUT = 3.0
-"""Seconds for one member to say whether it sees a leader; it answers from memory."""
+PROBE_TIMEOUT = 15.0
+"""Seconds for one member to say whether it sees a leader. It answers from memory, but a slow network or a starved machine
+may keep it from that for ten. Where nobody listens that is known at once, or when connecting has taken too long."""
 
 ELECTIONS = 2
 ELECTION_SECONDS = 1.5
@@ -57,6 +58,8 @@ class EtcdQuorum:
     members: tuple[EtcdMember, ...]
     leaders: Mapping[str, str]
     """By the id of each member that answers: the id of the leader that it follows, empty if it has none."""
+    silences: Mapping[str, str] = field(default_factory=dict)
+    """By the id of each member that does not: why, in words."""
 
     @property
     def voters(self) -> tuple[EtcdMember, ...]:
@@ -82,12 +85,17 @@ class EtcdQuorum:
 
     def without(self, member_id: str) -> EtcdQuorum:
         """What it would be once that member has left."""
-        return EtcdQuorum(tuple(member for member in self.members if member.id != member_id), self.leaders)
+        members = tuple(member for member in self.members if member.id != member_id)
+        return EtcdQuorum(members, self.leaders, self.silences)
 
     def __str__(self) -> str:
-        silent = sorted(member.name or "one that never started" for member in self.voters if member.id not in self.leaders)
+        silent = sorted(map(self._silence, (member for member in self.voters if member.id not in self.leaders)))
         silence = f" (no answer: {', '.join(silent)})" if silent else ""
         return f"{len(self.following)} of {len(self.voters)} voters follow a leader{silence}, {self.needed} are needed"
+
+    def _silence(self, member: EtcdMember) -> str:
+        why = self.silences.get(member.id)
+        return f"{member.name or 'one that never started'}{f': {why}' if why else ''}"
 
 
 class Etcd:
@@ -112,9 +120,10 @@ class Etcd:
         """Ask every member at once. Answers without a quorum, too, from what the first reachable member knows."""
         members = self._local_members()
         with ThreadPoolExecutor(max_workers=max(1, min(16, len(members)))) as pool:
-            leaders = list(pool.map(self._leader_of, members))
-        answers = {member.id: leader for member, leader in zip(members, leaders, strict=True) if leader is not None}
-        return EtcdQuorum(members, answers)
+            answers = dict(zip((member.id for member in members), pool.map(self._ask, members), strict=True))
+        leaders = {member: answer for member, answer in answers.items() if isinstance(answer, str)}
+        silences = {member: str(answer) for member, answer in answers.items() if member not in leaders}
+        return EtcdQuorum(members, leaders, silences)
 
     def check_quorum(self) -> EtcdQuorum:
         """The quorum, where there is one. Raises ControlPlaneError, saying who is missing, unless a majority answers."""
@@ -162,15 +171,19 @@ class Etcd:
     def _local_members(self) -> tuple[EtcdMember, ...]:
         return _members(self._client.call("POST", "/v3/cluster/member/list", {}))
 
-    def _leader_of(self, member: EtcdMember) -> str | None:
-        """Id of the leader that the member follows, empty if it has none; None if it does not answer."""
+    def _ask(self, member: EtcdMember) -> str | ControlPlaneError:
+        """Id of the leader that the member follows, empty if it has none; why it does not say so."""
+        silence = ControlPlaneError("it has no address")
         for host in sorted(member.hosts):
             try:
                 answer = self._client.call_at(host, "POST", "/v3/maintenance/status", {}, timeout=PROBE_TIMEOUT)
-            except ControlPlaneError:
+            except ControlPlaneError as error:
+                silence = error
                 continue
-            return str(answer.document.get("leader", "")) if answer.status == 200 else None
-        return None
+            if answer.status == 200:
+                return str(answer.document.get("leader", ""))
+            silence = ControlPlaneError(f"{answer.server} answers {answer.status} ({answer.reason})")
+        return silence
 
 
 def _members(answer: Answer) -> tuple[EtcdMember, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ..pki import Pki
+from ..folder.pki import Pki
 
 Object = dict[str, Any]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
-from .errors import DiscoveryError
-from .model import Cluster, Discovery, Role, Vm
+from ..contract.errors import DiscoveryError
+from ..contract.machines import Cluster, Discovery, Role, Vm
+from ..registry import Hooks
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ class Observation:
         names = sorted(self.ours, key=natural_order)
         return tuple(vm for name in names if (vm := self.ours[name]).stamp and vm.stamp.role is role)
 
+    @property
+    def only_master(self) -> str:
+        """Name of the master without which the cluster has none; empty where there are others."""
+        masters = self.of(Role.MASTER)
+        return masters[0].name if len(masters) == 1 else ""
+
     def healthy(self, name: str) -> bool | None:
         """Whether discovery sees a master's API server answer; None where it could not be asked."""
         return any(master.name == name for master in self.discovery.masters) if self.discovery else None
@@ -54,7 +60,7 @@ class Observation:
         return tuple(dict.fromkeys([*healthy, *observed]))
 
 
-def observe(hook: Any, cluster: Cluster) -> Observation:
+def observe(hook: Hooks, cluster: Cluster) -> Observation:
     """Look once at the target and, where its address is known, at discovery.
 
     `cluster.discovery_address` is an existing service's address or None; the address of an observed discovery machine takes
@@ -67,7 +73,13 @@ def observe(hook: Any, cluster: Cluster) -> Observation:
     try:
         return Observation(cluster, vms, hook.discover_masters(cluster=cluster))
     except DiscoveryError as error:
-        return Observation(cluster, vms, discovery_error=str(error))
+        return Observation(cluster, vms, discovery_error=_booting(cluster, vms) or str(error))
+
+
+def _booting(cluster: Cluster, vms: tuple[Vm, ...]) -> str:
+    """Why a server of the cluster's own does not answer yet: nothing that a person would have to mend. Else empty."""
+    names = [vm.name for vm in Observation(cluster, vms).of(Role.DISCOVERY) if not (vm.status and vm.status.finished)]
+    return f"{names[0]} has not finished its boot, and does not answer yet" if names else ""
 
 
 def locate(cluster: Cluster, vms: tuple[Vm, ...]) -> Cluster:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ControlPlaneError
+from ..contract.errors import ControlPlaneError
 
 if TYPE_CHECKING:
-    from ..observe import Observation
-    from ..pki import Pki
-    from .api import ClusterNode
+    from ..folder.pki import Pki
+    from .api import ClusterNode, ControlPlane
+    from .backups import LastBackup
+    from .observe import Observation
 
 LIMIT = 5.0
 """Seconds for all masters together."""
@@ -27,6 +29,12 @@ class Readiness:
     """A master has answered."""
     error: str = ""
     """Why none has."""
+    address: str = ""
+    """Of the master that has."""
+    version: str = ""
+    """Of Kubernetes, as kubeadm keeps it for the whole cluster: `1.37.1`; empty where nobody could tell."""
+    backups: tuple[LastBackup, ...] | None = None
+    """The last one that was made of it, and none where none was; None where nobody could tell."""
 
     def node(self, name: str) -> ClusterNode | None:
         return next((node for node in self.nodes if node.name == name), None)
@@ -37,25 +45,51 @@ class Readiness:
         return node.ready if node else None
 
 
-def ask_readiness(seen: Observation, pki: Pki) -> Readiness:
-    """Ask the masters that were observed, for at most `LIMIT` seconds."""
+def ask_readiness(seen: Observation, pki: Pki, *, version: bool = False) -> Readiness:
+    """Ask the masters that were observed, for at most `LIMIT` seconds. `version`: for that of the cluster and for its
+    last backup besides, as far as there is time: what was told by then counts."""
     if not seen.master_addresses:
         return Readiness(error="no master has an address")
-    answers: list[Readiness] = []
-    asking = threading.Thread(target=lambda: answers.append(_ask(seen, pki)), name="readiness", daemon=True)
+    last = Readiness(error=f"no master answers within {LIMIT:.0f} s")
+
+    def ask() -> None:
+        nonlocal last
+        for told in _ask(seen, pki, version):
+            last = told
+
+    asking = threading.Thread(target=ask, name="readiness", daemon=True)
     asking.start()
     asking.join(LIMIT)
-    return answers[0] if answers else Readiness(error=f"no master answers within {LIMIT:.0f} s")
+    return last
 
 
-def _ask(seen: Observation, pki: Pki) -> Readiness:
+def _ask(seen: Observation, pki: Pki, version: bool) -> Iterator[Readiness]:
+    """What is known, and then what more is."""
     from .api import ControlPlane
 
     try:
         with ControlPlane(seen.master_addresses, pki, timeout=LIMIT, endpoint=seen.cluster.endpoint) as api:
-            return Readiness(api.nodes(), asked=True)
+            nodes = api.nodes()
+            yield (told := Readiness(nodes, asked=True, address=api.answering))
+            if version:
+                yield (told := replace(told, version=_version(api)))
+                yield replace(told, backups=_backups(api))
     except ControlPlaneError as error:
-        return Readiness(error=str(error))
+        yield Readiness(error=str(error))
+
+
+def _version(api: ControlPlane) -> str:
+    """Who tells of nodes and not of this has told of nodes all the same."""
+    with suppress(ControlPlaneError):
+        return api.kubeadm_version()
+    return ""
+
+
+def _backups(api: ControlPlane) -> tuple[LastBackup, ...] | None:
+    with suppress(ControlPlaneError):
+        last = api.backups.last()
+        return (last,) if last else ()
+    return None
 
 
 def hint(readiness: Readiness, finished: Sequence[str], *, network_plugin: bool, kubeconfig: Path) -> str:

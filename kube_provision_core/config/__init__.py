@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..plugins import ChosenDriver
+from ..registry import ChosenDriver
 from .composed import Config
 from .loading import load
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import resources
 
-from ..plugins import FoundDriver, choose, installed
+from ..registry import FoundDriver, choose, installed
 from .markdown import reference
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import PluginError
-from ..plugins import FoundDriver, choose, offers
+from ..contract.errors import PluginError
+from ..registry import FoundDriver, choose, offers
 from .core import CoreConfig
 from .problems import Place, Problems
 from .settings import Settings, arrange
@@ -13,7 +13,7 @@ from .sources import Given
 from .values import read_value
 from .vocabulary import Vocabulary, compose
 
-KINDS = ("target", "os", "discovery")
+DRIVER_KEYS = ("target", "os", "discovery")
 """Keys that name one driver each; `extensions` lists more."""
 
 
@@ -32,7 +32,7 @@ def choose_drivers(given: Given, problems: Problems) -> list[FoundDriver]:
 
 def _named(given: Given, settings: Settings, vocabulary: Vocabulary) -> Iterator[tuple[str, str, Place | None]]:
     """Kind, name and place of every driver; whatever is no name is left to the validation of its key."""
-    for kind in KINDS:
+    for kind in DRIVER_KEYS:
         default = CoreConfig.model_fields[kind].default
         data, place = _read(kind, given, settings, vocabulary)
         name = default if place is None else data

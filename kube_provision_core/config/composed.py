@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
-from ..driver import DriverConfig
-from ..model import Role
-from ..plugins import ChosenDriver
+from ..contract.driver import DriverConfig
+from ..contract.machines import Role
+from ..registry import ChosenDriver, declared
 from .core import CoreConfig
 from .shapes import shape_of
 
 MACHINE_KEYS = ("cpu", "mem", "boot_disk_size", "data_volume", "data_volume_mount")
 """The core's keys that describe the machine itself."""
+
+_LARGE = 1024 * 1024
+"""Bytes of a file beyond which nobody reads it to know whether it has changed."""
 
 AnyConfig = TypeVar("AnyConfig", bound=DriverConfig)
 
@@ -33,10 +38,17 @@ class Config:
     """Lines that the user should read; nothing that stops a run."""
     options: tuple[str, ...] = ()
     """The command line's, without secrets, that lead to this configuration once more."""
+    unwritten: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
+    """Documents of it that are to be on the disk, by their paths, before anything is made of it."""
 
     def driver(self, kind: str) -> ChosenDriver:
         """The chosen driver of a kind; of extensions the first."""
         return next(driver for driver in self.drivers if driver.kind == kind)
+
+    @property
+    def shares_kernel(self) -> bool:
+        """Whether the target's machines run on the kernel of their host."""
+        return declared(self.driver("target").cls, "shares_kernel", False)
 
     def spec(self, role: Role) -> str:
         """Hash of what a role's machines are made of: size, template, network …; 12 hexadecimal digits.
@@ -52,6 +64,12 @@ class Config:
         }
         return hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:12]
 
+    def content(self, role: Role) -> str:
+        """Hash of all that is wished for a role; of files that it names their content counts, of secrets nothing."""
+        configs = [self.by_role[role], *(driver.config[role] for driver in self.drivers)]
+        dumped = [_plain(config.model_dump(exclude_defaults=True)) for config in configs]
+        return hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:12]
+
     def generated(self) -> Mapping[str, Callable[[], str]]:
         """Secrets to make where the user gave none, by key: of all drivers."""
         return {key: make for driver in self.drivers for key, make in driver.config[Role.MASTER].generated().items()}
@@ -59,6 +77,25 @@ class Config:
     def with_generated(self, values: Mapping[str, str]) -> Config:
         """This configuration with generated secrets filled in, in every role; what the user gave stays."""
         return replace(self, drivers=tuple(_fill_driver(driver, values) for driver in self.drivers))
+
+
+def _plain(value: object) -> object:
+    """Plain data, with the content of local files in place of their paths. What is secret shows itself as stars."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))
+    text = str(value)
+    return _file_content(Path(text)) if text.startswith("/") and Path(text).is_file() else text
+
+
+def _file_content(path: Path) -> str:
+    """Of an image of a disk its size and date stand for what is in it."""
+    stat = path.stat()
+    large = stat.st_size > _LARGE or not os.access(path, os.R_OK)
+    return f"{stat.st_size} {stat.st_mtime_ns}" if large else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _machine_keys(config: DriverConfig) -> dict[str, Any]:

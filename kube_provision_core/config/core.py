@@ -5,18 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import AfterValidator, ValidationInfo
 
-from ..driver import option
-from ..local import readable, resolve
-from ..model import Role
+from ..contract.components import PackageSource
+from ..contract.driver import option
+from ..contract.local_paths import readable, resolve
+from ..contract.machines import Role
+from ..contract.urls import Url, without_credentials
+from ..registry.names import default
+from .authorities import Authorities
+from .manifests import faults
+from .ports import FreePort
+from .registries import MirrorUrl, Registry
 from .script import ScriptConfig, Strict
-from .words import DnsLabel, Domain, MountPoint, NamePart, TimeZone, Url, UrlOrAbsolutePath, Version, Word
+from .words import (
+    DnsLabel,
+    Domain,
+    ImageRepository,
+    Login,
+    MountPoint,
+    NamePart,
+    Password,
+    ProxyUrl,
+    RegistryHost,
+    TimeZone,
+    UrlOrAbsolutePath,
+    Version,
+    Word,
+)
 
 SUPPORTED_MINORS = ("1.35", "1.36", "1.37")
-"""Kubernetes minors that take kubeadm's v1beta4 configuration as it is written here, and that upstream still supports."""
+"""Kubernetes minors that take kubeadm's v1beta4 configuration as it is written here, and that upstream still supports; the
+newest last. It is the default: a cluster that is made today is to be supported for as long as possible."""
 
 DEFAULT_CNI = "https://raw.githubusercontent.com/projectcalico/calico/v3.31.6/manifests/calico.yaml"
 """Takes its pod network from kubeadm's, so it fits every `pod_subnet`."""
@@ -33,7 +55,7 @@ def _supported(version: str) -> str:
 def _signing_key(key: str, info: ValidationInfo) -> str:
     """A key as text or as a URL; a local file is read."""
     if not key or key.startswith("https://") or "-----BEGIN PGP" in key:
-        return key
+        return without_credentials()(key)
     if "://" in key:
         raise ValueError("must be a local file, ASCII-armoured text or an https:// URL: plain http proves nothing")
     path = readable(resolve(Path(key), info))
@@ -46,8 +68,13 @@ def _signing_key(key: str, info: ValidationInfo) -> str:
 def _manifest(manifest: str, info: ValidationInfo) -> str:
     """A URL as it is; a local file by its absolute path."""
     if manifest.startswith(("https://", "http://")):
-        return manifest
-    return str(readable(resolve(Path(manifest), info)))
+        return without_credentials()(manifest)
+    if "://" in manifest:
+        raise ValueError("must be a file, or a URL (http:// or https://)")
+    path = readable(resolve(Path(manifest), info))
+    if found := faults(path):
+        raise ValueError("; ".join(found))
+    return str(path)
 
 
 SigningKey = Annotated[str, AfterValidator(_signing_key)]
@@ -78,7 +105,9 @@ class CoreConfig(ScriptConfig):
     workers: int = option(3, ge=0, le=1000, help="How many workers.")
     target: str = option(help="Where machines are created: the name of an installed target driver.")
     os: str = option(help="What the template runs: the name of an installed operating-system driver.")
-    discovery: str = option("consul", help="How nodes find each other: the name of an installed discovery driver.")
+    discovery: str = option(
+        default("discovery"), help="How nodes find each other: the name of an installed discovery driver."
+    )
     extensions: list[str] = option([], help="Extension plugins to load, by name.")
 
     host_prefix: NamePart = option("", help="First part of every host name.")
@@ -96,28 +125,55 @@ class CoreConfig(ScriptConfig):
     data_volume_mount: MountPoint = option("/data", per_role=True, help="Where the second disk is mounted.")
 
     kubernetes_version: Annotated[Version, AfterValidator(_supported)] = option(
-        "1.36", aliases=["k8s_version"], help="Kubernetes minor (`1.36`) or exact version (`1.36.4`)."
+        SUPPORTED_MINORS[-1],
+        aliases=["k8s_version"],
+        help="Kubernetes minor (`1.37`) or exact version (`1.37.1`). A cluster that lives keeps its own until it is "
+        "[upgraded](upgrade.md).",
     )
     pod_subnet: IPv4Network = option(IPv4Network("10.244.0.0/16"), help="Network of the pods.")
     service_subnet: IPv4Network = option(IPv4Network("10.96.0.0/12"), help="Network of the services.")
     cluster_domain: Domain = option("cluster.local", help="DNS domain of the services.")
-    image_repository: Word | None = option(None, help="Registry that Kubernetes' own images are pulled from.")
-    docker_proxy: Url | None = option(None, help="Mirror that the container runtime asks before Docker Hub.")
+    proxy_port: FreePort = option(
+        8443,
+        help="Port on which every node's own proxy leads to the API servers, on localhost alone. A cluster keeps its own.",
+    )
+    image_repository: ImageRepository | None = option(
+        None, help="Where Kubernetes' own images are pulled from: `registry.example/k8s`."
+    )
+    registries: dict[RegistryHost, Registry] = option(
+        {},
+        help="Where images come from, by the host that they name: `mirrors` that are asked in its place; `ca`, "
+        "`username` and `password` of who is asked. See [registries](registries.md).",
+    )
+    docker_proxy: MirrorUrl | None = option(
+        None, help="Mirror that is asked in Docker Hub's place: short for `registries: {docker.io: {mirrors: [URL]}}`."
+    )
+    trusted_ca: Authorities = option(
+        "", help="PEM file, or text, of the site's own certificate authorities: every machine trusts them before it fetches."
+    )
     seed_manifests: list[Manifest] = option(
         [DEFAULT_CNI],
-        help="Manifests applied once, after initialisation: files or URLs. Default: a network plugin. `[]`: none.",
+        help="Manifests applied once, after initialisation: files, or URLs, which everybody may see: no secrets in them. "
+        "Default: a network plugin. `[]`: none.",
     )
 
     ntp_servers: list[Word] = option([], per_role=True, help="Time servers; unset keeps the template's.")
     timezone: TimeZone | None = option(None, per_role=True, help="Time zone, such as `Europe/Berlin`.")
-    http_proxy: Url | None = option(None, per_role=True, help="Proxy for nodes.")
-    https_proxy: Url | None = option(None, per_role=True, help="Proxy for nodes, for https.")
+    http_proxy: ProxyUrl | None = option(None, per_role=True, help="Proxy for nodes.")
+    https_proxy: ProxyUrl | None = option(None, per_role=True, help="Proxy for nodes, for https.")
+    proxy_username: Login | None = option(None, per_role=True, help="Name that nodes log in to these proxies with.")
+    proxy_password: Password | None = option(None, per_role=True, help="The password for that.")
     no_proxy: list[Word] = option([], per_role=True, help="What nodes reach directly, besides the cluster itself.")
-    package_repositories: dict[Literal["kubernetes", "container-runtime", "consul", "os"], Mirror] = option(
+    package_repositories: dict[PackageSource, Mirror] = option(
         {},
-        help="Mirrors of package repositories, `{url, key}` each, by component: `kubernetes`, `container-runtime`, "
-        "`consul`, `os`.",
+        help="Mirrors of package repositories, `{url, key}` each, by component: "
+        f"{', '.join(f'`{name}`' for name in get_args(PackageSource))}.",
     )
     image_archives: UrlOrAbsolutePath | None = option(
         None, help="Folder on the template, or URL, of OCI archives to import into the container runtime."
     )
+
+    @property
+    def cluster_networks(self) -> Mapping[str, IPv4Network]:
+        """Networks that only exist inside of the cluster, by key."""
+        return {"pod_subnet": self.pod_subnet, "service_subnet": self.service_subnet}

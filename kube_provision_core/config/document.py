@@ -1,4 +1,4 @@
-"""YAML text → items that know their lines. The one place that knows PyYAML; strict where YAML is lax, and bounded."""
+"""YAML text → items that know their lines: strict where YAML is lax, and bounded."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 import yaml
 
+from .parser import LOADER, line_nested_deeper
 from .problems import Place, Problems, show_key
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 50
-"""Levels of nesting. The parser's own recursion ends the process at some ten thousand."""
+"""Levels of nesting."""
 MAX_ITEMS = 100_000
 """Values in one document, aliases counted as often as they are used."""
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _YAML = "tag:yaml.org,2002:"
 _SCALARS = frozenset(_YAML + tag for tag in ("str", "int", "float", "bool", "null", "timestamp", "value"))
@@ -81,10 +81,10 @@ class DocumentError(Exception):
         self.faults = faults
 
 
-def read_file(path: Path, problems: Problems) -> Table | None:
-    """The mapping that a file holds. Whatever is wrong with it becomes a problem, and None is returned."""
+def read_file(path: Path, problems: Problems, unwritten: Mapping[Path, bytes] = {}) -> Table | None:
+    """The mapping that a file holds, or will once it is written. Whatever is wrong with it becomes a problem; then None."""
     try:
-        item = parse(_read_text(path))
+        item = parse(_text(unwritten[path] if path in unwritten else _read(path)))
         if not isinstance(item, Table):
             raise DocumentError(Fault(item.line, "must hold `key: value` lines"))
     except DocumentError as error:
@@ -94,13 +94,16 @@ def read_file(path: Path, problems: Problems) -> Table | None:
     return item
 
 
-def _read_text(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise DocumentError(Fault(None, f"cannot be read: {reason}")) from error
+
+
+def _text(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         raise DocumentError(Fault(None, f"is larger than {MAX_BYTES // 1024 // 1024} MiB"))
     try:
@@ -114,8 +117,9 @@ def parse(text: str) -> Item:
     if bad := _UNPRINTABLE.search(text):
         raise DocumentError(Fault(text.count("\n", 0, bad.start()) + 1, "holds a control character"))
     try:
-        _check_depth(text)
-        node = yaml.compose(text, Loader=_Loader)
+        if line := line_nested_deeper(text, MAX_DEPTH):
+            raise DocumentError(Fault(line, f"is nested deeper than {MAX_DEPTH} levels"))
+        node = yaml.compose(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         raise DocumentError(_explain(error, text)) from error
     if node is None:
@@ -125,15 +129,6 @@ def parse(text: str) -> Item:
     if converter.faults:
         raise DocumentError(*converter.faults)
     return item
-
-
-def _check_depth(text: str) -> None:
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            line = event.start_mark.line + 1 if event.start_mark else None
-            raise DocumentError(Fault(line, f"is nested deeper than {MAX_DEPTH} levels"))
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str) -> Fault:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from ..plugins import FoundDriver, choose, offers
+from ..registry import FoundDriver, choose, offers
 from .core import CoreConfig
 from .vocabulary import COUNT, Key, Vocabulary, compose
 from .written import as_written

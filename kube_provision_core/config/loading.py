@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from ipaddress import IPv4Network
 from pathlib import Path
 
-from ..driver import DriverConfig
-from ..model import Role
-from ..plugins import ChosenDriver, FoundDriver, construct
+from ..contract.driver import DriverConfig
+from ..contract.machines import Role
+from ..registry import ChosenDriver, FoundDriver, construct, declared
 from . import rules
 from .choosing import choose_drivers
 from .command_line import options
@@ -31,17 +32,18 @@ def load(
     flags: Mapping[str, object] = {},
     environ: Mapping[str, str],
     defaults: Mapping[str, object] = {},
+    unwritten: Mapping[Path, bytes] = {},
 ) -> Config:
     """Read, compose and check a configuration.
 
     `paths` are documents, a later one beating an earlier one. `extra` are `-e` values: `key=value` or `@file`. `flags` are
     parsed flags by key; `defaults` are such too, from a command that needs less than others. Precedence: flag > `-e` >
-    environment > role section > document > default.
+    environment > role section > document > default. `unwritten`: documents by their paths, where they are to be written.
 
     Raises `ConfigError` with every problem at once, and `PluginError` where two plugins claim one key.
     """
     problems = Problems()
-    given = collect(paths, extra, flags, environ, problems, defaults)
+    given = collect(paths, extra, flags, environ, problems, defaults, unwritten)
     problems.raise_if_any()
 
     drivers = choose_drivers(given, problems)
@@ -50,13 +52,21 @@ def load(
 
     validator = Validator(vocabulary, settings, environ, problems)
     core = validator.validate(CoreConfig, "the configuration", None)
+    validator.taken = core.config.cluster_networks if core.config else {}
     by_role = {role: _validate_core(validator, role) for role in Role}
     outcomes = [(driver, _validate_driver(validator, driver)) for driver in drivers]
 
+    target = next((driver.cls for driver in drivers if driver.kind == "target"), None)
     used = _used_roles(core.config, outcomes)
     tell_missing(_missing(core, outcomes, used), used, vocabulary, given, problems)
     if core.config and all(outcome.config for outcome in by_role.values()):
-        rules.check(core.config, Role.DISCOVERY in used, validator.place, problems)
+        nodes = declared(target, "node_network", None, IPv4Network | None)
+        rules.check(core.config, Role.DISCOVERY in used, nodes, validator.place, problems)
+    for role, outcome in by_role.items():
+        if outcome.config:
+            rules.check_role(outcome.config, partial(validator.place, role=role), problems)
+            if declared(target, "shares_kernel", False):
+                rules.check_shared_kernel(outcome.config, partial(validator.place, role=role), problems)
     if masters := by_role[Role.MASTER].config:
         rules.check_masters(masters, partial(validator.place, role=Role.MASTER), problems)
     problems.raise_if_any()
@@ -71,6 +81,7 @@ def load(
         chosen,
         warnings=(*warnings, *rules.warnings(cores[Role.MASTER])),
         options=tuple(options(paths, extra, flags, vocabulary)),
+        unwritten=unwritten,
     )
 
 
@@ -112,7 +123,7 @@ def _choose(driver: FoundDriver, by_role: ByRole) -> ChosenDriver:
     """The driver with its configuration; a role without machines may do without required keys and gets the masters'."""
     configs = {role: outcome.config or by_role[Role.MASTER].config for role, outcome in by_role.items()}
     valid = {role: config for role, config in configs.items() if config is not None}
-    return ChosenDriver(driver.kind, driver.name, driver.distribution, driver.cls, valid)
+    return driver.configured(valid)
 
 
 def _rename(outcome: Outcome[CoreConfig], chosen: Iterable[ChosenDriver]) -> CoreConfig:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from ..plugins import FoundDriver
+from ..registry import FoundDriver
 from .core import CoreConfig
 from .script import ScriptConfig
 from .vocabulary import Key, compose

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from ..model import Role
-from ..plugins import installed
-from .choosing import KINDS
+from ..contract.machines import Role
+from ..registry import installed
+from .choosing import DRIVER_KEYS
 from .problems import Place, Problems
 from .sources import Given, misspelt_variables
 from .vocabulary import Key, Vocabulary
@@ -38,7 +38,7 @@ def tell_missing(
 def _how(key: Key, sections: Collection[str]) -> str:
     if key.shape.secret:
         return f"Set {key.variable} in the environment, or write `{key.name}: …` in a file, never on the command line"
-    if key.name in KINDS:
+    if key.name in DRIVER_KEYS:
         names = sorted({plugin.name for plugin in installed() if plugin.kind == key.name})
         return f"Write `{key.name}: …` (installed: {', '.join(names) or 'none'})"
     ways = [_FLAGS[key.name]] if key.name in _FLAGS else []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import ConfigError
+from ..contract.errors import ConfigError
+from .spelling import meant
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -48,12 +48,6 @@ def _order(problem: tuple[Place | None, str]) -> tuple[bool, bool, str, int, str
     return (False, place.line is None, place.label, place.line or 0, text)
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """`; did you mean X?`, or nothing where nothing is near."""
-    close = difflib.get_close_matches(word, list(words), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
 def show_key(key: str, known: Iterable[str] = (), secret: Iterable[str] = ()) -> str:
     """A key as it may be shown. A value may have run into its key, a secret even: then the known part alone is shown."""
     if _WORD.fullmatch(key) and not any(key.startswith(name) and key != name for name in secret):
@@ -65,5 +59,8 @@ def unknown_key(key: str, known: Iterable[str], *, secret: Iterable[str] = (), w
     """The line for a key that nobody knows, in the document or in a part of it. `secret` are the keys of secrets."""
     names = list(known)
     shown = show_key(key, names, secret)
-    hint = nearest(key, names) if shown == key else " (is there a space after its colon?)"
-    return f"unknown key {shown}{f' in {within}' if within else ''}{hint}"
+    where = f" in {within}" if within else ""
+    if shown != key:
+        return f"unknown key {shown}{where} (is there a space after its colon?)"
+    near = meant(key, names)
+    return f"unknown key {shown}{where}" + (f"; did you mean {near}?" if near else "")

@@ -1,25 +1,48 @@
-"""What must hold between keys: host names, counts, sizes, networks."""
+"""What must hold between keys: host names, counts, sizes, networks, what may be named once."""
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from typing import Protocol
+from urllib.parse import urlsplit
 
-from ..kubeadm_limits import MASTER_MEMORY_MIB, MASTER_PROCESSORS, NODE_NETWORK, pod_network_fault, service_network_fault
+from ..contract.kubeadm_limits import (
+    MASTER_MEMORY_MIB,
+    MASTER_PROCESSORS,
+    NODE_NETWORK,
+    pod_network_fault,
+    service_network_fault,
+)
+from ..contract.node_network import network_fault
 from .core import CoreConfig
 from .problems import Place, Problems
+from .registries import DOCKER_HUB, faults
+from .values import Way
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LABEL_LENGTH = 63
 """RFC 1035."""
 
-PlaceOf = Callable[[str], Place | None]
+_OWN_PARAMETERS = re.compile(r"net[./]|kernel[./](shm|msg|sem)|fs[./]mqueue[./]")
+"""Those that the kernel keeps for each namespace of networks and of messages, as a machine that shares it has its own."""
 
 
-def check(core: CoreConfig, machine: bool, place: PlaceOf, problems: Problems) -> None:
-    """Add what is wrong between valid keys. `machine`: discovery needs a machine. `place` says where a key was given."""
+class PlaceOf(Protocol):
+    def __call__(self, key: str, *, way: Way = ()) -> Place | None:
+        """Where a key, or what stands at `way` inside its value, was given; None for a default."""
+
+
+def check(core: CoreConfig, machine: bool, nodes: IPv4Network | None, place: PlaceOf, problems: Problems) -> None:
+    """Add what is wrong between valid keys.
+
+    `machine`: discovery needs a machine. `nodes`: the network that the target gives them. `place`: where a key was given.
+    """
     _check_names(core, machine, place, problems)
-    _check_networks(core, place, problems)
+    _check_networks(core, nodes, place, problems)
+    _check_registries(core, place, problems)
     for name in {name for name in core.extensions if core.extensions.count(name) > 1}:
         problems.add(place("extensions"), f"extensions lists {name} twice")
 
@@ -30,6 +53,83 @@ def check_masters(masters: CoreConfig, place: PlaceOf, problems: Problems) -> No
         problems.add(place("cpu"), f"cpu: masters need at least {MASTER_PROCESSORS}; kubeadm refuses less")
     if masters.mem * 1024 < MASTER_MEMORY_MIB:
         problems.add(place("mem"), f"mem: masters need at least 2; kubeadm refuses less than {MASTER_MEMORY_MIB} MiB")
+
+
+def check_role(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
+    """Add what is wrong between the keys of one role. `place`: as for a machine of it."""
+    _check_proxies(core, place, problems)
+    for what, named in _named_once(core).items():
+        _check_named_once(what, named, place, problems)
+    for key, way, host in _asked_before_the_cluster(core):
+        if fault := _host_fault(host, core.cluster_networks):
+            problems.add(place(key, way=way), f"{key}: {fault}")
+
+
+def check_shared_kernel(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
+    """Add what would be set for the host of such machines, and so for all of them. `place`: as for a machine of the role."""
+    theirs = f"machines of target {core.target} share with their host: set"
+    for name in core.sysctls:
+        if not _OWN_PARAMETERS.match(name):
+            problems.add(place("sysctls", way=(name,)), f"sysctls.{name} belongs to the kernel, which {theirs} it there")
+    if core.ntp_servers:
+        problems.add(place("ntp_servers"), f"ntp_servers: the clock belongs to the kernel, which {theirs} its servers there")
+
+
+def _check_proxies(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
+    if (core.proxy_username is None) != (core.proxy_password is None):
+        problems.add(
+            place("proxy_username") or place("proxy_password"),
+            "proxy_username and proxy_password belong together: give both",
+        )
+    elif core.proxy_username and not (core.http_proxy or core.https_proxy):
+        problems.add(place("proxy_username"), "proxy_username is given, and neither http_proxy nor https_proxy is")
+
+
+Named = tuple[str, Way, str]
+"""A key, the way to a name inside its value, and the name."""
+
+
+def _named_once(core: CoreConfig) -> dict[str, list[Named]]:
+    """By what they are names of. The data volume comes first, since it alone may stand where nobody has written it."""
+    volumes = list(enumerate(core.volumes))
+    mount_points: list[Named] = [
+        *([("data_volume_mount", (), core.data_volume_mount)] if core.data_volume else []),
+        *(("mounts", (path,), path) for path in core.mounts),
+        *(("volumes", (number, "mount"), volume.mount) for number, volume in volumes),
+    ]
+    return {
+        "mount point": [(key, way, posixpath.normpath(path)) for key, way, path in mount_points],
+        "device": [("volumes", (number, "dev"), posixpath.normpath(volume.dev)) for number, volume in volumes],
+        "user": [("users", (number, "name"), user.name) for number, user in enumerate(core.users)],
+        "service": [("containers", (number, "service"), it.service) for number, it in enumerate(core.containers)],
+    }
+
+
+def _check_named_once(what: str, named: Iterable[Named], place: PlaceOf, problems: Problems) -> None:
+    seen: set[str] = set()
+    for key, way, name in named:
+        if name in seen:
+            problems.add(place(key, way=way), f"{key}: the {what} {name} is named twice")
+        seen.add(name)
+
+
+def _asked_before_the_cluster(core: CoreConfig) -> Iterator[Named]:
+    """Hosts that a machine needs before there are pods and services. Not mirrors of registries, which may come later."""
+    urls: dict[tuple[str, Way], str | None] = {
+        ("http_proxy", ()): core.http_proxy,
+        ("https_proxy", ()): core.https_proxy,
+        ("image_archives", ()): core.image_archives,
+        **{("package_repositories", (name, "url")): mirror.url for name, mirror in core.package_repositories.items()},
+    }
+    yield from ((key, way, urlsplit(url).hostname or "") for (key, way), url in urls.items() if url)
+    yield from (("ntp_servers", (number,), server) for number, server in enumerate(core.ntp_servers))
+
+
+def _host_fault(host: str, taken: Mapping[str, IPv4Network]) -> str:
+    try:
+        return network_fault(IPv4Address(host), taken)
+    except AddressValueError:  # a name, or IPv6's
+        return ""
 
 
 def warnings(core: CoreConfig) -> Iterator[str]:
@@ -70,7 +170,15 @@ def _check_names(core: CoreConfig, machine: bool, place: PlaceOf, problems: Prob
             )
 
 
-def _check_networks(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
+def _check_registries(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
+    if core.docker_proxy and DOCKER_HUB in core.registries:
+        problems.add(place("docker_proxy"), f"docker_proxy is registries.{DOCKER_HUB}.mirrors, which is given too; keep one")
+        return
+    for name, fault in faults(core.registries, core.docker_proxy):
+        problems.add(place("registries", way=(name,)), f"registries.{name}: {fault}")
+
+
+def _check_networks(core: CoreConfig, nodes: IPv4Network | None, place: PlaceOf, problems: Problems) -> None:
     if fault := service_network_fault(core.service_subnet):
         problems.add(place("service_subnet"), f"service_subnet {core.service_subnet} {fault}")
     if fault := pod_network_fault(core.pod_subnet):
@@ -80,3 +188,6 @@ def _check_networks(core: CoreConfig, place: PlaceOf, problems: Problems) -> Non
             place("service_subnet") or place("pod_subnet"),
             f"pod_subnet {core.pod_subnet} and service_subnet {core.service_subnet} overlap",
         )
+    for key, network in core.cluster_networks.items():
+        if nodes and nodes.overlaps(network):
+            problems.add(place(key), f"{key} {network} overlaps {nodes}, the network of target {core.target}'s machines")

@@ -6,9 +6,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
-from ..driver import DriverConfig, option
-from ..local import LocalFile
-from .words import AbsolutePath, Mode, MountPoint, Owner, ServiceName, UserName, Variable, Word
+from ..contract.driver import DriverConfig, option
+from ..contract.local_paths import LocalFile
+from .words import (
+    AbsolutePath,
+    ImageReference,
+    Line,
+    Mode,
+    MountPoint,
+    Owner,
+    PublicKey,
+    ServiceName,
+    Sysctl,
+    UserName,
+    Variable,
+    Word,
+)
 
 
 class Strict(BaseModel):
@@ -38,7 +51,7 @@ def _refuse_docker_args(value: object) -> None:
 class Container(Strict):
     """A container that runs as a systemd unit on the node's container runtime, on the host's network."""
 
-    image: Word
+    image: ImageReference
     service: ServiceName
     env: dict[Variable, str] = {}
     args: list[str] = []
@@ -52,7 +65,7 @@ class Container(Strict):
 
 class User(Strict):
     name: UserName
-    ssh_keys: list[str] = []
+    ssh_keys: list[PublicKey] = []
 
 
 class Volume(Strict):
@@ -88,7 +101,7 @@ class ScriptConfig(DriverConfig):
         per_role=True,
         help="Containers run as systemd units on the container runtime: `image`, `service`, `env`, `args`, `volumes`.",
     )
-    sysctls: dict[Word, str] = option({}, per_role=True, help="Kernel parameters.")
+    sysctls: dict[Sysctl, Line] = option({}, per_role=True, help="Kernel parameters.")
     env_vars: dict[Variable, str] = option(
         {}, per_role=True, help="Environment variables for every login and for the boot script."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..model import Role
+from ..contract.machines import Role
 from .document import DocumentError, Table, parse
 from .problems import Place, Problems, unknown_key
 from .sources import Given, Source, section_entries

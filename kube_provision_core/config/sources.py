@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .document import Table, read_file
 from .problems import Place, Problems, show_key
+from .spelling import meant
 from .values import Entry, Origin
 from .vocabulary import variable
 
@@ -46,13 +46,14 @@ def collect(
     environ: Mapping[str, str],
     problems: Problems,
     defaults: Mapping[str, object] = {},
+    unwritten: Mapping[Path, bytes] = {},
 ) -> Given:
-    """Read every source; what cannot be read is a problem."""
+    """Read every source; what cannot be read is a problem. `unwritten`: documents that are not on the disk yet."""
     return Given(
         tuple(paths),
         _flags(flags),
-        tuple(_read_extra(extra, problems)),
-        tuple(_read_paths(paths, problems)),
+        tuple(_read_extra(extra, problems, unwritten)),
+        tuple(_read_paths(paths, problems, unwritten)),
         environ,
         _flags(defaults),
     )
@@ -67,17 +68,17 @@ def flag(key: str) -> str:
     return _FLAGS.get(key, f"--{key.replace('_', '-')}")
 
 
-def _read_paths(paths: Sequence[Path], problems: Problems) -> Iterator[Source]:
+def _read_paths(paths: Sequence[Path], problems: Problems, unwritten: Mapping[Path, bytes]) -> Iterator[Source]:
     for path in paths:
-        table = read_file(path, problems)
+        table = read_file(path, problems, unwritten)
         if table is not None:
             yield entries(table, str(path), Origin.FILE, path.absolute().parent)
 
 
-def _read_extra(extra: Sequence[str], problems: Problems) -> Iterator[Source]:
+def _read_extra(extra: Sequence[str], problems: Problems, unwritten: Mapping[Path, bytes]) -> Iterator[Source]:
     for number, text in enumerate(extra, 1):
         if text.startswith("@"):
-            yield from _read_paths([Path(text[1:])], problems)
+            yield from _read_paths([Path(text[1:])], problems, unwritten)
             continue
         key, equals, value = text.partition("=")
         if equals and key.strip():
@@ -100,11 +101,7 @@ def section_entries(section: Entry, table: Table) -> Source:
 
 def misspelt_variables(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
     """Variables that set nothing but nearly bear a key's name, and the variable that was probably meant."""
-    known = {name.upper(): variable(name) for name in names}
-    found = {}
-    for name in sorted(environ):
-        word = name.removeprefix(variable(""))
-        if word != name and word not in known:
-            for near in difflib.get_close_matches(word, known, n=1, cutoff=0.85):
-                found[name] = known[near]
-    return found
+    known = {variable(name): name for name in names}
+    words = {name: name.removeprefix(variable("")).lower() for name in sorted(environ) if name.startswith(variable(""))}
+    near = {name: meant(word, known.values()) for name, word in words.items() if name not in known}
+    return {name: variable(word) for name, word in near.items() if word}

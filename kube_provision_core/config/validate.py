@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from ..driver import DriverConfig
-from ..local import FOLDERS
-from ..model import Role
+from ..contract.driver import DriverConfig
+from ..contract.local_paths import FOLDERS
+from ..contract.machines import Role
+from ..contract.node_network import TAKEN
 from .explain import explain, is_missing
 from .problems import Place, Problems
 from .settings import Settings
-from .values import Entry, Value, read_value
+from .values import Entry, Value, Way, read_value
 from .vocabulary import Key, Vocabulary
 
 Model = TypeVar("Model", bound=DriverConfig)
@@ -37,13 +39,18 @@ class Validator:
         self._settings = settings
         self._environ = environ
         self._problems = problems
+        self.taken: Mapping[str, IPv4Network] = {}
+        """The networks of pods and services by key, once they are known."""
         self._values: dict[tuple[int, str], Value | None] = {}
         self._outcomes: dict[tuple[Any, ...], Outcome[Any]] = {}
 
-    def place(self, key: str, role: Role | None = None) -> Place | None:
-        """Where a role's value for a key was given, or the document's; None for a default."""
+    def place(self, key: str, role: Role | None = None, way: Way = ()) -> Place | None:
+        """Where a role's value for a key was given, or the document's; None for a default. `way` leads into the value."""
         entry = self._settings.entry(key, role)
-        return entry.place if entry else None
+        if entry is None:
+            return None
+        value = self._values.get((id(entry), key))
+        return value.place_of(way) if value else entry.place
 
     def validate(
         self, model: type[Model], owner: str, role: Role | None, defaults: Mapping[str, Any] = {}
@@ -69,7 +76,7 @@ class Validator:
         data = {**defaults, **{name: value.data for name, value in values.items()}}
         folders = {name: value.folder for name, value in values.items()}
         try:
-            config = model.model_validate(data, context={FOLDERS: folders})
+            config = model.model_validate(data, context={FOLDERS: folders, TAKEN: self.taken})
         except ValidationError as error:
             secrets = [str(value.data) for name, value in values.items() if keys[name].shape.secret]
             explain(error, values, keys, owner, secrets, self._problems)

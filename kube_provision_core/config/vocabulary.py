@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from ..driver import DriverConfig
-from ..errors import PluginError
-from ..model import Role
-from ..plugins import FoundDriver
+from ..contract.driver import DriverConfig
+from ..contract.errors import PluginError
+from ..contract.machines import Role
+from ..registry import FoundDriver
 from .core import CoreConfig
 from .shapes import Shape, shape_of
 

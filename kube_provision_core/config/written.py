@@ -1,6 +1,6 @@
 """pydantic's JSON Schema of a validated value → that of a value as users write it.
 
-`load` takes text by a field's type: a version may be written 1.36 or "1.36", a number may be quoted, and any of them may be
+`load` takes text by a field's type: a version may be written 1.37 or "1.37", a number may be quoted, and any of them may be
 `${VAR}`. A mapping takes no keys but those that its patterns allow.
 """
 

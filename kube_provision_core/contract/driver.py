@@ -1,24 +1,16 @@
-"""What a driver class is: its configuration model, its constructor, the capabilities that it declares.
-
-    class MyTarget:
-        Config = MyTargetConfig          # a DriverConfig
-        parallel = 16                    # targets only: how many machines to create at once unless --parallel says so
-
-        def __init__(self, config: Mapping[Role, MyTargetConfig]) -> None: ...   # no I/O here
-
-Named in an entry point of the group `kube_provision.target`, `.os`, `.discovery` or `.extension`, and found by that name.
-"""
+"""What a driver is configured with: its model, and how the keys of it are declared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.config import JsonDict
 
-from .local import enter_key
-from .model import Role
+from .local_paths import enter_key
 
 
 class DriverConfig(BaseModel):
@@ -61,23 +53,22 @@ def option(
     return Field(default, description=help, json_schema_extra=extra, **constraints)
 
 
-class Driver(Protocol):
-    """What every driver class has. `Config` may be `DriverConfig` itself where there is nothing to configure."""
-
-    Config: ClassVar[type[DriverConfig]]
-
-    def __init__(self, config: Mapping[Role, Any]) -> None:
-        """`config` has an entry for every role. No I/O: connect at the first hook that needs it."""
+_LISTENER: ContextVar[Callable[[str], None]] = ContextVar("listener", default=lambda text: None)
 
 
-class TargetDriver(Driver, Protocol):
-    parallel: ClassVar[int]
-    """Machines created at once unless the user says otherwise."""
+def tell(text: str) -> None:
+    """Say in a few words what goes on in a hook that takes its time: it stands in the machine's row of a run.
+
+    To be called in the thread that the hook was called in; where nobody watches, nothing happens. No secrets.
+    """
+    _LISTENER.get()(text)
 
 
-class DiscoveryDriver(Driver, Protocol):
-    """It may also have a `port`, the service's TCP port as an int: `status` tells where an operator's host reaches it."""
-
-    @property
-    def address(self) -> str | None:
-        """Address of an existing service, from the configuration. None: the core provisions a machine for it first."""
+@contextmanager
+def listening(listener: Callable[[str], None]) -> Iterator[None]:
+    """What drivers `tell` in this thread goes to the listener while the context lasts."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)

@@ -60,3 +60,13 @@ class FolderError(KubeProvisionError):
     """The cluster's folder of secrets is missing, damaged, in use or open to others."""
 
     exit_code = 2
+
+
+class BusyError(FolderError, DiscoveryError):
+    """Another run is at work on the cluster, and holds its lock, here or in discovery: what is refused now is not later."""
+
+
+class BackupError(KubeProvisionError):
+    """A backup that cannot be read with the keys given, is damaged, does not fit, or cannot be written."""
+
+    exit_code = 2

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
 
 import pluggy
 
-if TYPE_CHECKING:
-    from .image import Image, Template
-    from .model import Boot, BootFragment, Cluster, Discovery, Node, Packages, Repository, Role, Step, Vm
+from .boot import Boot, BootFragment, Step
+from .components import Component
+from .machines import Cluster, Discovery, Node, Role, Vm
+from .packages import Packages, Repository
+from .templates import Image, Template
 
 PROJECT = "kube_provision"
 API_VERSION = 1
@@ -23,6 +24,7 @@ API_VERSION = 1
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks the method that answers the hook of its name. `@hookimpl(wrapper=True)`: a method that wraps what others answer."""
 
 
 # --- the headline: four hooks make a cluster -----------------------------------------------------------------------
@@ -49,16 +51,37 @@ def render_boot(node: Node, cluster: Cluster) -> BootFragment | None:
 
 @hookspec(firstresult=True)
 def os_packages(
-    components: frozenset[str],
+    components: frozenset[Component],
     versions: Mapping[str, str],
     repositories: Mapping[str, Repository],
     extra: frozenset[str],
 ) -> Packages | None:
     """How this operating system installs `components`. Asked of the OS driver once per node, for the union; first result.
 
-    `versions` pins components (`{"kubeadm": "1.36.4"}`; a minor alone means its newest patch). `repositories` are mirrors
+    `versions` pins components (`{"kubeadm": "1.37.1"}`; a minor alone means its newest patch). `repositories` are mirrors
     by component (`kubernetes`, `container-runtime`, `consul`, `os`). `extra` are package names in the system's own words.
-    Raises `BootError` for a component that it does not know.
+    Raises `BootError` for a component that it has no packages for.
+    """
+
+
+@hookspec(firstresult=True)
+def trust_authorities(folder: str) -> Step | None:
+    """How this operating system comes to trust the certificates in `folder`. Asked of the OS driver; first result.
+
+    Asked only where `trusted_ca` is configured. A step of the stage `prepare`: it runs on every machine and in every bake
+    before anything is fetched, so it needs no package that not every image has. The folder has `kube-provision-*.crt`, with
+    one PEM certificate each; what an earlier step put into the system's store and the folder lacks goes.
+    """
+
+
+@hookspec(firstresult=True)
+def upgrade_packages() -> Sequence[Step] | None:
+    """How this operating system brings what is installed to its newest. Asked of the OS driver; first result.
+
+    Steps of the stage `install`: every package, by the repositories that the machine has, but those that are held, which
+    Kubernetes' own are, and never another release of the system. Nobody is asked anything; files that the boot has delivered
+    stay as they are. Idempotent, also where they were killed half-way. They do not reboot: where the machine needs it
+    they leave the file `REBOOT_REQUIRED`, and leave none where it does not. A driver may leave the hook out.
     """
 
 
@@ -78,6 +101,8 @@ def discover_masters(cluster: Cluster) -> Discovery | None:
 @hookspec(firstresult=True)
 def list_vms(cluster: Cluster) -> Sequence[Vm] | None:
     """Every machine whose stamp names the cluster, and any machine, stamped or not, that bears one of `cluster.names`.
+
+    A machine that somebody has copied from one of the cluster's is none of them, where the target can tell: see `Vm.copy`.
 
     Asked again and again while a run waits: the core polls, no driver waits. The number of calls to the target does not
     depend on the number of machines.
@@ -103,18 +128,50 @@ def arrange_vms(cluster: Cluster, vms: Sequence[Vm]) -> bool | None:
 
 
 @hookspec(firstresult=True)
-def scrub_boot(vm: Vm) -> bool | None:
-    """Replace the boot data that the target still holds by one without secrets, so that a reboot stays no first boot.
+def start_vm(vm: Vm) -> bool | None:
+    """Power on a machine that exists, or wake it. True when it runs, also when it ran before.
 
-    Called for every finished machine that a run observes with `scrubbed` false. Idempotent. True when done.
+    Returns at power-on. The boot data that the target holds for it stays as it is: a machine that was scrubbed is not given
+    its secrets again. Reads the stamp again first: a machine whose stamp is not `vm.stamp` raises `TargetError` and stays as
+    it is. Where nobody answers this, `provision_vm` is asked, with boot data that is rendered for nothing.
     """
 
 
 @hookspec(firstresult=True)
-def destroy_vm(vm: Vm) -> bool | None:
-    """Power off and delete the machine with its disks. True when it is gone, also when it was gone before.
+def scrub_boot(vm: Vm) -> bool | None:
+    """Replace the boot data that the target still holds by one without secrets, so that a reboot stays no first boot.
 
-    Reads the stamp again first: a machine whose stamp is not `vm.stamp` raises `TargetError` and stays as it is.
+    Called for machines whose `scrubbed` is false, once the cluster or discovery has shown that they are up. Idempotent.
+    True when done.
+    """
+
+
+@hookspec(firstresult=True)
+def deliver_task(vm: Vm, task: bytes | None) -> bool | None:
+    """Put a task where the machine finds it; None takes away what waits. Asked of the target; first result. True when done.
+
+    A mailbox for one task: what is delivered while the machine is off or reboots is found afterwards, and waits, also when
+    it was read, until another takes its place or it is taken away, and then the target holds nothing of it. `list_vms` says
+    which one waits (`Vm.task`); the machine reads it by `RECEIVER`, which the target's `render_boot` brings. Idempotent.
+
+    Reads the stamp again first: a machine whose stamp is not `vm.stamp` raises `TargetError` and stays as it is, as does one
+    that was made without a place for tasks; a task of more than `task_limit` bytes raises it, too, and what waited waits on.
+    Power, boot data and stamp never change. Tasks are never empty, and sealed: who sees one on its way learns nothing.
+    """
+
+
+@hookspec(firstresult=True)
+def task_limit() -> int | None:
+    """How many bytes a task may have on this target. Asked of the target, which knows it without I/O; first result."""
+
+
+@hookspec(firstresult=True)
+def destroy_vm(vm: Vm) -> bool | None:
+    """Power off and delete the machine with the disks that it was made with. True when it is gone, also when it was before.
+
+    Reads the stamp again first: a machine whose stamp is not `vm.stamp` raises `TargetError` and stays as it is. A disk that
+    was attached after creation (a volume of a storage driver), that is a template's or another machine's, or whose origin
+    is unknown, survives: it is detached first, or `TargetError` says which one it is and nothing is deleted.
     """
 
 
@@ -127,6 +184,7 @@ def list_templates(roles: frozenset[Role]) -> Sequence[Template] | None:
 
     With the machine that bakes each, if there is one. Asked again and again while a run waits: the core polls, no driver
     waits. Raises `ConfigError`, with all problems at once, for a template or a source that the configuration names badly.
+    What else keeps a template from being baked stands in its `hindrances`: only the core knows whether it is to be.
     """
 
 
@@ -162,7 +220,8 @@ def seal_image() -> Sequence[Step] | None:
 
 @hookspec(firstresult=True)
 def lock_cluster(cluster: Cluster) -> AbstractContextManager[None] | None:
-    """A lock that two runs for one cluster cannot hold at once. Entering raises `DiscoveryError` naming the holder, soon.
+    """A lock that two runs for one cluster cannot hold at once. Entering raises `BusyError`, which is a
+    `DiscoveryError`, naming the holder, soon.
 
     Another lock than the one that nodes take: a run holds it for as long as it lasts, and waits for nodes meanwhile. That of
     a run that was killed frees itself within a minute. Whatever is raised under it goes through as it is, and leaving it

@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -31,6 +31,13 @@ def create_file(path: Path, content: bytes) -> None:
         os.fsync(descriptor)
 
 
+def rehearse(path: Path) -> None:
+    """Write as `replace_file` does, and leave nothing: a folder may let us in, and yet take no file. Raises OSError."""
+    beside = _beside(path)
+    create_file(beside, b"")
+    beside.unlink()
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write the file or replace it, 0600, on the disk when this returns. A link in its place is replaced, not followed.
 
@@ -40,19 +47,45 @@ def replace_file(path: Path, content: bytes) -> None:
         create_file(beside, content)
 
 
+def write_new(path: Path, content: bytes) -> None:
+    """Write a new file as `replace_file` does. Raises OSError: FileExistsError if there is anything of that name by then."""
+    with _in_the_place_of(path, _take_free_name) as beside:
+        create_file(beside, content)
+
+
+def rehearse_new(path: Path) -> None:
+    """Write as `write_new` does, and leave nothing: a file system may know no second name of a file. Raises OSError."""
+    one, other = _beside(path), _beside(path)
+    create_file(one, b"")
+    try:
+        os.link(one, other)
+        other.unlink()
+    finally:
+        one.unlink()
+
+
 def replace_link(path: Path, leads_to: str) -> None:
     """Let the symbolic link `path` lead to `leads_to`, as `replace_file` writes a file. What is no folder is replaced."""
     with _in_the_place_of(path) as beside:
         beside.symlink_to(leads_to)
 
 
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{UNFINISHED}{path.name}.{secrets.token_hex(6)}")
+
+
+def _take_free_name(beside: Path, path: Path) -> None:
+    os.link(beside, path)
+    beside.unlink()
+
+
 @contextmanager
-def _in_the_place_of(path: Path) -> Iterator[Path]:
+def _in_the_place_of(path: Path, take: Callable[[Path, Path], object] = os.replace) -> Iterator[Path]:
     """A free name; what is made there takes the place of `path`, or goes."""
-    beside = path.with_name(f"{UNFINISHED}{path.name}.{secrets.token_hex(6)}")
+    beside = _beside(path)
     try:
         yield beside
-        beside.replace(path)
+        take(beside, path)
     except BaseException as problem:
         with suppress(OSError):
             beside.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,9 @@ FOLDERS = "folders"
 """Validation context: folder by key, for keys whose value stands in a file."""
 FOLDER = "folder"
 """Validation context: the folder of the key that is being validated."""
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""As a `Path` has it, of two slashes one. A letter alone would be a drive."""
 
 
 def enter_key(info: ValidationInfo) -> None:
@@ -25,6 +29,8 @@ def enter_key(info: ValidationInfo) -> None:
 
 def resolve(path: Path, info: ValidationInfo) -> Path:
     """The absolute path. Relative ones start at the folder of the file they stand in, else at the working directory."""
+    if _URL.match(str(path)):  # not quoted: it may hold a password
+        raise ValueError("is a URL, and a file or folder of this machine is wanted")
     try:
         path = path.expanduser()
     except RuntimeError as error:
@@ -35,8 +41,12 @@ def resolve(path: Path, info: ValidationInfo) -> Path:
 
 def readable(path: Path) -> Path:
     """Raise ValueError unless `path` is a file that can be read."""
-    if not path.exists():
-        raise ValueError(f"there is no file {path}")
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ValueError(f"there is no file {path}") from error
+    except (OSError, ValueError) as error:  # a text that is no path at all may be a long one, and somebody's secret
+        raise ValueError(f"names no file that can be read: {getattr(error, 'strerror', None) or error}") from error
     if not path.is_file():
         raise ValueError(f"{path} is not a file")
     if not os.access(path, os.R_OK):

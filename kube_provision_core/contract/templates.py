@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from .model import NODE_CONFIG_DIR, Boot, Machine, NodeStatus, Repository, Role
+from .boot import NODE_CONFIG_DIR, Boot
+from .machines import Machine, Role
+from .packages import Repository
+from .status import NodeStatus
 
 BAKED = f"{NODE_CONFIG_DIR}/baked.json"
 """What a template knows about itself: the document of its `Baked`."""
@@ -64,7 +67,7 @@ class Baked:
 
     @property
     def summary(self) -> str:
-        """A line for people: `2026-11-27: kubeadm 1.36.4-1.1, containerd 1.7.24 and 12 more`."""
+        """A line for people: `2026-11-27: kubeadm 1.37.1-1.1, containerd 1.7.24 and 12 more`."""
         names = [name for name in _TOLD_FIRST if name in self.versions] or sorted(self.versions)[:1]
         told = ", ".join(f"{name} {self.versions[name]}" for name in names)
         more = f" and {len(self.versions) - len(names)} more" if len(self.versions) > len(names) else ""
@@ -111,6 +114,8 @@ class Template:
     baking: Baking | None = None
     where: str = ""
     """For people: its place on the target."""
+    hindrances: tuple[str, ...] = ()
+    """What keeps it from being baked now, a line each with what to do: a program or room that lacks, say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from graphlib import TopologicalSorter
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from .errors import KubeProvisionError
+from ..contract.driver import listening
+from ..contract.errors import KubeProvisionError
+from ..contract.status import NodeStatus
 from .plan import Action
 
 TICK = 0.2
@@ -43,6 +45,8 @@ class Event:
     action: Action
     state: State
     text: str = ""
+    status: NodeStatus | None = None
+    """What the machine says of itself, where that is what was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class Sight:
 
     state: State
     text: str = ""
+    status: NodeStatus | None = None
+    """Which the text tells of, where a machine was seen."""
 
 
 @dataclass(frozen=True)
@@ -141,13 +147,17 @@ class _Executor:
     def _stopping(self) -> bool:
         return self._interrupt.stop.is_set() or self._bug is not None
 
+    def _is_too_late(self, action: Action) -> bool:
+        """The user has stopped the run, and nothing has begun that this one would take back."""
+        return self._stopping and not (action.takes_back and any(key in self._started for key in action.after))
+
     def _begin(self, action: Action) -> None:
         awaited = sorted(action.after & self._actions.keys())
         unmet = [key for key in awaited if self._outcomes[key].state is not State.DONE]
         self._coming -= action.mark == "."
         if unmet and not action.tolerant:
             self._settle(action.key, State.SKIPPED, f"because of: {unmet[0]}")
-        elif self._stopping:
+        elif self._is_too_late(action):
             self._settle(action.key, State.SKIPPED, "interrupted before it began")
         elif action.mark == ".":
             self._started[action.key] = time.monotonic()
@@ -161,11 +171,12 @@ class _Executor:
 
     def _start(self, action: Action) -> str:
         """In a thread of the pool: an action that waited there for its turn while the user interrupted does not begin."""
-        if self._stopping:
+        if self._is_too_late(action):
             raise _NotBegunError
         self._started[action.key] = time.monotonic()
         self._listen(Event(action, State.RUNNING))
-        return self._perform(action)
+        with listening(lambda text: self._listen(Event(action, State.RUNNING, text))):
+            return self._perform(action)
 
     def _collect(self) -> None:
         """Take in what has finished; wait a little where nothing has."""
@@ -232,7 +243,7 @@ class _Executor:
             self._settle(key, sight.state, sight.text)
         elif sight.text != self._awaited[key]:
             self._awaited[key] = sight.text
-            self._listen(Event(self._actions[key], State.RUNNING, sight.text))
+            self._listen(Event(self._actions[key], State.RUNNING, sight.text, sight.status))
 
     def _settle(self, key: str, state: State, text: str) -> None:
         self._awaited.pop(key, None)

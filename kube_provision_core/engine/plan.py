@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import ClassVar
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
-from .image import Image, Template
-from .model import Node, Vm
+from ..contract.machines import Cluster, Node, Vm
+from ..contract.templates import Image, Template
+
+if TYPE_CHECKING:
+    from ..boot.tasks import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class Action:
+class Action(ABC):
     """One thing to do about one machine or one other subject."""
 
-    verb: ClassVar[str]
     mark: ClassVar[str] = "~"
     """`+` makes something, `-` removes something, `~` changes something, `=` mends what is not as it should, `.` looks."""
     tolerant: ClassVar[bool] = False
     """Done even when something that it waits for has failed."""
+    takes_back: ClassVar[bool] = False
+    """Done even when the user has stopped the run, where something that it waits for had begun."""
 
     reason: str = ""
     after: frozenset[str] = frozenset()
     """Keys of the actions that must be done before; when one of them fails, this one is skipped."""
 
     @property
+    @abstractmethod
+    def verb(self) -> str:
+        """What is done, in a word."""
+
+    @property
+    @abstractmethod
     def subject(self) -> str:
-        raise NotImplementedError
+        """Name of what it is about."""
+
+    @property
+    def details(self) -> Mapping[str, object] | None:
+        """What is particular about it, as plain data: with another one it is another plan. None: it decides nothing.
+
+        What only looks, and what mends, follows from how far machines are.
+        """
+        return None if self.mark in (".", "=") else {}
 
     @property
     def key(self) -> str:
@@ -60,11 +79,23 @@ class OfCluster(Action):
         return self.cluster
 
 
+@dataclass(frozen=True, kw_only=True)
 class CreateVm(OfNode):
     """Render the boot data, create the machine, power it on."""
 
     verb = "create"
     mark = "+"
+    version: str = ""
+    """Of Kubernetes, where the living cluster has another than the configuration says."""
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        version = {"version": self.version} if self.version else {}
+        return {"spec": self.node.stamp.spec, "may_initialise": self.node.stamp.carries_ca, **version}
+
+    def joins(self, cluster: Cluster) -> Cluster:
+        """The cluster as this machine's boot data is to be told of it."""
+        return replace(cluster, kubernetes_version=self.version) if self.version else cluster
 
 
 class StartVm(OfNode):
@@ -88,10 +119,66 @@ class AwaitBoot(AwaitNode):
     until_finished = True
 
 
+class AwaitMasters(OfCluster):
+    """Look at the cluster until a master serves, and until all are ready."""
+
+    verb = "ready"
+    mark = "."
+    tolerant = True
+
+
 class ScrubNode(OfNode):
     """Take the secrets out of the boot data that the target still holds for a finished machine."""
 
     verb = "scrub"
+    details = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfTask(OfNode):
+    """About what a machine that lives is given to do; see `boot.tasks`."""
+
+    task: Task
+
+
+class GiveTask(OfTask):
+    """Seal it for the machine, and put it where the machine finds it."""
+
+    @property
+    def verb(self) -> str:
+        return f"give-{self.task.verb}"
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"task": self.task.verb, "content": self.task.digest}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwaitTask(OfTask):
+    """Look at the machine until it answers that the task is done."""
+
+    mark = "."
+    patience: float | None = None
+    """Seconds in which the machine is to take it; None: as long as whatever else it is at may last."""
+
+    @property
+    def verb(self) -> str:
+        return self.task.verb
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClearTask(OfNode):
+    """Take away what waits for a machine, done or not: nothing of it stays on the target."""
+
+    mark = "="
+    tolerant = True
+    takes_back = True
+    what: str = "task"
+    """Which of the things that a run gives the machine, one after another."""
+
+    @property
+    def verb(self) -> str:
+        return f"clear-{self.what}"
 
 
 class DestroyVm(OfVm):
@@ -100,20 +187,9 @@ class DestroyVm(OfVm):
     verb = "destroy"
     mark = "-"
 
-
-@dataclass(frozen=True, kw_only=True)
-class RemoveMember(Action):
-    """Take a machine that is gone, or about to go, out of the living cluster: its etcd member, then its Node."""
-
-    verb = "remove-member"
-    mark = "-"
-    name: str
-    member: str | None = None
-    """Id of an etcd member that has no name: a learner that never started."""
-
     @property
-    def subject(self) -> str:
-        return self.name
+    def details(self) -> Mapping[str, object]:
+        return {"id": self.vm.id}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +198,18 @@ class MintSecrets(OfCluster):
 
     verb = "mint"
     masters: bool
+    renew: bool = False
+    """Upload with a new key: no master is about to join with the one that it was given."""
+    node: str = ""
+    """The machine that they are for, where each one gets its own."""
+
+    @property
+    def subject(self) -> str:
+        return self.node or self.cluster
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"masters": self.masters}
 
 
 class ArrangeVms(OfCluster):
@@ -152,10 +240,22 @@ class ForgetCluster(OfCluster):
     mark = "-"
 
 
-class WriteFolder(OfCluster):
-    """Write down in the folder of secrets what a run has found. Never planned: told of only where it has failed."""
+@dataclass(frozen=True, kw_only=True)
+class BeginRestore(OfCluster):
+    """Write down that what exists of the cluster from now on begins with this snapshot, until it lives."""
 
-    verb = "write-folder"
+    verb = "begin-restore"
+    sha256: str
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"sha256": self.sha256}
+
+
+class BringSnapshot(OfNode):
+    """Bring the snapshot to the master that begins with it, as soon as that waits for it."""
+
+    verb = "snapshot"
 
 
 class ArchiveFolder(OfCluster):
@@ -180,6 +280,10 @@ class BakeImage(OfTemplate):
     verb = "bake"
     mark = "+"
     image: Image
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"content": self.image.spec}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .apply import Outcome, State
-from .control_plane import Readiness
-from .model import Role
-from .observe import Observation, natural_order
+from ..boot.tasks import Answer
+from ..cluster import Readiness
+from ..cluster.observe import Observation, natural_order
+from ..contract.machines import Role
+from ..contract.templates import Template
+from .executor import Outcome, State
 from .plan import Action, OfNode, OfVm
 
 DONE, FAILED, PARTLY, INTERRUPTED = 0, 3, 4, 130
@@ -49,11 +51,17 @@ class Report:
     """Machines that are missing still, and that only another run can make."""
     hints: tuple[str, ...] = ()
     """What the run has found that its user may want to know, unlike `notes` at its end."""
+    folder_error: str = ""
+    """Why the cluster's folder could not be written to at the end."""
+    answers: Mapping[tuple[str, str], Answer] = field(default_factory=dict)
+    """What machines have answered last of what this run gave them to do, by their names and the task's verb."""
+    templates: tuple[Template, ...] | None = None
+    """Of a bake: as they are now; empty where the target could not be asked any more."""
 
     @property
     def exit_code(self) -> int:
         code = exit_code(self.outcomes, interrupted=self.interrupted)
-        return PARTLY if code == DONE and self.postponed else code
+        return PARTLY if code == DONE and (self.postponed or self.folder_error) else code
 
     @property
     def abandoned(self) -> bool:

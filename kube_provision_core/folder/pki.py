@@ -8,16 +8,19 @@ from __future__ import annotations
 import hashlib
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from .certificates import KeyPair, create_authority, create_signing_key, load_key, public_pem, sign_client
+from .x509 import KeyPair, create_authority, create_signing_key, load_key, private_number, public_pem, sign_client, sign_user
 
 ADMINISTRATORS = "kubeadm:cluster-admins"
 """The group that `kubeadm init` binds to cluster-admin. Unlike `system:masters` it can be revoked by deleting the binding,
@@ -62,8 +65,7 @@ class Pki:
     @property
     def ca_pin(self) -> str:
         """What a joining node pins: `sha256:` and the hex digest of the authority's public key."""
-        key = x509.load_pem_x509_certificate(self.ca).public_key()
-        return "sha256:" + hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+        return _pin(self.ca)
 
     def authority(self, path: str) -> KeyPair:
         """One of `AUTHORITIES`, by its path."""
@@ -71,11 +73,24 @@ class Pki:
 
     def administrator(self, common_name: str, lifetime: timedelta, now: datetime | None = None) -> KeyPair:
         """A client certificate for the API server that may do everything; see `ADMINISTRATORS`."""
-        return sign_client(self.authority("ca"), common_name, ADMINISTRATORS, lifetime, now)
+        return self.user(common_name, (ADMINISTRATORS,), lifetime, now)
+
+    def user(self, common_name: str, groups: Sequence[str], lifetime: timedelta, now: datetime | None = None) -> KeyPair:
+        """A client certificate for the API server that may do what the cluster lets this user and these groups do."""
+        return sign_user(self.authority("ca"), common_name, groups, lifetime, now)
 
     def etcd_client(self, common_name: str, lifetime: timedelta, now: datetime | None = None) -> KeyPair:
         """A client certificate for the cluster's etcd, which lets in whoever its authority has signed."""
         return sign_client(self.authority("etcd/ca"), common_name, None, lifetime, now)
+
+    def machine_key(self, cluster_id: str, name: str, instance: str) -> str:
+        """What this machine and whoever holds the authority's key know, and nobody else: 32 bytes as hex digits.
+
+        It is derived, so that nothing has to be kept for a machine, and nothing can be lost.
+        """
+        info = "\n".join(("kube-provision machine", cluster_id, name, instance)).encode()
+        secret = private_number(load_key(self.files["ca.key"]))
+        return HKDF(hashes.SHA256(), length=32, salt=None, info=info).derive(secret).hex()
 
     def damaged(self) -> tuple[str, ...]:
         """The files that are no certificate or key, or that do not belong to their key; empty when all is well."""
@@ -84,7 +99,7 @@ class Pki:
     def _damaged_pair(self, stem: str) -> tuple[str, ...]:
         private, public = f"{stem}.key", f"{stem}.pub" if stem == "sa" else f"{stem}.crt"
         try:
-            expected = public_pem(load_key(self.files[private]).public_key())
+            expected = _public_of(self.files[private])
         except (ValueError, UnsupportedAlgorithm):
             return (private,)
         try:
@@ -92,6 +107,16 @@ class Pki:
         except (ValueError, UnsupportedAlgorithm):
             return (public,)
         return () if found == expected else (private, public)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What an etcd held once, as it will be brought to the machine that begins with it."""
+
+    size: int
+    """In bytes."""
+    sha256: str
+    """In hexadecimal digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +129,15 @@ class JoinSecrets:
     pki: Pki = field(repr=False)
     token: str = field(repr=False)
     certificate_key: str = field(repr=False)
+    snapshot: Snapshot | None = None
+    """What the machine that initialises the cluster begins with; None: a new cluster begins with nothing."""
+
+
+@lru_cache(maxsize=16)
+def _pin(certificate: bytes) -> str:
+    """Asked for once more by every machine's boot data."""
+    key = x509.load_pem_x509_certificate(certificate).public_key()
+    return "sha256:" + hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 def create_pki(cluster_name: str, now: datetime | None = None) -> Pki:
@@ -125,6 +159,12 @@ def create_token() -> str:
 def create_certificate_key() -> str:
     """The key under which kubeadm's uploaded certificates are encrypted: 32 bytes as hex digits."""
     return secrets.token_hex(32)
+
+
+@lru_cache(maxsize=16)
+def _public_of(private: bytes) -> bytes:
+    """The public key of a private one, PEM as we write it. Finding out that an RSA key is whole takes 30 ms."""
+    return public_pem(load_key(private).public_key())
 
 
 def _public_key(pem: bytes) -> bytes:

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from .errors import FolderError
+from ..contract.errors import FolderError
 
 _OTHERS = 0o077
 """Every permission of group and others."""

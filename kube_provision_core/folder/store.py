@@ -5,7 +5,10 @@ STATE/prod/cluster.json     name and identity
 STATE/prod/secrets.json     first token, certificate key, values that drivers had made
 STATE/prod/pki/…            certificate authorities and service-account key
 STATE/prod/initialised      exists once the cluster was observed to be initialised
+STATE/prod/restoring        while it is restored: the digest of the snapshot that what exists of it begins with
 STATE/prod/kubeconfig       for the operator; may be written again at any time
+STATE/prod/known_hosts      host keys that machines have told, no secrets; may be missing
+STATE/prod.config/…         the configuration, where a restored cluster has it from its backup
 """
 
 from __future__ import annotations
@@ -24,11 +27,12 @@ from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
-from . import private_files, run_lock
-from .errors import FolderError
-from .kept_files import create_file, leftovers, replace_file, sync_folder, telling_os_errors
+from ..contract.errors import FolderError
+from ..contract.kept_files import create_file, leftovers, replace_file, sync_folder, telling_os_errors
+from ..contract.machines import Endpoint
+from . import lock as run_lock
+from . import private_files
 from .kubeconfig import render_kubeconfig
-from .model import Endpoint
 from .pki import PKI_FILES, JoinSecrets, Pki, create_certificate_key, create_pki, create_token
 
 FORMAT = 1
@@ -60,31 +64,53 @@ class Folder:
 
     @staticmethod
     @contextmanager
-    def lock(state: Path, name: str) -> Iterator[None]:
+    def lock(state: Path, name: str, *, briefly: bool = False) -> Iterator[None]:
         """Let no other run act on this cluster, nor create its folder, meanwhile. Creates `state` if need be.
 
-        Raises FolderError that names the other run. What a killed run had begun to write is cleared away.
+        `briefly`: others wait for its end.
+
+        Raises BusyError that names the other run. What a killed run had begun to write is cleared away.
         """
-        _create_state(state)
-        with run_lock.hold(_path(state, name).with_name(f"{name}.lock"), f"cluster {name}"):
+        create_state(state)
+        with run_lock.hold(path_of(state, name).with_name(f"{name}.lock"), f"cluster {name}", briefly=briefly):
             _clear_away(state, name)
             yield
 
     @classmethod
     def open(cls, state: Path, name: str) -> Folder | None:
         """The cluster's folder, None if there is none. Raises FolderError if it is damaged or open to others."""
-        path = _path(state, name)
+        path = path_of(state, name)
         if not private_files.is_there(path):
             return None
         for folder in (path, path / "pki", path / "pki" / "etcd"):
             private_files.check_folder(folder)
-        identity = _read_identity(path)
-        values = _read_json(path / "secrets.json", {"token": str, "certificate_key": str, "generated": dict})
+        return cls._of(path, lambda file: private_files.read(path / file))
+
+    @classmethod
+    def backed_up(cls, state: Path, name: str, files: Mapping[str, bytes]) -> Folder:
+        """The one that was kept as `files`, by their paths in it: in memory until it is saved.
+
+        Raises FolderError if it is damaged, or that of a cluster of another name.
+        """
+        path = path_of(state, name)
+
+        def read(file: str) -> bytes:
+            if file not in files:
+                raise FolderError(f"the backup of the folder lacks {file}: it was not made by kube-provision")
+            return files[file]
+
+        return cls._of(path, read)
+
+    @classmethod
+    def _of(cls, path: Path, read: Callable[[str], bytes]) -> Folder:
+        identity = _parse_identity(read("cluster.json"), path)
+        shape = {"token": str, "certificate_key": str, "generated": dict}
+        values = _parse_json(read("secrets.json"), path / "secrets.json", shape)
         return cls(
             path=path,
-            name=name,
+            name=path.name,
             cluster_id=identity["cluster_id"],
-            pki=_read_pki(path / "pki"),
+            pki=_read_pki(path / "pki", read),
             token=values["token"],
             certificate_key=values["certificate_key"],
             generated=MappingProxyType({key: str(value) for key, value in values["generated"].items()}),
@@ -94,7 +120,7 @@ class Folder:
     def draft(cls, state: Path, name: str, makers: Makers) -> Folder:
         """A new identity for a cluster that does not exist yet, in memory until it is saved."""
         return cls(
-            path=_path(state, name),
+            path=path_of(state, name),
             name=name,
             cluster_id=str(uuid4()),
             pki=create_pki(name),
@@ -124,7 +150,7 @@ class Folder:
             _check_same(self)
             self._replace("secrets.json", self._secrets())
             return
-        _create_state(self.path.parent)
+        create_state(self.path.parent)
         with telling_os_errors(f"{self.path} cannot be written", FolderError):
             self._write()
 
@@ -137,6 +163,24 @@ class Folder:
         """Idempotent."""
         if not self.initialised:
             self._replace("initialised", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode())
+
+    @property
+    def restoring(self) -> str:
+        """Digest of the snapshot that what exists of the cluster begins with; empty: it is not being restored."""
+        path = self.path / "restoring"
+        return private_files.read(path).decode(errors="replace").strip() if private_files.is_there(path) else ""
+
+    def begin_restore(self, sha256: str) -> None:
+        """From now on, and until it is seen again, the cluster is not initialised. Idempotent."""
+        self._replace("restoring", f"{sha256}\n".encode())
+        with telling_os_errors(f"{self.path} cannot be written", FolderError):
+            (self.path / "initialised").unlink(missing_ok=True)
+            sync_folder(self.path)
+
+    def end_restore(self) -> None:
+        """Idempotent."""
+        with telling_os_errors(f"{self.path} cannot be written", FolderError):
+            (self.path / "restoring").unlink(missing_ok=True)
 
     def complete(self, makers: Makers) -> Folder:
         """With the values that are missing, as when a driver was chosen later; kept by `save`. Values that exist stay."""
@@ -152,6 +196,20 @@ class Folder:
     def write_kubeconfig(self, server_host: str, reached_at: Endpoint | None = None) -> Path:
         """Write or replace the operator's kubeconfig, for the master at the address `server_host`."""
         return self._replace("kubeconfig", render_kubeconfig(self.name, server_host, self.pki, reached_at=reached_at))
+
+    def read_kubeconfig(self) -> bytes | None:
+        """The operator's kubeconfig as it lies there, None if there is none. Raises FolderError."""
+        path = self.path / "kubeconfig"
+        with telling_os_errors(f"{path} cannot be read", FolderError):
+            return path.read_bytes() if path.exists() else None
+
+    @property
+    def known_hosts(self) -> Path:
+        """Host keys of the cluster's machines, as ssh reads them; it need not exist."""
+        return self.path / "known_hosts"
+
+    def write_known_hosts(self, content: bytes) -> None:
+        self._replace(self.known_hosts.name, content)
 
     def join_secrets(self) -> JoinSecrets:
         """The secrets of the first run; later ones mint a token and a certificate key through a living master."""
@@ -204,13 +262,23 @@ class Folder:
         return path
 
 
-def _path(state: Path, name: str) -> Path:
+@contextmanager
+def lock_templates(state: Path) -> Iterator[None]:
+    """Let no other run bake meanwhile. Creates `state` if need be. Raises BusyError that names the other run."""
+    create_state(state)
+    with run_lock.hold(state / ".bake.lock", "templates"):
+        yield
+
+
+def path_of(state: Path, name: str) -> Path:
+    """The folder's place. Raises FolderError for what cannot be a cluster's name."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", name):
         raise FolderError(f"{name!r} is no cluster name: it must be a DNS label")
     return state / name
 
 
-def _create_state(state: Path) -> None:
+def create_state(state: Path) -> None:
+    """Idempotent. Raises FolderError."""
     with telling_os_errors(f"{state} cannot be made", FolderError):
         try:
             state.parent.mkdir(parents=True, exist_ok=True)
@@ -227,8 +295,8 @@ def _clear_away(state: Path, name: str) -> None:
             leftover.unlink()
 
 
-def _read_pki(path: Path) -> Pki:
-    pki = Pki({file: private_files.read(path / file) for file in PKI_FILES})
+def _read_pki(path: Path, read: Callable[[str], bytes]) -> Pki:
+    pki = Pki({file: read(f"pki/{file}") for file in PKI_FILES})
     damaged = pki.damaged()
     if damaged:
         files = ", ".join(str(path / file) for file in damaged)
@@ -236,8 +304,7 @@ def _read_pki(path: Path) -> Pki:
     return pki
 
 
-def _read_json(path: Path, shape: Mapping[str, type]) -> dict[str, Any]:
-    content = private_files.read(path)
+def _parse_json(content: bytes, path: Path, shape: Mapping[str, type]) -> dict[str, Any]:
     try:
         document = json.loads(content)
         sound = all(isinstance(document[key], kind) for key, kind in shape.items())
@@ -248,8 +315,8 @@ def _read_json(path: Path, shape: Mapping[str, type]) -> dict[str, Any]:
     return dict(document)
 
 
-def _read_identity(path: Path) -> dict[str, Any]:
-    identity = _read_json(path / "cluster.json", {"format": int, "name": str, "cluster_id": str})
+def _parse_identity(content: bytes, path: Path) -> dict[str, Any]:
+    identity = _parse_json(content, path / "cluster.json", {"format": int, "name": str, "cluster_id": str})
     if identity["format"] > FORMAT:
         raise FolderError(f"{path} was written by a later version of kube-provision: use that one")
     if identity["name"] != path.name:
@@ -258,7 +325,8 @@ def _read_identity(path: Path) -> dict[str, Any]:
 
 
 def _check_same(folder: Folder) -> None:
-    if _read_identity(folder.path)["cluster_id"] != folder.cluster_id:
+    identity = _parse_identity(private_files.read(folder.path / "cluster.json"), folder.path)
+    if identity["cluster_id"] != folder.cluster_id:
         raise _made_meanwhile(folder.path)
 
 

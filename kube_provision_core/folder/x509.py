@@ -6,7 +6,7 @@ small. Keys are written in the formats that kubeadm itself writes (`EC PRIVATE K
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -57,7 +57,14 @@ def sign_client(
     authority: KeyPair, common_name: str, organization: str | None, lifetime: timedelta, now: datetime | None = None
 ) -> KeyPair:
     """A client certificate. The API server takes `common_name` for the user and `organization` for the group."""
-    return _sign(authority, _name(common_name, organization), lifetime, [ExtendedKeyUsageOID.CLIENT_AUTH], (), now)
+    return sign_user(authority, common_name, () if organization is None else (organization,), lifetime, now)
+
+
+def sign_user(
+    authority: KeyPair, common_name: str, groups: Sequence[str], lifetime: timedelta, now: datetime | None = None
+) -> KeyPair:
+    """A client certificate of somebody in any number of groups."""
+    return _sign(authority, _name(common_name, *groups), lifetime, [ExtendedKeyUsageOID.CLIENT_AUTH], (), now)
 
 
 def sign_server(
@@ -65,7 +72,12 @@ def sign_server(
 ) -> KeyPair:
     """A server certificate for `hosts` (names and addresses), usable as a client's too: etcd's peers are both."""
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    return _sign(authority, _name(common_name, None), lifetime, usages, hosts, now)
+    return _sign(authority, _name(common_name), lifetime, usages, hosts, now)
+
+
+def sign_signer(authority: KeyPair, common_name: str, lifetime: timedelta, now: datetime | None = None) -> KeyPair:
+    """A certificate whose key signs what machines run. Nothing that a cluster issues by itself is good for that."""
+    return _sign(authority, _name(common_name), lifetime, [ExtendedKeyUsageOID.CODE_SIGNING], (), now)
 
 
 def create_signing_key() -> tuple[bytes, bytes]:
@@ -90,6 +102,12 @@ def load_key(pem: bytes) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise ValueError(f"a {type(key).__name__} is of no use to kubeadm")
     return key
+
+
+def private_number(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    """What a key is, in whatever format its file is written."""
+    number = key.private_numbers().private_value if isinstance(key, ec.EllipticCurvePrivateKey) else key.private_numbers().d
+    return number.to_bytes((key.key_size + 7) // 8, "big")
 
 
 def _sign(
@@ -135,11 +153,9 @@ def _begin(now: datetime | None) -> datetime:
     return (now or datetime.now(UTC)).replace(microsecond=0) - BACKDATED
 
 
-def _name(common_name: str, organization: str | None) -> x509.Name:
-    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
-    if organization is not None:
-        attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
-    return x509.Name(attributes)
+def _name(common_name: str, *organizations: str) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization) for organization in organizations]
+    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 def _general_name(host: str) -> x509.GeneralName:

@@ -1,22 +1,31 @@
 """Stevedore chooses the drivers that the configuration names; pluggy calls them. What is not chosen is not imported."""
 
-from .calling import answers, connect, construct, get, replace, require
-from .choosing import KINDS, InstalledPlugin, choose, find, installed, offers
+from .calling import answers, connect, construct, get, register, require
+from .checked import Plugins
+from .choosing import KINDS, InstalledPlugin, choose, find, installed, offers, suites
+from .declared import declared
 from .drivers import ChosenDriver, FoundDriver
+from .hooks import Hooks
+from .installing import install
 
 __all__ = [
     "KINDS",
     "ChosenDriver",
     "FoundDriver",
     "InstalledPlugin",
+    "Hooks",
+    "Plugins",
     "answers",
     "choose",
     "connect",
     "construct",
+    "declared",
     "find",
     "get",
+    "install",
     "installed",
     "offers",
-    "replace",
+    "register",
     "require",
+    "suites",
 ]

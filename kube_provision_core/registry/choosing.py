@@ -5,27 +5,30 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, NoReturn
 
 from stevedore import DriverManager
 
-from ..errors import PluginError
-from ..hookspecs import PROJECT
+from ..contract.errors import PluginError
+from ..contract.hookspecs import PROJECT
 from .drivers import FoundDriver, check_class
+from .installing import install, repair
+from .names import bringing
 
 log = logging.getLogger(__name__)
 
 KINDS = ("target", "os", "discovery", "extension")
 """Kinds of plugins; the entry points of a kind are the group `kube_provision.<kind>`."""
 
+SUITES = f"{PROJECT}.contract"
+"""Entry points that name the module with a plugin's contract suite, by the plugin's name."""
+
 Offers = Mapping[str, Sequence[metadata.EntryPoint]]
 """The entry points that installed distributions have, by kind."""
 
-_DISTRIBUTIONS = {("target", "vmware"): "kube-provision-vsphere", ("target", "vmware-fusion"): "kube-provision-fusion"}
-"""Which distribution brings a name that does not say so itself."""
 _MISSPELT = 0.75
 """From this likeness on nobody is told to install a package of that name, which anybody may have published."""
 
@@ -42,8 +45,12 @@ class InstalledPlugin:
     """Why it cannot be used, in one line; empty if nothing is known against it."""
 
 
-def installed(*, check: bool = False) -> list[InstalledPlugin]:
-    """Every plugin that is installed, by kind and name, without importing any. `check` imports each and says what fails."""
+Check = Callable[[FoundDriver], object]
+"""Raises `PluginError` where something is wrong with a driver."""
+
+
+def installed(check: Check | None = None) -> list[InstalledPlugin]:
+    """Every plugin that is installed, by kind and name, without importing any; a `check` is made of each, imported."""
     offered = offers()
     return [plugin for kind in KINDS for plugin in _describe_kind(kind, offered, check)]
 
@@ -108,23 +115,44 @@ def offers() -> Offers:
     return {kind: [entry for entries in by_name.values() for entry in entries] for kind, by_name in found.items()}
 
 
+def suites(name: str) -> tuple[str, ...]:
+    """The modules with the contract suites of the plugins of that name.
+
+    Raises `PluginError` where no such plugin is installed, and where one is but brings no suite.
+    """
+    offered = offers()
+    bearers = [entry for kind in KINDS for entry in offered[kind] if entry.name == name]
+    if not bearers:
+        names = sorted({entry.name for kind in KINDS for entry in offered[kind]})
+        nearest = difflib.get_close_matches(name, names, n=1)
+        told = f"; did you mean {nearest[0]}?" if nearest else f" (installed: {', '.join(names) or 'none'})"
+        raise PluginError(f"no plugin {name!r} is installed{told}")
+    modules = {entry.value for entry in metadata.entry_points(group=SUITES, name=name)}
+    if not modules:
+        raise PluginError(
+            f"{_distribution(bearers[0])} does not say where the contract suite of {name!r} is: its author names the module "
+            f"by an entry point {name!r} of the group {SUITES}"
+        )
+    return tuple(sorted(modules))
+
+
 def _entry_points(distribution: metadata.Distribution) -> metadata.EntryPoints:
     """None of a distribution that does not name this project: reading what the others say takes far longer."""
     named = PROJECT in (distribution.read_text("entry_points.txt") or "")
     return distribution.entry_points if named else metadata.EntryPoints()
 
 
-def _describe_kind(kind: str, offered: Offers, check: bool) -> list[InstalledPlugin]:
+def _describe_kind(kind: str, offered: Offers, check: Check | None) -> list[InstalledPlugin]:
     names = sorted({entry.name for entry in offered[kind]})
     return [plugin for name in names for plugin in _describe_name(kind, name, offered, check)]
 
 
-def _describe_name(kind: str, name: str, offered: Offers, check: bool) -> Iterator[InstalledPlugin]:
+def _describe_name(kind: str, name: str, offered: Offers, check: Check | None) -> Iterator[InstalledPlugin]:
     claims = [entry for entry in offered[kind] if entry.name == name]
     problem = _clash(kind, name, claims) if len(claims) > 1 else ""
     if check and not problem:
         try:
-            choose(kind, name, offered)
+            check(choose(kind, name, offered))
         except PluginError as error:
             problem = str(error)
     for entry in claims:
@@ -154,7 +182,7 @@ def _not_installed(kind: str, name: str, entries: Sequence[metadata.EntryPoint])
     misspelt = difflib.get_close_matches(name, names, n=1, cutoff=_MISSPELT)
     if misspelt or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         return text
-    return f"{text}; to install it: pip install {_DISTRIBUTIONS.get((kind, name), f'kube-provision-{name}')}"
+    return f"{text}; to install it: {install(bringing(kind, name))}"
 
 
 def _clash(kind: str, name: str, claims: Sequence[metadata.EntryPoint]) -> str:
@@ -167,5 +195,5 @@ def _refuse_broken(_: object, entry: metadata.EntryPoint, error: BaseException) 
     reason = (str(error).splitlines() or [""])[0]
     raise PluginError(
         f"{entry.group.removeprefix(f'{PROJECT}.')} driver {entry.name!r} of {distribution} cannot be loaded: "
-        f"{type(error).__name__}: {reason}; repair it (pip install --force-reinstall {distribution}) or uninstall it"
+        f"{type(error).__name__}: {reason}; repair it ({repair(distribution)}) or uninstall it"
     ) from error

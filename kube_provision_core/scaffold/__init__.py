@@ -8,21 +8,22 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterator
-from importlib import resources
+from importlib import metadata, resources
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..config.vocabulary import compose
-from ..errors import ConfigError
-from ..plugins import installed
-
-KINDS = ("target", "os", "discovery")
+from ..contract.errors import ConfigError
+from ..registry import installed
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST_NAME = 40
 _OURS = ("core",)
 """Its package would take the place of ours."""
 _LEFT_OUT = ("__pycache__",)
+_HIDDEN = re.compile(r"^(?=git)")
+"""What begins so is hidden where it is written; here it would tell git what to ignore."""
 _ACME = re.compile(r"(?P<joined>(?<=_)acme|acme(?=_))|(?P<class>Acme)|acme")
 
 
@@ -30,13 +31,17 @@ def default_folder(name: str) -> Path:
     return Path(f"kube-provision-{name}")
 
 
-def create(kind: str, name: str, folder: Path) -> tuple[Path, ...]:
+def create(kind: str, name: str, folder: Path, family: str = "") -> tuple[Path, ...]:
     """Write the package of a plugin called `name` to `folder`, which must not exist; the paths of its files, in it.
 
-    Raises `ConfigError` for a name that cannot be one, or that an installed plugin bears, and for a folder that is there.
+    An operating system may be of a family, `apt` or `dnf`. Raises `ConfigError` for a name that cannot be one, or that an
+    installed plugin bears, for a family of something else, and for a folder that is there.
     """
     _check_name(kind, name)
-    files = {_rename(path, name): _rename(text, name) for path, text in _templates(kind)}
+    if family and kind != "os":
+        raise ConfigError(f"--family is of operating systems; a {kind} has none")
+    model = f"{kind}_{family}" if family else kind
+    files = {_rename(path, name): _rename(text, name) for path, text in _templates(model)}
     try:
         folder.mkdir(parents=True)
         for path, text in files.items():
@@ -50,21 +55,41 @@ def create(kind: str, name: str, folder: Path) -> tuple[Path, ...]:
 
 
 def _check_name(kind: str, name: str) -> None:
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME or keyword.iskeyword(name):
+    if keyword.iskeyword(name):
+        raise ConfigError(f"{name!r} cannot be a plugin's name: it is a word of Python's; choose another name")
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise ConfigError(
             f"{name!r} cannot be a plugin's name: lower-case letters and digits, joined by hyphens, at most {_LONGEST_NAME}"
         )
     bearers = [plugin.distribution for plugin in installed() if (plugin.kind, plugin.name) == (kind, name)]
     if bearers:
         raise ConfigError(f"the {kind} driver {name!r} is already offered by {bearers[0]}; choose another name")
-    taken = name in _OURS or (kind == "discovery" and name in compose([]).names)
+    if fault := _standing_in_the_way(name):
+        raise ConfigError(f"{fault}; choose another name")
+    taken = name in _OURS or (kind in ("discovery", "extension") and name in compose([]).names)
     if taken:
         raise ConfigError(f"{name!r} has a meaning of its own in kube-provision; choose another name")
 
 
-def _templates(kind: str) -> Iterator[tuple[str, str]]:
-    """Path and text of every file of the package that is copied."""
-    yield from _files(resources.files(__package__) / kind, "")
+def _standing_in_the_way(name: str) -> str:
+    """What an installation of the new package would replace; empty where nothing is."""
+    distribution, package = str(default_folder(name)), _rename("kube_provision_acme", name)
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        pass
+    else:
+        return f"{name!r} would make another {distribution}, which is installed already"
+    if name not in _OURS and find_spec(package):
+        return f"{name!r} would make another package {package}, which is installed already"
+    return ""
+
+
+def _templates(model: str) -> Iterator[tuple[str, str]]:
+    """Path and text of every file of the package that is copied, and of what every package has."""
+    folder = resources.files(__package__)
+    yield from _files(folder / model, "")
+    yield from ((_HIDDEN.sub(".", path), text) for path, text in _files(folder / "every", ""))
 
 
 def _files(folder: Traversable, path: str) -> Iterator[tuple[str, str]]:

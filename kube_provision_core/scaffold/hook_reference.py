@@ -1,4 +1,4 @@
-"""`python -m kube_provision_core.hook_reference > docs/hooks.md`: the contract's documentation, made from its source."""
+"""`python -m kube_provision_core.scaffold.hook_reference > docs/hooks.md`: the page of all hooks."""
 
 from __future__ import annotations
 
@@ -10,20 +10,29 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from textwrap import dedent
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
-from . import errors, guestinfo, hookspecs, image, local, model
+from ..contract import boot, components, errors, hookspecs, local_paths, machines, packages, status, templates
+from ..datasources import nocloud, vmware
+from ..families import package_set, package_system
+from ..families.apt import archive
+from ..families.apt import system as apt
+from ..families.dnf import package_sets
+from ..families.dnf import system as dnf
 
 INTRODUCTION = """\
 # Hooks
 
-<!-- Made by `python -m kube_provision_core.hook_reference > docs/hooks.md`: edit the modules that it reads. -->
+<!-- Made by `python -m kube_provision_core.scaffold.hook_reference > docs/hooks.md`: edit the modules that it reads. -->
 
 What kube-provision asks of its plugins, in the order in which a run asks. A plugin answers the hooks of its kind: it marks
 a method of its class, named like the hook, with `@hookimpl`, and leaves the others out. What no plugin answers, the command
 that needs it says in one line before anything is touched. An implementation may take fewer arguments than are listed here;
 that is how a hook grows. Hooks that stop at the first result go on where the answer is `None`. All of them may be called
 from several threads at once.
+
+Every answer, and what a wrapper returns, is held to the types on this page: another one ends the command with a line that
+names plugin, hook and value. A wrapper is given all answers, or the first where the hook stops there, and returns the like.
 
 This is version {version} of the contract. A driver class may say so (`api_version = {version}`); one that says another
 number is refused with a sentence.
@@ -32,12 +41,19 @@ number is refused with a sentence.
 
 An entry point names it. `kube_provision_core` exports what it is made of.
 
+It may inherit `TargetDriver`, `OsDriver`, `DiscoveryDriver` or `Extension`: `mypy --strict` then holds it to the contract.
+Whoever inherits takes all arguments of a hook, and gives a wrapper a name of its own, with `specname`.
+
 - `Config`: a subclass of `DriverConfig`. Its fields are the keys that users may write, each declared by `option`. It is
   `DriverConfig` itself where there are none.
 - `api_version`: the version of the contract that it is written for.
 - `__init__(config)`: `config` is a `Mapping[Role, Config]` with an entry for every role; they differ only in keys that are
   `per_role`. No input or output.
 - `parallel` (targets): how many machines are created at once unless `--parallel` says so.
+- `address_timeout`, `boot_timeout` (targets, if they like): seconds in which a machine gets its address, finishes its boot.
+- `node_network` (targets, if they like): the `IPv4Network` of all its machines, where the target itself decides on one.
+- `shares_kernel` (targets, if they like): `True` where machines run on the kernel of their host, as containers do. What
+  belongs to that is the host's to set then; see `Cluster`.
 - `address` (discovery): the address of an existing service, from the configuration, as a `str`. None: kube-provision first
   makes a machine of the role `discovery`. No input or output.
 - `port` (discovery, if it likes): the service's TCP port; `status` tells where this host reaches it.
@@ -54,9 +70,9 @@ HOOK_MARK = f"{hookspecs.PROJECT}_spec"
 
 
 def documentation() -> str:
-    types = "\n".join(f"| `{name}` | {text} |" for name, _, text in _constants(local) if name.startswith("Local"))
+    types = "\n".join(f"| `{name}` | {text} |" for name, _, text in _constants(local_paths) if name.startswith("Local"))
     introduction = INTRODUCTION.format(version=hookspecs.API_VERSION, types=types)
-    parts = [introduction, *_hooks(), *_values(), *_places(), *_errors()]
+    parts = [introduction, *_hooks(), *_values(), *_families(), *_places(), *_errors()]
     return "\n".join(parts)
 
 
@@ -110,14 +126,24 @@ def _signature(name: str, spec: Callable[..., Any]) -> str:
 
 def _values() -> Iterator[str]:
     yield "## Values\n\nFrozen; their `repr` hides secrets. Import them from `kube_provision_core`.\n"
-    for node in (*_body(model), *_body(image), *_body(guestinfo)):
-        if isinstance(node, ast.ClassDef):
-            yield "\n".join([f"### `{node.name}`\n", *_paragraph(ast.get_docstring(node)), *_fields(node), ""])
+    yield from _classes(machines, boot, components, packages, status, templates, vmware, nocloud)
+
+
+def _families() -> Iterator[str]:
+    yield "## Families of operating systems\n\nWhat a driver's class subclasses; import it from `kube_provision_core`.\n"
+    yield from _classes(package_system, apt, archive, dnf, package_set, package_sets)
+
+
+def _classes(*modules: ModuleType) -> Iterator[str]:
+    for module in modules:
+        for node in _body(module):
+            if isinstance(node, ast.ClassDef):
+                yield "\n".join([f"### `{node.name}`\n", *_paragraph(ast.get_docstring(node)), *_fields(node, module), ""])
 
 
 def _places() -> Iterator[str]:
     yield "## Places on a machine\n\n| name | path | meaning |\n|---|---|---|"
-    for module in (model, image):
+    for module in (boot, templates):
         for name, value, text in _constants(module):
             if str(value).startswith("/"):
                 yield f"| `{name}` | `{value}` | {text} |"
@@ -132,24 +158,28 @@ def _constants(module: ModuleType) -> Iterator[tuple[str, object, str]]:
             yield name, getattr(module, name), text
 
 
-def _fields(node: ast.ClassDef) -> Iterator[str]:
-    members = [item for item in node.body if isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name)]
-    if members:
-        yield from ("| member | value |", "|---|---|", *map(_member, members))
-    documented = zip(node.body, [*node.body[1:], None], strict=True)
-    fields = [_field(item, after) for item, after in documented if isinstance(item, ast.AnnAssign)]
+def _fields(node: ast.ClassDef, module: ModuleType) -> Iterator[str]:
+    documented = list(zip(node.body, [*node.body[1:], None], strict=True))
+    if [ast.unparse(base) for base in node.bases] == ["StrEnum"]:
+        members = [_member(item, after) for item, after in documented if isinstance(item, ast.Assign)]
+        yield from ("| member | value | meaning |", "|---|---|---|", *members)
+    fields = [_field(item, after, module) for item, after in documented if isinstance(item, ast.AnnAssign)]
     if fields:
         yield from ("| field | type | default | meaning |", "|---|---|---|---|", *fields)
 
 
-def _member(item: ast.Assign) -> str:
-    return f"| `{ast.unparse(item.targets[0])}` | `{ast.literal_eval(item.value)}` |"
+def _member(item: ast.Assign, after: ast.stmt | None) -> str:
+    return f"| `{ast.unparse(item.targets[0])}` | `{ast.literal_eval(item.value)}` | {_one_line(_text(after))} |"
 
 
-def _field(item: ast.AnnAssign, after: ast.stmt | None) -> str:
+def _field(item: ast.AnnAssign, after: ast.stmt | None, module: ModuleType) -> str:
     name, kind = ast.unparse(item.target), ast.unparse(item.annotation).replace("|", "\\|")
+    ruled = getattr(module, kind, None)
+    rules = [rule.words for rule in getattr(ruled, "__metadata__", ())]
+    kind = get_args(ruled)[0].__name__ if rules else kind
     default = _octal(item.value) if name == "mode" else _default(item.value)
-    return f"| `{name}` | `{kind}` | {default} | {_one_line(_text(after))} |"
+    meaning = " ".join(filter(None, [_one_line(_text(after)), *(f"It must be {words}." for words in rules)]))
+    return f"| `{name}` | `{kind}` | {default} | {meaning} |"
 
 
 def _octal(value: ast.expr | None) -> str:

@@ -13,6 +13,7 @@ Every check is named for what it demands. Optional fixtures unlock further check
 from .baking import BakingContract
 from .discovery import DiscoveryContract
 from .discovery_client import client_of
+from .extension import ExtensionContract
 from .os import OsContract
 from .samples import boot_of, cluster_of, image_of, node_of
 from .target import TargetContract
@@ -20,6 +21,7 @@ from .target import TargetContract
 __all__ = [
     "BakingContract",
     "DiscoveryContract",
+    "ExtensionContract",
     "OsContract",
     "TargetContract",
     "boot_of",

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from kube_provision_core import Baked, Baking, Image, Role, TargetError, Template
-
+from .. import Baked, Baking, Image, Role, TargetError, Template
+from .connected import Connected
+from .fixtures import DriverFixtures
 from .guards import logged, telling
+from .offers import offered
 from .samples import BAKED, SECRET, boot_of, cluster_of, image_of, node_of
 
 NEWER = replace(BAKED, spec="ddddeeeeffff", date="2026-12-01T10:00:00Z")
 
 
-class BakingContract:
+class BakingContract(DriverFixtures):
     """For targets that answer `list_templates`, `bake_image` and `finish_image`, beside `TargetContract`.
 
-    Subclass it and override `make_driver` and `guest_bakes`; override the other fixtures to have more checked. Every test
-    gets a target with a source, and without the template that the configuration names.
+    Subclass it and override `make_driver` (with one template for all roles, and what it is baked from) and `guest_bakes`;
+    override the other fixtures to have more checked. Every test gets a target with a source, and without the template that
+    the configuration names.
     """
-
-    @pytest.fixture
-    def make_driver(self) -> Callable[[], Any]:
-        """A function that constructs the driver, with one template for all roles and what it is baked from. Override it."""
-        raise NotImplementedError("override the fixture make_driver")
 
     @pytest.fixture
     def guest_bakes(self) -> Callable[[Baked], None]:
@@ -50,19 +47,12 @@ class BakingContract:
         return None
 
     @pytest.fixture
-    def driver(self, make_driver: Callable[[], Any]) -> Iterator[Any]:
-        driver = make_driver()
-        yield driver
-        if hasattr(driver, "close"):
-            driver.close()
-
-    @pytest.fixture
     def bake_machine(
         self, make_image: Callable[[Baked], Image], guest_bakes: Callable[[Baked], None]
     ) -> Callable[..., None]:
         """A function that bakes the template as far as its machine has done its work."""
 
-        def bake_machine(driver: Any, baked: Baked = BAKED) -> None:
+        def bake_machine(driver: Connected, baked: Baked = BAKED) -> None:
             driver.bake_image(template=_only(driver), image=make_image(baked))
             guest_bakes(baked)
 
@@ -72,7 +62,7 @@ class BakingContract:
     def bake(self, bake_machine: Callable[..., None]) -> Callable[..., None]:
         """A function that bakes the template from beginning to end."""
 
-        def bake(driver: Any, baked: Baked = BAKED) -> None:
+        def bake(driver: Connected, baked: Baked = BAKED) -> None:
             bake_machine(driver, baked)
             assert driver.finish_image(template=_only(driver)) is True
 
@@ -80,7 +70,7 @@ class BakingContract:
 
     # --- list_templates --------------------------------------------------------------------------------------------
 
-    def test_list_templates_names_a_template_once_for_all_its_roles(self, driver: Any) -> None:
+    def test_list_templates_names_a_template_once_for_all_its_roles(self, driver: Connected) -> None:
         found = _only(driver)
         assert found.source, "what it is baked from is not told"
         assert (found.exists, found.baked, found.baking) == (False, None, None)
@@ -90,35 +80,35 @@ class BakingContract:
     # --- bake_image ------------------------------------------------------------------------------------------------
 
     def test_the_machine_that_bakes_is_found_by_what_it_was_given(
-        self, driver: Any, make_driver: Callable[[], Any], make_image: Callable[[Baked], Image]
+        self, driver: Connected, connect: Callable[[], Connected], make_image: Callable[[Baked], Image]
     ) -> None:
         assert driver.bake_image(template=_only(driver), image=make_image(BAKED)) is True
-        found = _only(make_driver())
+        found = _only(connect())
         assert not found.exists, "the template exists before it is finished"
         assert (_baking(found).spec, _baking(found).running) == (BAKED.spec, True)
 
     def test_the_machine_that_bakes_is_no_machine_of_any_cluster(
-        self, driver: Any, make_image: Callable[[Baked], Image]
+        self, driver: Connected, make_image: Callable[[Baked], Image]
     ) -> None:
         driver.bake_image(template=_only(driver), image=make_image(BAKED))
         assert list(driver.list_vms(cluster=cluster_of("w-contract-1"))) == []
 
     def test_what_the_machine_says_is_told(
-        self, driver: Any, make_driver: Callable[[], Any], bake_machine: Callable[..., None]
+        self, driver: Connected, connect: Callable[[], Connected], bake_machine: Callable[..., None]
     ) -> None:
         bake_machine(driver)
-        found = _baking(_only(make_driver()))
+        found = _baking(_only(connect()))
         assert (found.done, found.baked) == (True, BAKED)
 
     def test_what_an_earlier_run_has_left_is_replaced(
         self,
-        driver: Any,
-        make_driver: Callable[[], Any],
+        driver: Connected,
+        connect: Callable[[], Connected],
         make_image: Callable[[Baked], Image],
         bake_machine: Callable[..., None],
     ) -> None:
         driver.bake_image(template=_only(driver), image=make_image(BAKED))
-        later = make_driver()
+        later = connect()
         bake_machine(later, NEWER)
         assert _baking(_only(later)).baked == NEWER
         later.finish_image(template=_only(later))
@@ -127,31 +117,29 @@ class BakingContract:
     # --- finish_image ----------------------------------------------------------------------------------------------
 
     def test_the_finished_template_tells_what_is_in_it(
-        self, driver: Any, make_driver: Callable[[], Any], bake: Callable[..., None]
+        self, driver: Connected, connect: Callable[[], Connected], bake: Callable[..., None]
     ) -> None:
         bake(driver)
-        found = _only(make_driver())
+        found = _only(connect())
         assert (found.exists, found.baked, found.baking) == (True, BAKED, None)
 
     def test_an_earlier_template_stays_until_the_new_one_is_good(
-        self, driver: Any, make_image: Callable[[Baked], Image], bake: Callable[..., None]
+        self, driver: Connected, make_image: Callable[[Baked], Image], bake: Callable[..., None]
     ) -> None:
         bake(driver)
         driver.bake_image(template=_only(driver), image=make_image(NEWER))
         assert _only(driver).baked == BAKED
 
-    def test_an_earlier_template_is_replaced(self, driver: Any, bake: Callable[..., None]) -> None:
+    def test_an_earlier_template_is_replaced(self, driver: Connected, bake: Callable[..., None]) -> None:
         bake(driver)
         bake(driver, NEWER)
         assert (_only(driver).baked, _only(driver).baking) == (NEWER, None)
 
     def test_a_template_that_was_not_baked_is_never_replaced(
-        self, driver: Any, create_foreign: Callable[[], None] | None, bake_machine: Callable[..., None]
+        self, driver: Connected, create_foreign: Callable[[], None] | None, bake_machine: Callable[..., None]
     ) -> None:
-        if create_foreign is None:
-            pytest.skip("not offered: create_foreign")
         bake_machine(driver)
-        create_foreign()
+        offered(create_foreign, "create_foreign")()
         found = _only(driver)
         assert (found.exists, found.baked) == (True, None)
         with pytest.raises(TargetError):
@@ -160,38 +148,37 @@ class BakingContract:
 
     def test_the_finished_template_holds_no_boot_data(
         self,
-        driver: Any,
+        driver: Connected,
         read_boot_data: Callable[[], str] | None,
         make_image: Callable[[Baked], Image],
         guest_bakes: Callable[[Baked], None],
     ) -> None:
-        if read_boot_data is None:
-            pytest.skip("not offered: read_boot_data")
+        read = offered(read_boot_data, "read_boot_data")
         driver.bake_image(template=_only(driver), image=make_image(BAKED))
-        assert SECRET in read_boot_data(), "read_boot_data does not find what bake_image delivered"
+        assert SECRET in read(), "read_boot_data does not find what bake_image delivered"
         guest_bakes(BAKED)
         driver.finish_image(template=_only(driver))
-        assert SECRET not in read_boot_data()
+        assert SECRET not in read()
 
     def test_a_machine_of_the_template_begins_afresh(
-        self, driver: Any, make_driver: Callable[[], Any], bake: Callable[..., None]
+        self, driver: Connected, connect: Callable[[], Connected], bake: Callable[..., None]
     ) -> None:
         """One that seems to have finished its boot before it begins would never be waited for."""
         bake(driver)
-        later, node = make_driver(), node_of("w-contract-1")
+        later, node = connect(), node_of("w-contract-1")
         later.provision_vm(node=node, boot=boot_of(node))
         (vm,) = later.list_vms(cluster=cluster_of(node.name))
         assert (vm.name, vm.stamp) == (node.name, node.stamp)
         assert vm.status is None or not vm.status.finished, "it bears the status of the machine that baked"
 
-    def test_secrets_are_never_told(self, driver: Any, bake: Callable[..., None]) -> None:
+    def test_secrets_are_never_told(self, driver: Connected, bake: Callable[..., None]) -> None:
         with logged() as lines:
             bake(driver)
         told = telling([*lines, repr(driver), repr(_only(driver))], [SECRET])
         assert not told, f"a secret was told: {told}"
 
 
-def _only(driver: Any) -> Template:
+def _only(driver: Connected) -> Template:
     found = driver.list_templates(roles=frozenset(Role))
     assert all(isinstance(it, Template) for it in found), "list_templates returned something that is no Template"
     assert len(found) == 1, f"one template is configured, and list_templates names {[it.name for it in found]}"

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from kube_provision_core import DISCOVERY_CLIENT, NODE_CONFIG_DIR, NODE_DIR, Cluster, Discovery, Endpoint, Role
-
+from .. import DISCOVERY_CLIENT, DISCOVERY_PACKAGE, NODE_CONFIG_DIR, NODE_DIR, Cluster, Discovery, Endpoint, Role
 from .api_server import ready_api_server, unused_port
+from .connected import Connected
 from .guards import io_seen
-from .offers import offered
+from .offers import answered, offered
 from .samples import cluster_of, node_of
 
 MakeClient = Callable[[Mapping[str, Any]], Any]
@@ -38,6 +38,7 @@ _ASKING: dict[str, Callable[[Any], object]] = {
     "read_record": lambda client: client.read_record(),
     "create_record": lambda client: client.create_record(_record("initialising", "m-contract-1")),
     "register": lambda client: client.register(),
+    "withdraw": lambda client: client.withdraw(),
     "masters": lambda client: client.masters("", 1.0),
     "lock": lambda client: client.lock(1.0).__enter__(),
 }
@@ -49,7 +50,8 @@ def client_of(driver: Any, node: Mapping[str, Any], folder: Path) -> Any:
     `node` is the content of its node.json; `name`, `cluster`, `cluster_id` and `discovery_address` are needed.
     """
     root = folder / node["name"]
-    fragment = driver.render_boot(
+    connected = driver if isinstance(driver, Connected) else Connected(driver)
+    fragment = connected.render_boot(
         node=node_of(node["name"], Role.MASTER, cluster=node["cluster"], cluster_id=node["cluster_id"]),
         cluster=cluster_of(node["name"], name=node["cluster"], address=node["discovery_address"]),
     )
@@ -58,7 +60,17 @@ def client_of(driver: Any, node: Mapping[str, Any], folder: Path) -> Any:
             _write(root / file.path.lstrip("/"), file.content if isinstance(file.content, bytes) else file.content.encode())
     config = root / NODE_CONFIG_DIR.lstrip("/")
     _write(config / "node.json", json.dumps(node).encode())
-    return _load(root / DISCOVERY_CLIENT.lstrip("/")).connect(dict(node), config)
+    client = client_path({file.path for file in fragment.files})
+    return _load(root / NODE_DIR.lstrip("/"), client).connect(dict(node), config)
+
+
+def client_path(paths: Collection[str]) -> str:
+    """The module among these files that nodes import as `discovery`; where it is a package, what they find first in it."""
+    package = f"{DISCOVERY_PACKAGE}/__init__.py"
+    found = [path for path in (package, DISCOVERY_CLIENT) if path in paths]
+    assert found, f"a machine gets neither {DISCOVERY_CLIENT} nor {package}"
+    assert len(found) == 1, f"a machine gets both {DISCOVERY_CLIENT} and {package}: it would import the package"
+    return found[0]
 
 
 class ClientChecks:
@@ -109,14 +121,14 @@ class ClientChecks:
         assert client.read_record().content == _record("initialised", "m-contract-1")
 
     def test_both_sides_know_one_record(
-        self, driver: Any, make_client: MakeClient | None, live_cluster: Cluster | None
+        self, driver: Connected, make_client: MakeClient | None, live_cluster: Cluster | None
     ) -> None:
         cluster = offered(live_cluster, "live_cluster")
         client = _client("m-contract-1", make_client, cluster)
         client.create_record({**_record("initialising", "m-contract-1"), "cluster_id": cluster.id})
         found = driver.discover_masters(cluster=cluster)
         assert found == Discovery(initialised=False, initialising="m-contract-1", cluster_id=cluster.id)
-        offered(getattr(driver, "forget_cluster", None), "forget_cluster")(cluster=cluster)
+        answered(driver, "forget_cluster")(cluster=cluster)
         assert client.read_record() is None
 
     def test_an_unreadable_record_is_unavailable_to_nodes(
@@ -132,7 +144,7 @@ class ClientChecks:
         self, make_client: MakeClient | None, live_cluster: Cluster | None
     ) -> None:
         first, second = (_client(f"m-contract-{number}", make_client, live_cluster) for number in (1, 2))
-        with first.lock(1.0):
+        with first.lock(_PROMPT):
             problem = _unavailable(lambda: second.lock(0.1).__enter__())
         assert getattr(problem, "busy", False) is True, "a lock that is taken is told apart by `busy = True`"
         assert "m-contract-1" in str(problem)
@@ -144,18 +156,18 @@ class ClientChecks:
     ) -> None:
         first, second = (_client(f"m-contract-{number}", make_client, live_cluster) for number in (1, 2))
         failure = OSError("of somebody else")
-        with pytest.raises(OSError, match="of somebody else") as caught, first.lock(1.0):
+        with pytest.raises(OSError, match="of somebody else") as caught, first.lock(_PROMPT):
             raise failure
         assert caught.value is failure
         with second.lock(_PROMPT):
             pass
 
     def test_nodes_take_their_lock_while_a_run_holds_its_own(
-        self, driver: Any, make_client: MakeClient | None, live_cluster: Cluster | None
+        self, driver: Connected, make_client: MakeClient | None, live_cluster: Cluster | None
     ) -> None:
         client = _client("m-contract-1", make_client, live_cluster)
-        lock = offered(getattr(driver, "lock_cluster", None), "lock_cluster")
-        with lock(cluster=live_cluster), client.lock(1.0):
+        lock = answered(driver, "lock_cluster")
+        with lock(cluster=live_cluster), client.lock(_PROMPT):
             pass
 
     # --- masters ---------------------------------------------------------------------------------------------------
@@ -180,7 +192,7 @@ class ClientChecks:
         assert wait <= time.monotonic() - begin < _PROMPT
 
     def test_a_master_that_is_silent_is_told_to_nobody(
-        self, driver: Any, make_client: MakeClient | None, live_cluster: Cluster | None
+        self, driver: Connected, make_client: MakeClient | None, live_cluster: Cluster | None
     ) -> None:
         cluster = offered(live_cluster, "live_cluster")
         client = _client("m-contract-1", make_client, cluster)
@@ -189,7 +201,7 @@ class ClientChecks:
         assert driver.discover_masters(cluster=_reaching(cluster, client.address(), unused_port())).masters == ()
 
     def test_a_master_that_is_ready_is_told_to_both_sides(
-        self, driver: Any, make_client: MakeClient | None, live_cluster: Cluster | None
+        self, driver: Connected, make_client: MakeClient | None, live_cluster: Cluster | None
     ) -> None:
         cluster, port = offered(live_cluster, "live_cluster"), unused_port()
         client = offered(make_client, "make_client")(_node("m-contract-1", cluster, port))
@@ -200,6 +212,21 @@ class ClientChecks:
             assert any(masters == [address] for masters in _told(client)), f"{address} was not told to the nodes"
             found = driver.discover_masters(cluster=_reaching(cluster, address, port)).masters
         assert [master.address for master in found] == [address]
+
+    def test_a_master_that_has_withdrawn_is_told_to_nobody_until_it_registers(
+        self, driver: Connected, make_client: MakeClient | None, live_cluster: Cluster | None
+    ) -> None:
+        cluster, port = offered(live_cluster, "live_cluster"), unused_port()
+        client = offered(make_client, "make_client")(_node("m-contract-1", cluster, port))
+        address = client.address()
+        with ready_api_server(address, port):
+            for _ in range(2):  # a second time, because it is to come back as often as it goes
+                client.register()
+                assert any(masters == [address] for masters in _told(client)), f"{address} was not told to the nodes"
+                client.withdraw()
+                client.withdraw()
+                assert any(masters == [] for masters in _told(client)), f"{address} has withdrawn, and was told to the nodes"
+                assert driver.discover_masters(cluster=_reaching(cluster, address, port)).masters == ()
 
 
 def _record(state: str, node: str) -> dict[str, str]:
@@ -249,16 +276,17 @@ def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _load(path: Path) -> ModuleType:
+def _load(folder: Path, client: str) -> ModuleType:
     """The module, and what it imports from beside it, as on a node; under a name of its own every time."""
-    name = f"discovery_{uuid.uuid4().hex}"
-    spec = spec_from_file_location(name, path)
+    name, path = f"discovery_{uuid.uuid4().hex}", folder / Path(client).relative_to(NODE_DIR)
+    modules = [str(path.parent)] if path.parent != folder else None
+    spec = spec_from_file_location(name, path, submodule_search_locations=modules)
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[name] = module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))
+    sys.path.insert(0, str(folder))
     try:
         spec.loader.exec_module(module)
     finally:
-        sys.path.remove(str(path.parent))
+        sys.path.remove(str(folder))
     return module

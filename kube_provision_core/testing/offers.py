@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import pytest
+
+from .connected import Connected
 
 Offer = TypeVar("Offer")
 
@@ -14,3 +17,16 @@ def offered(it: Offer | None, name: str) -> Offer:
     if it is None:
         pytest.skip(f"not offered: {name}")
     return it
+
+
+def answering(driver: Connected, *hooks: str) -> None:
+    """As `offered`, for hooks that a driver may leave out."""
+    for hook in hooks:
+        offered(driver.offers(hook) or None, hook)
+
+
+def answered(driver: Connected, hook: str) -> Callable[..., Any]:
+    """A hook that a driver may leave out, to be called."""
+    answering(driver, hook)
+    call: Callable[..., Any] = getattr(driver, hook)
+    return call

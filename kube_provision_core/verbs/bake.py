@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from .errors import ConfigError
-from .image import Baking, Image, Template
-from .plan import Action, AwaitImage, BakeImage, FinishImage, Plan, keys
+from ..cluster.desired import Desired
+from ..contract.errors import ConfigError
+from ..contract.machines import Role
+from ..contract.templates import Baking, Image, Template
+from ..engine.facts import Facts, Unknown
+from ..engine.plan import Action, AwaitImage, BakeImage, FinishImage, Plan, keys
+from ..engine.report import Report
+from ..engine.session import Session
+from ..engine.verb import Options, Verb
 
 
 @dataclass(frozen=True)
@@ -17,21 +23,31 @@ class Wanted:
     template: Template
     image: Image
 
+    @property
+    def is_current(self) -> bool:
+        return self.template.baked is not None and self.template.baked.spec == self.image.spec
 
-def plan(wanted: Sequence[Wanted], *, again: bool) -> Plan:
+
+def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     """The actions that make each template hold what its roles need; none for one that does already, unless `again`.
 
-    Raises `ConfigError` for templates that cannot, or must not, be made.
+    Raises `ConfigError` for templates that cannot, or must not, be made, `TargetError` where they cannot be asked for.
     """
+    wanted = [Wanted(template, facts.image(template)) for template in facts.templates.value]
     _refuse([one.template for one in wanted])
-    actions = [action for one in wanted for action in _actions(one, again)]
+    actions = [action for one in wanted for action in _actions(one, options.again)]
+    _refuse_hindered(action.template for action in actions if isinstance(action, BakeImage))
     acted = {action.subject for action in actions}
     return Plan(tuple(actions), tuple(_notes(one.template for one in wanted if one.template.name not in acted)))
 
 
-def is_current(one: Wanted) -> bool:
-    """The template holds what is wanted of it."""
-    return one.template.baked is not None and one.template.baked.spec == one.image.spec
+def tell(facts: Facts, options: Options, report: Report) -> Report:
+    """With the templates as they are now."""
+    return replace(report, templates=() if isinstance(facts.templates, Unknown) else facts.templates.value)
+
+
+HOOKS = ("list_templates", "bake_image", "finish_image")
+BAKE = Verb("bake", HOOKS, plan, report=tell, of_cluster=False, finish_timeout=3600.0)
 
 
 def _refuse(templates: Sequence[Template]) -> None:
@@ -49,6 +65,12 @@ def _refuse(templates: Sequence[Template]) -> None:
         raise ConfigError(*problems)
 
 
+def _refuse_hindered(begun: Iterable[Template]) -> None:
+    hindrances = dict.fromkeys(line for template in begun for line in template.hindrances)
+    if hindrances:
+        raise ConfigError(*hindrances)
+
+
 def _roles(template: Template) -> str:
     return ", ".join(sorted(template.roles))
 
@@ -57,7 +79,7 @@ def _actions(one: Wanted, again: bool) -> Iterator[Action]:
     template, spec = one.template, one.image.spec
     baking = template.baking
     begun = baking is not None and baking.spec == spec and _is_promising(baking)
-    if is_current(one) and not again and not begun:
+    if one.is_current and not again and not begun:
         return
     before: list[Action] = []
     if not begun:
@@ -84,3 +106,8 @@ def _notes(current: Iterable[Template]) -> Iterator[str]:
     for template in current:
         summary = template.baked.summary if template.baked else ""
         yield f"template {template.name} holds what is wanted ({summary}); --again bakes it anew"
+
+
+def script(session: Session, roles: Collection[Role]) -> str:
+    """The script that bakes one template for these roles, or for all that have machines. Asks nobody."""
+    return session.image(roles or {node.role for node in session.desired.all}).script

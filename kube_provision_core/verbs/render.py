@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import ConfigError
-from .model import Boot, Node
-from .run import STAND_IN
+from ..cluster.desired import to_render
+from ..contract.boot import Boot
+from ..contract.errors import ConfigError
+from ..contract.machines import Node
 
 if TYPE_CHECKING:
-    from .desired import Desired
-    from .session import Session
+    from ..cluster.desired import Desired
+    from ..engine.session import Session
 
 HIDDEN = "(secret)\n"
 """Stands where a secret was."""
@@ -31,12 +32,12 @@ class Preview(NamedTuple):
 def preview(session: Session) -> Iterator[Preview]:
     """Every machine's boot data as a new cluster's first run makes it: its first master carries the authorities.
 
-    The address of a discovery machine that does not exist yet is `STAND_IN`. Raises `BootError` as a run would.
+    The address of a discovery machine that does not exist yet is a stand-in. Raises `BootError` as a run would.
     """
     desired = session.desired
-    cluster = replace(desired.cluster, discovery_address=desired.cluster.discovery_address or STAND_IN)
+    cluster = to_render(desired.cluster)
     for node in _as_in_a_first_run(desired):
-        yield Preview(node, session.render(node, cluster))
+        yield Preview(node, session.render(node, cluster, session.folder.join_secrets()))
 
 
 def _as_in_a_first_run(desired: Desired) -> Iterator[Node]:
@@ -46,7 +47,7 @@ def _as_in_a_first_run(desired: Desired) -> Iterator[Node]:
 
 def without_secrets(boot: Boot) -> Boot:
     """The same boot data with `HIDDEN` for the content of every secret file."""
-    from .boot.cloud_config import hide
+    from ..boot.cloud_config import hide
 
     files = tuple(replace(file, content=HIDDEN) if file.secret else file for file in boot.files)
     return replace(boot, user_data=hide(boot.user_data, boot.files, HIDDEN), files=files)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .control_plane import Readiness, ask_readiness
-from .kubeconfig import API_PORT
-from .model import Node, Vm
-from .observe import Observation, natural_order, observe
-from .provision import is_initialised
-from .run import readiness_hints
-from .session import Session, check_identity
+from .. import registry as plugins
+from ..cluster import Readiness
+from ..cluster.observe import Observation, natural_order
+from ..cluster.skew import of_kubelets
+from ..contract.machines import Node, Power, Vm
+from ..engine.facts import Facts
+from ..engine.session import Session
+from ..engine.sight import is_overdue, silent, usually
+from ..folder.kubeconfig import API_PORT
+from . import backup
+from .certificates import warnings
+from .run import look
 
 SSH_PORT, ETCD_PORT = 22, 2379
 
@@ -50,10 +55,14 @@ class NodeStatusRow:
     """Masters: whether discovery sees its API server answering. None: nobody could tell."""
     ready: bool | None
     """Whether Kubernetes itself calls the node ready. None: nobody could tell, or it is no node."""
+    version: str
+    """Of its kubelet, such as `1.37.1`; empty where nobody could tell, or it is no node."""
     cause: str
     """What a person understands by `error`, where the cause was recognised."""
     reach: tuple[Reach, ...]
     """Empty where this host reaches the machine at its address, as the machine's neighbours do."""
+    text: str
+    """How it goes, in a line: what hinders it and what helps, or what it does; empty where there is nothing to say."""
 
 
 @dataclass(frozen=True)
@@ -67,39 +76,48 @@ class Status:
     folder: Path | None
     kubeconfig: Path | None
     kubernetes_error: str
-    """Why nobody could tell which nodes are ready; empty where a master told, and where the cluster is not initialised."""
+    """Why nobody could tell which nodes are ready; empty where a master told, and where there is surely no cluster yet."""
     hints: tuple[str, ...]
 
 
 def status(session: Session) -> Status:
     """Look once. Raises `TargetError` when the target cannot be asked, `FolderError` when the cluster is another's."""
-    session.require("target", "list_vms")
-    seen = observe(session.hook, session.desired.cluster)
-    check_identity(session, seen)
-    folder, kubeconfig = session.folder, session.folder.path / "kubeconfig"
-    initialised = is_initialised(seen, folder.initialised)
-    readiness = ask_readiness(seen, folder.pki) if initialised else Readiness()
+    return standing(session, look(session))
+
+
+def standing(session: Session, facts: Facts) -> Status:
+    """As it was seen already."""
+    seen, folder, kubeconfig = facts.seen, facts.folder, facts.folder.path / "kubeconfig"
     return Status(
         cluster=seen.cluster.name,
         cluster_id=folder.cluster_id if folder.saved else "",
-        initialised=initialised,
+        initialised=facts.lives,
         discovery_address=seen.cluster.discovery_address or "",
         discovery_error=seen.discovery_error,
-        nodes=_rows(session, seen, readiness),
+        nodes=_rows(session, facts),
         folder=folder.path if folder.saved else None,
         kubeconfig=kubeconfig if kubeconfig.exists() else None,
-        kubernetes_error=readiness.error,
-        hints=readiness_hints(session, seen, readiness),
+        kubernetes_error=facts.kubernetes_error,
+        hints=(*facts.hints, *_versions(facts), *warnings(facts), *backup.warnings(facts)),
     )
 
 
-def _rows(session: Session, seen: Observation, readiness: Readiness) -> tuple[NodeStatusRow, ...]:
+def _versions(facts: Facts) -> Iterator[str]:
+    """Where the configuration, or nodes, are at another Kubernetes than the cluster."""
+    yield from facts.drift
+    yield from of_kubelets(facts.readiness.nodes, facts.readiness.version, facts.remedies)
+
+
+def _rows(session: Session, facts: Facts) -> tuple[NodeStatusRow, ...]:
+    seen = facts.seen
     wanted = {node.name: node for node in session.desired.all}
     services = {SSH_PORT: "ssh", API_PORT: "api-server", ETCD_PORT: "etcd"}
-    if port := getattr(session.driver("discovery"), "port", None):
+    port: int | None = plugins.declared(session.discovery, "port", None, int | None)
+    if port:
         services[port] = "discovery"
     names = sorted(wanted.keys() | seen.ours.keys(), key=natural_order)
-    return tuple(_row(name, wanted.get(name), seen, readiness, services) for name in names)
+    rows = (_row(name, wanted.get(name), seen, facts.readiness, services) for name in names)
+    return tuple(replace(row, text=_news(row.name, facts)) for row in rows)
 
 
 def _row(
@@ -120,9 +138,23 @@ def _row(
         drifted=bool(node and stamp and stamp.spec != node.stamp.spec),
         healthy=seen.healthy(name) if role == "master" else None,
         ready=readiness.of(name),
+        version=member.kubelet if (member := readiness.node(name)) else "",
         cause=told.cause if told else "",
         reach=tuple(_reach(vm, services)) if vm else (),
+        text="",
     )
+
+
+def _news(name: str, facts: Facts) -> str:
+    vm, remedies = facts.seen.ours.get(name), facts.remedies
+    if vm is None or vm.power is not Power.ON:
+        return facts.outlived(name)
+    if vm.status and vm.status.finished:
+        return "; ".join(filter(None, (facts.given(name), facts.emptied(name))))
+    if vm.status is None:
+        more = f". More: {remedies.why(name)}" if is_overdue(vm) else ""
+        return f"{(vm.notice if vm.address is None else '') or silent(vm)}{more}"
+    return remedies.trouble(vm.status, name) if vm.status.reason else f"{vm.status.progress}{usually(vm.status)}"
 
 
 def _reach(vm: Vm, services: Mapping[int, str]) -> Iterator[Reach]:

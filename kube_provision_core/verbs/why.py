@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .control_plane import Readiness, ask_readiness
-from .desired import Desired
-from .errors import ConfigError
-from .model import NodeStatus, Power, Role, Vm
-from .observe import Observation, natural_order, observe
-from .provision import is_initialised
-from .remedies import Remedies
-from .run import readiness_hints
-from .session import Session, check_identity
+from ..cluster.desired import Desired
+from ..cluster.observe import Observation, natural_order
+from ..cluster.skew import of_kubelets
+from ..contract.errors import ConfigError
+from ..contract.machines import Power, Role, Vm
+from ..contract.status import NodeStatus
+from ..engine.facts import Facts
+from ..engine.session import Session
+from ..engine.sight import is_overdue, silent, usually
+from .run import look
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Explanation:
     """What the cluster's own API says about it."""
     log: tuple[str, ...]
     """The last lines of the step that it is in, or in which it has failed."""
+    doing: str
+    """What it does or waits for just now, in its own words."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,7 @@ class Findings:
     name: str
     role: Role
     vm: Vm | None
-    seen: Observation
-    initialised: bool
-    readiness: Readiness
-    remedies: Remedies
-    hints: tuple[str, ...] = ()
+    facts: Facts
 
     @property
     def status(self) -> NodeStatus | None:
@@ -77,20 +76,18 @@ class Findings:
 
     @property
     def unhealthy(self) -> bool:
-        return self.role is Role.MASTER and self.seen.healthy(self.name) is False
+        return self.role is Role.MASTER and self.facts.seen.healthy(self.name) is False
 
 
 def explain(session: Session, name: str) -> Explanation:
     """Look once. Raises `ConfigError` for a name that is none of the cluster's, and what `status` raises."""
-    session.require("target", "list_vms")
-    desired = session.desired
-    seen = observe(session.hook, desired.cluster)
-    role = _role(name, desired, seen)
-    check_identity(session, seen)
-    initialised = is_initialised(seen, session.folder.initialised)
-    readiness = ask_readiness(seen, session.folder.pki) if initialised else Readiness()
-    hints = readiness_hints(session, seen, readiness)
-    return _explanation(Findings(name, role, seen.ours.get(name), seen, initialised, readiness, session.remedies, hints))
+    return explained(session, look(session), name)
+
+
+def explained(session: Session, facts: Facts, name: str) -> Explanation:
+    """As it was seen already. Raises `ConfigError` as `explain` does."""
+    role = _role(name, session.desired, facts.seen)
+    return _explanation(Findings(name, role, facts.seen.ours.get(name), facts))
 
 
 def _role(name: str, desired: Desired, seen: Observation) -> Role:
@@ -107,7 +104,7 @@ def _explanation(findings: Findings) -> Explanation:
     vm, told = findings.vm, findings.status
     verdict = judge(findings)
     return Explanation(
-        cluster=findings.seen.cluster.name,
+        cluster=findings.facts.seen.cluster.name,
         name=findings.name,
         role=findings.role.value,
         well=verdict.well,
@@ -127,6 +124,7 @@ def _explanation(findings: Findings) -> Explanation:
         discovery=_what_discovery_says(findings),
         kubernetes=_what_kubernetes_says(findings),
         log=told.log if told else (),
+        doing=told.doing if told else "",
     )
 
 
@@ -137,9 +135,11 @@ def judge(findings: Findings) -> Verdict:
     """The first thing that is wrong, from the machine's power to its readiness."""
     vm, status = findings.vm, findings.status
     if vm is None:
-        return Verdict("it does not exist", "provision makes it")
+        gone = findings.facts.outlived(findings.name)
+        return Verdict(gone or "it does not exist", f"a run makes it: {findings.facts.remedies.provision()}")
     if vm.power is not Power.ON:
-        return Verdict(f"it is powered {vm.power}" if vm.power is Power.OFF else "it is suspended", "provision powers it on")
+        stands = f"it is powered {vm.power}" if vm.power is Power.OFF else "it is suspended"
+        return Verdict(stands, f"a run powers it on: {findings.facts.remedies.provision()}")
     if status is None:
         return _told_nothing(vm)
     if not status.finished:
@@ -148,34 +148,35 @@ def judge(findings: Findings) -> Verdict:
 
 
 def _told_nothing(vm: Vm) -> Verdict:
+    look = f"{'' if is_overdue(vm) else 'wait as long; then '}look at its console{f' ({vm.console})' if vm.console else ''}"
     if vm.address is None:
         return Verdict(
-            "it has no address and has told nothing yet",
-            "give it some minutes; then look at its console: whether it boots, runs guest tools, and gets an address",
+            f"it has no address: {vm.notice or silent(vm)}",
+            f"{look}: whether it boots, runs guest tools, and gets an address",
         )
     return Verdict(
-        "it has an address, but its runner has told nothing yet",
-        "give it some minutes; then ask it: cloud-init status --long; journalctl -u kube-provision",
+        f"it has an address, but its runner has told nothing yet: {silent(vm)}",
+        f"{look}: whether it boots; once it does, ask it: cloud-init status --long; journalctl -u kube-provision",
     )
 
 
 def _on_its_way(findings: Findings, status: NodeStatus) -> Verdict:
-    helps = findings.remedies.advice(status, findings.name)
+    helps = findings.facts.remedies.advice(status, findings.name)
     if status.replace:
         return Verdict(status.reason, helps)
     if status.state == "failed":
-        anyway = helps or f"the log says more; or replace it: {findings.remedies.replace(findings.name)}"
+        anyway = helps or f"what its log says below; where that does not: {findings.facts.remedies.replace(findings.name)}"
         return Verdict(f"stage {status.stage} has failed and is tried again: {status.reason}", anyway)
     if status.reason:
         return Verdict(status.progress, helps)
-    return Verdict(f"it is on its way: {status.progress}", well=True)
+    return Verdict(f"it is on its way: {status.progress}{usually(status)}", well=True)
 
 
 def _after_its_boot(findings: Findings) -> Verdict:
-    node, hints = findings.readiness.node(findings.name), "; ".join(findings.hints)
+    node, hints = findings.facts.readiness.node(findings.name), "; ".join(findings.facts.hints)
     member = findings.role is not Role.DISCOVERY
-    if member and findings.readiness.asked and node is None:
-        replace = findings.remedies.replace(findings.name)
+    if member and findings.facts.readiness.asked and node is None:
+        replace = findings.facts.remedies.replace(findings.name)
         return Verdict("it has finished its boot, but the cluster does not count it as a node", f"replace it: {replace}")
     if findings.unhealthy:
         return Verdict(
@@ -184,18 +185,34 @@ def _after_its_boot(findings: Findings) -> Verdict:
         )
     if node and not node.ready:
         return Verdict("it has finished its boot, but Kubernetes does not call it Ready", hints)
-    if member and not findings.readiness.asked:
+    if given := _of_its_task(findings):
+        return given
+    if emptied := findings.facts.emptied(findings.name):
+        on = "run the same again to go on; " if node and node.cordoned else ""
+        back = f"{on}kubectl uncordon {findings.name} gives it back, unless a run is at it just now"
+        return Verdict(f"it has finished its boot, and is {emptied}", back, well=True)
+    if member and not findings.facts.readiness.asked:
         return Verdict("it has finished its boot; Kubernetes could not be asked about it", well=True)
     return Verdict("it is well: it has finished its boot" + (", and Kubernetes calls it Ready" if node else ""), well=True)
+
+
+def _of_its_task(findings: Findings) -> Verdict | None:
+    """What was given to it after its boot and is not done; None where there is nothing."""
+    answer, told = findings.facts.task(findings.name), findings.facts.given(findings.name)
+    if not told:
+        return None
+    failed = answer is not None and answer.status.state == "failed"
+    helps = findings.facts.remedies.advice(answer.status, findings.name) if answer and failed else ""
+    return Verdict(f"it has finished its boot. What it was given since: {told}", helps, well=not failed)
 
 
 # --- the others ----------------------------------------------------------------------------------------------------
 
 
 def _what_discovery_says(findings: Findings) -> str:
-    discovery = findings.seen.discovery
+    discovery = findings.facts.seen.discovery
     if discovery is None:
-        return findings.seen.discovery_error or "there is none yet"
+        return findings.facts.seen.discovery_error or "there is none yet"
     if findings.role is Role.MASTER:
         if discovery.initialising == findings.name and not discovery.initialised:
             return "it is initialising the cluster"
@@ -207,11 +224,12 @@ def _what_discovery_says(findings: Findings) -> str:
 
 
 def _what_kubernetes_says(findings: Findings) -> str:
-    if not findings.initialised:
+    if not findings.facts.lives:
         return "not asked: the cluster is not initialised"
-    if not findings.readiness.asked:
-        return findings.readiness.error
-    node = findings.readiness.node(findings.name)
+    if not findings.facts.readiness.asked:
+        return findings.facts.readiness.error
+    node = findings.facts.readiness.node(findings.name)
     if node is None:
         return "it is no node of the cluster"
-    return "Ready" if node.ready else f"not Ready{f': {node.message}' if node.message else ''}"
+    readiness = "Ready" if node.ready else f"not Ready{f': {node.message}' if node.message else ''}"
+    return "; ".join([readiness, *of_kubelets([node], findings.facts.readiness.version, findings.facts.remedies)])

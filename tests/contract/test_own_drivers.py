@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
-SUITES = {"target": "TargetContract", "os": "OsContract", "discovery": "DiscoveryContract"}
+SUITES = {"target": "TargetContract", "os": "OsContract", "discovery": "DiscoveryContract", "extension": "ExtensionContract"}
 
 
 def drivers() -> Iterator[tuple[str, str, str]]:
     """Plugin, kind and place of every driver that a distribution of ours offers."""
     for project in sorted(PLUGINS.glob("*/pyproject.toml")):
         groups = tomllib.loads(project.read_text())["project"]["entry-points"]
-        for group, entries in groups.items():
-            for target in set(entries.values()):
-                yield project.parent.name, group.removeprefix("kube_provision."), target
+        for kind in SUITES:
+            for target in sorted(set(groups.get(f"kube_provision.{kind}", {}).values())):
+                yield project.parent.name, kind, target
 
 
 @pytest.mark.parametrize(("plugin", "kind", "driver"), list(drivers()))
@@ -36,7 +36,7 @@ def test_a_target_that_bakes_runs_the_suite_for_that_too(plugin: str, driver: st
 
 
 def assert_suite(plugin: str, contract: str, driver: str) -> None:
-    modules = [ast.parse(path.read_text()) for path in (PLUGINS / plugin / "tests").glob("**/test_*.py")]
+    modules = [ast.parse(text) for text in texts(plugin)]
     suites = [
         item
         for module in modules
@@ -45,3 +45,12 @@ def assert_suite(plugin: str, contract: str, driver: str) -> None:
     ]
     assert suites, f"plugins/{plugin}/tests has no class Test…({contract}) for {driver}"
     assert all(suite.name.startswith("Test") for suite in suites)
+
+
+def texts(plugin: str) -> Iterator[str]:
+    """Its tests, and the suite that its package brings along, where they run that."""
+    tests = [path.read_text() for path in (PLUGINS / plugin / "tests").glob("**/test_*.py")]
+    yield from tests
+    for suite in (PLUGINS / plugin).glob("kube_provision_*/contract.py"):
+        if any(f"from {suite.parent.name}.contract import Test" in test for test in tests):
+            yield suite.read_text()

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from kube_provision_core import (
     PUBLISHER,
+    RECEIVER,
     Boot,
     BootFragment,
     Cluster,
@@ -23,7 +24,11 @@ from kube_provision_core import (
     Vm,
     hookimpl,
     option,
+    task_digest,
 )
+
+TASK_LIMIT = 48 * 1024
+"""Bytes; what the narrowest of our targets carries."""
 
 
 @dataclass
@@ -38,6 +43,10 @@ class World:
     statuses: dict[str, NodeStatus] = field(default_factory=dict)
     reach: dict[str, dict[int, Endpoint]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    disks: dict[str, str | None] = field(default_factory=dict)
+    """Disks that somebody has made, with the name of the machine that they are attached to."""
+    tasks: dict[str, bytes] = field(default_factory=dict)
+    """Tasks that wait, by the name of the machine that they wait for."""
     looks: int = 0
     arranged: frozenset[str] = frozenset()
     """Names of the machines that were arranged among themselves last."""
@@ -90,6 +99,7 @@ class MemoryTarget:
                     addresses=(self.world.address(vm.name),),
                     status=self.world.statuses.get(vm.name),
                     reach=self.world.reach.get(vm.name, {}),
+                    task=task_digest(self.world.tasks.get(vm.name, b"")),
                 )
                 for vm in found
             ]
@@ -99,10 +109,39 @@ class MemoryTarget:
         return vm.name in cluster.names or (vm.stamp is not None and vm.stamp.cluster == cluster.name)
 
     @hookimpl
+    def start_vm(self, vm: Vm) -> bool:
+        with self.world.lock:
+            self.world.vms[vm.name] = replace(self._own(vm), power=Power.ON)
+        return True
+
+    def _own(self, vm: Vm) -> Vm:
+        """The machine as it is now."""
+        found = self.world.vms.get(vm.name)
+        if found is None or found.stamp is None or found.stamp != vm.stamp:
+            raise TargetError(f"{vm.name} is not ours; it is left alone")
+        return found
+
+    @hookimpl
     def scrub_boot(self, vm: Vm) -> bool:
         with self.world.lock:
             self.world.boot_data[vm.name] = "#cloud-config\n{}\n"
             self.world.vms[vm.name] = replace(self.world.vms[vm.name], scrubbed=True)
+        return True
+
+    @hookimpl
+    def task_limit(self) -> int:
+        return TASK_LIMIT
+
+    @hookimpl
+    def deliver_task(self, vm: Vm, task: bytes | None) -> bool:
+        with self.world.lock:
+            self._own(vm)
+            if len(task or b"") > TASK_LIMIT:
+                raise TargetError(f"{vm.name}: this task is larger than the {TASK_LIMIT} bytes that there is room for")
+            if task is None:
+                self.world.tasks.pop(vm.name, None)
+            else:
+                self.world.tasks[vm.name] = task
         return True
 
     @hookimpl
@@ -113,8 +152,13 @@ class MemoryTarget:
                 return True
             if found.stamp is None or vm.stamp is None or found.stamp.cluster_id != vm.stamp.cluster_id:
                 raise TargetError(f"{vm.name} is not ours; it is left alone")
+            self._detach_disks(vm.name)
+            self.world.tasks.pop(vm.name, None)
             del self.world.vms[vm.name]
         return True
+
+    def _detach_disks(self, name: str) -> None:
+        self.world.disks = {disk: None if user == name else user for disk, user in self.world.disks.items()}
 
     @hookimpl
     def arrange_vms(self, vms: Sequence[Vm]) -> bool:
@@ -127,7 +171,9 @@ class MemoryTarget:
 
     @hookimpl
     def render_boot(self, node: Node) -> BootFragment:
-        return BootFragment(files=(File(PUBLISHER, "#!/bin/sh\ncat >/dev/null\n", mode=0o755),))
+        return BootFragment(
+            files=(File(PUBLISHER, "#!/bin/sh\ncat >/dev/null\n", mode=0o755), File(RECEIVER, "#!/bin/sh\n", mode=0o755))
+        )
 
     @hookimpl
     def close(self) -> None:

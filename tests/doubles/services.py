@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from kube_provision_core import (
     DISCOVERY_CLIENT,
     BootFragment,
+    BusyError,
     Cluster,
     Discovery,
     DiscoveryError,
@@ -17,6 +18,8 @@ from kube_provision_core import (
     File,
     Packages,
     Role,
+    Stage,
+    Step,
     hookimpl,
 )
 
@@ -54,7 +57,7 @@ class MemoryDiscovery:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         if not self._registry.holder.acquire(blocking=False):
-            raise DiscoveryError("another run holds the lock")
+            raise BusyError("another run holds the lock")
         try:
             yield
         finally:
@@ -80,3 +83,7 @@ class MemoryOs:
     @hookimpl
     def os_packages(self, components: frozenset[str]) -> Packages:
         return Packages(tuple(sorted(components)))
+
+    @hookimpl
+    def upgrade_packages(self) -> tuple[Step, ...]:
+        return (Step("packages", Stage.INSTALL, "true"),)

@@ -8,7 +8,22 @@ from dataclasses import dataclass, field, replace
 
 from doubles.memory import MemoryConfig, MemoryTarget, World
 
-from kube_provision_core import Baked, Baking, Image, NodeStatus, Role, Stage, TargetError, Template, hookimpl, option
+from kube_provision_core import (
+    Baked,
+    Baking,
+    Boot,
+    ConfigError,
+    Image,
+    Node,
+    NodeStatus,
+    Role,
+    Stage,
+    TargetError,
+    Template,
+    hookimpl,
+    option,
+    tell,
+)
 
 RUNNING = NodeStatus(Stage.INSTALL, "running", step="plain/packages", attempt=1, attempts=5)
 DONE = NodeStatus(Stage.FINISH, "done")
@@ -28,6 +43,12 @@ class Shelf:
     """How machines end that bake these templates; `DONE` where nothing is said."""
     refuses: str = ""
     """Why no machine can be made."""
+    hinders: tuple[str, ...] = ()
+    """What is told beforehand to keep templates from being baked."""
+    objects: tuple[str, ...] = ()
+    """What preflight says besides."""
+    misnamed: str = ""
+    """What the configuration names badly."""
     silent: int = 0
     """Looks that fail, once a machine bakes, before the next one succeeds."""
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -46,11 +67,23 @@ class ShelfTarget(MemoryTarget):
         self.config, self.shelf = config, shelf or Shelf()
 
     @hookimpl
+    def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
+        names = {self.config[node.role].template for node, _ in machines}
+        missing = [
+            f"there is no template {name}"
+            for name in sorted(names)
+            if not self.shelf.templates.get(name, Template(name, frozenset())).exists
+        ]
+        return [*missing, *self.shelf.objects, *super().preflight(machines)]
+
+    @hookimpl
     def list_templates(self, roles: frozenset[Role]) -> Sequence[Template]:
         with self.shelf.lock:
             if self.shelf.silent and self.shelf.images:
                 self.shelf.silent -= 1
                 raise TargetError("the shelf is out of reach")
+            if self.shelf.misnamed:
+                raise ConfigError(self.shelf.misnamed)
             names: dict[str, set[Role]] = {}
             for role in roles:
                 names.setdefault(self.config[role].template, set()).add(role)
@@ -59,7 +92,8 @@ class ShelfTarget(MemoryTarget):
     def _look(self, name: str, roles: frozenset[Role]) -> Template:
         """Every look finds the machine one stage further."""
         found = self.shelf.templates.get(name, Template(name, frozenset()))
-        now = replace(found, roles=roles, source=self.config[Role.MASTER].bake_from, where=f"shelf/{name}")
+        source, hinders = self.config[Role.MASTER].bake_from, self.shelf.hinders
+        now = replace(found, roles=roles, source=source, where=f"shelf/{name}", hindrances=hinders)
         self.shelf.templates[name] = replace(found, baking=_further(found.baking, self.shelf.endings.get(name, DONE)))
         return now
 
@@ -68,6 +102,7 @@ class ShelfTarget(MemoryTarget):
         with self.shelf.lock:
             if self.shelf.refuses:
                 raise TargetError(self.shelf.refuses)
+            tell(f"looks for {template.source}")
             self.shelf.images.append(image)
             self.shelf.boot_data[template.name] = image.boot.user_data
             self.shelf.templates[template.name] = replace(template, baking=Baking(image.spec, running=True))
@@ -95,7 +130,7 @@ def _further(baking: Baking | None, ending: NodeStatus) -> Baking | None:
         return replace(baking, status=RUNNING)
     if ending == DONE:
         record = Baked(
-            baking.spec, "2026-11-27T10:00:00Z", "Plain 1", {"kubeadm": "1.36.4-1.1"}, ("registry.k8s.io/pause:3.10",)
+            baking.spec, "2026-11-27T10:00:00Z", "Plain 1", {"kubeadm": "1.37.1-1.1"}, ("registry.k8s.io/pause:3.10",)
         )
         return replace(baking, status=DONE, baked=record)
     return replace(baking, status=ending)

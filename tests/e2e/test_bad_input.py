@@ -68,6 +68,14 @@ def test_a_misspelt_key(bare: Site) -> None:
     refused(bare, bare.provision(), 2, "config.yml:", "datastoer", "datastore")
 
 
+def test_machines_addresses_where_services_have_theirs(bare: Site) -> None:
+    bare.settings["masters"] = {"static_ip": {"addresses": ["10.100.1.11/24"], "gateway": "10.100.1.1"}}
+    run = bare.provision()
+    assert run.code == 2
+    assert ["static_ip.addresses[0]: 10.100.1.11/24" in line for line in lines(run)] == [True, False]
+    assert all("config.yml:" in line and "lies in service_subnet 10.96.0.0/12" in line for line in lines(run))
+
+
 def test_a_wrong_password_is_tried_once(bare: Site) -> None:
     bare.environment["KUBE_PROVISION_VCENTER_PASSWORD"] = "wrong"
     refused(bare, bare.provision(), 3, "vcenter_password")

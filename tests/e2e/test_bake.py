@@ -21,7 +21,7 @@ STATUS = "guestinfo.kube-provision.status"
 
 @pytest.fixture
 def baking_site(site: Site) -> Site:
-    site.settings |= {"template": "kube-1.36", "bake_from": "ubuntu-24.04"}
+    site.settings |= {"template": "kube-1.37", "bake_from": "ubuntu-24.04"}
     return site
 
 
@@ -30,7 +30,7 @@ def machine(site: Site, but: str = "") -> dict[str, Any]:
     found: list[dict[str, Any]] = []
 
     def is_there() -> bool:
-        found[:] = [vm for vm in site.vcenter.vms().values() if vm["name"] == "kube-1.36.baking" and vm["id"] != but]
+        found[:] = [vm for vm in site.vcenter.vms().values() if vm["name"] == "kube-1.37.baking" and vm["id"] != but]
         return bool(found) and found[0]["power"] == "poweredOn"
 
     until(is_there)
@@ -47,9 +47,9 @@ def bake_script(site: Site) -> str:
 def be_done(site: Site) -> None:
     spec = re.search(r"^    ([0-9a-f]{12}) \"\$\(date", bake_script(site), re.MULTILINE)
     assert spec
-    baked = {"spec": spec[1], "date": "2026-11-27T10:00:00Z", "versions": {"kubeadm": "1.36.4-1.1"}, "images": []}
+    baked = {"spec": spec[1], "date": "2026-11-27T10:00:00Z", "versions": {"kubeadm": "1.37.1-1.1"}, "images": []}
     done = {"stage": "finish", "state": "done", "error": "", "baked": baked}
-    site.vcenter.publish("kube-1.36.baking", {STATUS: json.dumps(done)})
+    site.vcenter.publish("kube-1.37.baking", {STATUS: json.dumps(done)})
 
 
 def test_a_template_is_baked_and_machines_are_made_from_it(baking_site: Site) -> None:
@@ -57,17 +57,17 @@ def test_a_template_is_baked_and_machines_are_made_from_it(baking_site: Site) ->
     process = site.start("bake", "--progress", "plain", "--output", "json")
     running = {"stage": "install", "state": "running", "error": "", "step": "ubuntu/packages", "attempt": 1, "attempts": 5}
     machine(site)
-    site.vcenter.publish("kube-1.36.baking", {STATUS: json.dumps(running)})
+    site.vcenter.publish("kube-1.37.baking", {STATUS: json.dumps(running)})
     be_done(site)
     ran = finish(process)
     assert ran.code == 0, ran.errors
     (template,) = ran.data["templates"]
-    assert template["baked"]["versions"] == {"kubeadm": "1.36.4-1.1"}
-    assert site.vcenter.vm("kube-1.36")["template"]
+    assert template["baked"]["versions"] == {"kubeadm": "1.37.1-1.1"}
+    assert site.vcenter.vm("kube-1.37")["template"]
 
     again = site.run("bake")
     assert again.code == 0
-    assert "holds what is wanted (2026-11-27: kubeadm 1.36.4-1.1)" in again.errors
+    assert "holds what is wanted (2026-11-27: kubeadm 1.37.1-1.1)" in again.errors
 
     assert site.provision(masters=1, workers=1).code == 0
     assert site.vcenter.machine_names() == ["consul-prod", "m-prod-1", "w-prod-1"]
@@ -83,7 +83,7 @@ def test_a_run_that_was_interrupted_is_taken_up_by_the_next(baking_site: Site) -
     be_done(site)
     ran = finish(process)
     assert ran.code == 0, ran.errors
-    assert site.vcenter.vm("kube-1.36")["id"] == before
+    assert site.vcenter.vm("kube-1.37")["id"] == before
 
 
 def test_a_machine_that_fails_leaves_no_template_and_is_replaced(baking_site: Site) -> None:
@@ -91,11 +91,11 @@ def test_a_machine_that_fails_leaves_no_template_and_is_replaced(baking_site: Si
     process = site.start("bake", "--progress", "plain")
     first = machine(site)["id"]
     failed = {"stage": "install", "state": "failed", "error": "ubuntu/packages: Unable to locate package kubeadm"}
-    site.vcenter.publish("kube-1.36.baking", {STATUS: json.dumps(failed)})
+    site.vcenter.publish("kube-1.37.baking", {STATUS: json.dumps(failed)})
     ran = finish(process)
     assert ran.code == 4
     assert "stage install: ubuntu/packages: Unable to locate package kubeadm" in ran.output
-    assert "kube-1.36" not in {vm["name"] for vm in site.vcenter.vms().values()}
+    assert "kube-1.37" not in {vm["name"] for vm in site.vcenter.vms().values()}
 
     process = site.start("bake", "--progress", "plain")
     machine(site, but=first)

@@ -49,7 +49,7 @@ def baked(tmp_path_factory: pytest.TempPathFactory) -> Baked:
 
 def test_the_template_is_known_by_what_is_in_it(baked: Baked) -> None:
     contents = baked.manifest["contents"]
-    assert contents["versions"]["kubeadm"] == "1.36.4-1.1"
+    assert contents["versions"]["kubeadm"] == "1.37.1-1.1"
     assert contents["versions"].keys() >= {"containerd", "consul", "nginx", "jq", "qemu-guest-agent"}
     assert contents["images"] == list(IMAGES)
     assert contents["system"].startswith("Debian GNU/Linux 13")
@@ -71,7 +71,7 @@ def test_a_second_run_has_nothing_to_do(baked: Baked, tmp_path: Path) -> None:
 
 
 def test_the_sites_mirrors_and_archives_were_used(baked: Baked) -> None:
-    assert any("kubeadm_1.36.4" in path for path in baked.template.packages_served)
+    assert any("kubeadm_1.37.1" in path for path in baked.template.packages_served)
     assert baked.template.images_served == ("/images.tar",)
 
 

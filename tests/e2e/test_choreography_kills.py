@@ -11,17 +11,19 @@ from machines import leaks
 from machines.lab import Lab, until
 from machines.nspawn import Host
 
+from kube_provision_node.runner import STAGES
+
 pytestmark = pytest.mark.e2e
 
 RUNNER = "kube-provision.service"
 SERVICES = ("kube-provision-consul", "kube-provision-proxy", "kube-provision-follower", "containerd", "kubelet")
-FAULTS = "/var/lib/kubernetes-stand-in"
+FAULTS = "/var/lib/kubeadm-faults"
 PAUSE = ["sleep 3"]
 """Long enough for a stage to be seen that would be over in a moment."""
 DPKG = r"dpkg .*--(unpack|configure)"
-LIMIT = 300.0
+LIMIT = 900.0
 """Seconds until a host comes to the moment at which something is done to it."""
-END_LIMIT = 300.0
+END_LIMIT = 1200.0
 WORKERS = 3
 
 
@@ -87,15 +89,21 @@ class Strike:
         elif self.moment == "dpkg":
             until(lambda: host.succeeds("pgrep", "--full", DPKG), LIMIT, what)
         else:
-            until(lambda: lab.stages()[host.name] == f"{self.moment} running", LIMIT, what)
+            until(lambda: has_come_to(self.moment, lab.stages()[host.name]), LIMIT, what)
         self.act(lab, host.name)
+
+
+def has_come_to(moment: str, told: str) -> bool:
+    """A host is in a stage, or past one that went by while nobody looked."""
+    stage = told.partition(" ")[0]
+    return told == f"{moment} running" or (stage in STAGES and STAGES.index(stage) > STAGES.index(moment))
 
 
 PLAN = {
     "consul-prod": [Strike("discover", cut_power), Strike("finish", kill_runner_and_hurry)],
     "m-prod-1": [Strike("init-control-plane", kill_services), Strike("init-upload-certs", kill_runner_and_hurry)],
-    "m-prod-2": [Strike("join-etcd-learner", restart_runner), Strike("join-control-plane-join", kill_services)],
-    "m-prod-3": [Strike("discover", cut_power), Strike("join-control-plane-join", cut_power)],
+    "m-prod-2": [Strike("join-etcd", restart_runner), Strike("join-mark-control-plane", kill_services)],
+    "m-prod-3": [Strike("discover", cut_power), Strike("join-mark-control-plane", cut_power)],
     "w-prod-1": [
         Strike("prepare", kill_runner),
         *(Strike(moment, kill_runner_and_hurry) for moment in ("dpkg", "discover", "join-kubelet-start", "finish")),
@@ -137,7 +145,7 @@ def cluster(lab: Lab) -> Lab:
 
 
 def test_every_machine_comes_to_the_end(cluster: Lab) -> None:
-    until(lambda: len(cluster.ready()) == 3 + WORKERS, 30, "all are ready")
+    until(lambda: len(cluster.ready()) == 3 + WORKERS, LIMIT, "all are ready")
 
 
 def test_every_machine_was_really_struck(cluster: Lab) -> None:

@@ -12,7 +12,7 @@ from machines.lab import Lab, until
 
 from kube_provision_core import Boot, Cluster, Node
 from kube_provision_core import config as configuration
-from kube_provision_core.session import Session, open_session
+from kube_provision_core.engine.session import Session, open_session
 
 pytestmark = pytest.mark.e2e
 
@@ -62,5 +62,5 @@ def race(lab: Lab, session: Session) -> None:
 
 
 def create(lab: Lab, session: Session, node: Node, cluster: Cluster) -> None:
-    boot: Boot = session.render(node, cluster)
+    boot: Boot = session.render(node, cluster, session.folder.join_secrets())
     lab.hypervisor.create(node.name, node.stamp, boot)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from machines.killing import ask_consul, kill_at
 from machines.lab import Lab, until
 from machines.nspawn import Host
 from machines.probe import PATIENCE, Probe, now
@@ -29,7 +29,6 @@ QUIET = 5.0
 """Seconds that are watched after everybody is led past what has died."""
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 AWAY = "/root/kube-apiserver.yaml"
-UNREADY = "/var/lib/kubernetes-stand-in/unready"
 TIMER = "/etc/systemd/system/kube-provision-record.timer.d/often.conf"
 OFTEN = "[Timer]\nOnUnitInactiveSec=\nOnActiveSec=15\nOnUnitInactiveSec=15\nRandomizedDelaySec=0\n"
 """Masters tell discovery again what they know, every two minutes as a rule: no test need wait for that."""
@@ -114,8 +113,8 @@ class TestAnApiServer:
         lose(cluster, measured, lambda: run("mv", MANIFEST, AWAY), lambda: run("mv", AWAY, MANIFEST), "m-prod-2")
 
     def test_that_hangs_is_left_by_every_worker(self, cluster: Lab, measured: Measured) -> None:
-        def signal(name: str) -> str:
-            return cluster.masters["m-prod-3"].run("systemctl", "kill", f"--signal={name}", "pod-kube-apiserver.service")
+        def signal(name: str) -> None:
+            cluster.masters["m-prod-3"].signal(name, "kube-apiserver")
 
         lose(cluster, measured, lambda: signal("STOP"), lambda: signal("CONT"), "m-prod-3")
 
@@ -157,7 +156,7 @@ class TestConsul:
 
     def test_that_knows_no_healthy_master_empties_no_list(self, cluster: Lab) -> None:
         for host in cluster.masters.values():
-            host.write(UNREADY, "")
+            host.signal("STOP", "etcd")  # no API server is ready without it
         try:
             until(lambda: healthy(cluster) == [], LIMIT, "Consul knows no healthy master")
             time.sleep(QUIET)
@@ -165,7 +164,7 @@ class TestConsul:
             listening = [host.succeeds("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8443") for host in cluster.workers.values()]
         finally:
             for host in cluster.masters.values():
-                host.run("rm", UNREADY)
+                host.signal("CONT", "etcd")
         assert all(left.values())
         assert all(listening)
 
@@ -215,6 +214,44 @@ class TestTheFirstMaster:
         until(lambda: whole(replaced), RECOVERY, "every worker leads to every master")
 
 
+class TestReplacing:
+    def test_a_master_and_a_worker_is_noticed_by_no_other(self, replaced: Lab, measured: Measured) -> None:
+        before = {name: replaced.hosts[name] for name in ("m-prod-2", "w-prod-2")}
+        with Probe(replaced.hosts["w-prod-1"]) as probe:
+            since = now()
+            run = replaced.run("replace", *before, "--yes")
+            assert run.code == 0, run.errors
+            measured("longest time that w-prod-1 was not served", round(probe.longest_outage(since), 2))
+            measured("seconds for both", round(now() - since, 2))
+            assert probe.longest_outage(since) <= LIMIT
+        for name, host in before.items():
+            assert f"prod: {name} settle done: Ready\n" in run.errors
+            assert replaced.hosts[name] is not host
+        until(lambda: whole(replaced), RECOVERY, "every worker leads to every master")
+
+    def test_that_is_killed_and_begun_again_is_noticed_by_no_client_that_writes(
+        self, cluster: Lab, measured: Measured
+    ) -> None:
+        command = ("replace", "m-prod-2", "w-prod-2", "--yes")
+        with Probe(cluster.hosts["w-prod-1"], cluster.administrator) as client:
+            until(lambda: client.is_served(QUIET), LIMIT, "w-prod-1 writes")
+            since = now()
+            for moment in ("m-prod-2 remove-member done", "m-prod-2 (destroy|delete-node|mint)", "m-prod-2 boot running"):
+                kill_at(cluster, moment, *command)
+            run = cluster.run(*command)
+            assert run.code == 0, run.errors
+            measured("longest time in which nothing was written", round(client.longest_outage(since), 2))
+            measured("seconds for all of it", round(now() - since, 2))
+            assert client.longest_outage(since) <= LIMIT
+        until(lambda: whole(cluster), RECOVERY, "every worker leads to every master")
+
+    def test_leaves_no_member_of_etcd_behind_and_nobody_cordoned(self, replaced: Lab) -> None:
+        with replaced.control_plane() as api:
+            members = {(member.name, *member.hosts) for member in api.etcd_members()}
+            assert [node.name for node in api.nodes() if not node.schedulable] == []
+        assert members == {(name, host.address) for name, host in replaced.masters.items()}
+
+
 class TestTwoMasters:
     def test_of_which_one_is_gone_are_left_as_they_are(self, replaced: Lab) -> None:
         shrunk = replaced.run("destroy", "--node", "m-prod-3", "--yes")
@@ -244,16 +281,3 @@ def record(lab: Lab) -> dict[str, str]:
     """The record of initialisation; empty if there is none."""
     entries = ask_consul(lab, "/v1/kv/kube-provision/prod/record?consistent")
     return dict(json.loads(base64.b64decode(entries[0]["Value"]))) if entries else {}
-
-
-def ask_consul(lab: Lab, path: str) -> list[dict[str, dict[str, str] | str]]:
-    connection = http.client.HTTPConnection(lab.discovery.address, 8500, timeout=5)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        content = response.read()
-        return list(json.loads(content)) if response.status == 200 else []
-    except (OSError, http.client.HTTPException):
-        return []
-    finally:
-        connection.close()

@@ -67,6 +67,15 @@ class TestTheFirstRun:
         assert run.code == 0, run.errors
         assert site.vcenter.machine_names() == WHOLE[1:]
 
+    def test_tells_in_a_line_what_nobody_can_read_and_reports_what_was_made(self, site: Site) -> None:
+        site.vcenter.trouble("garbage", "CloneVM_Task", "w-prod-2", times=0)
+        run = site.provision(masters=1, workers=2)
+        assert run.code == 4, run.errors
+        assert "Traceback" not in run.errors
+        (failed,) = [node for node in run.data["nodes"] if node["state"] == "failed"]
+        assert failed["name"] == "w-prod-2"
+        assert states(run)["w-prod-1"] == "done"
+
     def test_leaves_no_session_behind(self, site: Site) -> None:
         site.provision()
         assert site.vcenter.sessions() == 0
@@ -113,6 +122,9 @@ class TestTheNextRun:
         site.provision()
         site.vcenter.publish("m-prod-1", {STATUS_KEY: FINISHED})
         assert site.provision().code == 0
+        assert "PRIVATE KEY" in boot_data(site, "m-prod-1"), "any process of a guest can tell that"
+        with site.alive():
+            assert site.provision().code == 0
         assert "PRIVATE KEY" not in boot_data(site, "m-prod-1")
         assert (
             "instance-id"
@@ -123,7 +135,9 @@ class TestTheNextRun:
 class TestWaiting:
     def test_ends_with_finished_nodes_whose_secrets_are_gone(self, site: Site) -> None:
         site.nodes_finish()
-        run = site.provision(masters=1, workers=1, wait=True)
+        assert site.provision(masters=1, workers=1).code == 0
+        with site.alive(masters=1, workers=1):
+            run = site.provision(masters=1, workers=1, wait=True)
         assert run.code == 0, run.errors
         assert all("PRIVATE KEY" not in boot_data(site, name) for name in ("m-prod-1", "w-prod-1"))
         assert site.secrets.initialised
@@ -191,26 +205,25 @@ class TestALivingCluster:
         site.record_initialised()
         assert site.provision().code == 0
 
-    def test_refuses_machines_of_another_minor_before_the_first_is_made(self, site: Site) -> None:
+    def test_gives_new_machines_the_kubernetes_that_it_runs_and_says_so(self, site: Site) -> None:
         site.provision()
         site.record_initialised()
         with site.alive() as masters:
-            for api in masters.apis.values():
-                api.version = "v1.35.9"
+            masters.objects.configure("kubernetesVersion", "v1.35.9")
             run = site.provision(workers=4)
-        assert run.code == 2
-        assert "cluster prod runs 1.35.9" in run.errors
-        assert "--k8s-version 1.35" in run.errors
-        assert site.vcenter.machine_names() == WHOLE
+        assert run.code == 0, run.errors
+        assert "new machines get Kubernetes 1.35.9: kubernetes_version is 1.3" in run.errors
+        assert "kubeadm=1.35.9-*" in boot_data(site, "w-prod-4")
 
-    def test_lets_go_of_a_worker_before_its_machine_is_destroyed(self, site: Site) -> None:
+    def test_drains_a_worker_before_its_machine_is_destroyed(self, site: Site) -> None:
         site.provision()
         site.record_initialised()
         with site.alive() as masters:
             run = site.run("destroy", "--node", "w-prod-3", "--yes")
             assert run.code == 0, run.errors
             assert "w-prod-3" not in masters.nodes
-            assert "prod: w-prod-3 remove-member done: no longer in the cluster\n" in run.errors
+            assert "prod: w-prod-3 drain done: its pods have gone\n" in run.errors
+            assert "prod: w-prod-3 delete-node done: no longer in the cluster\n" in run.errors
         assert site.vcenter.machine_names() == WHOLE[:-1]
 
 
@@ -220,6 +233,15 @@ class TestDestroy:
         assert site.run("destroy", "--yes").code == 0
         assert site.vcenter.machine_names() == []
         assert site.run("destroy", "--yes").code == 0
+
+    def test_keeps_disks_that_others_attached_and_names_them(self, site: Site) -> None:
+        site.provision(masters=1, workers=1)
+        volumes = [site.vcenter.attach(name, f"[LocalDS_0] fcd/{name}.vmdk") for name in ("m-prod-1", "w-prod-1")]
+        run = site.run("destroy", "--yes")
+        assert run.code == 0, run.errors
+        assert site.vcenter.machine_names() == []
+        assert set(volumes) <= set(site.vcenter.disks())
+        assert all(volume in run.errors for volume in volumes)
 
     def test_asks_for_the_clusters_name(self, site: Site) -> None:
         site.provision(masters=1, workers=0)

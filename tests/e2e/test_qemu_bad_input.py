@@ -18,7 +18,7 @@ from machines.lab import Run
 from servers.debian import install
 from servers.qemu import end_processes
 
-from kube_provision_core.folder import Folder
+from kube_provision_core.folder.store import Folder
 from kube_provision_qemu import processes
 
 pytestmark = pytest.mark.e2e
@@ -123,7 +123,7 @@ class TestARunForACluster:
             told = refusal(operator.provision(vm_dir=str(full)))
         finally:
             subprocess.run(["umount", full], check=True, timeout=60)
-        assert f"vm_dir: {full} has 0.0 GiB left, and 2 new machine(s) need 2 at the least" in told
+        assert f"vm_dir: {full} has 0.0 GiB left, and 2 new machine(s) need 4 at the least" in told
 
     def test_with_a_disk_that_is_corrupt(self, operator: Operator) -> None:
         assert operator.provision().code == 0

@@ -55,7 +55,7 @@ def home(template: BakedTemplate, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="module")
 def first(home: Home) -> Run:
     """The run that made the cluster."""
-    run = home.run("provision", "--wait", "--wait-timeout", "900", "--output", "json")
+    run = home.run("provision", "--wait", "--wait-timeout", "1800", "--output", "json")
     assert run.code == 0, run.errors + "".join(home.console(name) for name in MACHINES)
     return run
 
@@ -77,7 +77,7 @@ def before(home: Home, first: Run) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def resumed(home: Home, before: dict[str, str]) -> Run:
     """The run after that."""
-    return home.run("provision", "--wait", "--wait-timeout", "900", "--output", "json")
+    return home.run("provision", "--wait", "--wait-timeout", "1800", "--output", "json")
 
 
 class TestTheFirstRun:

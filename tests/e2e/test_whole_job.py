@@ -13,9 +13,14 @@ from machines import leaks
 from machines.lab import until
 from machines.vcenter import VCenterLab
 
+from kube_provision_core import GuestInfo
+
 pytestmark = pytest.mark.e2e
 
 NODES = {"m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1", "w-prod-2"}
+
+READY_LIMIT = 120.0
+"""Seconds that a network plugin may take once the run has ended."""
 
 
 @pytest.fixture
@@ -27,8 +32,17 @@ def lab(tmp_path: Path) -> Iterator[VCenterLab]:
 def test_one_command_makes_a_cluster_that_works_grows_and_goes(lab: VCenterLab) -> None:
     made = lab.provision("--wait")
     assert made.code == 0, made.errors
-    assert lab.ready() == NODES
+    until(lambda: lab.ready() == NODES, READY_LIMIT, "all nodes are ready")
     assert all(vm["power"] == "poweredOn" for vm in machines(lab).values())
+
+    emptied = [lab.set_by_guest(name, GuestInfo.USER_DATA) for name in lab.hosts]
+    assert all(map(GuestInfo.is_scrubbed, emptied)), "a machine left its user-data for others to read"
+    assert "has not emptied its user-data" not in made.errors
+
+    lab.forget("w-prod-1", GuestInfo.USER_DATA)
+    lab.hosts["w-prod-1"].reboot()
+    until(lambda: GuestInfo.is_scrubbed(lab.set_by_guest("w-prod-1", GuestInfo.USER_DATA)), 120, "it is emptied again")
+    until(lambda: lab.ready() == NODES, 120, "all nodes are ready")
 
     wanted = leaks.needles(lab.secrets)
     assert leaks.in_guestinfo(guestinfo(lab), wanted) == []
@@ -45,7 +59,7 @@ def test_one_command_makes_a_cluster_that_works_grows_and_goes(lab: VCenterLab) 
 
     grown = lab.provision("--wait", workers=3)
     assert grown.code == 0, grown.errors
-    assert lab.ready() == NODES | {"w-prod-3"}
+    until(lambda: lab.ready() == NODES | {"w-prod-3"}, READY_LIMIT, "the new node is ready")
 
     gone = lab.run("destroy", "--yes")
     assert gone.code == 0, gone.errors

@@ -13,11 +13,11 @@ import pytest
 from servers.living_masters import LivingMasters
 
 from kube_provision_core import Power, Role, Stamp, Vm
-from kube_provision_core.control_plane import ControlPlane, look
-from kube_provision_core.errors import ControlPlaneError
-from kube_provision_core.folder import Folder
-from kube_provision_core.observe import Observation
-from kube_provision_core.pki import create_pki
+from kube_provision_core.cluster import ControlPlane, look
+from kube_provision_core.cluster.observe import Observation
+from kube_provision_core.contract.errors import ControlPlaneError
+from kube_provision_core.folder.pki import create_pki
+from kube_provision_core.folder.store import Folder
 from kube_provision_core.testing import cluster_of
 
 pytestmark = pytest.mark.integration
@@ -30,7 +30,7 @@ def test_a_killed_master_is_replaced_through_the_others() -> None:
     pki = create_pki("prod")
     with LivingMasters(pki, MASTERS, {"w-prod-1": "127.64.0.9"}) as masters:
         masters.kill("m-prod-1")
-        with ControlPlane(list(MASTERS.values()), pki, timeout=5) as api:
+        with ControlPlane(list(MASTERS.values()), pki) as api:
             (gone,) = (member.id for member in api.etcd_members() if member.name == "m-prod-1")
             api.remove_etcd_member(gone)
             api.delete_node("m-prod-1")
@@ -74,7 +74,7 @@ def test_the_program_waits_for_the_folder_lives_and_ends_without_a_trace(tmp_pat
                 api.check()
                 api.check_quorum()
             program.send_signal(signal.SIGTERM)
-            assert program.wait(20) == 0
+            assert program.wait(60) == 0
         finally:
             program.kill()
     with ControlPlane(["127.64.0.1"], folder.pki) as api, pytest.raises(ControlPlaneError):

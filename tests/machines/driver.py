@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from machines.hypervisor import STATUS, Record, Remote
+from machines.hypervisor import STATUS, TASK, Record, Remote
 from machines.nspawn import CHANNEL
 
 from kube_provision_core import (
     PUBLISHER,
+    RECEIVER,
     Boot,
     BootFragment,
     Cluster,
@@ -26,9 +27,14 @@ from kube_provision_core import (
     Vm,
     hookimpl,
     option,
+    task_digest,
 )
 
 PUBLISH = f"#!/bin/sh\nset -eu\ncat >{CHANNEL}/{STATUS}.part\nmv {CHANNEL}/{STATUS}.part {CHANNEL}/{STATUS}\n"
+
+RECEIVE = f"#!/bin/sh\nset -eu\ntest ! -e {CHANNEL}/{TASK} || exec cat {CHANNEL}/{TASK}\n"
+TASK_LIMIT = 48 * 1024
+"""Bytes; what the narrowest of our targets carries, so that what fits here fits there."""
 
 
 class NspawnConfig(DriverConfig):
@@ -39,6 +45,7 @@ class Nspawn:
     Config = NspawnConfig
     parallel: ClassVar[int] = 8
     address_timeout: ClassVar[float] = 20.0
+    shares_kernel: ClassVar[bool] = True
 
     def __init__(self, config: Mapping[Role, NspawnConfig]) -> None:
         self._hypervisor = Remote(config[Role.MASTER].hypervisor_socket)
@@ -54,8 +61,24 @@ class Nspawn:
         return [_vm(it) for it in self._records() if it.stamp.cluster == cluster.name or it.name in cluster.names]
 
     @hookimpl
+    def start_vm(self, vm: Vm) -> bool:
+        self._hypervisor.start(vm.name)
+        return True
+
+    @hookimpl
     def scrub_boot(self, vm: Vm) -> bool:
         self._hypervisor.scrub(vm.name)
+        return True
+
+    @hookimpl
+    def task_limit(self) -> int:
+        return TASK_LIMIT
+
+    @hookimpl
+    def deliver_task(self, vm: Vm, task: bytes | None) -> bool:
+        if vm.stamp is None or len(task or b"") > TASK_LIMIT:
+            raise TargetError(f"{vm.name} is not ours, or its task is larger than {TASK_LIMIT} bytes")
+        self._hypervisor.deliver(vm.id, vm.stamp, task)
         return True
 
     @hookimpl
@@ -67,7 +90,7 @@ class Nspawn:
 
     @hookimpl
     def render_boot(self, node: Node) -> BootFragment:
-        return BootFragment(files=(File(PUBLISHER, PUBLISH, mode=0o755),))
+        return BootFragment(files=(File(PUBLISHER, PUBLISH, mode=0o755), File(RECEIVER, RECEIVE, mode=0o755)))
 
     def _records(self) -> list[Record]:
         records: list[Record] = self._hypervisor.records()
@@ -84,4 +107,5 @@ def _vm(record: Record) -> Vm:
         status=NodeStatus.parse(record.status) if record.status else None,
         scrubbed=record.scrubbed,
         where=f"hypervisor/{record.name}",
+        task=task_digest(record.task),
     )

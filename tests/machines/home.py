@@ -27,11 +27,11 @@ from machines.template import BakedTemplate
 from servers.debian import install
 from servers.qemu import end_processes
 
-from kube_provision_core.folder import Folder
+from kube_provision_core.folder.store import Folder
 from kube_provision_qemu import files, qmp
 
 PROGRAM = Path(sys.executable).with_name("kube-provision")
-RUN_LIMIT = 1200.0
+RUN_LIMIT = 2100.0
 NAME = "home"
 USER = "ann"
 SSH, CONSUL = 22, 8500

@@ -20,12 +20,16 @@ from machines.image import Image
 from machines.network import PREFIX, Network
 from machines.nspawn import Host
 
-from kube_provision_core import Boot, Power, Stamp, TargetError
+from kube_provision_core import Boot, Power, Stamp, TargetError, replace_file
 
 STATUS = "status.json"
 """What a host's publisher writes into the folder that it shares with the hypervisor."""
 EMPTY = "#cloud-config\n{}\n"
-_CALLS = ("create", "start", "records", "scrub", "destroy")
+KERNELS = {"usr/local/sbin/modprobe": "load its modules", "usr/local/sbin/swapoff": "switch its swap off"}
+"""Programs that a host has no business with: the kernel is that of the machine that runs it."""
+TASK = "task"
+"""The file in that folder that holds the task which waits for the host."""
+_CALLS = ("create", "start", "records", "scrub", "deliver", "destroy")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Record:
     status: str
     """The JSON text that it published last; empty if none."""
     scrubbed: bool
+    task: bytes = b""
 
 
 class Hypervisor:
@@ -84,6 +89,8 @@ class Hypervisor:
             link = self._starter.submit(self._network.link, name, f"{PREFIX}.{self._next}").result()
             host = Host(name, self._folder, self._image_of(name), link)
             host.insert_seed(boot.instance_id, boot.user_data)
+            for path, what in KERNELS.items():
+                host.install(path, f"#!/bin/sh\necho 'the kernel is not this host\\''s to {what}' >&2\nexit 1\n")
             self.hosts[name] = host
             self._stamps[name] = stamp
 
@@ -99,6 +106,18 @@ class Hypervisor:
 
     def scrub(self, name: str) -> None:
         self.hosts[name].replace_user_data(EMPTY)
+
+    def deliver(self, host_id: str, stamp: Stamp, task: bytes | None) -> None:
+        """To that host alone; raises `TargetError` if another bears its stamp by now."""
+        with self._lock:
+            host = next((host for host in self.hosts.values() if host.folder.name == host_id), None)
+            if host is None or self._stamps[host.name] != stamp:
+                raise TargetError(f"{host_id} is not the machine that it was; it is left alone")
+            path = host.folder / "channel" / TASK
+            if task is None:
+                path.unlink(missing_ok=True)
+            else:
+                replace_file(path, task)
 
     def destroy(self, host_id: str, cluster_id: str) -> None:
         """Nothing happens if it is gone; raises `TargetError` if it is not of that cluster."""
@@ -121,9 +140,12 @@ class Hypervisor:
         status = ""
         with suppress(OSError):
             status = (host.folder / "channel" / STATUS).read_text()
+        task = b""
+        with suppress(FileNotFoundError):
+            task = (host.folder / "channel" / TASK).read_bytes()
         power = Power.ON if host.on else Power.OFF
         scrubbed = host.user_data == EMPTY
-        return Record(host.name, host.folder.name, power, self._stamps[host.name], host.address, status, scrubbed)
+        return Record(host.name, host.folder.name, power, self._stamps[host.name], host.address, status, scrubbed, task)
 
     # --- for drivers --------------------------------------------------------------------------------------------------
 

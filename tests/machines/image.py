@@ -71,6 +71,13 @@ class Image:
 
     release: str
     root: Path
+    layer: Path | None = None
+    """Files that hosts have besides those of `root`."""
+
+    @property
+    def lower(self) -> str:
+        """What a host's overlay lies on."""
+        return ":".join(str(folder) for folder in (self.layer, self.root) if folder)
 
     @property
     def left_out(self) -> tuple[Path, ...]:

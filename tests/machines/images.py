@@ -10,52 +10,56 @@ import hashlib
 import io
 import json
 import tarfile
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from servers.folder_server import folder_server
+
+FILES = {"etc/hostname": b"image\n"}
 
 
 @contextmanager
 def served_archive(folder: Path, names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     """URL for machines of QEMU, whose router leads to this host's loopback interface, and the paths that were asked for."""
-    served: list[str] = []
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
-            served.append(self.path)
-
     www = folder / "www"
     www.mkdir(parents=True)
     write_archive(www / "images.tar", names)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(www))) as server:
-        threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
-        yield f"http://10.0.2.2:{server.server_port}/images.tar", served
-        server.shutdown()
+    with folder_server(www) as (port, asked):
+        yield f"http://10.0.2.2:{port}/images.tar", asked
 
 
 def write_archive(path: Path, names: Iterable[str]) -> None:
     """One layer with one file, named as each of `names`; in the format of `docker save`, which containerd imports."""
-    layer = _tar({"etc/hostname": b"image\n"})
-    config = json.dumps(
-        {
-            "architecture": "amd64",
-            "os": "linux",
-            "config": {},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
-        }
-    ).encode()
+    layer, config = layer_and_config()
     manifest = [{"Config": "config.json", "RepoTags": list(names), "Layers": ["layer.tar"]}]
     path.write_bytes(_tar({"config.json": config, "layer.tar": layer, "manifest.json": json.dumps(manifest).encode()}))
 
 
-def _tar(files: dict[str, bytes]) -> bytes:
+def write_image(path: Path, name: str, programs: Mapping[str, bytes]) -> None:
+    """The same of one image with these files, which can be run."""
+    layer, config = layer_and_config(programs, 0o755)
+    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+    path.write_bytes(_tar({"config.json": config, "layer.tar": layer, "manifest.json": json.dumps(manifest).encode()}))
+
+
+def layer_and_config(files: Mapping[str, bytes] = FILES, mode: int = 0o644) -> tuple[bytes, bytes]:
+    """What an image consists of."""
+    layer = _tar(files, mode)
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    return layer, json.dumps(config).encode()
+
+
+def _tar(files: Mapping[str, bytes], mode: int = 0o644) -> bytes:
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as archive:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
-            member.size = len(content)
+            member.size, member.mode = len(content), mode
             archive.addfile(member, io.BytesIO(content))
     return written.getvalue()

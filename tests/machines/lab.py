@@ -12,28 +12,37 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from base64 import b64decode
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import yaml
 from machines.hypervisor import Hypervisor
 from machines.image import BOOKWORM, RELEASES, TRIXIE, Image, image
+from machines.kubernetes import Kubernetes, kubernetes, successors
 from machines.network import Network
 from machines.nspawn import Host
-from machines.packages import consul_package, kubernetes_packages
-from machines.repository import KUBERNETES, Mirror
+from machines.packages import consul_package
+from machines.repository import TOOLS, Mirror, kubernetes_of
+from servers.debian import install
 
-from kube_provision_core.control_plane import ControlPlane
-from kube_provision_core.folder import Folder
+from kube_provision_core.cluster import ControlPlane
+from kube_provision_core.folder.store import Folder
 
 PROGRAM = Path(sys.executable).with_name("kube-provision")
 TESTS = Path(__file__).parents[1]
 CLUSTER = "prod"
-RUN_LIMIT = 300.0
-SEED_MANIFEST = "kind: ConfigMap\nmetadata: {name: seeded}\ndata: {by: the seed manifest}\n"
+RUN_LIMIT = 1200.0
+SEED_MANIFEST = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: seeded, namespace: kube-system}
+data: {by: the seed manifest}
+"""
 
 
 @dataclass(frozen=True)
@@ -57,22 +66,42 @@ class Run:
 class Lab:
     """Open while the context is."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any] | None = None, bookworm: Collection[str] = ()) -> None:
-        """Hosts named in `bookworm` run Debian 12, all others Debian 13."""
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any] | None = None,
+        bookworm: Collection[str] = (),
+        *,
+        upgrades: bool = False,
+    ) -> None:
+        """Hosts named in `bookworm` run Debian 12, all others Debian 13. With `upgrades` there is more than one release."""
         self.folder = folder
         self.name = CLUSTER
         """Of the cluster that is worked on."""
         self.settings = dict(settings or {})
         """Keys of the configuration besides those that the site needs."""
         self._bookworm = frozenset(bookworm)
+        self._upgrades = upgrades
+        self.successors: list[Kubernetes] = []
+        """What its cluster may be upgraded to."""
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._images = {release: image(release) for release in RELEASES}
+        """What comes from the internet is fetched first: from the site's own network no way leads there."""
+        install(*TOOLS)
+        self._consul = consul_package()
+        packages = self.folder / "packages"
+        packages.mkdir()
+        self.kubernetes = kubernetes(packages, upgrades=self._upgrades)
+        """What the configuration asks for."""
+        if self._upgrades:
+            self.successors = successors(packages)
+            self.settings["kubernetes_version"] = self.kubernetes.version
+        self._images = {release: replace(image(release), layer=self.kubernetes.layer) for release in RELEASES}
         with ExitStack() as stack:
             self.network = stack.enter_context(Network())
             self.mirror = stack.enter_context(Mirror(self.folder, Network.gateway))
-            self._fill(self.mirror)
+            self._fill(self.mirror, packages)
             self._start_target(stack)
             (self.folder / "seed.yaml").write_text(SEED_MANIFEST)
             self._stack = stack.pop_all()
@@ -84,13 +113,14 @@ class Lab:
     def image_of(self, name: str) -> Image:
         return self._images[BOOKWORM if name in self._bookworm else TRIXIE]
 
-    def _fill(self, mirror: Mirror) -> None:
-        packages = self.folder / "packages"
-        packages.mkdir()
-        mirror.add_kubernetes(kubernetes_packages(packages))
-        consul, more = consul_package(), self._more_packages(packages)
+    def _fill(self, mirror: Mirror, packages: Path) -> None:
+        releases = [self.kubernetes, *self.successors]
+        for minor in dict.fromkeys(it.minor for it in releases):
+            shared = {path.name: path for it in releases if it.minor == minor for path in it.packages}
+            mirror.add_kubernetes(shared.values(), minor)
+        more = self._more_packages(packages)
         for release, template in self._images.items():
-            mirror.add_suite("hashicorp", release, "main", [consul])
+            mirror.add_suite("hashicorp", release, "main", [self._consul])
             mirror.add_suite("debian", release, "main", [*template.left_out, *more])
             mirror.add_suite("debian", f"{release}-updates", "main", [])
             mirror.add_suite("debian-security", f"{release}-security", "main", [])
@@ -105,17 +135,23 @@ class Lab:
     def config(self) -> Path:
         """As the operator of such a site writes it."""
         path = self.folder / "config.yml"
-        mirrors = {"kubernetes": KUBERNETES, "consul": "hashicorp", "os": "debian"}
+        mirrors = {"kubernetes": kubernetes_of(self.kubernetes.version), "consul": "hashicorp", "os": "debian"}
         keys = {
             **self.target,
             "os": "debian",
             "package_repositories": {
                 component: {"url": self.mirror.url(name), "key": self.mirror.key} for component, name in mirrors.items()
             },
-            "seed_manifests": [str(self.folder / "seed.yaml")],
+            "seed_manifests": [str(self.folder / "seed.yaml"), *map(str, self.kubernetes.manifests)],
+            **self.kubernetes.settings,
         } | self.settings
         path.write_text(json.dumps(keys))
         return path
+
+    def want(self, release: Kubernetes) -> None:
+        """From now on the configuration asks for that one, as an operator changes it for an upgrade."""
+        self.kubernetes = replace(self.kubernetes, version=release.version, settings=release.settings)
+        self.settings["kubernetes_version"] = release.version
 
     @property
     def target(self) -> dict[str, Any]:
@@ -180,6 +216,12 @@ class Lab:
         """The cluster, as its operator asks it."""
         return ControlPlane([host.address for host in self.masters.values() if host.on], self.secrets.pki)
 
+    @property
+    def administrator(self) -> bytes:
+        """Certificate and key of the cluster's kubeconfig."""
+        user = yaml.safe_load((self.state / self.name / "kubeconfig").read_text())["users"][0]["user"]
+        return b64decode(user["client-certificate-data"]) + b64decode(user["client-key-data"])
+
     def ready(self) -> set[str]:
         """Names of the nodes that the cluster counts as ready."""
         with self.control_plane() as api:
@@ -193,15 +235,21 @@ class Lab:
     def calls(self, verb: str, *, failed: bool = False) -> list[tuple[str, float, float]]:
         """Calls of kubeadm that succeeded, or also those that did not: host, begin, end; by their beginning."""
         found = []
+        begins: dict[tuple[str, int], float] = {}
+        for name, event in self.events(verb):
+            if "begin" in event:
+                begins[name, event["pid"]] = event["begin"]
+            elif event["ok"] or failed:
+                found.append((name, begins[name, event["pid"]], event["end"]))
+        return sorted(found, key=lambda call: call[1])
+
+    def events(self, verb: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Begins and ends of calls of kubeadm, as each host has noted them."""
         for name, host in self.hosts.items():
-            begins: dict[int, float] = {}
             for line in host.run("sh", "-c", "cat /var/log/kubeadm-calls 2>/dev/null || true").splitlines():
                 event = json.loads(line)
-                if "begin" in event:
-                    begins[event["pid"]] = event["begin"]
-                elif event["verb"] == verb and (event["ok"] or failed):
-                    found.append((name, begins[event["pid"]], event["end"]))
-        return sorted(found, key=lambda call: call[1])
+                if event["verb"] == verb:
+                    yield name, event
 
 
 def until(condition: Callable[[], bool], limit: float, what: str) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from machines.nspawn import Host
 
-from kube_provision_core.folder import Folder
+from kube_provision_core.folder.store import Folder
 
 PKI = r"etc/kubernetes/pki/.*"
 ETCD = r"var/lib/etcd/.*"
@@ -69,7 +69,7 @@ def _in_texts(texts: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
 
 
 def _in_folder(folder: Path, wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for secret, path in _grep(["grep"], wanted, *(str(folder / part) for part in ("seed", "channel", "disk/upper"))):
+    for secret, path in _grep(["grep"], wanted, *(str(folder / part) for part in ("seed", "channel", "disk"))):
         yield secret, str(Path(path).relative_to(folder))
 
 

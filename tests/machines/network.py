@@ -9,8 +9,6 @@ with `network.gateway` for its address and a loopback interface of its own. Host
 
 from __future__ import annotations
 
-import ctypes
-import os
 import subprocess
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -19,14 +17,12 @@ from types import TracebackType
 from typing import Self
 
 from servers.debian import require
+from servers.own_network import own_network
 from servers.process import DIES_WITH_PARENT
 
 PREFIX = "10.77.0"
 INTERFACE = "host0"
 """The name of a host's network interface."""
-
-_CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -62,11 +58,7 @@ class Network:
     def __enter__(self) -> Self:
         require("ip")
         with ExitStack() as stack:
-            before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-            stack.callback(os.close, before)
-            _check(_libc.unshare(_CLONE_NEWNET))
-            stack.callback(lambda: _check(_libc.setns(before, _CLONE_NEWNET)))
-            _ip("link", "set", "lo", "up")
+            stack.enter_context(own_network())
             # An address of its own: otherwise it is its lowest port's, and changes under its neighbours when that one goes.
             _ip("link", "add", "bridge", "address", "52:54:00:00:00:01", "type", "bridge")
             _ip("address", "add", f"{self.gateway}/24", "dev", "bridge")
@@ -123,9 +115,3 @@ def _ip(*arguments: str) -> None:
     done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=20, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
-
-
-def _check(result: int) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"network namespaces are not to be had: {os.strerror(number)}")

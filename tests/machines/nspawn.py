@@ -31,7 +31,8 @@ CHANNEL = "/media/channel"
 """Where a host sees the folder that it shares with whoever runs it."""
 RESULT = "run/cloud-init/result.json"
 BOOT_LIMIT = 90.0
-STOP_LIMIT = 60.0
+STOP_LIMIT = 150.0
+"""Seconds for going down: systemd gives everything 90, which an API server that waits for its etcd takes."""
 CLEAN_LIMIT = 60.0
 ENVIRONMENT = (
     "env",
@@ -52,7 +53,7 @@ class Host:
         self.link = link
         self.boots = 0
         """How often it was powered on."""
-        for part in ("disk/upper", "disk/work", "root", "seed", "channel"):
+        for part in ("disk/upper", "disk/work", "disk/containerd", "disk/kubelet", "root", "seed", "channel"):
             (self.folder / part).mkdir(parents=True)
         self._process: ServerProcess | None = None
 
@@ -88,12 +89,19 @@ class Host:
         """What the seed holds now."""
         return (self.folder / "seed/user-data").read_text()
 
+    def install(self, path: str, program: str) -> None:
+        """Have its template bring a program."""
+        file = self.folder / "disk/upper" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(program)
+        file.chmod(0o755)
+
     def start(self) -> None:
         """Power it on. By a thread that lives as long as the host is to: it is ended with the thread that started it."""
         command = [
             *("nsenter", f"--net={self.link.namespace}"),
             *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-            *("sh", str(HERE / "launch.sh"), str(self.folder), str(self.image.root), self.name),
+            *("sh", str(HERE / "launch.sh"), str(self.folder), self.image.lower, self.name),
         ]
         self.boots += 1
         self._process = ServerProcess(command, self.folder / "console")
@@ -169,11 +177,22 @@ class Host:
         spaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")
         return ["nsenter", f"--target={init}", *spaces, *ENVIRONMENT, *command]
 
+    def signal(self, name: str, program: str) -> None:
+        """Send a signal to every process of that program."""
+        self.run("pkill", "--signal", name, "--full", rf"^(/\S*/)?{program} ")
+
     def succeeds(self, *command: str, timeout: float = 60.0) -> bool:
         with suppress(RuntimeError, subprocess.TimeoutExpired):
             self.run(*command, timeout=timeout)
             return True
         return False
+
+    def path(self, inside: str) -> Path:
+        """What the host has there, seen from outside; also its sockets. Raises `RuntimeError` if it is off."""
+        init = self._init()
+        if init is None:
+            raise RuntimeError(f"{self.name} is off")
+        return Path(f"/proc/{init}/root{inside}")
 
     def write(self, path: str, text: str) -> None:
         self.run("sh", "-c", 'mkdir -p "$(dirname "$1")" && cat >"$1"', "sh", path, text=text)

@@ -9,13 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from machines.standins.release import VARIABLE
 from servers.cache import cache_folder, locked
 from servers.consul import RELEASE, consul_binary
 
-KUBERNETES = "1.36.4"
+KUBERNETES = "1.37.1"
+UPGRADES = ("1.36.2", "1.36.3", "1.37.1")
+"""What a cluster is made of that is upgraded, and what to: a patch, and the next minor."""
 MAINTAINER = "Tests of kube-provision <tests@kube-provision.invalid>"
 SOURCES = Path(__file__).parent / "standins"
 LIBRARY = "/usr/lib/kubernetes-stand-in"
+SERVERS = ("control_plane", "cluster_objects", "refusals", "workloads")
+"""Of the tests' servers those that its API server is made of."""
 ETCD_STAYS_OFF = """\
 systemctl mask etcd.service
 if [ -d /run/systemd/system ]; then
@@ -52,15 +57,20 @@ class Package:
             tree = Path(work)
             tree.chmod(0o755)
             for path, content in self.files.items():
-                _put(tree / path.lstrip("/"), content)
+                put(tree / path.lstrip("/"), content)
             (tree / "DEBIAN").mkdir()
             (tree / "DEBIAN/control").write_text(self._control)
             if self.after_install:
-                _put(tree / "DEBIAN/postinst", f"#!/bin/sh\nset -e\n{self.after_install}")
-            package = folder / f"{self.name}_{self.version}_{self.architecture}.deb"
+                put(tree / "DEBIAN/postinst", f"#!/bin/sh\nset -e\n{self.after_install}")
+            package = folder / self.file
             command = ["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", str(tree), str(package)]
             subprocess.run(command, check=True, capture_output=True, timeout=120)
         return package
+
+    @property
+    def file(self) -> str:
+        """What it is called in a folder."""
+        return f"{self.name}_{self.version}_{self.architecture}.deb"
 
     @property
     def _control(self) -> str:
@@ -76,10 +86,13 @@ class Package:
 
 
 def kubernetes_packages(folder: Path, version: str = KUBERNETES) -> list[Path]:
-    """Stand-ins for what upstream's repository of a minor has, under its names and with its dependencies."""
+    """Stand-ins for what upstream's repository of a minor has, under its names and with its dependencies.
+
+    Those that upstream has once for several releases are made once in a folder.
+    """
     revision = f"{version}-1.1"
     packages = [
-        Package("cri-tools", f"{version.rpartition('.')[0]}.0-1.1"),
+        Package("cri-tools", f"{version.rpartition('.')[0]}.0-1.1", {"/usr/bin/crictl": _program("crictl")}),
         Package(
             "kubernetes-cni",
             "1.8.0-1.1",
@@ -88,21 +101,27 @@ def kubernetes_packages(folder: Path, version: str = KUBERNETES) -> list[Path]:
             after_install=ETCD_STAYS_OFF,
         ),
         Package(
-            "kubeadm", revision, {"/usr/bin/kubeadm": _program("kubeadm")}, depends=("cri-tools (>= 1.30)", "kubernetes-cni")
+            "kubeadm",
+            revision,
+            {"/usr/bin/kubeadm": _program("kubeadm", version)},
+            depends=("cri-tools (>= 1.30)", "kubernetes-cni"),
         ),
-        Package("kubectl", revision, {"/usr/bin/kubectl": _program("kubectl")}, depends=("kubernetes-cni",)),
+        Package("kubectl", revision, {"/usr/bin/kubectl": _program("kubectl", version)}, depends=("kubernetes-cni",)),
         Package(
             "kubelet",
             revision,
             {
-                "/usr/bin/kubelet": _program("kubelet"),
+                "/usr/bin/kubelet": _program("kubelet", version),
+                "/usr/bin/kube-apiserver": _program("apiserver", name="kube-apiserver"),
+                "/usr/bin/kube-controller-manager": _program("controller", name="kube-controller-manager"),
+                "/usr/bin/kube-scheduler": _program("controller", name="kube-scheduler"),
                 "/usr/lib/systemd/system/kubelet.service": SOURCES / "kubelet.service",
             },
             depends=("kubernetes-cni", "conntrack", "ethtool", "iptables", "socat"),
             after_install=KUBELET_STARTS,
         ),
     ]
-    return [package.build(folder) for package in packages]
+    return [built if (built := folder / package.file).exists() else package.build(folder) for package in packages]
 
 
 def consul_package() -> Path:
@@ -147,19 +166,22 @@ def _library() -> dict[str, str | Path]:
     """The stand-ins' own modules, and those of ours that they share with the servers on loopback."""
     tests, root = SOURCES.parents[1], SOURCES.parents[2]
     modules: dict[str, Path] = {f"machines/standins/{path.name}": path for path in SOURCES.glob("*.py")}
-    modules |= {f"servers/{name}.py": tests / "servers" / f"{name}.py" for name in ("control_plane", "cluster_objects")}
+    modules |= {f"servers/{name}.py": tests / "servers" / f"{name}.py" for name in SERVERS}
     modules |= {
         f"kube_provision_core/{name}.py": root / "kube_provision_core" / f"{name}.py"
-        for name in ("certificates", "pki", "control_plane/kubeadm_objects")
+        for name in ("folder/x509", "folder/pki", "cluster/kubeadm_objects")
     }
     return {f"{LIBRARY}/{name}": path for name, path in modules.items()}
 
 
-def _program(name: str) -> str:
-    return f'#!/bin/sh\nPYTHONPATH={LIBRARY} exec python3 -m machines.standins.{name} "$@"\n'
+def _program(module: str, version: str = "", name: str = "python3") -> str:
+    """`name` is what its process is called. What comes in an image is told its version by the kubelet."""
+    release = f"{VARIABLE}=v{version} " if version else ""
+    return f'#!/bin/bash\n{release}PYTHONPATH={LIBRARY} exec -a {name} python3 -m machines.standins.{module} "$@"\n'
 
 
-def _put(path: Path, content: str | Path) -> None:
+def put(path: Path, content: str | Path) -> None:
+    """Write text, or copy a file; what begins with `#!` is made executable."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, str):
         path.write_text(content)

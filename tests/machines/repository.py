@@ -24,10 +24,19 @@ from typing import Self
 from machines.packages import architecture
 from servers.debian import install
 
+TOOLS = ("gnupg", "apt-utils")
+"""Debian's packages that make a repository. To be installed before the only network is one that leads nowhere."""
 PORT = 8080
-KUBERNETES = "kubernetes/1.36/"
+KUBERNETES = "kubernetes/1.37/"
+_MINOR = "1.37"
+"""Which the page speaks of."""
 PAGE = Path(__file__).parents[2] / "docs/air-gap.md"
-_DOCUMENTED = re.compile(r"```sh\n(mkdir --parents kubernetes/1.36 .*?)```", re.DOTALL)
+_DOCUMENTED = re.compile(r"```sh\n(mkdir --parents kubernetes/1.37 .*?)```", re.DOTALL)
+
+
+def kubernetes_of(version: str) -> str:
+    """Where the repository of a release's minor lies."""
+    return KUBERNETES.replace(_MINOR, ".".join(version.split(".")[:2]))
 
 
 class Mirror:
@@ -45,7 +54,7 @@ class Mirror:
         self._server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
-        install("gnupg", "apt-utils")
+        install(*TOOLS)
         self.folder.mkdir(parents=True)
         self._home.mkdir(mode=0o700)
         self._gpg("--passphrase", "", "--quick-generate-key", "site <site@kube-provision.invalid>", "ed25519", "sign")
@@ -64,17 +73,17 @@ class Mirror:
     def url(self, name: str) -> str:
         return f"http://{self.address}:{PORT}/{name}"
 
-    def add_kubernetes(self, packages: Iterable[Path]) -> None:
-        """A repository whose packages lie beside their index, made by the very commands that the page for operators has."""
+    def add_kubernetes(self, packages: Iterable[Path], minor: str = _MINOR) -> None:
+        """A minor's repository, whose packages lie beside their index: made by the very commands that operators are told."""
         found = _DOCUMENTED.search(PAGE.read_text())
         assert found, f"{PAGE}: no commands that make a repository"
         tools = self._home / "bin"
-        tools.mkdir()
+        tools.mkdir(exist_ok=True)
         downloading = tools / "apt-get"  # what it would download is here already
         downloading.write_text(f"#!/bin/sh\nexec cp {' '.join(map(str, packages))} .\n")
         downloading.chmod(0o755)
         environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "GNUPGHOME": str(self._home)}
-        command = ["bash", "-euo", "pipefail", "-c", found[1]]
+        command = ["bash", "-euo", "pipefail", "-c", found[1].replace(_MINOR, minor)]
         subprocess.run(command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, check=True, timeout=120)
         assert (self.folder / "site.asc").read_text() == self.key
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machines.images import served_archive
+from machines.lab import SEED_MANIFEST
 from machines.packages import KUBERNETES, consul_package, kubernetes_packages, kubernetes_sources
 from machines.repository import Mirror
 from servers.cache import cache_folder, locked
@@ -31,7 +32,6 @@ LIMIT = 1500.0
 """Seconds for baking it, on a slow line and a slow machine."""
 PAGE, DOCUMENTED = ROOT / "docs/air-gap.md", "http://mirror.site.example"
 SITE = "127.81.0.1"
-SEED_MANIFEST = "kind: ConfigMap\nmetadata: {name: seeded}\ndata: {by: the seed manifest}\n"
 IMAGES = (
     *(f"registry.k8s.io/kube-{name}:v{KUBERNETES}" for name in ("apiserver", "controller-manager", "scheduler", "proxy")),
     *("registry.k8s.io/coredns/coredns:v1.14.2", "registry.k8s.io/pause:3.10.2", "registry.k8s.io/etcd:3.6.8-0"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,17 +20,35 @@ from machines.leaks import unpacked
 from machines.network import PREFIX, Network
 from machines.nspawn import CHANNEL, Host
 from machines.packages import Package
-from servers.simulator import STATUS_KEY, Guest, Simulator
+from servers.simulator import Guest, Simulator
 
-STATUS = "status.txt"
-RPC_TOOL = f"""\
+from kube_provision_core import GuestInfo, replace_file
+
+SET = "guestinfo"
+"""The folder in the shared one that has a file for each key which the guest has set."""
+GIVEN = "given"
+"""Another, with those that the vCenter holds and that it may ask for."""
+GUEST_TOOLS = f"""\
 #!/bin/sh
-# vmware-rpctool "info-set KEY VALUE": what open-vm-tools does over the hypervisor's backdoor, done over a shared folder.
+# vmtoolsd --cmd "info-set KEY VALUE", "info-get KEY": what open-vm-tools does over the hypervisor's backdoor, done over a
+# shared folder.
 set -eu
-value=${{1#info-set {STATUS_KEY} }}
-printf '%s' "$value" >{CHANNEL}/{STATUS}.part
-mv {CHANNEL}/{STATUS}.part {CHANNEL}/{STATUS}
+[ "$1" = --cmd ]
+case $2 in
+info-get\\ *)
+  file={CHANNEL}/{GIVEN}/${{2#info-get }}
+  test ! -e "$file" || exec cat "$file"
+  echo "No value found" >&2
+  exit 1
+  ;;
+esac
+setting=${{2#info-set }}
+key=${{setting%% *}}
+mkdir -p {CHANNEL}/{SET}
+printf '%s' "${{setting#"$key" }}" >{CHANNEL}/"$key.part"
+mv {CHANNEL}/"$key.part" {CHANNEL}/{SET}/"$key"
 """
+GUEST_TOOLS_PATH = "usr/bin/vmtoolsd"
 LOOK = 0.2
 """Seconds between two looks at the vCenter."""
 
@@ -44,7 +62,7 @@ class VCenterHosts:
         self.problem: BaseException | None = None
         """What ended the following before its time."""
         self._folder, self._network, self._image_of, self._vcenter = folder, network, image_of, vcenter
-        self._published: dict[str, str] = {}
+        self._published: dict[str, dict[str, str]] = {}
         self._stop = threading.Event()
         # A host ends with the thread that starts it: this one.
         self._thread = threading.Thread(target=self._run, name="vcenter-hosts")
@@ -89,6 +107,7 @@ class VCenterHosts:
         host = Host(name, self._folder, self._image_of(name), self._network.link(name, address))
         instance_id = json.loads(_guestinfo(vm, "metadata"))["instance-id"]
         host.insert_seed(instance_id, _guestinfo(vm, "userdata"))
+        host.install(GUEST_TOOLS_PATH, GUEST_TOOLS)  # a template without them could not have read its boot data
         host.start()
         self.hosts[name] = host
 
@@ -96,21 +115,30 @@ class VCenterHosts:
         user_data = _guestinfo(vm, "userdata")
         if user_data != host.user_data:
             host.replace_user_data(user_data)
+        _give(host.folder / "channel" / GIVEN / GuestInfo.TASK, vm["extra_config"].get(GuestInfo.TASK, "").encode())
         if not host.on:
             host.start()
 
     def _publish(self, host: Host) -> None:
-        with suppress(FileNotFoundError):
-            told = (host.folder / "channel" / STATUS).read_text()
-            if told != self._published.get(host.name):
-                self._vcenter.publish(host.name, {STATUS_KEY: told})
-                self._published[host.name] = told
+        told = {path.name: path.read_text() for path in (host.folder / "channel" / SET).glob("*")}
+        before = self._published.get(host.name, {})
+        if told != before:
+            self._vcenter.publish(host.name, {key: value for key, value in told.items() if before.get(key) != value})
+            self._published[host.name] = told
 
     def _remove(self, name: str) -> None:
         host = self.hosts.pop(name)
         self._published.pop(name, None)
         host.destroy()
         self._network.unplug(host.link)
+
+
+def _give(file: Path, value: bytes) -> None:
+    if not value:
+        file.unlink(missing_ok=True)
+    elif not file.exists() or file.read_bytes() != value:
+        file.parent.mkdir(exist_ok=True)
+        replace_file(file, value)
 
 
 def _guestinfo(vm: Mapping[str, Any], name: str) -> str:
@@ -126,7 +154,7 @@ class VCenterLab(Lab):
         self.machines = stack.enter_context(VCenterHosts(self.folder, self.network, self.image_of, self.vcenter))
 
     def _more_packages(self, folder: Path) -> list[Path]:
-        tools = Package("open-vm-tools", "2:12.5.0-1", {"/usr/bin/vmware-rpctool": RPC_TOOL})
+        tools = Package("open-vm-tools", "2:12.5.0-1", {f"/{GUEST_TOOLS_PATH}": GUEST_TOOLS})
         return [tools.build(folder)]
 
     @property
@@ -146,6 +174,18 @@ class VCenterLab(Lab):
     @property
     def environment(self) -> dict[str, str]:
         return super().environment | {"KUBE_PROVISION_VCENTER_PASSWORD": self.vcenter.password}
+
+    def set_by_guest(self, name: str, key: str) -> str | None:
+        """What a guest itself has set last, with its own tools; None if nothing."""
+        file = self._setting(name, key)
+        return file.read_text() if file.exists() else None
+
+    def forget(self, name: str, key: str) -> None:
+        """What a guest has set, as a hypervisor may that loses power."""
+        self._setting(name, key).unlink()
+
+    def _setting(self, name: str, key: str) -> Path:
+        return self.hosts[name].folder / "channel" / SET / key
 
     @property
     def hosts(self) -> dict[str, Host]:

@@ -13,7 +13,6 @@ from servers.wheels import ROOT, environment, succeed, wheel
 pytestmark = pytest.mark.integration
 
 EXAMPLE = ROOT / "examples/plugin"
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 CONFIG = """\
 name: prod
 target: vsphere
@@ -39,7 +38,6 @@ def boot(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     block = (EXAMPLE / "README.md").read_text().partition("```yaml\n")[2].partition("```")[0]
     (folder / "config.yml").write_text(CONFIG + block)
-    (folder / "company-ca.pem").write_text(PEM)
     options = ("--config", "config.yml", "--state", "state", "--with-secrets")
     succeed(programs / "kube-provision", "render", *options, "boot", cwd=folder)
     return folder / "boot"
@@ -57,17 +55,16 @@ def test_a_strict_type_checker_has_no_objections(programs: Path, tmp_path: Path)
 def test_extensions_are_listed(programs: Path) -> None:
     found = json.loads(succeed(programs / "kube-provision", "plugins", "--output", "json"))
     extensions = {(it["name"], it["problem"]) for it in found if it["kind"] == "extension"}
-    assert extensions == {("company-ca", ""), ("node-labels", "")}
+    assert extensions == {("node-labels", ""), ("syslog", "")}
 
 
 @pytest.mark.parametrize("machine", ["m-prod-1", "m-prod-2", "w-prod-5"])
 def test_every_machine_gets_the_package_the_file_and_the_step(boot: Path, machine: str) -> None:
     root = boot / machine
     steps = [(step["plugin"], step["name"]) for step in json.loads(find(root, "steps.json").read_text())]
-    assert ("company-ca", "trust") in steps
-    assert steps.index(("company-ca", "trust")) < steps.index(("kubeadm", "container-runtime"))
-    assert find(root, "company-ca.crt").read_text() == PEM
-    assert "ca-certificates" in find(root, "ubuntu-packages.sh").read_text()
+    assert steps.index(("ubuntu", "packages")) < steps.index(("syslog", "restart"))
+    assert 'target="logs.example.com"' in find(root, "60-company.conf").read_text()
+    assert "rsyslog" in find(root, "ubuntu-packages.sh").read_text()
 
 
 def test_labels_reach_kubeadm_by_role(boot: Path) -> None:

@@ -17,13 +17,15 @@ from servers.wheels import ROOT, environment, install, run, succeed, wheel
 
 pytestmark = pytest.mark.integration
 
-KINDS = ("target", "os", "discovery")
+KINDS = {"target": "target", "os": "os", "apt": "os", "dnf": "os", "discovery": "discovery", "extension": "extension"}
+"""By what each is called here; a system of a family is called like that."""
 CONFIG = """\
 name: prod
 target: my-target
 my_target_folder: machines
 os: my-os
 discovery: my-discovery
+extensions: [my-extension]
 my_discovery_server: 192.0.2.1
 my_discovery_folder: share
 seed_manifests: []
@@ -36,7 +38,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("new")
     programs = environment(folder / "env", wheel(ROOT), "pytest")
     for kind in KINDS:
-        succeed(programs / "kube-provision", "plugins", "new", kind, f"my-{kind}", cwd=folder)
+        family = ("--family", kind) if kind in ("apt", "dnf") else ()
+        succeed(programs / "kube-provision", "plugins", "new", KINDS[kind], f"my-{kind}", *family, cwd=folder)
     install(programs, *(wheel(project(programs, kind)) for kind in KINDS))
     return programs
 
@@ -71,9 +74,18 @@ def test_shellcheck_has_no_objections(programs: Path, kind: str) -> None:
         succeed("shellcheck", "--norc", "--exclude=SC2154", *scripts)  # what a step is given is set before it
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_suite_runs_where_it_is_installed(programs: Path, kind: str, tmp_path: Path) -> None:
+    done = run(programs / "kube-provision", "plugins", "check", f"my-{kind}", "--output", "json", cwd=tmp_path)
+    checks = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, {it["result"] for it in checks}) == (0, "", {"passed"})
+    assert len(checks) >= 10
+    assert not list(tmp_path.iterdir())
+
+
 def test_they_are_listed_and_work(programs: Path) -> None:
     found = {(it["kind"], it["name"], it["distribution"], it["problem"]) for it in listed(programs)}
-    assert found == {(kind, f"my-{kind}", f"kube-provision-my-{kind}", "") for kind in KINDS}
+    assert found == {(kind, f"my-{name}", f"kube-provision-my-{name}", "") for name, kind in KINDS.items()}
 
 
 def test_they_make_machines_together(programs: Path, tmp_path: Path) -> None:
@@ -84,7 +96,7 @@ def test_they_make_machines_together(programs: Path, tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "machines").iterdir() if path.is_dir()} == {"m-prod-1", "w-prod-1"}
     status = json.loads(succeed(programs / "kube-provision", "status", *options[:4], "--output", "json", cwd=tmp_path))
     addresses = {node["name"]: node["address"] for node in status["nodes"] if node["power"] == "on"}
-    assert sorted(addresses.values()) == ["192.0.2.1", "192.0.2.2"]
+    assert sorted(addresses.values()) == ["192.0.2.2", "192.0.2.3"]
 
 
 # --- other people's packages ------------------------------------------------------------------------------------------

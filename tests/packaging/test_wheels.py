@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
-from servers.wheels import distribution, environment, projects, run, succeed, wheel
+from servers.wheels import distribution, environment, install, projects, run, succeed, wheel
 
 pytestmark = pytest.mark.integration
 
@@ -45,13 +46,13 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=distribution)
-def test_a_wheel_holds_every_file_of_its_package_and_nothing_else(project: Path) -> None:
-    package = next(path.parent for path in project.glob("kube_provision_*/__init__.py"))
-    listed = succeed("git", "ls-files", "--cached", "--others", "--exclude-standard", package.name, cwd=project).split()
+def test_a_wheel_holds_every_file_of_its_packages_and_nothing_else(project: Path) -> None:
+    packages = [path.name for path in project.glob("kube_provision_*")]
+    listed = succeed("git", "ls-files", "--cached", "--others", "--exclude-standard", *packages, cwd=project).split()
     sources = {name for name in listed if (project / name).exists()}
     held = {name for name in zipfile.ZipFile(wheel(project)).namelist() if ".dist-info/" not in name}
     assert held == sources
-    assert f"{package.name}/py.typed" in held
+    assert any(f"{package}/py.typed" in held for package in packages)
 
 
 def test_help_is_there(program: Path) -> None:
@@ -83,3 +84,15 @@ def test_a_driver_that_is_not_installed_is_named_with_its_distribution(bare_prog
 
 def test_the_core_alone_lists_no_drivers(bare_program: Path) -> None:
     assert json.loads(succeed(bare_program, "plugins", "--output", "json")) == []
+
+
+def test_all_of_ours_bring_their_contract_suites_along(program: Path, tmp_path: Path) -> None:
+    """Systems are checked whole; of the others what needs neither QEMU nor Consul nor a hypervisor."""
+    install(program.parent, "pytest")
+    (tmp_path / "bash").symlink_to(str(shutil.which("bash")))
+    plugins = json.loads(succeed(program, "plugins", "--output", "json"))
+    for name, kind in ((plugin["name"], plugin["kind"]) for plugin in plugins):
+        bare = {} if kind == "os" else {"PATH": str(tmp_path)}
+        ran = run(program, "plugins", "check", name, "--output", "json", cwd=tmp_path, **bare)
+        results = {it["result"] for it in json.loads(ran.stdout)}
+        assert (name, ran.returncode, results) == (name, 0, {"passed"} | (set() if kind == "os" else {"not checked"}))

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 PAGE = ROOT / "docs/writing-a-plugin.md"
 OURS = (ROOT, ROOT / "plugins/debian", ROOT / "plugins/ubuntu", ROOT / "plugins/consul")
 MARK = "@@@ block"
-LIMIT = 300
+LIMIT = 600
 """Seconds. `timeout` ends whatever the commands have started, too."""
 BLOCK = re.compile(r'^```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```$', re.MULTILINE | re.DOTALL)
 

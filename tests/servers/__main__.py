@@ -11,20 +11,29 @@ from servers.guest import guest_files
 from servers.simulator import build
 
 PACKAGES = (
+    "apt-utils",
+    "chromium",
     "cloud-init",
     "createrepo-c",
     "curl",
+    "debian-archive-keyring",
     "dnf",
+    "e2fsprogs",
     "etcd-client",
     "etcd-server",
     "gnupg",
+    "golang-github-coreos-bbolt-dev",
     "golang-github-vmware-govmomi-dev",
     "golang-go",
     "iproute2",
+    "libjansson4",
+    "libndp0",
     "libnginx-mod-stream",
+    "libnm0",
     "mmdebstrap",
     "netbase",
     "nginx",
+    "openssh-client",
     "openssl",
     "procps",
     "python3-firewall",
@@ -44,7 +53,7 @@ if __name__ == "__main__":
     print(f"simulator: {build()}")
     print(f"guest: {guest_files()[0]}")
     print(f"consul: {consul_binary()}")
-    for package in ("containerd", "firewalld"):
+    for package in ("containerd", "docker-registry", "firewalld"):
         print(f"{package}: {unpacked(package)}")
     with ThreadPoolExecutor() as pool:
         for made in pool.map(image, RELEASES):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from servers.own_network import outside
+
 
 def cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -18,8 +20,8 @@ def cache_folder() -> Path:
 
 @contextmanager
 def locked(name: str) -> Iterator[Path]:
-    """Yield the cache folder while no other process makes the thing called `name`."""
+    """Yield the cache folder while no other process makes the thing called `name`, which may be fetched from elsewhere."""
     folder = cache_folder()
-    with (folder / f"{name}.lock").open("w") as lock:
+    with (folder / f"{name}.lock").open("w") as lock, outside():
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder

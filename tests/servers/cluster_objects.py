@@ -7,10 +7,13 @@ objects.add_node("m-prod-1", "127.0.0.11", master=True)
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from base64 import b64decode
-from dataclasses import dataclass
 from typing import Any
+
+from servers.refusals import RefusedError
+from servers.workloads import Workloads
 
 Object = dict[str, Any]
 
@@ -18,15 +21,26 @@ SECRETS = "/api/v1/namespaces/kube-system/secrets"
 NODES = "/api/v1/nodes"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system"
 CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
-COLLECTIONS = (SECRETS, NODES, CONFIG_MAPS, f"{RBAC}/roles", f"{RBAC}/rolebindings")
+PODS = "/api/v1/namespaces/kube-system/pods"
+EVENTS = "/api/v1/events"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/kube-system/deployments"
+DAEMON_SETS = "/apis/apps/v1/namespaces/kube-system/daemonsets"
+KINDS = {
+    SECRETS: ("v1", "Secret"),
+    NODES: ("v1", "Node"),
+    CONFIG_MAPS: ("v1", "ConfigMap"),
+    PODS: ("v1", "Pod"),
+    EVENTS: ("v1", "Event"),
+    DEPLOYMENTS: ("apps/v1", "Deployment"),
+    DAEMON_SETS: ("apps/v1", "DaemonSet"),
+    f"{RBAC}/roles": ("rbac.authorization.k8s.io/v1", "Role"),
+    f"{RBAC}/rolebindings": ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+}
+"""Version and kind of what is in a collection."""
+COLLECTIONS = tuple(KINDS)
 
 
-@dataclass
-class RefusedError(Exception):
-    """An answer that is no success, as the API gives it."""
-
-    status: int
-    message: str
+MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
 class ClusterObjects:
@@ -35,9 +49,9 @@ class ClusterObjects:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._objects: dict[str, dict[str, Object]] = {collection: {} for collection in COLLECTIONS}
-        self._version = 0
+        self.workloads = Workloads()
 
-    def add_node(self, name: str, address: str, *, master: bool = False, ready: bool = True) -> None:
+    def add_node(self, name: str, address: str, *, master: bool = False, ready: bool = True, kubelet: str = "") -> None:
         labels = {"kubernetes.io/hostname": name}
         if master:
             labels["node-role.kubernetes.io/control-plane"] = ""
@@ -48,9 +62,20 @@ class ClusterObjects:
             "status": {
                 "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],
                 "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+                "nodeInfo": {"kubeletVersion": kubelet},
             },
         }
         self.create(NODES, node)
+
+    def cordon(self, *names: str) -> None:
+        """These nodes and no others, by somebody who says nothing of it."""
+        for name, node in self.all(NODES).items():
+            self.replace(NODES, name, {**node, "spec": {"unschedulable": True} if name in names else {}})
+
+    def configure(self, setting: str, value: str) -> None:
+        """As kubeadm has written it down in the cluster, at the top of its configuration."""
+        data = {"ClusterConfiguration": f"clusterName: prod\n{setting}: {value}\ndns: {{}}\n"}
+        self.create(CONFIG_MAPS, {"metadata": {"name": "kubeadm-config"}, "data": data})
 
     def all(self, collection: str) -> dict[str, Object]:
         """By name."""
@@ -66,52 +91,72 @@ class ClusterObjects:
         items = sorted(self.all(collection).values(), key=lambda item: str(item["metadata"]["name"]))
         end = offset + limit if limit else len(items)
         metadata = {"continue": str(end)} if end < len(items) else {}
-        return {"kind": "List", "metadata": metadata, "items": items[offset:end]}
+        version, kind = KINDS[collection]
+        listed = [_without(item, "apiVersion", "kind") for item in items[offset:end]]  # the list says it for all
+        return {"kind": f"{kind}List", "apiVersion": version, "metadata": metadata, "items": listed}
 
     def get(self, collection: str, name: str) -> Object:
         try:
             return self.all(collection)[name]
         except KeyError as problem:
-            raise RefusedError(404, f"{name} not found") from problem
+            raise RefusedError(404, f"{_called(collection, name)} not found") from problem
 
     def create(self, collection: str, document: Object) -> Object:
-        _validate(document)
+        _validate(collection, document)
         name = document["metadata"]["name"]
         with self._lock:
             if name in self._objects[collection]:
-                raise RefusedError(409, f"{name} already exists")
+                raise RefusedError(409, f"{_called(collection, name)} already exists")
             return self._store(collection, document, str(uuid.uuid4()))
 
     def replace(self, collection: str, name: str, document: Object) -> Object:
-        _validate(document)
+        """What was read before it was changed by others is refused, as its version says."""
+        _validate(collection, document)
         with self._lock:
             old = self._objects[collection].get(name)
             if old is None and not collection.startswith(RBAC):
-                raise RefusedError(404, f"{name} not found")
+                raise RefusedError(404, f"{_called(collection, name)} not found")
             if old is not None and old.get("type") != document.get("type"):
                 raise RefusedError(422, "type: Invalid value: field is immutable")
+            if old is not None and _version(document) not in ("", _version(old)):
+                raise RefusedError(409, f"Operation cannot be fulfilled on {_called(collection, name)}: {MODIFIED}")
             return self._store(collection, document, old["metadata"]["uid"] if old else str(uuid.uuid4()))
 
     def delete(self, collection: str, name: str) -> Object:
         with self._lock:
             if self._objects[collection].pop(name, None) is None:
-                raise RefusedError(404, f"{name} not found")
-        return {"kind": "Status", "status": "Success"}
+                raise RefusedError(404, f"{_called(collection, name)} not found")
+        return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
 
     def _store(self, collection: str, document: Object, uid: str) -> Object:
-        self._version += 1
-        metadata = {**document["metadata"], "uid": uid, "resourceVersion": str(self._version)}
-        stored = {**document, "metadata": metadata}
+        version, kind = KINDS[collection]
+        metadata = {**document["metadata"], "uid": uid, "resourceVersion": str(time.time_ns())}
+        stored = {**document, "apiVersion": version, "kind": kind, "metadata": metadata}
         self._objects[collection][metadata["name"]] = stored
         return stored
 
 
-def _validate(document: Object) -> None:
+def _called(collection: str, name: str) -> str:
+    return f'{collection.rpartition("/")[2]} "{name}"'
+
+
+def _version(document: Object) -> str:
+    return str(document["metadata"].get("resourceVersion", ""))
+
+
+def _without(item: Object, *keys: str) -> Object:
+    return {key: value for key, value in item.items() if key not in keys}
+
+
+def _validate(collection: str, document: Object) -> None:
+    _, kind = KINDS[collection]
+    given = document.get("kind", kind)
+    if given != kind:
+        raise RefusedError(400, f'{given} in version "v1" cannot be handled as a {kind}')
     for owner in document["metadata"].get("ownerReferences", ()):
         if not all(owner.get(key) for key in ("apiVersion", "kind", "name", "uid")):
             raise RefusedError(422, "metadata.ownerReferences: Invalid value")
-    secret = document.get("kind") != "ConfigMap"
-    for key, value in document.get("data", {}).items() if secret else ():
+    for key, value in document.get("data", {}).items() if kind == "Secret" else ():
         try:
             b64decode(value, validate=True)
         except ValueError as problem:

@@ -96,7 +96,7 @@ class ConsulServer:
     def request(self, method: str, path: str, body: bytes | None = None) -> bytes:
         """One call of the HTTP API. Raises `urllib.error.HTTPError` for an answer that is no success."""
         request = urllib.request.Request(self.url + path, data=body, method=method)
-        with self._opener.open(request, timeout=10) as response:
+        with self._opener.open(request, timeout=60) as response:
             answer: bytes = response.read()
         return answer
 

@@ -15,13 +15,17 @@ from typing import Any
 from servers.consul import consul_binary
 from servers.process import ServerProcess
 
+CLUSTER_ID = "id-1"
+"""Whose agents these are, as those of a cluster say of themselves."""
+
 QUICK: Mapping[str, Any] = {
     "log_level": "WARN",
     "disable_update_check": True,
+    "node_meta": {"kube-provision-cluster-id": CLUSTER_ID},
     "retry_interval": "1s",
     "ports": {"dns": -1},
     "performance": {"raft_multiplier": 1},
-    "gossip_lan": {"gossip_interval": "50ms", "probe_interval": "200ms", "probe_timeout": "100ms", "suspicion_mult": 2},
+    "gossip_lan": {"gossip_interval": "50ms"},  # its probes stay patient: who is only slow is not gone, nor are its locks
 }
 
 
@@ -44,7 +48,7 @@ class ConsulAgent:
         self._file.write_text(json.dumps({**QUICK, **configuration, **own}))
         self._process: ServerProcess | None = None
 
-    def start(self, timeout: float = 20.0) -> ConsulAgent:
+    def start(self, timeout: float = 120.0) -> ConsulAgent:
         """Start it, and wait until it knows a server that leads."""
         command = [str(consul_binary()), "agent", f"-config-file={self._file}"]
         self._process = ServerProcess(command, self.folder / "consul.log")
@@ -78,7 +82,7 @@ class ConsulAgent:
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """The JSON answer to one request; None for 404."""
-        connection = HTTPConnection(self.address, 8500, timeout=10)
+        connection = HTTPConnection(self.address, 8500, timeout=60)
         try:
             connection.request(method, path, None if body is None else body if isinstance(body, str) else json.dumps(body))
             response = connection.getresponse()
@@ -106,14 +110,17 @@ class ConsulAgent:
             self.ask("PUT", f"/v1/session/destroy/{session['ID']}")
         return len(sessions)
 
-    def add_master(self, cluster: str, name: str, address: str, *, service_address: str | None = None) -> None:
+    def add_master(
+        self, cluster: str, name: str, address: str, *, service_address: str | None = None, cluster_id: str = CLUSTER_ID
+    ) -> None:
         """Put a healthy master into the catalog, as if its own agent had."""
         service = {
             "Service": f"kube-provision-{cluster}",
             "Address": address if service_address is None else service_address,
         }
         check = {"Name": "API server is ready", "Status": "passing", "ServiceID": service["Service"]}
-        self.ask("PUT", "/v1/catalog/register", {"Node": name, "Address": address, "Service": service, "Check": check})
+        node = {"Node": name, "Address": address, "NodeMeta": {"kube-provision-cluster-id": cluster_id}}
+        self.ask("PUT", "/v1/catalog/register", {**node, "Service": service, "Check": check})
 
     def remove_node(self, name: str) -> None:
         self.ask("PUT", "/v1/catalog/deregister", {"Node": name})
@@ -127,7 +134,7 @@ def consul_client(folder: Path, address: str, server: str, name: str, **extra: A
     return ConsulAgent(folder, address, {"node_name": name, "retry_join": [server], **extra})
 
 
-def eventually(condition: Callable[[], object], timeout: float = 10.0, interval: float = 0.05) -> bool:
+def eventually(condition: Callable[[], object], timeout: float = 60.0, interval: float = 0.05) -> bool:
     """Whether `condition` comes true in time."""
     deadline = time.monotonic() + timeout
     while not condition():

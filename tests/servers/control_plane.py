@@ -23,10 +23,11 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from servers.cluster_objects import COLLECTIONS, ClusterObjects, RefusedError
+from servers.cluster_objects import COLLECTIONS, ClusterObjects
+from servers.refusals import RefusedError
 
-from kube_provision_core.certificates import KeyPair, sign_server
-from kube_provision_core.pki import Pki
+from kube_provision_core.folder.pki import Pki
+from kube_provision_core.folder.x509 import KeyPair, sign_server
 
 ADMINISTRATORS = {"kubeadm:cluster-admins", "system:masters"}
 CHUNK = 4096
@@ -42,6 +43,8 @@ class Fault:
     """Seconds before the answer."""
     break_off: bool = False
     """Close the connection: after the request was carried out, which is the nastier half."""
+    path: str = ""
+    """It waits for a request whose path begins so."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Call:
     groups: frozenset[str]
     token: str
     """What stands in its Authorization header after `Bearer`."""
+    form: str = ""
+    """The media type of its body."""
 
 
 class ControlPlaneServer:
@@ -75,7 +80,7 @@ class ControlPlaneServer:
         port: int = 6443,
         objects: ClusterObjects | None = None,
         certificate_for: str | None = None,
-        certificate_lifetime: timedelta = timedelta(days=1),
+        certificate_lifetime: timedelta = timedelta(days=365),
         credential: KeyPair | None = None,
     ) -> None:
         """`credential`: the server's certificate, in place of one that is signed for `certificate_for` or the address."""
@@ -83,9 +88,11 @@ class ControlPlaneServer:
         self.port = port
         self.objects = objects or ClusterObjects()
         self.ready = True
-        self.version = "v1.36.4"
+        self.version = "v1.37.1"
+        self.metrics = ""
+        """What this server counts, beside what no test asks for."""
         self.faults: deque[Fault] = deque()
-        """Used up one per request."""
+        """Used up one per request, in this order."""
         self.requests: list[Request] = []
         if credential is None:
             hosts = [certificate_for or address]
@@ -94,13 +101,22 @@ class ControlPlaneServer:
         self._stopping = threading.Event()
         self._server: _Server | None = None
 
+    def fault(self, path: str) -> Fault:
+        """What happens to the request that has just come, for this path."""
+        return self.faults.popleft() if self.faults and path.startswith(self.faults[0].path) else Fault()
+
     def __enter__(self) -> Self:
-        self._server = _Server(self, self._context)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+
+    def start(self) -> None:
+        """Serve, also after a `stop`."""
+        self._stopping.clear()
+        self._server = _Server(self, self._context)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:
         """From now on nobody answers. Idempotent."""
@@ -126,6 +142,10 @@ class ControlPlaneServer:
     def act(self, call: Call) -> tuple[int, Any]:
         """Do to the objects what the call asks for."""
         objects, path = self.objects, call.path
+        if (call.method, path) == ("GET", "/metrics"):
+            return 200, f"# TYPE apiserver_requested_deprecated_apis gauge\n{self.metrics}"
+        if (answered := objects.workloads.act(call, objects)) is not None:
+            return answered
         collection, _, name = (path, "", "") if path in COLLECTIONS else path.rpartition("/")
         if collection not in COLLECTIONS:
             raise RefusedError(404, "the server could not find the requested resource")
@@ -205,7 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
-    do_POST = do_PUT = do_DELETE = do_GET
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
         """Quiet."""
@@ -214,7 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         stand_in = self.server.stand_in
         stand_in.requests.append(Request(self.command, self.path, self._user()))
-        fault = stand_in.faults.popleft() if stand_in.faults else Fault()
+        fault = stand_in.fault(self.path)
         stand_in.pause(fault.delay)
         if fault.status:
             self._send(fault.status, _status(fault.status, "told to fail"))
@@ -235,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return 200, {"gitVersion": self.server.stand_in.version}
             return self.server.stand_in.answer(self._read(body))
         except RefusedError as refused:
-            return refused.status, _status(refused.status, refused.message)
+            return refused.status, _status(refused.status, refused.message) | refused.more
 
     def _read(self, body: bytes) -> Call:
         url = urlsplit(self.path)
@@ -247,6 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
             user=self._user(),
             groups=frozenset(self._subject("organizationName")),
             token=self.headers.get("Authorization", "").removeprefix("Bearer "),
+            form=self.headers.get("Content-Type", ""),
         )
 
     def _user(self) -> str:

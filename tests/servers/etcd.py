@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import ssl
 import subprocess
 import tempfile
@@ -19,11 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kube_provision_core.certificates import sign_server
-from kube_provision_core.pki import Pki
+from kube_provision_core.folder.pki import Pki
+from kube_provision_core.folder.x509 import sign_server
 
 CLIENT_PORT, PEER_PORT = 2379, 2380
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 class EtcdServers:
@@ -52,18 +53,36 @@ class EtcdServers:
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
 
-    def start(self, name: str) -> None:
-        """Start a member, or start it again on its old data."""
-        arguments = self._arguments(name)
+    def start(self, name: str, state: str = "new") -> None:
+        """Start a member, or start it again on its old data. `state` of the cluster that it comes to: new, or existing."""
+        arguments = [*self._arguments(name), f"--initial-cluster-state={state}"]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ETCD_")}
         with self._log(name).open("ab") as log:
             self._processes[name] = subprocess.Popen(arguments, env=environment, stdout=log, stderr=log)
+
+    def join(self, name: str, address: str) -> None:
+        """One member more, without data, as a master that joins becomes one."""
+        self._check_gone(name)
+        self._announce(name, address)
+        self.members[name] = address
+        shutil.rmtree(self._folder / name, ignore_errors=True)
+        self._write_certificate(name, address)
+        self.start(name, state="existing")
+        self.wait_until_healthy(name)
+
+    def _check_gone(self, name: str) -> None:
+        """What was removed is a member no more to those who name the members of today."""
+        listed = subprocess.run(self.etcdctl("member", "list"), capture_output=True, text=True, timeout=PATIENCE, check=True)
+        names = {line.split(", ")[2] for line in listed.stdout.splitlines()}
+        if name in names:
+            raise RuntimeError(f"etcd has a member {name} already")
+        self.members = {other: address for other, address in self.members.items() if other in names}
 
     def kill(self, name: str) -> None:
         """As if its machine were gone."""
         process = self._processes.pop(name)
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
     def wait_until_healthy(self, *names: str) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -76,12 +95,16 @@ class EtcdServers:
             time.sleep(0.05)
 
     def announce_learner(self, address: str) -> None:
-        """What a joining master does first; here it never starts. Waits for the cluster to allow it, as kubeadm does."""
-        command = self.etcdctl("member", "add", "late", "--learner", f"--peer-urls=https://{address}:{PEER_PORT}")
+        """What a joining master does first; here it never starts."""
+        self._announce("late", address, "--learner")
+
+    def _announce(self, name: str, address: str, *more: str) -> None:
+        """Waits for the cluster to allow it, as kubeadm does."""
+        command = self.etcdctl("member", "add", name, *more, f"--peer-urls=https://{address}:{PEER_PORT}")
         deadline = time.monotonic() + PATIENCE
-        while subprocess.run(command, capture_output=True, timeout=PATIENCE).returncode != 0:
+        while (answer := subprocess.run(command, capture_output=True, timeout=PATIENCE, text=True)).returncode != 0:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"etcd takes no learner in {PATIENCE:.0f} s")
+                raise TimeoutError(f"etcd takes no member {name} in {PATIENCE:.0f} s: {answer.stderr}")
             time.sleep(0.2)
 
     def etcdctl(self, *arguments: str) -> list[str]:
@@ -108,8 +131,8 @@ class EtcdServers:
             "initial-advertise-peer-urls": peer,
             "initial-cluster": peers,
             "initial-cluster-token": self._folder.name,
-            "heartbeat-interval": 50,
-            "election-timeout": 500,
+            "heartbeat-interval": 100,
+            "election-timeout": 1000,
         }
         for prefix in ("", "peer-"):
             options |= {
@@ -124,10 +147,13 @@ class EtcdServers:
         """For the hosts that kubeadm names; members check each other's source address, which is 127.0.0.1 here."""
         (self._folder / "ca.crt").write_bytes(self._pki.etcd_ca)
         for name, address in self.members.items():
-            hosts = [name, "localhost", address, "127.0.0.1"]
-            pair = sign_server(self._pki.authority("etcd/ca"), name, hosts, timedelta(days=1))
-            (self._folder / f"{name}.crt").write_bytes(pair.certificate)
-            (self._folder / f"{name}.key").write_bytes(pair.key)
+            self._write_certificate(name, address)
+
+    def _write_certificate(self, name: str, address: str) -> None:
+        hosts = [name, "localhost", address, "127.0.0.1"]
+        pair = sign_server(self._pki.authority("etcd/ca"), name, hosts, timedelta(days=365))
+        (self._folder / f"{name}.crt").write_bytes(pair.certificate)
+        (self._folder / f"{name}.key").write_bytes(pair.key)
 
     def _healthy(self, name: str) -> bool:
         context = ssl.create_default_context(cadata=self._pki.etcd_ca.decode())

@@ -3,9 +3,10 @@
     kernel, initrd = guest_files()
 
 It reads its NoCloud seed as cloud-init would, takes its address from there, runs the publisher that its user data carries
-(everything after the line `# publisher`), serves HTTP on ports 22, 6443 and 8500, and powers off when its button is pressed.
-Over HTTP: `/name`; `/cgi-bin/seed` reads the seed's user data anew; `/cgi-bin/fetch?HOST:PORT/PATH` passes on what another
-server says.
+(what follows the line `# publisher`; the receiver follows `# receiver`), serves HTTP on ports 22, 6443 and 8500, and powers
+off when its button is pressed. The boot disk keeps both programs, for later boots: a scrubbed seed carries neither. The seed
+as it was at power-on stays in its page cache. Over HTTP: `/name`; `/cgi-bin/seed` reads the seed's user data anew;
+`/cgi-bin/task` is what the receiver says; `/cgi-bin/fetch?HOST:PORT/PATH` passes on what another server says.
 """
 
 from __future__ import annotations
@@ -48,8 +49,25 @@ for port in /sys/class/virtio-ports/*; do
 done
 
 $b sed -n 's|.*"local-hostname": "\([^"]*\)".*|\1|p' /seed/meta-data >/www/name
-$b sed '1,/^# publisher$/d' /seed/user-data >/publisher
+if $b grep -q '^# publisher$' /seed/user-data; then
+  $b sed -e '1,/^# publisher$/d' -e '/^# receiver$/,$d' /seed/user-data >/publisher
+  $b sed '1,/^# receiver$/d' /seed/user-data >/receiver
+  if [ -s /receiver ]; then
+    $b tar -cf /dev/vda publisher receiver
+    $b sync
+  fi
+else
+  $b tar -xf /dev/vda
+fi
 $b umount /seed
+$b mkdir -p /tmp /dev/disk/by-id
+for disk in /sys/block/vd*; do
+  $b ln -s "/dev/${disk##*/}" "/dev/disk/by-id/virtio-$($b cat "$disk/serial")"
+done
+exec 7</dev/vdb
+$b cat /dev/vdb >/dev/null
+task='PATH=/bin sh /receiver || echo "receive failed"'
+printf '#!/bin/busybox sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\n%s\n' "$task" >/www/cgi-bin/task
 cat_seed='echo 3 >/proc/sys/vm/drop_caches; $b mount -t iso9660 -o ro /dev/vdb /seed
   $b cat /seed/user-data; $b umount /seed'
 printf '#!/bin/busybox sh\nb=%s\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\n%s\n' $b "$cat_seed" >/www/cgi-bin/seed

@@ -24,8 +24,8 @@ from servers.cluster_objects import NODES, ClusterObjects
 from servers.control_plane import ControlPlaneServer
 from servers.etcd import EtcdServers
 
-from kube_provision_core.folder import Folder
-from kube_provision_core.pki import Pki
+from kube_provision_core.folder.pki import Pki
+from kube_provision_core.folder.store import Folder
 
 
 class LivingMasters:

@@ -19,15 +19,15 @@ from pathlib import Path
 from servers.certificates import issue_certificate
 from servers.consul_agents import ConsulAgent
 
-from kube_provision_core.pki import Pki
+from kube_provision_core.folder.pki import Pki
 
-PROGRAMS = Path(__file__).parents[2] / "kube_provision_core/boot/node"
 STUB = Path(__file__).parent / "kubeadm-stub"
 
 # The programs as they are, but for the seconds that they pause and for their address: on loopback all routes have the same.
 START = """
 import sys
-import choreography, discovery
+import discovery
+from kube_provision_node import choreography
 choreography._PAUSE, discovery._LOCK_DELAY, address = 0.1, "1ms", sys.argv.pop(1)
 discovery.own_address = lambda *_: address
 sys.exit(choreography.main())
@@ -109,7 +109,7 @@ class Machine:
         """End what was started last, and all that it has started, without a chance to tidy up."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.processes[-1].pid, signal.SIGKILL)
-        self.processes[-1].communicate(timeout=20)
+        self.processes[-1].communicate(timeout=60)
 
     def has(self, path: str) -> bool:
         return (self.root / path).exists()
@@ -194,10 +194,9 @@ class Lab:
         for tool in ("kubeadm", "kubectl"):
             if not (tools / tool).exists():
                 (tools / tool).symlink_to(STUB)
-        discovery = resources.files("kube_provision_consul") / "node"
         return os.environ | {
             "PATH": f"{tools}:/usr/sbin:{os.environ['PATH']}",
-            "PYTHONPATH": f"{PROGRAMS}:{discovery}",
+            "PYTHONPATH": str(with_discovery(root)),
             "STUB_ROOT": str(root),
             "STUB_ROLE": role,
             "STUB_LOG": str(self.folder / "calls"),
@@ -209,15 +208,23 @@ class Lab:
             for process in machine.processes:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                process.communicate(timeout=20)
+                process.communicate(timeout=60)
         service = f"kube-provision-{self.name}"
         for agent in self.agents:  # else it would go on to look after the masters of clusters that are over
             if service in agent.ask("GET", "/v1/agent/services"):
                 agent.ask("PUT", f"/v1/agent/service/deregister/{service}")
 
 
+def with_discovery(root: Path) -> Path:
+    """A folder from which `discovery` is imported: Consul's, as on a node."""
+    folder = root / "usr/local/lib/kube-provision"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "discovery").symlink_to(str(resources.files("kube_provision_consul") / "node"))
+    return folder
+
+
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, errors = process.communicate(timeout=40)
+    _, errors = process.communicate(timeout=120)
     return process.returncode, errors.strip().rpartition("\n")[2]
 
 

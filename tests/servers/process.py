@@ -30,7 +30,7 @@ class ServerProcess:
     def pid(self) -> int:
         return self.process.pid
 
-    def wait_until(self, ready: Callable[[], bool], timeout: float = 30.0) -> None:
+    def wait_until(self, ready: Callable[[], bool], timeout: float = 120.0) -> None:
         """Wait for `ready`. Raises `RuntimeError` with the end of the log if the process ends or time is up."""
         deadline = time.monotonic() + timeout
         while not ready():
@@ -53,4 +53,4 @@ class ServerProcess:
         """End it at once, as a crash would. Idempotent."""
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)

@@ -7,7 +7,7 @@ from pathlib import Path
 from kube_provision_core import Boot, Cluster, Machine, Node, Role, Stamp
 from kube_provision_qemu import processes
 
-CLUSTER = Cluster("home", "id-of-home", "1.36", frozenset())
+CLUSTER = Cluster("home", "id-of-home", "1.37", frozenset())
 """The cluster of `node`'s machines."""
 
 

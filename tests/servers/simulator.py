@@ -76,6 +76,10 @@ class Guest:
     address_delay: float = 0.1
     publishes: Mapping[str, str] = field(default_factory=dict)
     publish_delay: float = 0.1
+    before: Sequence[str] = ()
+    """Further addresses, which it has from the start."""
+    disconnected: bool = False
+    """Its first card's cable is pulled."""
 
 
 NEVER_AN_ADDRESS = {"addresses": (), "network": ""}
@@ -98,13 +102,23 @@ class Inventory:
     """Name of a datastore cluster that holds all datastores."""
     vm_groups: Sequence[str] = ()
     """Names of DRS groups of machines, empty ones, of every cluster."""
+    switches: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Further distributed switches with their port groups. Names that begin with `NSX-` may be there twice."""
+    opaque: Sequence[str] = ()
+    """Names of networks that are another maker's."""
+    vapps: Sequence[str] = ()
+    """Names of vApps, of the first cluster."""
+    takes_files_literally: bool = False
+    """A clone whose specification edits a disk gets the file that is named there, the template's, as no vCenter does."""
+    alone: Mapping[str, str] = field(default_factory=dict)
+    """Names, or ids, of datastores and networks that one cluster alone reaches, with its name; empty: none does."""
 
 
 class Simulator:
     """A vCenter on loopback, from `with` to its end. Times in seconds.
 
     `denied`: patterns of privileges that the account lacks. `clone_ignores`: parts of a clone's specification that the
-    server leaves undone, "size" or "power".
+    server leaves undone: "size", "power", "instance" (it gives the clone an identity of its own choice).
     """
 
     username = "administrator@vsphere.local"
@@ -206,7 +220,7 @@ class Simulator:
         """End the server at once, as a crash would. Idempotent."""
         if self._process.poll() is None:
             self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -277,6 +291,11 @@ class Simulator:
         rule = {"method": method, "name": name, "fault": fault, "message": message, "when": when, "times": times}
         self._ask("/faults", rule | ({"fields": dict(fields)} if fields else {}))
 
+    def trouble(self, kind: str, method: str = "*", name: str = "*", *, times: int = 1) -> None:
+        """Let calls go wrong on their way: `503`, `reset` (vCenter never hears of it), `lost` (the connection breaks before
+        the answer comes), `garbage` (an answer that nobody can read), `nothing` (an empty one). `times` 0: always."""
+        self._ask("/faults", {"method": method, "name": name, "fault": kind, "when": "wire", "times": times})
+
     def heal(self) -> None:
         """Forget every `fail`."""
         self._ask("/faults", method="DELETE")
@@ -293,6 +312,25 @@ class Simulator:
         """Make a machine as somebody else would."""
         self._ask("/machines", asdict(machine))
 
+    def copy(self, name: str, path: str, *, linked: bool = False) -> None:
+        """Clone a machine as somebody else would; `linked`: below its current snapshot. The copy is off."""
+        self._ask("/copy", {"machine": name, "path": path, "linked": linked})
+
+    def attach(self, name: str, file: str = "[LocalDS_0] fcd/volume.vmdk", *, first_class: bool = True) -> str:
+        """Attach a disk to a machine as somebody else would: a storage driver (`first_class`), or a person. It is made if it
+        is not there. Its file."""
+        self._ask("/attach", {"machine": name, "file": file, "first_class": first_class})
+        return file
+
+    def disks(self) -> list[str]:
+        """Files of all disks that exist, attached or not."""
+        found: list[str] = self._ask("/disks")
+        return found
+
+    def take_snapshot(self, name: str) -> None:
+        """As a backup program does."""
+        self._ask("/snapshot", {"path": name})
+
     def destroy(self, name: str) -> None:
         """Remove a machine as somebody else would."""
         self._ask("/destroy", {"path": name})
@@ -301,7 +339,7 @@ class Simulator:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._admin + path, data=data, method=method)
         try:
-            with self._opener.open(request, timeout=30) as response:
+            with self._opener.open(request, timeout=120) as response:
                 return json.load(response)
         except urllib.error.HTTPError as refusal:
             raise ValueError(refusal.read().decode()) from refusal

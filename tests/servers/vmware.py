@@ -16,7 +16,7 @@ from gzip import decompress
 from pathlib import Path
 from typing import Any
 
-from kube_provision_core import Role, Vm
+from kube_provision_core import GuestInfo, Role, Vm
 from kube_provision_fusion import vmx
 from kube_provision_fusion.config import FusionConfig
 from kube_provision_fusion.driver import Fusion
@@ -43,6 +43,8 @@ WORLD = {
     "folds_case": False,
     "network": "172.16.133",
     "next_address": 130,
+    "noise": {},
+    "memory_mib": None,
     "last_umask": 0,
     "faults": [],
 }
@@ -162,6 +164,11 @@ class Vmware:
     def machine(self, name: str) -> vmx.Vmx:
         return vmx.read(self.vm_dir / f"{name}.vmwarevm" / f"{name}.vmx")
 
+    def set_vmx(self, name: str, changes: dict[str, str]) -> None:
+        """As somebody does who edits the machine's .vmx."""
+        file = self.vm_dir / f"{name}.vmwarevm" / f"{name}.vmx"
+        vmx.write(file, vmx.read(file).changed(changes))
+
     def running(self) -> dict[str, dict[str, Any]]:
         """What the stand-in holds of running machines, by name."""
         records = [_read(file) for file in (self.state / "running").glob("*.machine")]
@@ -201,10 +208,43 @@ class Vmware:
         held += [value for log in folder.glob("*.log") for value in _logged(log.read_text())]
         return "\n".join(map(_decoded, filter(None, held)))
 
+    def metadata_of(self, file: Path) -> str:
+        """What tells the machine of this .vmx its name and its instance."""
+        return _decoded(vmx.read(file).get("guestinfo.metadata"))
+
+    def places_of(self, text: str) -> list[str]:
+        """Folders of machines, and running machines, that hold a text: plainly, or in what guests may ask for."""
+        folders = [folder for folder in self.vm_dir.iterdir() if folder.is_dir()]
+        plain = [str(path) for path in self.vm_dir.rglob("*") if path.is_file() and text in path.read_text(errors="replace")]
+        held = [str(folder) for folder in folders if text in self.boot_data_in(folder)]
+        values = {name: record["config"].get("guestinfo.userdata") for name, record in self.running().items()}
+        tasks = [place for place, task in self._tasks() if text.encode() in task]
+        return [*plain, *held, *tasks, *(name for name, value in values.items() if value and text in _decoded(value))]
+
+    def task(self, vm: Vm) -> bytes:
+        """What its receiver finds: in the running machine, else in the file that it starts with."""
+        running = self.running().get(vm.name)
+        held = running["guest"].get("kube-provision.task") if running else vmx.read(Path(vm.id)).get(GuestInfo.TASK)
+        return b64decode(held or "")
+
+    def _tasks(self) -> Iterator[tuple[str, bytes]]:
+        """Every place that a task may lie in, and what lies there."""
+        for file in self.vm_dir.glob("*/*.vmx"):
+            yield str(file), b64decode(vmx.read(file).get(GuestInfo.TASK))
+        for file in self.vm_dir.glob("*/*.log"):
+            for line in file.read_text(errors="replace").splitlines():
+                if f" {GuestInfo.TASK} = " in line:
+                    yield str(file), GuestInfo.waiting(line.rpartition(f"{GuestInfo.TASK} = ")[2].strip('"'))
+        for name, record in self.running().items():
+            yield name, b64decode(record["config"].get(GuestInfo.TASK, ""))
+            yield name, b64decode(record["guest"].get("kube-provision.task", ""))
+
     def boot_data(self, vm: Vm) -> str:
         """All of it that VMware holds: in the file, in the running machine, in its logs."""
-        running = [record["config"]["guestinfo.userdata"] for name, record in self.running().items() if name == vm.name]
-        return "\n".join([self.boot_data_in(Path(vm.id).parent), *map(_decoded, running)])
+        machines = [record for name, record in self.running().items() if name == vm.name]
+        running = [record["config"]["guestinfo.userdata"] for record in machines]
+        seen = [record["guest"]["userdata"] for record in machines]
+        return "\n".join([self.boot_data_in(Path(vm.id).parent), *map(_decoded, [*running, *seen])])
 
 
 def _read(file: Path) -> dict[str, Any]:

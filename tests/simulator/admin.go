@@ -28,8 +28,12 @@ func (v *vcenter) serveAdmin() (string, error) {
 	mux.HandleFunc("/faults", v.changeFaults)
 	mux.HandleFunc("/guests", v.changeGuests)
 	mux.HandleFunc("/machines", v.createMachine)
+	mux.HandleFunc("/copy", v.copyMachine)
 	mux.HandleFunc("/extra-config", changeExtraConfig)
 	mux.HandleFunc("/destroy", destroyMachine)
+	mux.HandleFunc("/disks", answerDisks)
+	mux.HandleFunc("/attach", attachDisk)
+	mux.HandleFunc("/snapshot", takeSnapshot)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(listener) }()
 	return "http://" + listener.Addr().String(), nil
@@ -82,6 +86,34 @@ func (v *vcenter) createMachine(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, nil)
+}
+
+// copyWish is a copy that somebody makes of a machine: a full one, or a linked one of its current snapshot.
+type copyWish struct {
+	Machine string `json:"machine"`
+	Path    string `json:"path"`
+	Linked  bool   `json:"linked"`
+}
+
+func (v *vcenter) copyMachine(w http.ResponseWriter, r *http.Request) {
+	var wish copyWish
+	if !read(w, r, &wish) {
+		return
+	}
+	withMachine(w, wish.Machine, func(m *machine) error {
+		ctx := newContext()
+		at := firstPlace(ctx, wish.Path)
+		spec := types.VirtualMachineCloneSpec{Location: types.VirtualMachineRelocateSpec{Pool: &at.pool, Host: &at.host}}
+		if wish.Linked {
+			spec.Location.DiskMoveType = string(types.VirtualMachineRelocateDiskMoveOptionsCreateNewChildDiskBacking)
+			spec.Snapshot = m.Snapshot.CurrentSnapshot
+		}
+		_, fault := m.clone(ctx, &types.CloneVM_Task{Folder: at.folder.Self, Name: path.Base(wish.Path), Spec: spec})
+		if fault != nil {
+			return fmt.Errorf("%T", fault)
+		}
+		return nil
+	})
 }
 
 // changeExtraConfig sets extraConfig as the guest inside of the machine, or somebody else, would.

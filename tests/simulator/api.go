@@ -62,6 +62,12 @@ func (v *vcenter) call(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, message, fault)
 		return
 	}
+	if kind := v.faults.takeTrouble(request.method, request.subject()); kind != "" {
+		w = cause(kind, w)
+		if w == nil {
+			return
+		}
+	}
 	if request.method != "WaitForUpdatesEx" && request.method != "WaitForUpdates" { // they lock for themselves
 		inventory.RLock()
 		defer inventory.RUnlock()

@@ -30,7 +30,7 @@ func (m *machine) clone(ctx *simulator.Context, req *types.CloneVM_Task) (types.
 	if fault != nil {
 		return nil, fault
 	}
-	if taken := simulator.Map.FindByName(req.Name, at.folder.ChildEntity); taken != nil {
+	if taken := simulator.Map.FindByName(req.Name, childrenAt(at)); taken != nil {
 		return nil, &types.DuplicateName{Name: req.Name, Object: taken.Reference()}
 	}
 	parent, fault := m.parentDisk(req.Spec)
@@ -43,6 +43,8 @@ func (m *machine) clone(ctx *simulator.Context, req *types.CloneVM_Task) (types.
 	if fault != nil {
 		return nil, fault
 	}
+	vm.enterVApp(at)
+	vm.replaceExtraConfig(m.Config.ExtraConfig) // all of it, whoever wrote it
 	m.vcenter.forget(&req.Spec)
 	if fault := vm.finishClone(ctx, req.Spec); fault != nil {
 		_, _ = vm.destroy(ctx) // a failed clone leaves nothing
@@ -58,6 +60,9 @@ func (m *machine) finishClone(ctx *simulator.Context, spec types.VirtualMachineC
 		config = *spec.Config
 	}
 	config.DeviceChange = append(spec.Location.DeviceChange, config.DeviceChange...)
+	if !m.vcenter.config.TakesFilesLiterally {
+		keepOwnFiles(config.DeviceChange)
+	}
 	if fault := m.reconfigure(ctx, config); fault != nil {
 		return fault
 	}
@@ -70,6 +75,16 @@ func (m *machine) finishClone(ctx *simulator.Context, spec types.VirtualMachineC
 		return fault
 	}
 	return nil
+}
+
+// keepOwnFiles forgets the files that edits of disks name: clients send the template's, and vCenter puts the clone's there.
+func keepOwnFiles(changes []types.BaseVirtualDeviceConfigSpec) {
+	for _, change := range changes {
+		spec := change.GetVirtualDeviceConfigSpec()
+		if disk, ok := spec.Device.(*types.VirtualDisk); ok && spec.Operation == types.VirtualDeviceConfigSpecOperationEdit {
+			disk.Backing = nil
+		}
+	}
 }
 
 // placeFor resolves where the clone goes; what the specification leaves out is the source's.

@@ -27,7 +27,14 @@ type config struct {
 	DatastoreCluster string   `json:"datastore_cluster"` // holds all datastores; "": there is none
 	VMGroups         []string `json:"vm_groups"`         // DRS groups of machines, empty ones, of every cluster
 	Denied           []string `json:"denied"`            // patterns of privileges that the account lacks
-	CloneIgnores     []string `json:"clone_ignores"`     // parts of a clone's specification: "size", "power"
+	CloneIgnores     []string `json:"clone_ignores"`     // parts of a clone's specification: "size", "power", "instance"
+
+	TakesFilesLiterally bool `json:"takes_files_literally"` // in a clone's edit of a disk, as no vCenter does
+
+	Alone    map[string]string   `json:"alone"`    // datastore's or network's name → the only cluster that reaches it; "": none does
+	Switches map[string][]string `json:"switches"` // further distributed switches, with their port groups
+	Opaque   []string            `json:"opaque"`   // networks of another maker's, such as NSX
+	VApps    []string            `json:"vapps"`    // in the first cluster
 
 	Folders   []string         `json:"folders"` // below every datacenter's vm folder; "a/b" makes both
 	Templates []templateConfig `json:"templates"`
@@ -67,6 +74,8 @@ type guestConfig struct {
 	AddressDelay seconds           `json:"address_delay"`
 	Publishes    map[string]string `json:"publishes"` // extraConfig that the guest itself sets
 	PublishDelay seconds           `json:"publish_delay"`
+	Before       []string          `json:"before"`       // addresses that the first card has until then, or from then on without others
+	Disconnected bool              `json:"disconnected"` // the first card's cable is pulled
 }
 
 type seconds float64

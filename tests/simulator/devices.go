@@ -132,7 +132,6 @@ func (m *machine) checkDisk(disk *types.VirtualDisk, old types.BaseVirtualDevice
 	}
 	disk.CapacityInKB = disk.CapacityInBytes / 1024
 	if old, ok := old.(*types.VirtualDisk); ok {
-		disk.Backing = old.Backing // clients send the template's file name; a clone keeps its own
 		if disk.CapacityInKB < old.CapacityInKB {
 			return &types.InvalidDeviceSpec{InvalidVmConfig: types.InvalidVmConfig{Property: "capacityInKB"}, DeviceIndex: index}
 		}
@@ -168,6 +167,11 @@ func (m *machine) checkCard(card *types.VirtualEthernetCard, old types.BaseVirtu
 	case *types.VirtualEthernetCardNetworkBackingInfo:
 		_, fault := backingFor(backing.DeviceName, host)
 		return fault
+	case *types.VirtualEthernetCardOpaqueNetworkBackingInfo:
+		if opaqueNetwork(backing.OpaqueNetworkId, backing.OpaqueNetworkType, host) == nil {
+			return &types.NotFound{}
+		}
+		return nil
 	case *types.VirtualEthernetCardDistributedVirtualPortBackingInfo:
 		ref := types.ManagedObjectReference{Type: "DistributedVirtualPortgroup", Value: backing.Port.PortgroupKey}
 		if simulator.FindReference(networksOf(host), ref) == nil {

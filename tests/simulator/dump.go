@@ -36,8 +36,9 @@ type cardDump struct {
 }
 
 type diskDump struct {
-	GiB    int64 `json:"gib"`
-	Linked bool  `json:"linked"`
+	GiB    int64  `json:"gib"`
+	Linked bool   `json:"linked"`
+	File   string `json:"file"`
 }
 
 func answerVMs(w http.ResponseWriter, _ *http.Request) {
@@ -67,7 +68,7 @@ func dump(m *machine) vmDump {
 		switch device := device.(type) {
 		case *types.VirtualDisk:
 			linked := device.Backing.(*types.VirtualDiskFlatVer2BackingInfo).Parent != nil
-			d.Disks = append(d.Disks, diskDump{GiB: device.CapacityInKB / kibPerGiB, Linked: linked})
+			d.Disks = append(d.Disks, diskDump{GiB: device.CapacityInKB / kibPerGiB, Linked: linked, File: fileOf(device)})
 		case types.BaseVirtualEthernetCard:
 			card := device.GetVirtualEthernetCard()
 			d.Networks = append(d.Networks, networkName(card))

@@ -13,6 +13,7 @@ import (
 const (
 	inCall = "call"
 	inTask = "task"
+	onWire = "wire" // no fault of the API's, see trouble.go
 )
 
 // faultConfig is a fault that a test asks for.
@@ -32,7 +33,7 @@ type faults struct {
 }
 
 func (f *faults) add(rule *faultConfig) error {
-	if _, err := newFault(rule); err != nil {
+	if _, err := newFault(rule); err != nil && rule.When != onWire {
 		return err
 	}
 	f.mu.Lock()
@@ -50,6 +51,28 @@ func (f *faults) clear() {
 // take answers the fault that should happen now, if any, and its message. A fault that names an object, and was not told
 // which, names the one that was called.
 func (f *faults) take(method, name, when string, called types.ManagedObjectReference) (types.BaseMethodFault, string) {
+	rule := f.next(method, name, when)
+	if rule == nil {
+		return nil, ""
+	}
+	fault, _ := newFault(rule)
+	object := reflect.ValueOf(fault).Elem().FieldByName("Object")
+	if object.IsValid() && object.Interface() == (types.ManagedObjectReference{}) {
+		object.Set(reflect.ValueOf(called))
+	}
+	return fault, rule.Message
+}
+
+// takeTrouble answers the kind of trouble that should happen to a call now; "": none.
+func (f *faults) takeTrouble(method, name string) string {
+	if rule := f.next(method, name, onWire); rule != nil {
+		return rule.Fault
+	}
+	return ""
+}
+
+// next uses up the first rule that fits.
+func (f *faults) next(method, name, when string) *faultConfig {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, rule := range f.rules {
@@ -60,14 +83,9 @@ func (f *faults) take(method, name, when string, called types.ManagedObjectRefer
 			f.rules = append(f.rules[:i:i], f.rules[i+1:]...)
 		}
 		rule.Times--
-		fault, _ := newFault(rule)
-		object := reflect.ValueOf(fault).Elem().FieldByName("Object")
-		if object.IsValid() && object.Interface() == (types.ManagedObjectReference{}) {
-			object.Set(reflect.ValueOf(called))
-		}
-		return fault, rule.Message
+		return rule
 	}
-	return nil, ""
+	return nil
 }
 
 func newFault(rule *faultConfig) (types.BaseMethodFault, error) {

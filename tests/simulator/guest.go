@@ -65,7 +65,14 @@ func (g *guests) lease(name, network string) string {
 func (m *machine) boot() {
 	m.boots++
 	rule := m.vcenter.guests.ruleFor(m.Name)
-	m.later(rule.AddressDelay, func() { m.report(rule.Addresses) })
+	if len(rule.Before) > 0 {
+		m.later(0, func() { m.report(rule.Before, rule.Disconnected) })
+	}
+	if len(rule.Before) == 0 || len(rule.Addresses) > 0 {
+		m.later(rule.AddressDelay, func() {
+			m.report(append(rule.Before[:len(rule.Before):len(rule.Before)], rule.Addresses...), rule.Disconnected)
+		})
+	}
 	if len(rule.Publishes) > 0 {
 		m.later(rule.AddressDelay+rule.PublishDelay, func() { m.setExtraConfig(rule.Publishes) })
 	}
@@ -85,7 +92,7 @@ func (m *machine) later(delay seconds, do func()) {
 }
 
 // report is what guest tools tell: addresses of every card, the link-local ones among them, and a container bridge.
-func (m *machine) report(addresses []string) {
+func (m *machine) report(addresses []string, disconnected bool) {
 	nics := []types.GuestNicInfo{nic("", "02:42:ac:11:00:01", -1, "172.17.0.1")}
 	for _, device := range m.Config.Hardware.Device {
 		base, ok := device.(types.BaseVirtualEthernetCard)
@@ -94,8 +101,10 @@ func (m *machine) report(addresses []string) {
 		}
 		card := base.GetVirtualEthernetCard()
 		all := append([]string{linkLocal(card.MacAddress)}, addresses...)
-		nics = append(nics, nic(networkName(card), card.MacAddress, card.Key, all...))
-		addresses = nil // only the first card has any
+		told := nic(networkName(card), card.MacAddress, card.Key, all...)
+		told.Connected = !disconnected
+		nics = append(nics, told)
+		addresses, disconnected = nil, false // only the first card has any
 	}
 	first := ""
 	if all := nics[len(nics)-1].IpAddress; len(nics) > 1 && len(nics[1].IpAddress) > 1 {
@@ -146,6 +155,8 @@ func networkName(card *types.VirtualEthernetCard) string {
 		return backing.DeviceName
 	case *types.VirtualEthernetCardDistributedVirtualPortBackingInfo:
 		return nameOf(types.ManagedObjectReference{Type: "DistributedVirtualPortgroup", Value: backing.Port.PortgroupKey})
+	case *types.VirtualEthernetCardOpaqueNetworkBackingInfo:
+		return backing.OpaqueNetworkId
 	}
 	return ""
 }

@@ -30,6 +30,7 @@ func (v *vcenter) createVM(
 	spec := types.VirtualMachineConfigSpec{
 		Name:         name,
 		Uuid:         uuid.New().String(),
+		InstanceUuid: uuid.New().String(),
 		GuestId:      string(types.VirtualMachineGuestOsIdentifierUbuntu64Guest),
 		NumCPUs:      h.cpu,
 		MemoryMB:     h.memoryMiB,
@@ -83,6 +84,8 @@ func (m *machine) PowerOnVMTask(*simulator.Context, *types.PowerOnVM_Task) soap.
 func (m *machine) powerOn(ctx *simulator.Context) (types.AnyType, types.BaseMethodFault) {
 	_, fault := outcome(m.VirtualMachine.PowerOnVMTask(ctx, &types.PowerOnVM_Task{This: m.Self}))
 	if fault == nil {
+		now := time.Now()
+		m.Runtime.BootTime = &now
 		m.boot()
 	}
 	return nil, fault
@@ -105,8 +108,14 @@ func (m *machine) DestroyTask(*simulator.Context, *types.Destroy_Task) soap.HasF
 }
 
 func (m *machine) destroy(ctx *simulator.Context) (types.AnyType, types.BaseMethodFault) {
+	folder := m.Config.Files.LogDirectory
+	m.Config.Files.LogDirectory = m.Config.Files.VmPathName // the library deletes it whole, with disks that are not attached
 	_, fault := outcome(m.VirtualMachine.DestroyTask(ctx, &types.Destroy_Task{This: m.Self}))
+	m.Config.Files.LogDirectory = folder
 	if fault == nil {
+		deleteOtherFiles(folder)
+		m.deleteSnapshotDisks()
+		m.leaveVApp()
 		leaveRules(m.Self)
 	}
 	return nil, fault

@@ -33,6 +33,10 @@ func (v *vcenter) createModel() error {
 		disableDRS()
 	}
 	addGroups(v.config.VMGroups)
+	for _, datacenter := range datacenters() {
+		v.addNetworks(newContext(), datacenter)
+		addVApps(datacenter, v.config.VApps)
+	}
 	v.denyPrivileges()
 	return nil
 }
@@ -57,6 +61,7 @@ func (v *vcenter) populate(ctx *simulator.Context) error {
 			return fmt.Errorf("machine %s: %w", machine.Path, err)
 		}
 	}
+	hide(v.config.Alone)
 	return nil
 }
 

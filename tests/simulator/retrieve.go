@@ -82,6 +82,9 @@ func (c *collector) collect(ctx *simulator.Context, specs []types.PropertyFilter
 		return nil, fault
 	}
 	objects := body.(*methods.RetrievePropertiesExBody).Res.Returnval.Objects
+	for i := range objects {
+		objects[i].PropSet = withoutParent(objects[i])
+	}
 	if len(keys.paths) > 0 {
 		for i := range objects {
 			objects[i].PropSet = keys.resolve(objects[i].PropSet)

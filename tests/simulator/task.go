@@ -32,7 +32,8 @@ func (v *vcenter) start(entity mo.Reference, method, name string, lasts seconds,
 	simulator.Map.Put(t)
 	go func() {
 		t.update(types.PropertyChange{Name: "info.startTime", Val: time.Now()},
-			types.PropertyChange{Name: "info.state", Val: types.TaskInfoStateRunning})
+			types.PropertyChange{Name: "info.state", Val: types.TaskInfoStateRunning},
+			types.PropertyChange{Name: "info.progress", Val: int32(17)})
 		select {
 		case <-time.After(lasts.duration()):
 		case <-t.cancelled:

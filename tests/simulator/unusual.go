@@ -79,6 +79,10 @@ func (v *vcenter) forget(spec *types.VirtualMachineCloneSpec) {
 		switch {
 		case part == "power":
 			spec.PowerOn = false
+		case part == "instance" && spec.Config != nil:
+			config := *spec.Config
+			config.InstanceUuid = ""
+			spec.Config = &config
 		case part == "size" && spec.Config != nil:
 			config := *spec.Config
 			config.NumCPUs, config.MemoryMB = 0, 0

@@ -11,13 +11,34 @@ from dataclasses import replace
 from typing import Annotated
 
 import yaml
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
-from kube_provision_core import NODE_CONFIG_DIR, BootFragment, DriverConfig, File, Node, Role, hookimpl, option
+from kube_provision_core import (
+    NODE_CONFIG_DIR,
+    BootFragment,
+    DriverConfig,
+    File,
+    Node,
+    Role,
+    hookimpl,
+    node_label_fault,
+    option,
+)
 
 KUBEADM = (f"{NODE_CONFIG_DIR}/kubeadm-init.yaml", f"{NODE_CONFIG_DIR}/kubeadm-join.yaml")
 
-Key = Annotated[str, StringConstraints(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
+
+def _settable(key: str) -> str:
+    if fault := node_label_fault(key):
+        raise ValueError(fault)
+    return key
+
+
+Key = Annotated[
+    str,
+    StringConstraints(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"),
+    AfterValidator(_settable),
+]
 Value = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$", max_length=63)]
 
 

@@ -58,3 +58,9 @@ def test_without_labels_nothing_is_touched() -> None:
 def test_what_is_no_label_is_refused(labels: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         NodeLabelsConfig(node_labels_set=labels)
+
+
+@pytest.mark.parametrize("key", ["node-role.kubernetes.io/worker", "kubernetes.io/role", "x.k8s.io/a"])
+def test_what_the_kubelet_would_refuse_to_start_with_is_refused(key: str) -> None:
+    with pytest.raises(ValidationError, match="may not give its own node"):
+        NodeLabelsConfig(node_labels_set={key: ""})

@@ -2,50 +2,57 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from ...errors import ConfigError
-from ..options import Input, configuration, debug, output, parallel, progress, state
+from ..confirming import confirmation
+from ..options import Input, configuration, debug, given_among, nodes, output, parallel, progress, state, yes
 from ..program import EXIT_CODES, SUMMARIES
+from ..turn_options import DRAINING, draining
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ...engine.wish import Draining
+    from ..progress import Progress
+
 
 @click.command("destroy", short_help=SUMMARIES["destroy"], epilog=EXIT_CODES)
 @configuration
-@click.option("--node", "nodes", multiple=True, metavar="NAME", help="Only this machine; repeatable.")
-@click.option("--yes", is_flag=True, help="Do not ask for the cluster's name first.")
+@nodes
+@draining
+@yes
 @state
 @parallel
 @progress
 @output
 @debug
 def command(
-    given: Input, nodes: tuple[str, ...], yes: bool, state: Path, parallel: int | None, progress: str, form: str
+    given: Input,
+    nodes: tuple[str, ...],
+    draining: Draining | None,
+    yes: bool,
+    state: Path,
+    parallel: int | None,
+    progress: Progress,
+    form: str,
 ) -> int:
     """Delete the cluster's machines, let discovery forget it and move its folder aside; or delete single nodes.
 
-    Only machines that bear the cluster's stamp are deleted. Run it again after any failure.
+    Only machines that bear the cluster's stamp are deleted. A single node is drained first. Run it again after any failure.
     """
-    from ...run import Options, destroy
-    from ...session import open_session
-    from ..running import Running, finish
+    from ...engine.session import open_session
+    from ...engine.verb import Options
+    from ...verbs.destroy import DESTROY
+    from ...verbs.run import run
+    from ..running import Running
 
-    if not yes and not sys.stdin.isatty():
-        raise click.UsageError("destroy asks for the cluster's name on a terminal, and this is none; --yes does not ask.")
+    if not nodes and (option := given_among(DRAINING)):
+        raise click.UsageError(f"{option} goes with --node: a whole cluster is not drained.")
     config = given.load()
-    name = config.core.name
-    confirm = (lambda: None) if yes else (lambda: _ask_for(name))
-    with open_session(config, state, alone=True) as session, Running(name, progress, confirm) as run:
-        report = destroy(session, nodes, Options(parallel=parallel), run.listen, run.interrupt, run.begin)
-    return finish(report, form)
-
-
-def _ask_for(name: str) -> None:
-    typed = click.prompt(f"Type the cluster's name, {name}, to go on", err=True)
-    if typed != name:
-        raise ConfigError(f"{typed!r} is not the cluster's name: nothing was touched")
+    confirm = confirmation("destroy", config.core.name, yes)
+    options = Options(nodes=nodes, parallel=parallel, draining=draining)
+    with open_session(config, state, alone=True) as session, Running(config.core.name, progress, confirm) as user:
+        report = run(DESTROY, session, options, user)
+    return user.finish(report, form)

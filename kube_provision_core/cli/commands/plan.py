@@ -6,33 +6,105 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, debug, output, state, wait
+from ...verbs import NAMES
+from ..opening import OPENING, Opening, opening
+from ..options import Input, again, configuration, debug, drifted, given_among, nodes, output, state, wait
 from ..program import EXIT_CODES, SUMMARIES
+from ..restoring import abandon_old, backed_up
+from ..turn_options import DRAINING, ROLLING, UPGRADING, draining, rolling, upgrading
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ...engine.wish import Draining, Rolling
+
+ONE_OF = (
+    (("wait",), ("provision",)),
+    (("nodes",), ("replace", "destroy", "renew")),
+    (DRAINING, ("replace", "destroy", "upgrade")),
+    (ROLLING, ("replace", "upgrade")),
+    (("drifted",), ("replace",)),
+    (UPGRADING, ("upgrade",)),
+    (("again",), ("bake",)),
+    (("file", "abandon_old", *OPENING), ("restore",)),
+)
+"""Parameters that belong to some verbs alone."""
+
 
 @click.command("plan", short_help=SUMMARIES["plan"], epilog=EXIT_CODES)
+@click.argument("verb", type=click.Choice(NAMES), default="provision", metavar="[VERB]")
+@click.argument("file", type=click.Path(), required=False, metavar="[FILE]")
+@opening
+@abandon_old
 @configuration
 @state
 @wait
+@nodes
+@drifted
+@rolling
+@draining
+@upgrading
+@again
 @output
 @debug
-def command(given: Input, state: Path, wait: bool, form: str) -> None:
-    """Show what provisioning would do now, and why: + makes, - removes, ~ changes. Changes nothing.
+def command(
+    given: Input,
+    verb: str,
+    file: str | None,
+    opening: Opening,
+    abandon_old: bool,
+    state: Path,
+    wait: bool,
+    nodes: tuple[str, ...],
+    drifted: bool,
+    rolling: Rolling,
+    draining: Draining | None,
+    system: bool,
+    only: str,
+    backup: bool,
+    removed_apis: bool,
+    again: bool,
+    form: str,
+) -> None:
+    """Show what VERB (provision, upgrade, replace, destroy, renew, restore FILE, bake) would do now, and why.
 
-    Refuses what provisioning would refuse: the same checks are made.
+    + makes, - removes, ~ changes. Changes nothing itself, and refuses what VERB would refuse. What `--output json` prints,
+    `apply` carries out.
     """
-    from ...run import Options, plan_provision
-    from ...session import open_session
+    from ...engine.verb import Options
+    from ...verbs import named
+    from ...verbs.run import opened, plan
     from ..output import emit
     from ..plans import plan_data, plan_table
     from ..talk import note
 
-    config = given.load()
-    with open_session(config, state) as session:
-        plan = plan_provision(session, Options(wait=wait))
-    for text in plan.notes:
+    for parameters, verbs in ONE_OF:
+        if verb not in verbs and (option := given_among(parameters)):
+            raise click.UsageError(f"{option} goes with `plan {'` and `plan '.join(verbs)}`.")
+    if verb == "destroy" and not nodes and (option := given_among(DRAINING)):
+        raise click.UsageError(f"{option} goes with --node: a whole cluster is not drained.")
+    if verb == "restore" and file is None:
+        raise click.UsageError("`plan restore` takes FILE: the backup.")
+    if verb == "replace" and bool(nodes) == drifted:
+        raise click.UsageError("`plan replace` takes --node NAME or --drifted; one of the two.")
+    options = Options(
+        wait=wait,
+        nodes=nodes,
+        drifted=drifted,
+        rolling=rolling,
+        draining=draining,
+        system=system,
+        only=only,
+        backup=backup,
+        removed_apis=removed_apis,
+        again=again,
+        archive=file or "",
+        abandon_old=abandon_old,
+    )
+    chosen = named(verb)
+    source, archive = backed_up(given, options, opening, state)
+    with opened(chosen, source.load_for(chosen), state, archive=archive) as session:
+        planned, identity = plan(chosen, session, options)
+    for text in planned.notes:
         note(text)
-    emit(plan_data(config.core.name, plan), form, lambda: plan_table(plan))
+    emit(plan_data(planned, identity), form, lambda: plan_table(planned))

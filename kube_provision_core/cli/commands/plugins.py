@@ -1,7 +1,8 @@
-"""`kube-provision plugins`, and `kube-provision plugins new`."""
+"""`kube-provision plugins`, `plugins new` and `plugins check`."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -11,8 +12,9 @@ from ..output import emit, plain, table
 from ..program import EXIT_CODES, SUMMARIES
 from ..talk import say
 
-KINDS = ("target", "os", "discovery")
-"""Said here too, so that `--help` imports nothing."""
+KINDS = ("target", "os", "discovery", "extension")
+"""The registry's, said here too, so that `--help` imports nothing."""
+FAMILIES = ("apt", "dnf")
 
 
 @click.group("plugins", short_help=SUMMARIES["plugins"], epilog=EXIT_CODES, invoke_without_command=True)
@@ -24,9 +26,10 @@ def command(context: click.Context, check: bool, form: str) -> None:
     """List the installed drivers and extensions, where each comes from, and what is wrong with it."""
     if context.invoked_subcommand:
         return
-    from ...plugins import installed
+    from ...config.trial import try_out
+    from ...registry import installed
 
-    data = plain(installed(check=check))
+    data = plain(installed(try_out if check else None))
     emit(data, form, lambda: table(data, "kind", "name", "distribution", "version", "problem"))
 
 
@@ -39,12 +42,45 @@ def command(context: click.Context, check: bool, form: str) -> None:
     metavar="DIR",
     help="The folder to make; kube-provision-NAME in the working directory unless given.",
 )
+@click.option(
+    "--family",
+    type=click.Choice(FAMILIES),
+    help="The family of a new os, whose base does all but what it has of its own; without: one from the ground up.",
+)
 @debug
-def new(kind: str, name: str, directory: Path | None) -> None:
+def new(kind: str, name: str, directory: Path | None, family: str | None) -> None:
     """Write a whole package that works, with tests that pass: yours to change. Prints the paths of its files."""
     from ...scaffold import create, default_folder
 
     folder = directory or default_folder(name)
-    for path in create(kind, name, folder):
+    for path in create(kind, name, folder, family or ""):
         click.echo(folder / path)
-    say(f"Next: cd {folder} && pip install -e '.[test]' && pytest")
+    say(f"Next: cd {shlex.quote(str(folder))} && pip install -e '.[test]' && pytest")
+
+
+@command.command("check", short_help="Run the contract suite of an installed plugin.", epilog=EXIT_CODES)
+@click.argument("name")
+@output
+@debug
+def check(name: str, form: str) -> None:
+    """Run what a plugin's author offers of the contract suite, and show each check: whether the plugin keeps its promises.
+
+    It needs pytest, and whatever the suite does: machines may be made where its author says so.
+    """
+    from ...contract.errors import PluginError
+    from ...registry import install, suites
+
+    modules = suites(name)
+    try:
+        from ...testing.suite_run import FAILED, run
+    except ModuleNotFoundError as error:
+        if error.name != "pytest":
+            raise
+        raise PluginError(f"pytest, which runs the suites, is not installed: {install('pytest')}") from error
+    data = plain(run(modules))
+    emit(data, form, lambda: table(data, "suite", "check", "result", "why"))
+    failed = [row for row in data if row["result"] == FAILED]
+    if not data:
+        raise PluginError(f"{name}: its suite has no check")
+    if failed:
+        raise PluginError(f"{name}: {len(failed)} of {len(data)} checks failed")

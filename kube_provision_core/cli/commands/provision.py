@@ -12,6 +12,8 @@ from ..program import EXIT_CODES, SUMMARIES, Default
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..progress import Progress
+
 
 @click.command("provision", cls=Default, short_help=SUMMARIES["provision"], epilog=EXIT_CODES)
 @configuration
@@ -22,14 +24,18 @@ if TYPE_CHECKING:
 @progress
 @output
 @debug
-def command(given: Input, state: Path, parallel: int | None, wait: bool, wait_timeout: int, progress: str, form: str) -> int:
+def command(
+    given: Input, state: Path, parallel: int | None, wait: bool, wait_timeout: int | None, progress: Progress, form: str
+) -> int:
     """Create what a cluster lacks: observe, plan, apply. Run it again after any failure."""
-    from ...run import Options, provision
-    from ...session import open_session
-    from ..running import Running, finish
+    from ...engine.session import open_session
+    from ...engine.verb import Options
+    from ...verbs.provision import PROVISION
+    from ...verbs.run import run
+    from ..running import Running
 
     config = given.load()
     options = Options(wait=wait, finish_timeout=wait_timeout, parallel=parallel)
-    with open_session(config, state, alone=True) as session, Running(config.core.name, progress) as run:
-        report = provision(session, options, run.listen, run.interrupt, run.begin)
-    return finish(report, form)
+    with open_session(config, state, alone=True) as session, Running(config.core.name, progress) as user:
+        report = run(PROVISION, session, options, user)
+    return user.finish(report, form)

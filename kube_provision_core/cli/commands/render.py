@@ -30,8 +30,8 @@ def command(given: Input, folder: str, with_secrets: bool, force: bool, state: P
     """
     from pathlib import Path
 
-    from ...preview import preview, write
-    from ...session import open_session
+    from ...engine.session import open_session
+    from ...verbs.render import preview, write
 
     with open_session(given.load(), state) as session:
         shown = tuple(preview(session))

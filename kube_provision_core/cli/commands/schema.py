@@ -43,12 +43,10 @@ def command(
 
 
 def _only_installed(kind: str) -> str:
-    from ...plugins import installed
+    from ...registry import installed
 
     names = {plugin.distribution: plugin.name for plugin in installed() if plugin.kind == kind}
     if len(names) == 1:
         return names.popitem()[1]
-    choice = (
-        f"one of {', '.join(sorted(names.values()))}" if names else f"none is installed; pip install one for your {kind}"
-    )
+    choice = f"one of {', '.join(sorted(names.values()))}" if names else "none is installed; see `kube-provision plugins`"
     raise click.UsageError(f"which {kind}? Name it with --{kind} or in the configuration: {choice}.")

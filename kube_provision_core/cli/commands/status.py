@@ -9,12 +9,15 @@ import click
 from ..options import Input, configuration, debug, output, state
 from ..output import columns, emit, plain, table
 from ..program import EXIT_CODES, SUMMARIES
+from ..talk import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from ...status import NodeStatusRow, Status
+    from ...verbs.status import NodeStatusRow, Status
+
+COLUMNS = ("name", "role", "power", "address", "stage", "healthy", "ready", "version", "drifted", "scrubbed")
 
 
 @click.command("status", short_help=SUMMARIES["status"], epilog=EXIT_CODES)
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
 @debug
 def command(given: Input, state: Path, form: str) -> None:
     """Show the cluster's machines as the target and discovery see them now."""
-    from ...session import open_session
-    from ...status import status
+    from ...engine.session import open_session
+    from ...verbs.status import status
 
     with open_session(given.load(), state) as session:
         found = status(session)
@@ -33,9 +36,8 @@ def command(given: Input, state: Path, form: str) -> None:
 
 
 def _table(status: Status) -> str:
-    machines = table(
-        _rows(status), "name", "role", "power", "address", "stage", "healthy", "ready", "drifted", "scrubbed", "error"
-    )
+    machines = table(plain(status.nodes), *COLUMNS)
+    news = "\n".join(f"{node.name}: {one_line(node.text)}" for node in status.nodes if node.text)
     facts: list[tuple[str, object]] = [
         ("cluster:", f"{status.cluster}, {'initialised' if status.initialised else 'not initialised'}"),
         ("discovery:", status.discovery_error or status.discovery_address),
@@ -44,7 +46,7 @@ def _table(status: Status) -> str:
     ]
     facts += [("not asked:", status.kubernetes_error)] if status.kubernetes_error else []
     facts += [("hint:", hint) for hint in status.hints]
-    return "\n\n".join(filter(None, [machines, _reach_table(status.nodes), columns(facts)]))
+    return "\n\n".join(filter(None, [machines, news, _reach_table(status.nodes), columns(facts)]))
 
 
 def _reach_table(nodes: Sequence[NodeStatusRow]) -> str:
@@ -59,9 +61,3 @@ def _reach_table(nodes: Sequence[NodeStatusRow]) -> str:
 def _reached(node: NodeStatusRow, ports: Sequence[int]) -> Iterator[str]:
     at = {port.port: f"{port.host}:{port.host_port}" for port in node.reach}
     return (at.get(port, "") for port in ports)
-
-
-def _rows(status: Status) -> list[dict[str, object]]:
-    """In a table, the cause stands where there is one for the error: it says the same, and better."""
-    rows: list[dict[str, object]] = plain(status.nodes)
-    return [{**row, "error": row["cause"] or row["error"]} for row in rows]

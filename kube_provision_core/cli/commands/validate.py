@@ -19,14 +19,11 @@ def command(given: Input, form: str) -> None:
 
     No server is asked: whether templates, networks and the like exist is checked by `provision` before it creates anything.
     """
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
-    from ...preview import preview
-    from ...session import open_session
+    from ...engine.session import open_session
+    from ...verbs.render import preview
 
     config = given.load()
-    with TemporaryDirectory() as nowhere, open_session(config, Path(nowhere)) as session:
+    with open_session(config, None) as session:
         machines = [
             {"name": node.name, "role": node.role.value, "boot_bytes": len(boot.user_data.encode())}
             for node, boot in preview(session)

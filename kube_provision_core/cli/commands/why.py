@@ -14,7 +14,7 @@ from ..talk import one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ...why import Explanation
+    from ...verbs.why import Explanation
 
 
 @click.command("why", short_help=SUMMARIES["why"], epilog=EXIT_CODES)
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @debug
 def command(given: Input, node: str, state: Path, form: str) -> None:
     """Say why NODE is not further, and what helps: from what it tells its hypervisor, without entering it."""
-    from ...session import open_session
-    from ...why import explain
+    from ...engine.session import open_session
+    from ...verbs.why import explain
 
     with open_session(given.load(), state) as session:
         found = explain(session, node)
@@ -35,7 +35,8 @@ def command(given: Input, node: str, state: Path, form: str) -> None:
 
 def _table(found: Explanation) -> str:
     attempt = f", attempt {found.attempt} of {found.attempts}" if found.attempts else ""
-    told = f"{found.stage} {found.state}{attempt}{f' ({found.step})' if found.step else ''}" if found.stage else ""
+    doing = found.doing or found.step
+    told = f"{found.stage} {found.state}{attempt}{f' ({doing})' if doing else ''}" if found.stage else ""
     facts = [
         ("node:", f"{found.name}, {found.role} of cluster {found.cluster}"),
         ("verdict:", found.verdict),

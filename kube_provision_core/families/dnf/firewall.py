@@ -6,9 +6,10 @@ Ports are those of Kubernetes' own list, of discovery's machine, and of the tunn
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from importlib import resources
 
-from kube_provision_core import Cluster, File, Role
+from ...contract.boot import File
+from ...contract.machines import Cluster, Role
+from ..scripts import text
 
 FOLDER = "/etc/firewalld"
 PODS = "kube-pods"
@@ -34,8 +35,8 @@ def files(role: Role, cluster: Cluster, more: Iterable[str]) -> Iterator[File]:
     is_node = role is not Role.DISCOVERY
     yield service("kube-provision", (*ROLE_PORTS[role], *more), protocols=(IP_IN_IP,) if is_node else ())
     if is_node:
-        yield File(f"{FOLDER}/zones/{PODS}.xml", _text("zone.xml").replace("@POD_SUBNET@", cluster.pod_subnet))
-        yield File(f"{FOLDER}/policies/{FROM_PODS}.xml", _text("policy.xml"))
+        yield File(f"{FOLDER}/zones/{PODS}.xml", text("dnf/firewalld/zone.xml").replace("@POD_SUBNET@", cluster.pod_subnet))
+        yield File(f"{FOLDER}/policies/{FROM_PODS}.xml", text("dnf/firewalld/policy.xml"))
 
 
 def service(name: str, ports: Iterable[str], protocols: Iterable[int] = ()) -> File:
@@ -47,7 +48,3 @@ def service(name: str, ports: Iterable[str], protocols: Iterable[int] = ()) -> F
     lines += [f'  <protocol value="{number}"/>' for number in protocols]
     content = "\n".join(['<?xml version="1.0" encoding="utf-8"?>', "<service>", *lines, "</service>", ""])
     return File(f"{FOLDER}/services/{name}.xml", content)
-
-
-def _text(name: str) -> str:
-    return (resources.files(__package__) / "firewalld" / name).read_text()

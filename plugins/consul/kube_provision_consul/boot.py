@@ -7,25 +7,25 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from kube_provision_core import DISCOVERY_CLIENT, BootFragment, Cluster, File, Node, Role, Stage, Step, Unit
+from kube_provision_core import DISCOVERY_PACKAGE, BootFragment, Cluster, Component, File, Node, Role, Stage, Step, Unit
 
 from . import layout
 from .config import ConsulConfig
 
 _RETRY_INTERVAL = "5s"
 """Consul's own default of 30 s would be most of a node's boot."""
+_NODE_SIDE = ("__init__.py", "agent.py", "api.py", "lock.py")
 
 
 def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
     """The same for every role: a server is an agent with a few lines more."""
     return BootFragment(
-        components=frozenset({"consul"}),
+        components=frozenset({Component.CONSUL}),
         versions={"consul": config.consul_version} if config.consul_version else {},
         files=(
             File(layout.AGENT_FILE, _json(agent_configuration(node, cluster, config))),
             File(layout.CLIENT_DATA, _json(client_data(node, cluster, config))),
-            File(DISCOVERY_CLIENT, _resource("node", "discovery.py")),
-            File(layout.AGENT_PROGRAM, _resource("node", "consul_agent.py")),
+            *(File(f"{DISCOVERY_PACKAGE}/{name}", _resource("node", name)) for name in _NODE_SIDE),
             *_secret_files(config),
         ),
         units=(Unit(layout.UNIT, _resource("templates", layout.UNIT)),),

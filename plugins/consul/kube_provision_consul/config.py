@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 
 from pydantic import SecretStr, field_validator
 
-from kube_provision_core import DriverConfig, option
+from kube_provision_core import DriverConfig, OnNodeNetwork, option
 
 _GOSSIP_KEY_BYTES = 32
 _GOSSIP_KEY_LENGTHS = (16, 24, 32)
@@ -24,7 +24,7 @@ def new_gossip_key() -> str:
 class ConsulConfig(DriverConfig):
     """Keys for discovery by Consul."""
 
-    consul_ip: IPv4Address | None = option(
+    consul_ip: OnNodeNetwork[IPv4Address] | None = option(
         None, help="Address of an existing Consul server; unset: a Consul server is provisioned first."
     )
     consul_bind_interface: str | None = option(

@@ -11,6 +11,7 @@ from kube_provision_core import (
     BootFragment,
     Cluster,
     Discovery,
+    DiscoveryDriver,
     DiscoveryError,
     Endpoint,
     MasterRecord,
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
     from .client import Client
 
 
-class Consul:
+class Consul(DiscoveryDriver):
     """Discovery by Consul: an existing server, or one that is provisioned for the cluster."""
 
     Config = ConsulConfig
     api_version = 1
+    port: int
 
     def __init__(self, config: Mapping[Role, ConsulConfig], port: int = layout.HTTP_PORT) -> None:
         """`port`: of the server's HTTP interface; another one than Consul's own is for tests."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kube_provision_core import NODE_CONFIG_DIR, NODE_DIR
+from kube_provision_core import NODE_CONFIG_DIR
 
 HTTP_PORT = 8500
 
@@ -10,7 +10,6 @@ AGENT_DIR = f"{NODE_CONFIG_DIR}/consul"
 """The agent's configuration. Not the package's own folder, whose sample configuration is not ours to rely on."""
 AGENT_FILE = f"{AGENT_DIR}/agent.json"
 SECRETS_FILE = f"{AGENT_DIR}/secrets.json"
-AGENT_PROGRAM = f"{NODE_DIR}/consul_agent.py"
 CLIENT_DATA = f"{NODE_CONFIG_DIR}/discovery.json"
 UNIT = "kube-provision-consul.service"
 DATA_DIR = "/var/lib/kube-provision-consul"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from kube_provision_core import DiscoveryError
+from kube_provision_core import BusyError, DiscoveryError
 
 from . import layout
 from .client import Client
@@ -28,7 +28,7 @@ _PATIENCE = 5.0
 
 @contextmanager
 def run_lock(connect: Callable[[], Client], cluster: str) -> Iterator[None]:
-    """Hold the lock. Raises `DiscoveryError` naming the holder. Losing it on the way is logged and ends nothing."""
+    """Hold the lock. Raises `BusyError` naming the holder, else `DiscoveryError`. Losing it is logged and ends nothing."""
     client = connect()
     over = threading.Event()
     try:
@@ -52,7 +52,7 @@ def _acquire(client: Client, cluster: str, session: str) -> None:
         entry = client.read(key)
         if (entry and entry.locked) or time.monotonic() > deadline:
             holder = entry.text if entry and entry.text else "somebody who left no name"
-            raise DiscoveryError(
+            raise BusyError(
                 f"another run works on cluster {cluster}: {holder}. Wait until it has ended; if it was killed, its lock ends"
                 f" within {2 * TTL} s"
             )

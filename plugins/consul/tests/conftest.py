@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +11,6 @@ from servers.consul_agents import ConsulAgent, consul_server, unused_network
 from kube_provision_consul.config import ConsulConfig
 from kube_provision_consul.driver import Consul
 from kube_provision_core import Cluster, Role
-
-NODE_SIDE = Path(__file__).parents[1] / "kube_provision_consul/node"
-if str(NODE_SIDE) not in sys.path:
-    sys.path.append(str(NODE_SIDE))
 
 MakeConsul = Callable[..., Consul]
 

@@ -8,50 +8,31 @@ import logging
 import socket
 import subprocess
 import sys
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from servers.consul_agents import ConsulAgent, consul_server, eventually, unused_network
 
+from kube_provision_consul.contract import TestConsul
 from kube_provision_consul.driver import Consul
-from kube_provision_core import Cluster, Discovery, DiscoveryError, MasterRecord
-from kube_provision_core.testing import DiscoveryContract, boot_of, client_of, cluster_of, node_of
+from kube_provision_core import BusyError, Cluster, Discovery, DiscoveryError, MasterRecord
+from kube_provision_core.testing import boot_of, cluster_of, node_of
 
 from .conftest import MakeConsul
+
+__all__ = ["TestConsul"]
 
 pytestmark = pytest.mark.integration
 
 
-class TestContract(DiscoveryContract):
-    @pytest.fixture
-    def secrets(self) -> Sequence[str]:
-        return ("a-token-of-mine",)
-
-    @pytest.fixture
-    def make_driver(self, make_consul: MakeConsul) -> Callable[[], Consul]:
-        return lambda: make_consul(consul_token="a-token-of-mine")
-
-    @pytest.fixture
-    def live_cluster(self, server: ConsulAgent) -> Cluster:
-        return cluster_of(name=f"contract-{uuid.uuid4().hex[:8]}", address=server.address)
-
-    @pytest.fixture
-    def make_client(self, make_driver: Callable[[], Consul], tmp_path: Path) -> Callable[[Mapping[str, Any]], Any]:
-        """The server stands for the agents of all nodes."""
-
-        def make(node: Mapping[str, Any]) -> Any:
-            client = client_of(make_driver(), node, tmp_path)
-            return replace(client, agent=replace(client.agent, address=f"{node['discovery_address']}:8500"))
-
-        return make
-
-    @pytest.fixture
-    def write_record(self, server: ConsulAgent) -> Callable[[Cluster, str], None]:
-        return lambda cluster, text: put_record(server, cluster, text)
+@pytest.fixture(scope="module")
+def consul_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """For the contract suite: a server that says it is of the suite's own cluster, as a node's agent does."""
+    meta = {"kube-provision-cluster-id": cluster_of().id}
+    with consul_server(tmp_path_factory.mktemp("contract"), f"{unused_network()}.1", node_meta=meta) as agent:
+        yield agent.address
 
 
 def record(cluster: Cluster, state: str, node: str = "m-1") -> dict[str, str]:
@@ -152,7 +133,7 @@ def _has_acl(agent: ConsulAgent) -> bool:
 def test_two_runs_cannot_hold_the_lock(make_consul: MakeConsul, cluster: Cluster) -> None:
     held = make_consul().lock_cluster(cluster)
     assert held is not None
-    with held, pytest.raises(DiscoveryError, match=rf"another run .*@{socket.gethostname()}, process \d+, since"):
+    with held, pytest.raises(BusyError, match=rf"another run .*@{socket.gethostname()}, process \d+, since"):
         make_consul().lock_cluster(cluster).__enter__()
 
 

@@ -67,8 +67,8 @@ def test_a_server_created_anew_at_another_address_is_found(site: Site) -> None:
     new = site.machine("consul-prod", Role.DISCOVERY, 9, None, tuple(node.address for node in nodes)).start()
 
     for node in nodes:
-        assert eventually(lambda node=node: leader(node) == f"{new.address}:8300", timeout=30)
-    assert eventually(lambda: [entry["Node"] for entry in services(new)] == ["m-prod-2"], timeout=30)
+        assert eventually(lambda node=node: leader(node) == f"{new.address}:8300", timeout=60)
+    assert eventually(lambda: [entry["Node"] for entry in services(new)] == ["m-prod-2"], timeout=60)
     assert nodes[1].get("kube-provision/prod/record") is None
     nodes[1].put("kube-provision/prod/record", {"state": "initialised"})
     assert new.get("kube-provision/prod/record") == {"state": "initialised"}

@@ -1,1 +1,1 @@
-"""Debian for kube-provision, and what Debian's family has in common."""
+"""Debian for kube-provision."""

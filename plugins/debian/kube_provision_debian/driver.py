@@ -1,22 +1,20 @@
-"""Debian's stable releases."""
+"""What Debian has of its own."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from .apt import CODENAME, AptSystem, Archive
+from kube_provision_core import CODENAME, AptSystem, Archive
 
 
 class Debian(AptSystem):
     """The release that is stable and the one before."""
 
     system = "debian"
-    releases: ClassVar[tuple[str, ...]] = ("12", "13")
+    releases = ("12", "13")
     # Updates for security have an archive of their own, which Debian's mirrors carry beside the other one.
-    archives: ClassVar[tuple[Archive, ...]] = (
+    archives = (
         Archive(suites=(CODENAME, f"{CODENAME}-updates")),
         Archive(suites=(f"{CODENAME}-security",), beside="-security"),
     )
-    archive_components: ClassVar[tuple[str, ...]] = ("main",)
+    archive_components = ("main",)
     archive_keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    archive_sources: ClassVar[tuple[str, ...]] = ("/etc/apt/sources.list", "/etc/apt/sources.list.d/debian.sources")
+    archive_sources = ("/etc/apt/sources.list", "/etc/apt/sources.list.d/debian.sources")

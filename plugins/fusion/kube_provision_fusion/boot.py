@@ -1,11 +1,13 @@
-"""This driver's part of a node's boot: the guest agent, and how the node publishes its stage."""
+"""This driver's part of a node's boot: the guest agent, how the node publishes its stage, receives tasks, and empties its
+user-data."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
-from kube_provision_core import PUBLISHER, BootFragment, File
+from kube_provision_core import PUBLISHER, BootFragment, Component, File, GuestInfo
 
 DATASOURCE = "/etc/cloud/cloud.cfg.d/90-kube-provision-fusion.cfg"
 """Later boots must not find their data anywhere else: another instance id would make them first boots."""
@@ -14,7 +16,14 @@ DATASOURCE = "/etc/cloud/cloud.cfg.d/90-kube-provision-fusion.cfg"
 @cache
 def fragment() -> BootFragment:
     script = files(__package__).joinpath("files", "publish").read_text()
-    return BootFragment(
-        components=frozenset({"vmware-tools"}),
-        files=(File(PUBLISHER, script, mode=0o755), File(DATASOURCE, "datasource_list: [VMware]\n")),
+    emptying = GuestInfo.emptied_by_the_node()
+    return replace(
+        emptying,
+        components=frozenset({Component.VMWARE_TOOLS}),
+        files=(
+            File(PUBLISHER, script, mode=0o755),
+            GuestInfo.receiver(),
+            File(DATASOURCE, "datasource_list: [VMware]\n"),
+            *emptying.files,
+        ),
     )

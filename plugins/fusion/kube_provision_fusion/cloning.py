@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
-from kube_provision_core import TargetError
+from kube_provision_core import TargetError, tell
 
 from . import machines
 from .folder_lock import locked
@@ -60,6 +60,7 @@ class Cloner:
         Raises `TargetError`; something may be left in the folder then.
         """
         there = replace(origin, template=real(origin.template))
+        tell("waits for its turn at the template")
         with locked(there.template.parent, QUEUE_TIMEOUT) as queue:
             if queue is None:
                 raise TargetError(f"template: there is no file {origin.template}")
@@ -74,6 +75,7 @@ class Cloner:
     def _linked(self, order: _Order) -> bool:
         """False where the edition refuses."""
         template = order.origin.template
+        tell("is cloned")
         snapshot = order.origin.snapshot or current_snapshot(order.vmrun, template, order.locks)
         try:
             order.clone(linked=True, snapshot=snapshot)
@@ -92,6 +94,7 @@ class Cloner:
         return True
 
     def _full(self, order: _Order) -> None:
+        tell("is copied: a full clone takes its time")
         try:
             order.clone(linked=False, snapshot=order.origin.snapshot)
         except VmrunError as problem:

@@ -17,10 +17,12 @@ GIB = 1024**3
 PROGRAM = "vmware-vdiskmanager"
 
 _SECTOR = 512
-_SPARSE = struct.Struct("<4sIIQ")
-"""The beginning of a disk whose description lies inside of it: magic, version, flags, capacity in sectors."""
+_SPARSE = struct.Struct("<4sIIQQQQ")
+"""The beginning of a disk whose description may lie inside of it: magic, version, flags, and in sectors the capacity, the
+size of a grain, and where the description lies."""
 _SPARSE_MAGIC = b"KDMV"
 _DESCRIPTION_LIMIT = 1024 * 1024
+_BELOW = re.compile(rb'^parentFileNameHint *= *"([^"\r\n]+)"', re.MULTILINE)
 _EXTENT = re.compile(rb'^(?:RW|RDONLY|NOACCESS) +(\d+) +\w+(?: +"([^"]+)")?', re.MULTILINE)
 
 _SLOT = re.compile(r"((?:scsi|nvme|sata|ide)\d+):(\d+)\.filename")
@@ -40,6 +42,10 @@ class Disk:
     """`scsi0`, `nvme0`, …"""
     unit: int
     file: Path
+
+    @property
+    def slot(self) -> str:
+        return f"{self.controller}:{self.unit}"
 
 
 def disks(vmx: Vmx, folder: Path) -> tuple[Disk, ...]:
@@ -75,6 +81,26 @@ def contents(file: Path) -> tuple[Path, ...]:
     head = _head(file)
     extents = () if head.startswith(_SPARSE_MAGIC) else _EXTENT.findall(head)
     return (file, *(file.parent / name.decode(errors="replace") for _, name in extents if name))
+
+
+def below(file: Path) -> Path | None:
+    """The disk that this one builds on, where it was when that was noted; None for one that stands alone."""
+    head = _head(file)
+    if head.startswith(_SPARSE_MAGIC):
+        head = _description(file, head)
+    hint = _BELOW.search(head)
+    return file.parent / hint[1].decode(errors="surrogateescape") if hint else None
+
+
+def _description(file: Path, head: bytes) -> bytes:
+    if len(head) < _SPARSE.size:
+        return b""
+    *_, place, length = _SPARSE.unpack(head)
+    with telling_os_errors(f"{file}: cannot be read"), file.open("rb") as disk:
+        if place * _SECTOR >= file.stat().st_size:
+            return b""
+        disk.seek(place * _SECTOR)
+        return disk.read(min(length * _SECTOR, _DESCRIPTION_LIMIT))
 
 
 def _head(file: Path) -> bytes:
@@ -119,5 +145,4 @@ class DiskManager:
         command = [self.find(), *arguments]
         outcome = programs.run(command, limit, f"{PROGRAM} could not {what}", holding=self._holding)
         if outcome.code != 0:
-            lines = [line.strip() for line in outcome.text.splitlines() if line.strip()]
-            raise TargetError(f"{PROGRAM} could not {what}: {lines[-1] if lines else f'exit code {outcome.code}'}")
+            raise TargetError(f"{PROGRAM} could not {what}: {outcome.last_words}")

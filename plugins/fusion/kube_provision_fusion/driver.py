@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from kube_provision_core import API_VERSION, Boot, BootFragment, Cluster, Image, Node, Role, Template, Vm, hookimpl
+from kube_provision_core import (
+    API_VERSION,
+    Boot,
+    BootFragment,
+    Cluster,
+    GuestInfo,
+    Image,
+    Node,
+    Role,
+    TargetDriver,
+    Template,
+    Vm,
+    hookimpl,
+)
 
 from . import boot, preflight
 from .baking.templates import Templates, Vmware
@@ -22,12 +35,13 @@ PARALLEL = 6
 """One machine is cloned while a few start; the rest would wait for the same disk."""
 
 
-class Fusion:
+class Fusion(TargetDriver):
     """VMware Fusion on macOS, VMware Workstation on Linux: machines are clones of a template on this computer."""
 
     Config = FusionConfig
     api_version = API_VERSION
     parallel = PARALLEL
+    answer_limit = 30 * 1024  # of guestinfo's 64 KiB: every look at the machines reads it again
 
     def __init__(self, config: Mapping[Role, FusionConfig], host: Host | None = None, limits: Limits = LIMITS) -> None:
         self._config, self._limits = config, limits
@@ -39,7 +53,7 @@ class Fusion:
         self._templates = Templates(Vmware(self._host, limits, self._find_vmrun, machines, cloner, power), config)
 
     @hookimpl
-    def render_boot(self, node: Node) -> BootFragment:
+    def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
         return boot.fragment()
 
     @hookimpl
@@ -55,8 +69,22 @@ class Fusion:
         return self._fleet.provision(node, boot)
 
     @hookimpl
+    def start_vm(self, vm: Vm) -> bool:
+        self._fleet.start(vm)
+        return True
+
+    @hookimpl
     def scrub_boot(self, vm: Vm) -> bool:
         self._fleet.scrub(vm)
+        return True
+
+    @hookimpl
+    def task_limit(self) -> int:
+        return GuestInfo.TASK_LIMIT
+
+    @hookimpl
+    def deliver_task(self, vm: Vm, task: bytes | None) -> bool:
+        self._fleet.deliver(vm, task)
         return True
 
     @hookimpl

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from kube_provision_core import Boot, Node, Power, Role, Stamp, TargetError, Vm
 
-from . import machines, note, scrubbing, settings, vmx
+from . import attached, machines, note, scrubbing, settings, tasks, template, vmx
 from .cloning import Cloner, Origin
 from .config import CloneType, FusionConfig
 from .disks import GIB, DiskManager, capacity, disks, free_slot
@@ -51,15 +52,25 @@ class Fleet:
             self._power.start(file)
         return Vm(node.name, str(file), Power.ON, node.stamp, where=str(folder))
 
+    def start(self, vm: Vm) -> None:
+        file = self._own_file(vm)
+        with locked(file.parent, LOCK_TIMEOUT) as lock:
+            self._take_over(_whole(vm, None if lock is None else self._machines.find(vm.name)))
+
     def scrub(self, vm: Vm) -> None:
         file = self._own_file(vm)
         with locked(file.parent, LOCK_TIMEOUT) as lock:
-            found = None if lock is None else self._machines.find(vm.name)
+            found = _whole(vm, None if lock is None else self._machines.find(vm.name))
             stamp = _check_stamp(vm, found)
-            if found is None or not found.complete:
-                raise TargetError(f"{vm.id}: this machine is only half there; the next run makes it anew")
-            note.write(file.parent, Note(vm.name, stamp, complete=True, scrubbed=True))
+            note.write(file.parent, replace(found.note or Note(vm.name, stamp, complete=True), scrubbed=True))
             scrubbing.scrub(self._vmrun(), file, running=self._power.runs(file))
+
+    def deliver(self, vm: Vm, task: bytes | None) -> None:
+        file = self._own_file(vm)
+        with locked(file.parent, LOCK_TIMEOUT) as lock:
+            found = _whole(vm, None if lock is None else self._machines.find(vm.name))
+            _check_stamp(vm, found)
+            tasks.deliver(self._vmrun(), file, task, running=self._power.runs(file))
 
     def destroy(self, vm: Vm) -> None:
         """Nothing to do is fine; another stamp than the given one is not."""
@@ -69,27 +80,45 @@ class Fleet:
             if lock is None or found is None:
                 return
             stamp = _check_stamp(vm, found)
+            noted = found.note or Note(vm.name, stamp, complete=True)
+            self._refuse_to_cut_off(file.parent)
             self._power.stop(file)
-            note.write(file.parent, Note(vm.name, stamp, complete=False))
+            attached.spare(file, noted.disks)
+            note.write(file.parent, replace(noted, complete=False))
             self._power.delete(file, lock)
+
+    def _refuse_to_cut_off(self, folder: Path) -> None:
+        """Clones, and templates, may build on the machine's disks: somebody has made a template of it."""
+        cut_off = attached.builders(folder.parent, folder)
+        templates = {config.template for config in self._config.values()}
+        cut_off += sorted(f"template {file}" for file in templates if template.real(file).parent == template.real(folder))
+        if cut_off:
+            raise TargetError(
+                f"{folder}: its disks are needed by {', '.join(cut_off)}; it is left alone. Destroy or move those first"
+            )
 
     # --- making ----------------------------------------------------------------------------------------------------
 
     def _make(self, node: Node, boot: Boot, leftover: Found | None, lock: int) -> None:
         """Removes what it has begun when it fails; a run that is killed leaves a note instead."""
         folder, file = self._machines.folder(node.name), self._machines.file(node.name)
+        if leftover:
+            self._clear(leftover)
         try:
             note.write(folder, Note(node.name, node.stamp, complete=False))
-            if leftover:
-                self._power.stop(file)
-                machines.clear(folder)
             self._cloner.clone(self._vmrun(), _origin(self._config[node.role]), file, node.name, lock)
             self._prepare(node, boot, file, lock)
-            note.write(folder, Note(node.name, node.stamp, complete=True))
+            note.write(folder, Note(node.name, node.stamp, complete=True, disks=_disks_of(file)))
         except TargetError:
             with suppress(TargetError):
                 machines.erase(folder)
             raise
+
+    def _clear(self, leftover: Found) -> None:
+        """Its note stays, and is needed until all is gone: it says which disks the machine was made with."""
+        self._power.stop(leftover.file)
+        attached.spare(leftover.file, leftover.note.disks if leftover.note else None)
+        machines.clear(leftover.folder)
 
     def _prepare(self, node: Node, boot: Boot, file: Path, lock: int) -> None:
         clone = vmx.read(file)
@@ -118,6 +147,7 @@ class Fleet:
         if not self._power.runs(found.file):
             if found.note and found.note.scrubbed:  # the machine wrote its old boot data back when it stopped
                 scrubbing.clean_file(found.file)
+            tasks.restore(found.file)
             self._power.start(found.file)
         return Vm(found.name, str(found.file), Power.ON, found.stamp, where=str(found.folder))
 
@@ -127,6 +157,12 @@ class Fleet:
         if Path(vm.id) != file:
             raise TargetError(f"{vm.id}: this machine does not lie where kube-provision makes machines; it is left alone")
         return file
+
+
+def _disks_of(file: Path) -> tuple[str, ...]:
+    """Names of the disks that lie in the folder of the machine that was just made."""
+    made = disks(vmx.read(file), file.parent)
+    return tuple(disk.file.name for disk in made if disk.file.parent == file.parent and not disk.file.is_symlink())
 
 
 def _origin(config: FusionConfig) -> Origin:
@@ -139,6 +175,14 @@ def _refuse_foreign(node: Node, found: Found | None) -> None:
             f"{found.folder}: what lies here bears the name {node.name} and is not one of cluster {node.stamp.cluster}'s "
             "machines; it is left alone. Rename it, or choose another name for the cluster"
         )
+
+
+def _whole(vm: Vm, found: Found | None) -> Found:
+    """The machine as it is now, with nothing of its making left to do."""
+    _check_stamp(vm, found)
+    if found is None or not found.complete:
+        raise TargetError(f"{vm.id}: this machine is only half there; the next run makes it anew")
+    return found
 
 
 def _check_stamp(vm: Vm, found: Found | None) -> Stamp:

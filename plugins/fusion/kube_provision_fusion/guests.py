@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from kube_provision_core import Baked, GuestInfo, NodeStatus
+from kube_provision_core import Baked, NodeStatus
 
 from . import scrubbing, stamp
 from .programs import TimeLimitError
@@ -21,8 +21,8 @@ FINISHED_SECONDS = 30.0
 SILENCE_SECONDS = 60.0
 """A machine that does not answer holds up every look; for that long it is not asked again."""
 
-LOCAL_ADDRESS = "local-ipv4"
-"""What cloud-init publishes: the address of the card that leads into the world."""
+LOCAL_ADDRESSES = ("local-ipv4", "local-ipv6")
+"""What cloud-init publishes: the addresses of the card that leads into the world. The second is asked without a first."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Guests:
     def _ask(self, vmrun: Vmrun, file: Path, last: Heard) -> Heard:
         try:
             published = stamp.load_published(vmrun.read(file, "guestVar", stamp.STATUS))
-            address = published.address or vmrun.read(file, "guestVar", LOCAL_ADDRESS)
+            told = (vmrun.read(file, "guestVar", name) for name in LOCAL_ADDRESSES)
+            address = published.address or next(filter(None, told), "")
         except TimeLimitError as problem:
             log.debug("%s", problem)
             return replace(last, until=monotonic() + SILENCE_SECONDS)
@@ -63,11 +64,11 @@ class Guests:
         return Heard(status, address, published.baked or last.baked, monotonic() + FINISHED_SECONDS if settled else 0.0)
 
     def runs_clean(self, vmrun: Vmrun, file: Path, version: tuple[int, int]) -> bool:
-        """Whether the configuration that the running machine holds, and will write when it stops, is free of secrets."""
+        """Whether what the running machine holds is free of secrets."""
         if self._clean.get(file) == version:
             return True
         try:
-            clean = scrubbing.is_empty(vmrun.read(file, "runtimeConfig", GuestInfo.USER_DATA))
+            clean = scrubbing.runs_clean(vmrun, file)
         except (TimeLimitError, VmrunError) as problem:
             log.debug("%s", problem)
             return False

@@ -62,12 +62,12 @@ class Machines:
 
     def concerning(self, cluster: Cluster) -> list[Found]:
         """The cluster's machines, and whatever bears one of its names."""
-        found = [self.find(name) if name in cluster.names else self._look(self.folder(name), name) for name in self._names()]
+        found = (self.find(name) if name in cluster.names else self._glance(name) for name in self._names())
         return [one for one in found if one and _concerns(one, cluster)]
 
     def network_cards(self) -> frozenset[str]:
         """Hardware addresses, lower case, that machines here already bear."""
-        found = [self._look(self.folder(name), name) for name in self._names()]
+        found = map(self._glance, self._names())
         readable = [one.vmx for one in found if one and one.vmx]
         return frozenset(each.get(name).lower() for each in readable for name in each.names() if name.endswith("address"))
 
@@ -81,7 +81,15 @@ class Machines:
         names = [entry.removesuffix(BUNDLE) for entry in entries if not entry.startswith(".")]
         yield from dict.fromkeys(name.casefold() if self._host.folds_case else name for name in names)
 
+    def _glance(self, name: str) -> Found | None:
+        """What lies there under a name that nobody needs: a folder of somebody else's, which we must not enter, is none."""
+        try:
+            return self._look(self.folder(name), name)
+        except TargetError:
+            return None
+
     def _look(self, folder: Path, name: str) -> Found | None:
+        """None where nothing lies. Raises `TargetError` where it cannot be looked at."""
         contents = _contents(folder)
         if not contents:
             return None
@@ -92,6 +100,8 @@ class Machines:
             version, read = self._cached(file)
         except (TargetError, FileNotFoundError):
             return Found(name, folder, file)
+        except OSError as problem:
+            raise TargetError(f"{file}: cannot be looked at: {problem.strerror}") from problem
         return Found(name, folder, file, stamp.load(name, read.get(stamp.STAMP)), noted, read, version)
 
     def _foreign(self, folder: Path, name: str) -> Found | None:

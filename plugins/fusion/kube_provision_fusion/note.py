@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kube_provision_core import Role, Stamp, replace_file, telling_os_errors
+from kube_provision_core import Stamp, replace_file, telling_os_errors
 
 FILE = "kube-provision.json"
 
@@ -23,14 +23,20 @@ class Note:
     complete: bool
     """False while the machine is made, and while it is deleted."""
     scrubbed: bool = False
+    disks: tuple[str, ...] | None = None
+    """Names of those that it was made with, in its folder; None while it is made, and where nobody noted them."""
 
 
 def read(folder: Path) -> Note | None:
     """None where there is none, or none of ours."""
     try:
         fields = json.loads((folder / FILE).read_bytes())
-        stamp = fields.pop("stamp")
-        note = Note(**fields, stamp=Stamp(**{**stamp, "role": Role(stamp["role"])}))
+        stamp = Stamp.of(fields.pop("stamp"))
+        if stamp is None:
+            return None
+        disks = fields.pop("disks", None)
+        made_with = None if disks is None else tuple(map(str, disks))
+        note = Note(**fields, stamp=stamp, disks=made_with)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return note if folder.name.removesuffix(".vmwarevm") == note.name else None

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from kube_provision_core import Cluster, Power, Vm
+from kube_provision_core import Cluster, Power, Vm, judge_addresses, task_digest
 
-from . import leases, scrubbing
-from .addresses import usable
+from . import leases, machine_log, scrubbing, settings, tasks
 from .guests import Guests
 from .host import Host
 from .machines import Found, Machines
 from .vmrun import Vmrun
+from .vmx import Vmx
 
 LOOKS = 4
 """Machines that are asked at once."""
@@ -44,13 +44,16 @@ class Observer:
         vm = Vm(found.name, str(found.file), self._power(found, running), found.stamp, where=str(found.folder))
         if found.stamp is None or found.vmx is None:
             return replace(vm, complete=found.complete)
+        vm = replace(vm, task=task_digest(tasks.waiting(found.folder, found.vmx)))
         if vm.power is not Power.ON:
             self._guests.forget(found.file)
             return replace(vm, scrubbed=scrubbing.is_clean(found.vmx))
+        vm = replace(vm, on_since=machine_log.on_since(found.folder))
         heard = self._guests.hear(self._vmrun(), found.file)
         lease = leased.get(found.vmx.get("ethernet0.address").lower(), "")
-        addresses = usable([heard.address], lease, cluster)
-        return replace(vm, status=heard.status, addresses=addresses, scrubbed=self._is_scrubbed(found))
+        judged = judge_addresses([heard.address, lease], cluster, sure=[lease])
+        notice = judged.notice or ("" if judged.usable else _why_nothing(found.vmx))
+        return replace(vm, status=heard.status, addresses=judged.usable, notice=notice, scrubbed=self._is_scrubbed(found))
 
     def _power(self, found: Found, running: frozenset[str]) -> Power:
         if self._host.normal(found.file) in running:
@@ -62,3 +65,11 @@ class Observer:
         if found.vmx is None or not scrubbing.is_clean(found.vmx):
             return False
         return self._guests.runs_clean(self._vmrun(), found.file, found.version)
+
+
+def _why_nothing(vmx: Vmx) -> str:
+    """Of a machine that runs, and of which nobody has told any address."""
+    card = vmx.get("ethernet0.address")
+    bridged = vmx.get("ethernet0.connectionType").lower() in ("", "bridged")
+    lease = "on a bridged network, whose leases this computer does not see" if bridged else f"{card} has no DHCP lease"
+    return settings.unplugged(vmx) or f"nothing heard yet from open-vm-tools in it, and {lease}"

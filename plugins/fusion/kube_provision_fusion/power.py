@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore
 
-from kube_provision_core import TargetError
+from kube_provision_core import TargetError, tell
 
 from . import machines
 from .host import Host
+from .machine_log import complaint
 from .vmrun import Vmrun
 
 log = logging.getLogger(__name__)
 
 BOOTS = 3
 """Machines that start at once: more would only wait for the same disk."""
+
+_CLOCKS = 1.0
+"""Seconds by which times of files may lag behind."""
 
 
 class PowerSwitch:
@@ -32,12 +37,17 @@ class PowerSwitch:
         return self._host.normal(file) in self._vmrun().running()
 
     def start(self, file: Path) -> None:
+        tell("waits for its turn to start")
         with self._boots:
+            tell("is started")
+            begun = time.time() - _CLOCKS
             try:
                 self._vmrun().start(file)
             except TargetError as problem:
                 # vmrun may lose sight of a machine without a window that starts all the same.
                 if not self.runs(file):
+                    if why := complaint(file.parent, begun):
+                        raise TargetError(f"{problem}: {why}") from problem
                     _tell_locks(file, problem)
                     raise
                 log.debug("%s; it runs nevertheless", problem)
@@ -56,8 +66,8 @@ class PowerSwitch:
             raise TargetError(f"{file}: this machine cannot be switched off; switch it off in VMware, then run again")
 
     def delete(self, file: Path, lock: int) -> None:
-        """The machine, which is off, with its folder. VMware first, which may know it; then whatever it leaves, such as
-        locks of a host that crashed."""
+        """The machine, which is off and spared of what is not its own (`attached`), with its folder. VMware first, which may
+        know it; then whatever it leaves, such as locks of a host that crashed."""
         if file.exists():
             try:
                 self._vmrun().delete(file, holding=[lock])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kube_provision_core import UNFINISHED, Boot, GuestInfo, Machine, Node, Role, TargetError
+from kube_provision_core import UNFINISHED, Boot, GuestInfo, Machine, Node, Role, TargetError, host_memory
 
 from . import disks, settings, template
 from .config import CloneType, FusionConfig
@@ -17,6 +18,7 @@ from .machines import locks
 from .template import Template
 from .vmrun import Vmrun
 from .vmx import Vmx
+from .vmx import read as read_vmx
 
 Machines = Sequence[tuple[Node, Boot]]
 
@@ -31,7 +33,8 @@ def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[]
     found = [line for node, boot in machines for line in GuestInfo(boot).problems(node.name, "VMware")]
     program, line = find(vmrun)
     found += line
-    running = program.running() if program else frozenset[str]()
+    run = program.running_files() if program else []
+    running = frozenset(map(host.normal, run))
     templates: dict[Path, Template] = {}
     for file in dict.fromkeys(config[node.role].template for node, _ in machines):
         try:
@@ -42,6 +45,7 @@ def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[]
         else:
             found += told(f"template: {file}: {line}" for line in template_problems(templates[file], host, running))
     found += told(_folder_problems(config, templates, machines))
+    found += memory_problems(sum(node.machine.memory_gib for node, _ in machines), run)
     found += dict.fromkeys(told(_size_problems(config, templates, machines)))
     if program:
         found += _disk_manager_problems(program, machines)
@@ -87,9 +91,28 @@ def template_problems(each: Template, host: Host, running: frozenset[str]) -> It
     yield from _architecture_problems(vmx, host)
     if not settings.cards(vmx):
         yield "it has no network card"
+    elif problem := settings.unplugged(vmx):
+        yield f"its {problem}: connect it in VMware's settings"
     if not each.disks:
         yield "it has no disk"
-    yield from (f"its disk {disk.file} is missing" for disk in each.disks if not disk.file.exists())
+    for disk in each.disks:
+        yield from _disk_problem(disk.file)
+
+
+def _disk_problem(file: Path) -> Iterator[str]:
+    """It, or what it builds on, is not there."""
+    above, seen = file, set[Path]()
+    while file.exists() and file not in seen:
+        seen.add(file)
+        try:
+            below = disks.below(file)
+        except TargetError as problem:
+            yield str(problem)
+            return
+        if below is None:
+            return
+        above, file = file, below
+    yield f"its disk {file} is missing" if above == file else f"its disk {above} builds on {file}, which is missing"
 
 
 def _is_encrypted(vmx: Vmx) -> bool:
@@ -130,6 +153,20 @@ def _folder_problems(
             f"vm_dir: {free / GIB:.1f} GiB are free in {folder}, and {len(machines)} machines take at least "
             f"{needed / GIB:.1f} GiB"
         )
+
+
+def memory_problems(new_gib: int, running: Iterable[Path]) -> Iterator[str]:
+    """`running`: .vmx files of all machines that run, whosever they are."""
+    if new_gib:
+        yield from host_memory().problems(new_gib, math.ceil(sum(map(_memory_mib, running)) / 1024))
+
+
+def _memory_mib(file: Path) -> int:
+    """0 for one that must not be read."""
+    try:
+        return int(read_vmx(file).get("memsize"))
+    except (TargetError, ValueError):
+        return 0
 
 
 def writing_problem(key: str, folder: Path) -> str | None:

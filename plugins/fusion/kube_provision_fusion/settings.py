@@ -57,6 +57,12 @@ def cards(vmx: Vmx) -> list[str]:
     return sorted(found)
 
 
+def unplugged(vmx: Vmx) -> str:
+    """The network card that leads nowhere from power-on on, where none leads anywhere; else empty."""
+    unconnected = [card for card in cards(vmx) if vmx.get(f"{card}.startConnected").upper() == "FALSE"]
+    return f"network card {unconnected[0]} is not connected" if unconnected and unconnected == cards(vmx) else ""
+
+
 def forgotten(vmx: Vmx) -> Iterator[str]:
     """Names of what belongs to one life of a machine: its clones, and a template that was made of it, have none of it."""
     return (name for name in vmx.names() if name.startswith(("guestinfo.", "kube-provision.")))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from kube_provision_core import Baked, NodeStatus, Role, Stamp
+from kube_provision_core import Baked, NodeStatus, Stamp
 
 STAMP = "kube-provision.stamp"
 BAKED = "kube-provision.baked"
@@ -17,18 +17,16 @@ STATUS = "kube-provision.status"
 
 def dump(name: str, stamp: Stamp) -> str:
     """With the machine's name: a copy that somebody makes of it under another name is not ours."""
-    return json.dumps({"name": name, **asdict(stamp)}, sort_keys=True)
+    return json.dumps({"name": name, **stamp.document}, sort_keys=True)
 
 
 def load(name: str, text: str) -> Stamp | None:
     """None for what is not the stamp of the machine of that name: such a machine is foreign."""
     try:
         fields = json.loads(text)
-        if fields.pop("name") != name:
-            return None
-        return Stamp(**{**fields, "role": Role(fields["role"])})
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, RecursionError):
         return None
+    return Stamp.of(fields) if isinstance(fields, dict) and fields.get("name") == name else None
 
 
 def note(stamp: Stamp) -> str:

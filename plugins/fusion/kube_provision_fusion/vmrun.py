@@ -1,4 +1,5 @@
-"""The one place that runs vmrun. Paths are absolute, errors are read from its output, every call has a time limit."""
+"""The one place that runs vmrun. Paths are absolute, values and errors are read from its standard output alone, every call
+has a time limit."""
 
 from __future__ import annotations
 
@@ -72,8 +73,12 @@ class Vmrun:
 
     def running(self) -> frozenset[str]:
         """Normal paths of the .vmx files of all machines that run."""
+        return frozenset(map(self._host.normal, self.running_files()))
+
+    def running_files(self) -> list[Path]:
+        """The same as vmrun spells them."""
         lines = self._call("list", [], self._limits.look, "list the machines that run").splitlines()
-        return frozenset(self._host.normal(line.strip()) for line in lines if line.strip().startswith("/"))
+        return [Path(line.strip()) for line in lines if line.strip().startswith("/")]
 
     def snapshots(self, machine: Path) -> tuple[str, ...]:
         """Names, the oldest first."""
@@ -127,14 +132,10 @@ class Vmrun:
         outcome = programs.run(command, limit, f"vmrun could not {what}", holding=holding)
         refused = _ERROR.search(outcome.text)
         if refused or outcome.code != 0:
-            said = refused.group(1) if refused else outcome.text.strip()
-            raise VmrunError(f"vmrun could not {what}", _last_line(said) or f"exit code {outcome.code}")
+            said = refused.group(1).strip() if refused else ""
+            raise VmrunError(f"vmrun could not {what}", said or outcome.last_words)
         return outcome.text
 
 
 def _is_heading(line: str) -> bool:
     return line.startswith("Total snapshots:")
-
-
-def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

@@ -14,7 +14,19 @@ from typing import Any
 import pytest
 from servers.vmware import Vmware
 
-from kube_provision_core import Baked, Boot, Cluster, ConfigError, Image, Node, Power, Role, TargetError, Template
+from kube_provision_core import (
+    Baked,
+    Boot,
+    Cluster,
+    ConfigError,
+    HostMemory,
+    Image,
+    Node,
+    Power,
+    Role,
+    TargetError,
+    Template,
+)
 from kube_provision_core import Machine as Size
 from kube_provision_fusion import vmx
 from kube_provision_fusion.baking import machine, mark
@@ -263,6 +275,19 @@ class TestAnEarlierTemplate:
         sources = [call["argv"][3] for call in vmware.calls("clone") if call["argv"][5] == "linked"]
         assert sources == [str(first / "kube-1.36.vmx"), str(second / "kube-1.36.vmx")]
 
+    def test_that_a_clones_disk_builds_on_stays_without_snapshots_too(
+        self, vmware: Vmware, driver: Fusion, node: MakeNode, boot: MakeBoot, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Somebody has tidied up VMware's list of them."""
+        bake(vmware, driver)
+        driver.provision_vm(node=node("w-prod-1"), boot=boot(node("w-prod-1")))
+        (first,) = versions(vmware)
+        next(first.glob("*.vmsd")).unlink()
+        with caplog.at_level(logging.WARNING):
+            bake_again(vmware, driver)
+        assert first in versions(vmware)
+        assert f"{first} is kept: disks of w-prod-1.vmwarevm build on it" in caplog.text
+
     def test_of_full_clones_goes(self, vmware: Vmware, node: MakeNode, boot: MakeBoot) -> None:
         driver = baker(vmware, clone_type="full")
         bake(vmware, driver)
@@ -489,9 +514,20 @@ class TestBadInput:
             driver.bake_image(template=only(driver), image=large)
 
     def test_too_little_space(self, vmware: Vmware, driver: Fusion, monkeypatch: pytest.MonkeyPatch) -> None:
+        """For one that there is not it is told before anything begins."""
+        wanted = only(driver)
         usage = shutil.disk_usage(vmware.root)._replace(free=3 * 1024**3)
         monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-        with pytest.raises(TargetError, match=r"3\.0 GiB are free, and a machine that bakes takes about 4\.0"):
+        said = r"3\.0 GiB are free, and a machine that bakes takes about 4\.0"
+        with pytest.raises(TargetError, match=said):
+            driver.bake_image(template=wanted, image=IMAGE)
+        with pytest.raises(ConfigError, match=said):
+            only(baker(vmware))
+        assert versions(vmware) == []
+
+    def test_too_little_memory(self, vmware: Vmware, driver: Fusion, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("kube_provision_fusion.preflight.host_memory", lambda: HostMemory(2**29))
+        with pytest.raises(TargetError, match=r"GiB of memory; this host has 0\.5 GiB in all"):
             driver.bake_image(template=only(driver), image=IMAGE)
         assert versions(vmware) == []
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kube_provision_core import PUBLISHER, Node
+from kube_provision_core import PUBLISHER, Node, Stage
+from kube_provision_core.testing import cluster_of
 from kube_provision_fusion import stamp
 from kube_provision_fusion.driver import Fusion
 
@@ -19,7 +20,7 @@ STATUS = json.dumps({"stage": "join", "state": "failed", "error": 'it said "no" 
 
 @pytest.fixture
 def publisher(driver: Fusion, node: Callable[..., Node], tmp_path: Path) -> Path:
-    (script,) = [file for file in driver.render_boot(node=node()).files if file.path == PUBLISHER]
+    (script,) = [file for file in driver.render_boot(node=node(), cluster=cluster_of()).files if file.path == PUBLISHER]
     assert script.mode == 0o755
     path = tmp_path / "publish"
     path.write_text(str(script.content))
@@ -27,13 +28,13 @@ def publisher(driver: Fusion, node: Callable[..., Node], tmp_path: Path) -> Path
     return path
 
 
-def publish(script: Path, *, tool: str = "vmware-rpctool", route: str = "src 172.16.133.77 uid 0") -> str:
+def publish(script: Path, *, four: str = "src 172.16.133.77 uid 0", six: str = "") -> str:
     """What reaches the guest's tools."""
     bin_folder = script.parent / "guest"
     bin_folder.mkdir()
     programs = {
-        tool: f'printf "%s\\n" "$@" > "{script.parent}/told"',
-        "ip": f'[ -n "{route}" ] && echo "via 1.1.1.1 {route}"',
+        "vmtoolsd": f'printf "%s\\n" "$@" > "{script.parent}/told"',
+        "ip": f'case $1 in -4) src="{four}" ;; *) src="{six}" ;; esac; [ -n "$src" ] && echo "via 1.1.1.1 $src"',
     }
     for name, body in programs.items():
         (bin_folder / name).write_text(f"#!/bin/sh\n{body}\n")
@@ -46,7 +47,7 @@ def publish(script: Path, *, tool: str = "vmware-rpctool", route: str = "src 172
 
 def test_the_status_and_the_address_are_published_together(publisher: Path) -> None:
     command, name, text = publish(publisher).strip().split(" ", 2)
-    assert (command, name) == ("info-set", f"guestinfo.{stamp.STATUS}")
+    assert (command, name) == ("--cmd\ninfo-set", f"guestinfo.{stamp.STATUS}")
     published = stamp.load_published(text)
     assert published.address == "172.16.133.77"
     assert published.status
@@ -54,12 +55,13 @@ def test_the_status_and_the_address_are_published_together(publisher: Path) -> N
 
 
 def test_a_node_without_a_route_publishes_its_status(publisher: Path) -> None:
-    text = publish(publisher, route="").strip().split(" ", 2)[2]
+    text = publish(publisher, four="").strip().split(" ", 2)[2]
     assert json.loads(text) == json.loads(STATUS)
 
 
-def test_the_older_tool_will_do(publisher: Path) -> None:
-    assert publish(publisher, tool="vmtoolsd").startswith("--cmd\ninfo-set guestinfo.")
+def test_an_address_that_is_of_no_use_alone_is_told(publisher: Path) -> None:
+    text = publish(publisher, four="", six="src 2001:db8::7 metric 256").strip().split(" ", 2)[2]
+    assert stamp.load_published(text).address == "2001:db8::7"
 
 
 def test_the_publisher_is_a_proper_script(publisher: Path) -> None:
@@ -67,6 +69,13 @@ def test_the_publisher_is_a_proper_script(publisher: Path) -> None:
 
 
 def test_the_guest_agent_and_the_source_of_boot_data_are_asked_for(driver: Fusion, node: Callable[..., Node]) -> None:
-    fragment = driver.render_boot(node=node())
+    fragment = driver.render_boot(node=node(), cluster=cluster_of())
     assert fragment.components == {"vmware-tools"}
     assert "datasource_list: [VMware]\n" in [file.content for file in fragment.files]
+
+
+def test_the_node_empties_its_user_data_before_it_installs_anything(driver: Fusion, node: Callable[..., Node]) -> None:
+    fragment = driver.render_boot(node=node(), cluster=cluster_of())
+    (step,) = fragment.steps
+    assert (step.name, step.stage) == ("empty-user-data", Stage.PREPARE)
+    assert step.script in [file.path for file in fragment.files]

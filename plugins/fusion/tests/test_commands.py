@@ -83,7 +83,7 @@ def succeed(process: subprocess.Popen[str]) -> str:
 
 
 def test_a_cluster_is_made_and_destroyed(vmware: Vmware, template: Path, start: Start) -> None:
-    write_config(vmware, template)
+    write_config(vmware, template, "mem: 1", "masters: {mem: 2}")
     command = ("--masters", "3", "--workers", "3", "--name", "cluster-name", "--no-wait")
     succeed(start(*command))
     machines = [f"{label}-cluster-name-{index}" for label in "mw" for index in (1, 2, 3)]
@@ -131,7 +131,7 @@ def test_its_template_is_baked(vmware: Vmware, template: Path, start: Start) -> 
 def test_a_bake_that_was_killed_while_vmrun_cloned_is_begun_anew(vmware: Vmware, template: Path, start: Start) -> None:
     """vmrun goes on, and its clone is not touched before it has ended."""
     write_config(vmware, vmware.vm_dir / "kube-1.36" / "kube-1.36.vmx", f"bake_from: {template}")
-    vmware.be(clone_seconds=2)
+    vmware.be(clone_seconds=5)
     killed = start("bake", "--progress", "plain")
     until(lambda: any((vmware.state / "cloning").iterdir()))
     killed.kill()

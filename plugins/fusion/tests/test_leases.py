@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from kube_provision_core import Cluster
 from kube_provision_fusion import leases
-from kube_provision_fusion.addresses import usable
 
 DATA = Path(__file__).parent / "data"
 
@@ -31,22 +27,3 @@ def test_files_that_are_missing_or_are_no_leases_tell_nothing(tmp_path: Path) ->
     (tmp_path / "x.leases").write_bytes(b"\xff\x00lease { }\n{hw_address=1,\n}")
     assert leases.read([str(tmp_path / "*.leases"), "/nowhere/*"]) == {}
     assert leases.read([str(tmp_path)]) == {}
-
-
-@pytest.mark.parametrize(
-    ("reported", "leased", "expected"),
-    [
-        (["172.16.133.130"], "172.16.133.130", ("172.16.133.130",)),
-        (["192.168.5.9"], "172.16.133.130", ("192.168.5.9", "172.16.133.130")),
-        (["172.17.0.1"], "172.16.133.130", ("172.16.133.130",)),
-        (["172.18.0.1"], "", ()),
-        (["10.0.0.1"], "10.0.0.1", ("10.0.0.1",)),
-        (["10.244.1.7"], "", ()),
-        (["10.96.0.10"], "", ()),
-        (["169.254.3.4", "127.0.0.1", "fe80::1", "", "Error: what"], "", ()),
-    ],
-)
-def test_bridges_pods_and_link_local_addresses_are_not_the_machines(
-    cluster: Cluster, reported: list[str], leased: str, expected: tuple[str, ...]
-) -> None:
-    assert usable(reported, leased, cluster) == expected

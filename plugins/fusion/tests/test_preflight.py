@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from servers.vmware import Vmware
 
-from kube_provision_core import Boot, Machine, Node, Role
+from kube_provision_core import Boot, HostMemory, Machine, Node, Role
+from kube_provision_fusion import preflight
 from kube_provision_fusion.driver import Fusion
 from kube_provision_fusion.host import fusion
 
@@ -118,9 +119,20 @@ class TestTheTemplate:
         (vmware.template.parent / "Virtual Disk.vmdk").unlink()
         assert "Virtual Disk.vmdk is missing" in only(check())
 
+    def test_without_what_its_disk_builds_on(self, vmware: Vmware, check: Check) -> None:
+        vmware.vmrun().take_snapshot(vmware.template, "golden")
+        (vmware.template.parent / "Virtual Disk.vmdk").unlink()
+        line = only(check())
+        assert "Virtual Disk-000001.vmdk builds on " in line
+        assert line.endswith("Virtual Disk.vmdk, which is missing")
+
     def test_without_disk_or_network_card(self, vmware: Vmware, check: Check) -> None:
         vmware.template.write_text('guestOS = "ubuntu-64"\n')
         assert [line.rpartition(": ")[2] for line in check()] == ["it has no network card", "it has no disk"]
+
+    def test_whose_network_card_leads_nowhere(self, vmware: Vmware, check: Check) -> None:
+        vmware.set_vmx("ubuntu_base", {"ethernet0.startConnected": "FALSE"})
+        assert only(check()).endswith("its network card ethernet0 is not connected: connect it in VMware's settings")
 
     def test_whose_snapshot_is_gone(self, vmware: Vmware, check: Check) -> None:
         vmware.vmrun().take_snapshot(vmware.template, "other")
@@ -187,3 +199,15 @@ def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
+
+
+def test_more_memory_than_this_computer_has_is_told(
+    vmware: Vmware, node: MakeNode, boot: Callable[[Node], Boot], check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What machines have that run already counts, whosever they are."""
+    monkeypatch.setattr(preflight, "host_memory", lambda: HostMemory(8 * 1024**3))
+    assert check(count=2) == []
+    vmware.driver().provision_vm(node=node("w-other-1", cluster="other"), boot=boot(node()))
+    assert only(check(count=2)).startswith(
+        "mem: the machines that are to be made want 6 GiB of memory, and 3 GiB are taken by machines that there are already"
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from servers.vmware import Vmware
 
-from kube_provision_core import Boot, Cluster, Node, TargetError, Vm
+from kube_provision_core import Boot, Cluster, GuestInfo, Node, TargetError, Vm
 from kube_provision_fusion import note, scrubbing
 from kube_provision_fusion.driver import Fusion
 
@@ -57,6 +57,34 @@ def test_a_file_without_secrets_is_not_enough(driver: Fusion, cluster: Cluster, 
     """The running machine would write them into it again."""
     scrubbing.clean_file(Path(vm.id))
     assert not scrubbed(driver, cluster)
+
+
+def test_a_node_that_has_emptied_its_own_copy_is_not_clean_yet(
+    vmware: Vmware, driver: Fusion, cluster: Cluster, vm: Vm
+) -> None:
+    """Its .vmx holds the other, and gives it to the guest again at its next power-on."""
+    vmware.publish("w-prod-1", userdata=GuestInfo.scrubbed()[GuestInfo.USER_DATA])
+    assert not scrubbed(driver, cluster)
+    driver.scrub_boot(vm=vm)
+    assert scrubbed(driver, cluster)
+
+
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_machine_that_has_not_emptied_its_user_data_itself_is_told_in_a_line(
+    vmware: Vmware, driver: Fusion, vm: Vm, caplog: pytest.LogCaptureFixture, emptied: bool
+) -> None:
+    if emptied:
+        vmware.publish("w-prod-1", userdata=GuestInfo.scrubbed()[GuestInfo.USER_DATA])
+    driver.scrub_boot(vm=vm)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ([] if emptied else [GuestInfo.NOT_EMPTIED % "w-prod-1"])
+
+
+def test_what_a_guest_may_ask_for_is_scrubbed_too(vmware: Vmware, driver: Fusion, vm: Vm) -> None:
+    """Of a node that was made by a template without vmtoolsd, for one."""
+    assert "userdata" in vmware.running()["w-prod-1"]["guest"]
+    driver.scrub_boot(vm=vm)
+    assert GuestInfo.is_scrubbed(vmware.running()["w-prod-1"]["guest"]["userdata"])
 
 
 def test_a_machine_that_takes_no_change_is_told(vmware: Vmware, driver: Fusion, cluster: Cluster, vm: Vm) -> None:

@@ -23,6 +23,8 @@ HEX_DIGITS = b"0123456789abcdefABCDEF"
 ESCAPED = b'|"' + bytes(set(range(32)) - {9}) + b"\x7f"
 """What a .vmx cannot hold as it is; the mark of escapes first."""
 
+NO_MEMORY = "Not enough physical memory is available to power on this virtual machine with its configured settings."
+
 
 class Refused(Exception):
     """What the program says after `Error: `."""
@@ -274,7 +276,9 @@ def boot(path, settings):
         world.data["next_address"] += 1
         kind, leases = world.data["address"], world.data["leases"]
         address = f"{world.data['network']}.{number}"
-    machine = {"path": path, "config": settings, "original": dict(settings), "guest": {}, "pid": None}
+    # What a guest may ask for begins as the configuration has it; what it sets itself goes with its power.
+    guest = {name.removeprefix("guestinfo."): value for name, value in settings.items() if name.startswith("guestinfo.")}
+    machine = {"path": path, "config": settings, "original": dict(settings), "guest": guest, "pid": None}
     if kind == "bridge":
         machine["guest"]["local-ipv4"] = "172.18.0.1"
     elif kind != "none":
@@ -404,21 +408,43 @@ def verb_start(path, window="gui"):
         check_disk(disk)
     if settings.get("uuid.action") == "create" or "uuid.bios" not in settings:
         settings["uuid.bios"] = os.urandom(16).hex(" ")
+    begin_log(path)
+    size, memory = int(settings["memsize"]), setting("memory_mib")
+    if memory and size > memory:
+        log(path, "Msg_Hint: msg.cpuid.old (sent)", "[msg.cpuid.old] The processor is old.")
+        log(path, "Msg_Question:", "[msg.hostmem.noPower] " + NO_MEMORY, "[msg.button.cancel] Cancel")
+        log(path, "Msg_Post: Error", "[msg.moduletable.powerOnFailed] Module 'MainMem' power on failed.")
+        raise Refused("The operation was canceled")
     machine = boot(path, settings)
     if not os.path.isdir(f"{path}.lck"):
         os.mkdir(f"{path}.lck")
     write(f"{path}.lck/M12345.lck", "")
-    with open(os.path.join(os.path.dirname(path), "vmware.log"), "a") as log:
-        log.write(f"2026-11-17T09:12:40.120Z In(05) vmx DICT --- CONFIGURATION {path}\n")
-        for name, value in settings.items():
-            log.write(f'2026-11-17T09:12:40.121Z In(05) vmx DICT {name:>40} = "{value}"\n')
+    log(path, f"DICT --- CONFIGURATION {path}", *(f'DICT {name:>40} = "{value}"' for name, value in settings.items()))
     if setting("clings"):
-        machine["pid"] = os.posix_spawn("/bin/sleep", ["sleep", "60"], {})
+        machine["pid"] = os.posix_spawn("/bin/sleep", ["sleep", "600"], {})
     save(machine)
     fault = take_fault("start and lose", path)
     if fault:
         print("2026-11-17T09:12:40.559| ServiceImpl_Opener: PID 4119")
         trouble(fault)
+
+
+def begin_log(path):
+    file = log_file(path)
+    if os.path.exists(file):
+        os.replace(file, file.replace("vmware.log", "vmware-0.log"))
+    now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    write(file, f"{now}.120Z In(05) vmx Log for VMware Workstation pid=4119 version=17.6.1\n")
+
+
+def log_file(path):
+    return os.path.join(os.path.dirname(path), "vmware.log")
+
+
+def log(path, *lines):
+    with open(log_file(path), "a") as file:
+        for line in lines:
+            file.write(f"2026-11-17T09:12:40.120Z In(05) vmx {line}\n")
 
 
 def locks(path):
@@ -455,13 +481,23 @@ def verb_delete(path):
         raise Refused("The virtual machine should not be powered on. It is already running.")
     if locks(path):
         raise Refused("Insufficient permissions in the host operating system")
-    load_vmx(path)
     folder = os.path.dirname(path)
+    for _, disk in disk_files(load_vmx(path), folder):
+        delete_disk(disk)
     for file in os.listdir(folder):
         if file.endswith((".vmx", ".vmdk", ".vmsd", ".nvram", ".log", ".vmxf")):
             os.unlink(os.path.join(folder, file))
     if not os.listdir(folder):
         os.rmdir(folder)
+
+
+def delete_disk(path):
+    """With all of its parts, wherever it lies; what it builds on stays."""
+    if os.path.exists(path):
+        for line in read(path).split("\n"):
+            if line.startswith("RW "):
+                os.unlink(os.path.join(os.path.dirname(path), line.split('"')[1]))
+        os.unlink(path)
 
 
 def verb_read(path, kind, name):
@@ -501,6 +537,8 @@ def trouble(fault):
 
 
 def vmrun(arguments):
+    for stream, lines in setting("noise").items():
+        print(lines, end="", file=getattr(sys, stream))
     kind, product, verb, *rest = arguments
     if (kind, product) != ("-T", setting("product")):
         raise Refused("Unable to connect to host. Invalid host type")
@@ -557,4 +595,5 @@ def main():
 def leave(code):
     """Without tidying up the interpreter, which takes longer than most calls."""
     sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(code)

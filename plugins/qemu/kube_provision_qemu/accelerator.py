@@ -18,6 +18,7 @@ from pathlib import Path
 
 from kube_provision_core import TargetError
 
+from . import kvm
 from .boards import BOARDS
 
 TIMEOUT = 5.0
@@ -28,11 +29,7 @@ PROCESSOR = "host"
 
 _ROM_SIZE = 65536
 
-_ADVICE = {
-    "Permission denied": "Let your user use /dev/kvm (sudo usermod -aG kvm $USER) and log in again; ",
-    "No such file or directory": "Switch virtualisation on in this host's firmware, or in the hypervisor that it runs on; ",
-}
-"""By what QEMU says."""
+_HVF_ADVICE = "See that this Mac is no virtual machine, and that QEMU is Homebrew's, which is signed for virtualisation"
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +79,13 @@ def choose(binary: Path, architecture: str, wanted: str) -> str:
         return _first_that_works(binary, architecture)
     why = problem(binary, architecture, wanted)
     if why:
-        raise TargetError(f"qemu_accelerator: {wanted} does not work here: {why}. Set it to auto, or to tcg")
+        advice = f"{_advice(wanted)}, or set" if wanted in _candidates(architecture) else "Set"
+        raise TargetError(f"qemu_accelerator: {wanted} does not work here: {why}. {advice} it to auto, or to tcg")
     return wanted
+
+
+def _advice(name: str) -> str:
+    return kvm.advice(kvm.look()) if name == "kvm" else _HVF_ADVICE
 
 
 def _first_that_works(binary: Path, architecture: str) -> str:
@@ -91,10 +93,10 @@ def _first_that_works(binary: Path, architecture: str) -> str:
         why = problem(binary, architecture, name)
         if not why:
             return name
-        advice = next((advice for sign, advice in _ADVICE.items() if sign in why), "")
         log.warning(
-            "machines are emulated, and many times slower: %s does not work here: %s. %sqemu_accelerator: tcg accepts that",
-            *(name, why, advice),
+            "machines are emulated, and many times slower: %s does not work here: %s. %s; "
+            "qemu_accelerator: tcg accepts that",
+            *(name, why, _advice(name)),
         )
     return "tcg"
 

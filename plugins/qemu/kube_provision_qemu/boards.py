@@ -18,7 +18,8 @@ class Board:
     console: str
     """The kernel's name of the serial port."""
     firmware: tuple[str, ...] = ()
-    """Where distributions keep the firmware that boots a disk; empty where QEMU brings its own."""
+    """Where the firmware that boots a disk may lie, below the folder that holds QEMU's `bin`, and below /usr/share of other
+    packages; empty where QEMU brings its own."""
     accelerated: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Machine types that an accelerator needs instead."""
     old_processor: str = ""
@@ -32,15 +33,26 @@ class Board:
             return "host"
         return (version < (8, 0) and self.old_processor) or self.emulated_processor
 
-    def find_firmware(self) -> Path | None:
-        """The firmware for booting a disk; None where QEMU brings its own. Raises `TargetError` when none is installed."""
+    def find_firmware(self, binary: Path) -> Path | None:
+        """The firmware for booting a disk; None where QEMU brings its own. Raises `TargetError` when none is installed.
+
+        That beside the emulator comes first: it was made for it.
+        """
         if not self.firmware:
             return None
-        found = next((path for path in map(Path, self.firmware) if path.is_file()), None)
+        beside = dict.fromkeys(place.parent.parent / "share" for place in (binary, binary.resolve()))
+        folders = [*beside, *(Path(folder) for folder in _SHARES if Path(folder) not in beside)]
+        places = [folder / name for folder in folders for name in self.firmware]
+        found = next((path for path in places if path.is_file()), None)
         if found is None:
-            raise TargetError(f"no UEFI firmware in {' or '.join(self.firmware)}: install it (Debian: qemu-efi-aarch64)")
+            raise TargetError(
+                f"no UEFI firmware ({', '.join(self.firmware)}) in {', '.join(map(str, folders))}: install it (Debian: "
+                "qemu-efi-aarch64; Fedora: edk2-aarch64), or name it: qemu_firmware"
+            )
         return found
 
+
+_SHARES = ("/usr/share", "/usr/local/share", "/opt/homebrew/share")
 
 BOARDS = {
     "x86_64": Board("q35", "max", "ttyS0", old_processor="Nehalem,-cx16"),
@@ -49,11 +61,12 @@ BOARDS = {
         "max,pauth-impdef=on",  # the architected pointer authentication is ten times as slow to emulate
         "ttyAMA0",
         firmware=(
-            "/opt/homebrew/share/qemu/edk2-aarch64-code.fd",
-            "/usr/local/share/qemu/edk2-aarch64-code.fd",
-            "/usr/share/qemu/edk2-aarch64-code.fd",
-            "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
-            "/usr/share/AAVMF/AAVMF_CODE.fd",
+            "qemu/edk2-aarch64-code.fd",
+            "qemu-efi-aarch64/QEMU_EFI.fd",
+            "AAVMF/AAVMF_CODE.fd",
+            "edk2/aarch64/QEMU_EFI.fd",
+            "edk2-armvirt/aarch64/QEMU_EFI.fd",
+            "qemu/qemu-uefi-aarch64.bin",
         ),
         accelerated={"kvm": "virt,gic-version=host"},  # KVM offers the host's interrupt controller alone
     ),

@@ -8,25 +8,26 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from kube_provision_core import Node, Role, TargetError
+from kube_provision_core import Node, Role, TargetError, host_memory
 
-from . import template
+from . import files, record, template
 from .config import QemuConfig
 from .disks import GIB
 from .emulator import Emulator
+from .places import PID_FILE, Places
 from .template import Template
 
 T = TypeVar("T")
 
-SPACE_PER_MACHINE = GIB
-"""Bytes that a machine writes in its first minutes, at the least."""
+SPACE_PER_MACHINE = 2 * GIB
+"""Bytes that a machine writes in its first minutes: images that it unpacks, packages where its template has none."""
 
 
 def problems(
     root: Path, config: Mapping[Role, QemuConfig], find_emulator: Callable[[], Emulator], nodes: Sequence[Node]
 ) -> list[str]:
     """One line each; none where everything is all right."""
-    found = [*_space(root, len(nodes))]
+    found = [*_space(root, len(nodes)), *_memory(Places(root), nodes)]
     emulator = _ask(find_emulator, found)
     if emulator:
         _ask(lambda: emulator.accelerator, found)
@@ -43,7 +44,7 @@ def check_bootable(base: Template, emulator: Emulator) -> None:
     """Raise `TargetError` unless the emulator can boot the template."""
     check_architecture(base, emulator)
     if base.kernel is None:
-        emulator.board.find_firmware()
+        emulator.firmware()
 
 
 def check_architecture(base: Template, emulator: Emulator) -> None:
@@ -70,6 +71,19 @@ def _space(root: Path, count: int) -> Iterator[str]:
             f"vm_dir: {root} has {free / GIB:.1f} GiB left, and {count} new machine(s) need {needed / GIB:.0f} at the "
             "least: free some, or name another folder"
         )
+
+
+def _memory(places: Places, nodes: Sequence[Node]) -> Iterator[str]:
+    """The machines that are to be made, beside all of this user's that run: of whatever cluster, and those that bake."""
+    if nodes:
+        yield from host_memory().problems(sum(node.machine.memory_gib for node in nodes), memory_in_use(places))
+
+
+def memory_in_use(places: Places) -> int:
+    """GiB that machines have which run now."""
+    folders = [each.machine(name) for each in (places, places.baking) for name in each.names()]
+    running = (record.read(folder) for folder in folders if files.holder(folder / PID_FILE) is not None)
+    return sum(made.memory_gib for made in running if made)
 
 
 def _sizes(base: Template, nodes: Sequence[Node]) -> Iterator[str]:

@@ -16,6 +16,19 @@ AGENT_PORT = "org.qemu.guest_agent.0"
 TRANSLATION_CACHE = 256
 """MiB of translated code under tcg; its default, a quarter of the machine's memory, is not given back."""
 
+_PATIENT = (
+    *("systemd.default_timeout_start_sec=900", "systemd.default_device_timeout_sec=900"),
+    *("systemd.service_watchdogs=0", "udev.event_timeout=900"),
+)
+"""On a busy host the services of an emulated machine need more than the 90 s that systemd gives them to start. It would end
+them and begin anew: the journal, udev, the resolver."""
+
+_UNGUARDED = ("mitigations=off",)
+"""Against what real processors do ahead of time, the kernel changes page tables on its way in and out of every system
+call: an emulator then forgets all addresses that it has looked up. QEMU's emulation is no boundary of security anyway."""
+
+_EMULATED = (*_PATIENT, *_UNGUARDED)
+
 
 def machine(record: Record, template: Template, emulator: Emulator, network: list[str]) -> list[str]:
     """`network`: options that put the hub's port `nic` on a wire. Raises `TargetError` where firmware is missing."""
@@ -39,7 +52,7 @@ def _processor(record: Record, emulator: Emulator) -> list[str]:
     accelerator, board = emulator.accelerator, emulator.board
     return [
         *("-M", board.machine_type(accelerator)),
-        *("-accel", f"tcg,tb-size={TRANSLATION_CACHE}" if accelerator == "tcg" else accelerator),
+        *("-accel", f"tcg,tb-size={TRANSLATION_CACHE}" if emulator.emulates else accelerator),
         *("-cpu", board.processor(accelerator, emulator.version)),
         *("-smp", str(record.cpu), "-m", f"{record.memory_gib}G"),
     ]
@@ -48,10 +61,11 @@ def _processor(record: Record, emulator: Emulator) -> list[str]:
 def _boot(template: Template, emulator: Emulator) -> list[str]:
     """The template's kernel directly, where it has one; otherwise its disk, by firmware."""
     if template.kernel is None:
-        firmware = emulator.board.find_firmware()
+        firmware = emulator.firmware()
         return ["-bios", str(firmware)] if firmware else []
     initrd = ["-initrd", str(template.initrd)] if template.initrd else []
-    return ["-kernel", str(template.kernel), *initrd, "-append", f"{template.command_line} console={emulator.board.console}"]
+    words = [template.command_line, f"console={emulator.board.console}", *(_EMULATED if emulator.emulates else ())]
+    return ["-kernel", str(template.kernel), *initrd, "-append", " ".join(words)]
 
 
 def _disks(record: Record) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationInfo, model_validator
 
-from kube_provision_core import DriverConfig, LocalPath, option
+from kube_provision_core import DriverConfig, LocalPath, option, without_credentials
 
 from .baking.sources import CHECKSUM, DEBIAN, RELEASES, is_release, is_url
 from .places import default_root
@@ -22,7 +22,7 @@ def _source(text: str, info: ValidationInfo) -> str:
     if release and release[1] not in RELEASES:
         raise ValueError(f"Debian {release[1]} is not built here; {' and '.join(RELEASES)} are")
     if release or is_url(text):
-        return text
+        return without_credentials()(text)
     if "://" in text:
         raise ValueError("must be a release such as debian-13, a file, or a URL (http:// or https://)")
     return str(TypeAdapter(LocalPath).validate_python(text, context=info.context))
@@ -46,6 +46,11 @@ class QemuConfig(DriverConfig):
     )
     qemu_binary: str | None = option(
         None, min_length=1, help="Emulator, by name or path; unset: the one for this host's architecture."
+    )
+    qemu_firmware: LocalPath | None = option(
+        None,
+        help="Firmware that boots templates without a kernel of their own (`-bios`); unset: QEMU's, or for arm64 the UEFI "
+        "that lies beside the emulator or where systems install it.",
     )
     qemu_accelerator: Literal["auto", "kvm", "hvf", "tcg"] = option(
         "auto", help="`kvm` or `hvf`, or `tcg` for plain emulation; `auto` takes what is seen to work."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kube_provision_core import TargetError, telling_os_errors
 
-from . import template
+from . import chain, template
 from .places import BOOT_DISK, DATA_DISK
 from .record import Record
 
@@ -54,31 +54,40 @@ def grow(image_tool: Path, disk: Path, size: int) -> None:
 def check(image_tool: Path, record: Record, folder: Path) -> None:
     """Raise `TargetError` unless the machine, which is powered off, can use its disks."""
     with telling_os_errors(f"{record.name}: its template is gone, and with it what its disk builds on"):
-        status = record.template.stat()
-    if template.Fingerprint(status.st_size, status.st_mtime_ns) != record.fingerprint:
+        record.template.stat()
+    layers = chain.read(record.template, f"{record.name}: its template {record.template}")
+    if not record.fingerprint.fits(template.Fingerprint.of(layers)):
+        below = ", or what that builds on," if len(layers) > 1 else ""
         raise TargetError(
-            f"{record.name}: its template {record.template} was changed after the machine was made from it, so that its "
-            "disk is void. Bring the old template back, or destroy the machine and provision it again"
+            f"{record.name}: its template {record.template}{below} was changed after the machine was made from it, so that "
+            "its disk is void. Bring the old template back, or destroy the machine and provision it again"
         )
     for disk in (BOOT_DISK, *((DATA_DISK,) if record.has_data_disk else ())):
-        fault = _fault(image_tool, folder / disk)
-        if fault:
-            raise TargetError(
-                f"{record.name}: its disk {folder / disk} is corrupt ({fault}). Destroy the machine and "
-                "provision it again, or repair it: qemu-img check -r all"
-            )
+        _check(image_tool, folder / disk, record.name, "Destroy the machine and provision it again, or repair it")
+
+
+def builds_on(disk: Path, folder: Path) -> bool:
+    """Whether the disk, or any that it builds on, lies in that folder."""
+    try:
+        layers = [layer.path for layer in chain.read(disk.resolve(), str(disk))]
+    except TargetError:  # what cannot be read is told where it is used
+        layers = [disk.resolve()]
+    return any(path.is_relative_to(folder.resolve()) for path in layers)
 
 
 def check_image(image_tool: Path, disk: Path, what: str) -> None:
     """Raise `TargetError` for a disk that is corrupt."""
-    fault = _fault(image_tool, disk)
-    if fault:
-        raise TargetError(f"{what}: its disk {disk} is corrupt ({fault}); run again")
+    _check(image_tool, disk, what, "Run again, or repair it")
 
 
-def _fault(image_tool: Path, disk: Path) -> str:
+def _check(image_tool: Path, disk: Path, what: str, advice: str) -> None:
     ended = _start(image_tool, "check", "-q", "-f", "qcow2", str(disk))
-    return "" if ended.returncode in (0, _LEAKED) else _last_line(ended)
+    if ended.returncode in (0, _LEAKED):
+        return
+    said = _last_line(ended)
+    if "Could not open" in said:
+        raise TargetError(f"{what}: its disk {disk} cannot be used: {said}")
+    raise TargetError(f"{what}: its disk {disk} is corrupt ({said}). {advice}: qemu-img check -r all")
 
 
 def _run(image_tool: Path, *arguments: str, timeout: float = TIMEOUT) -> str:

@@ -16,27 +16,31 @@ from kube_provision_core import (
     Boot,
     BootFragment,
     Cluster,
+    Component,
     File,
     Image,
+    NoCloudSeed,
     Node,
     Power,
     Role,
+    TargetDriver,
     TargetError,
     Template,
     Vm,
     hookimpl,
     replace_file,
+    task_digest,
     telling_os_errors,
 )
 
-from . import command, disks, machines, power, record, seed, status, template
+from . import addresses, command, disks, machines, power, record, status, template
 from . import emulator as emulators
 from .baking.templates import Templates
 from .checks import check_architecture, problems
 from .config import QemuConfig
 from .emulator import Emulator
 from .network import Network
-from .places import SCRUBBED, SEED, STATUS, Places
+from .places import CONSOLE, SCRUBBED, SEED, STATUS, Places
 from .power import Bounds, Sight
 from .record import Record
 
@@ -45,13 +49,24 @@ log = logging.getLogger(__name__)
 LOOKS = 8
 """Machines looked at side by side: each is a short talk over a socket."""
 
+SEED_DISK = "/dev/disk/by-id/virtio-seed"
+"""What a machine calls the seed, by the serial that `command` gives it."""
 
-class Qemu:
+HOST_KEYS = {"ssh_genkeytypes": ["ed25519"]}
+"""SSH's host keys. An emulated processor looks long for the primes of an RSA key, and no client needs one."""
+
+BOOT, EMULATED_BOOT = 1800.0, 5400.0
+"""Seconds for a whole boot. An emulated machine on a busy host was seen to take 15 minutes for its first word alone."""
+
+
+class Qemu(TargetDriver):
     """Target `qemu`: machines on this host, without root. No I/O before the first hook."""
 
     Config = QemuConfig
     api_version = 1
     parallel = 4
+    answer_limit = 30 * 1024  # a guest's kernel takes 32 KiB in one write
+    node_network = addresses.NETWORK
 
     bounds = Bounds()
     """Seconds for powering a machine off."""
@@ -62,28 +77,33 @@ class Qemu:
         self._finding = threading.Lock()
         self._templates = Templates(config[Role.MASTER].root, config, lambda: self._emulator)
 
+    @property
+    def boot_timeout(self) -> float:
+        """Raises `TargetError` where there is no emulator."""
+        return EMULATED_BOOT if self._emulator.emulates else BOOT
+
     # --- creating --------------------------------------------------------------------------------------------------
 
     @hookimpl
     def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
-        return problems(self._places.root, self._config, lambda: self._emulator, [node for node, _ in machines])
+        with telling_os_errors(f"{self._places.root} cannot be read"):
+            return problems(self._places.root, self._config, lambda: self._emulator, [node for node, _ in machines])
 
     @hookimpl
     def provision_vm(self, node: Node, boot: Boot) -> Vm:
         with telling_os_errors(f"{node.name} cannot be created"), self._places.lock_machine(node.name):
             made = self._find(node) or self._create(node, boot)
-            folder = self._places.machine(node.name)
-            sight = power.look(made, folder)
-            if sight.power is Power.OFF:
-                self._start(made, folder)
-            elif sight.power is Power.SUSPENDED:
-                power.resume(made, folder)
+            self._power_on(made)
             return self._vm(made, Sight(Power.ON))
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
         publish = resources.files(__package__).joinpath("node", "publish").read_text(encoding="utf-8")
-        return BootFragment(components=frozenset({"qemu-guest-agent"}), files=(File(PUBLISHER, publish, mode=0o755),))
+        return BootFragment(
+            components=frozenset({Component.QEMU_GUEST_AGENT}),
+            files=(File(PUBLISHER, publish, mode=0o755), NoCloudSeed.receiver(SEED_DISK)),
+            cloud_config=HOST_KEYS,
+        )
 
     # --- observing -------------------------------------------------------------------------------------------------
 
@@ -126,6 +146,9 @@ class Qemu:
             scrubbed=(folder / SCRUBBED).exists(),
             where=str(folder),
             reach=self._network_of(made.stamp.cluster).reach(made.name) if on else {},
+            on_since=power.on_since(folder) if on else None,
+            console=str(folder / CONSOLE),
+            task=task_digest(NoCloudSeed.waiting(folder / SEED)),
         )
 
     def _foreign(self, name: str, made: Record | None) -> Vm:
@@ -137,13 +160,39 @@ class Qemu:
     # --- changing --------------------------------------------------------------------------------------------------
 
     @hookimpl
+    def start_vm(self, vm: Vm) -> bool:
+        with telling_os_errors(f"{vm.name} cannot be started"), self._places.lock_machine(vm.name):
+            self._power_on(self._check_stamp(vm, self._places.machine(vm.name)))
+            return True
+
+    def _power_on(self, made: Record) -> None:
+        folder = self._places.machine(made.name)
+        sight = power.look(made, folder)
+        if sight.power is Power.OFF:
+            self._start(made, folder)
+        elif sight.power is Power.SUSPENDED:
+            power.resume(made, folder)
+
+    @hookimpl
     def scrub_boot(self, vm: Vm) -> bool:
         with telling_os_errors(f"{vm.name} cannot be scrubbed"), self._places.lock_machine(vm.name):
             folder = self._places.machine(vm.name)
             self._check_stamp(vm, folder)
             if not (folder / SCRUBBED).exists():
-                seed.scrub(folder / SEED)
+                NoCloudSeed.scrub(folder / SEED)
                 replace_file(folder / SCRUBBED, b"")
+            return True
+
+    @hookimpl
+    def task_limit(self) -> int:
+        return NoCloudSeed.TASK_LIMIT
+
+    @hookimpl
+    def deliver_task(self, vm: Vm, task: bytes | None) -> bool:
+        with telling_os_errors(f"{vm.name} cannot be given a task"), self._places.lock_machine(vm.name):
+            folder = self._places.machine(vm.name)
+            self._check_stamp(vm, folder)
+            NoCloudSeed.deliver(folder / SEED, task)
             return True
 
     @hookimpl
@@ -154,9 +203,10 @@ class Qemu:
                 self._places.clear(vm.name)
                 return True
             made = self._check_stamp(vm, folder)
+            self._refuse_to_cut_off(folder)
             power.stop(made, folder, self.bounds)
             with self._network(made.stamp.cluster) as network:
-                self._places.remove(vm.name)
+                self._places.remove(vm.name, has_data_disk=made.has_data_disk)
                 network.release(self._records(made.stamp.cluster))
             return True
 
@@ -165,6 +215,17 @@ class Qemu:
         if made is None or made.stamp != vm.stamp:
             raise TargetError(f"{folder} is not the machine that it was when it was looked at; it is left alone")
         return made
+
+    def _refuse_to_cut_off(self, folder: Path) -> None:
+        """Machines and templates may build on a disk in this folder: somebody has made a template of a machine."""
+        found = {name: record.read(self._places.machine(name)) for name in self._places.names()}
+        building = {name: made.template for name, made in found.items() if made and name != folder.name}
+        building |= {f"template {config.template}": config.template for config in self._config.values()}
+        cut_off = [name for name, disk in building.items() if disks.builds_on(disk, folder)]
+        if cut_off:
+            raise TargetError(
+                f"{folder}: what is in it is needed by {', '.join(cut_off)}; it is left alone. Destroy or move those first"
+            )
 
     # --- baking ----------------------------------------------------------------------------------------------------
 
@@ -240,4 +301,4 @@ class Qemu:
     @cached_property
     def _found_emulator(self) -> Emulator:
         config = self._config[Role.MASTER]
-        return emulators.find(config.qemu_binary, config.qemu_accelerator)
+        return emulators.find(config.qemu_binary, config.qemu_accelerator, config.qemu_firmware)

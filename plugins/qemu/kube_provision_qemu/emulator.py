@@ -32,10 +32,19 @@ class Emulator:
     architecture: str
     """In QEMU's words: `x86_64`, `aarch64`."""
     wanted_accelerator: str
+    wanted_firmware: Path | None = None
 
     @property
     def board(self) -> Board:
         return BOARDS[self.architecture]
+
+    def firmware(self) -> Path | None:
+        """What boots a disk; None where QEMU brings it. Raises `TargetError` where it is missing."""
+        if self.wanted_firmware is None:
+            return self.board.find_firmware(self.binary)
+        if not self.wanted_firmware.is_file():
+            raise TargetError(f"qemu_firmware: there is no file {self.wanted_firmware}")
+        return self.wanted_firmware
 
     @property
     def accelerator(self) -> str:
@@ -43,19 +52,25 @@ class Emulator:
         with _TRYING:
             return self._accelerator
 
+    @property
+    def emulates(self) -> bool:
+        """Processors, too. Raises `TargetError`."""
+        return self.accelerator == "tcg"
+
     @cached_property
     def _accelerator(self) -> str:
         return accelerator.choose(self.binary, self.architecture, self.wanted_accelerator)
 
 
-def find(binary: str | None, wanted_accelerator: str) -> Emulator:
+def find(binary: str | None, wanted_accelerator: str, wanted_firmware: Path | None = None) -> Emulator:
     """`binary`: name or path; None means the host's architecture. Raises `TargetError` saying what to install or to set."""
     name = binary or f"qemu-system-{accelerator.host_architecture()}"
     path = shutil.which(name)
     if path is None:
         raise TargetError(f"{name} is not installed ({_INSTALL}), or name it: qemu_binary")
+    program = Path(path).absolute()
     return Emulator(
-        Path(path).absolute(), _find_image_tool(Path(path)), _version(path), _architecture(path), wanted_accelerator
+        *(program, _find_image_tool(program), _version(path), _architecture(path), wanted_accelerator, wanted_firmware)
     )
 
 

@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Collection
 from pathlib import Path
 
-from kube_provision_core import Boot, Node, Role
+from kube_provision_core import Boot, NoCloudSeed, Node, Role
 
-from . import addresses, disks, record, seed
+from . import addresses, disks, record
 from .emulator import Emulator
 from .places import SEED, Places
 from .record import Record
@@ -65,5 +65,5 @@ def _fill(folder: Path, emulator: Emulator, template: Template, node: Node, boot
     disks.create_overlay(emulator.image_tool, template, folder, node.machine.boot_disk_gib)
     if node.machine.data_volume_gib is not None:
         disks.create_data_disk(emulator.image_tool, folder, node.machine.data_volume_gib)
-    seed.write(folder / SEED, boot, addresses.network_config(made.address, made.mac))
+    NoCloudSeed(boot, addresses.network_config(made.address, made.mac)).write(folder / SEED)
     record.write(folder, made)

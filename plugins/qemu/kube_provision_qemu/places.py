@@ -2,6 +2,8 @@
 
     machines/<name>/        one machine: its record, disks, seed, sockets and logs
     networks/<cluster>/     a cluster's switch and router, and its ports on this host
+    baking/                 the same for machines that bake
+    kept/<name>.<time>/     what lay in the folder of a machine that is gone, and was not the machine's
     locks/                  locks between runs; they stay when what they guard has gone
 
 A folder whose name begins with a dot is being made or removed by a run, or was by one that was killed.
@@ -9,11 +11,15 @@ A folder whose name begins with a dot is being made or removed by a run, or was 
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
+
+from kube_provision_core import UNFINISHED
 
 from . import files
 
@@ -24,11 +30,26 @@ PID_FILE, QMP_SOCKET, AGENT_SOCKET = "pid", "qmp.sock", "agent.sock"
 STATUS, CONSOLE, LOG = "status", "console.log", "qemu.log"
 PORTS = "ports.json"
 
+_OURS = frozenset(
+    {
+        *(RECORD, BOOT_DISK, DATA_DISK, SEED, SCRUBBED, PID_FILE, QMP_SOCKET, AGENT_SOCKET, STATUS, CONSOLE, LOG),
+        *(str(Path(BOOT_DISK).with_suffix(ending)) for ending in (".json", ".vmlinuz", ".initrd")),
+    }
+)
+"""What is in a machine's folder; the last ones where it bakes. Anything else there is somebody's."""
+
+log = logging.getLogger(__name__)
+
 
 class Places:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.machines = root / "machines"
+
+    @property
+    def baking(self) -> Places:
+        """Those of the machines that bake."""
+        return Places(self.root / "baking")
 
     def machine(self, name: str) -> Path:
         return self.machines / name
@@ -59,10 +80,28 @@ class Places:
         folder.mkdir(mode=0o700)
         return folder
 
-    def remove(self, name: str) -> None:
-        """Delete the machine's folder, at one stroke for whoever looks. Its lock is held."""
+    def remove(self, name: str, *, has_data_disk: bool = True) -> None:
+        """Delete the machine's folder, at one stroke for whoever looks. Its lock is held, and it is powered off.
+
+        What lies in it and was not made with the machine, such as a disk that was attached later, is moved to `kept/`.
+        """
+        self._keep(name, _OURS if has_data_disk else _OURS - {DATA_DISK})
         self.machine(name).rename(self.machines / f".{name}.{secrets.token_hex(4)}")
         self.clear(name)
+
+    def _keep(self, name: str, ours: Collection[str]) -> None:
+        others = [
+            path
+            for path in sorted(self.machine(name).iterdir())
+            if path.name not in ours and not path.name.startswith(UNFINISHED) and not path.is_symlink()
+        ]
+        if others:
+            kept = self.root / "kept" / f"{name}.{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
+            files.make_private(kept)
+            for path in others:
+                path.rename(kept / path.name)
+            names = ", ".join(path.name for path in others)
+            log.warning("%s: %s was not made with this machine; it is kept in %s", name, names, kept)
 
     def clear(self, name: str) -> None:
         """Delete what killed runs left behind of the machine. Its lock is held."""

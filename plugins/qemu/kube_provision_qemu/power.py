@@ -5,6 +5,7 @@ A machine runs while a process holds the lock on its pid file, and it is this ma
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ from .sockets import connect
 LARGEST_LOG = 1024 * 1024
 """Bytes of a log that a machine takes along when it is powered on again."""
 
+PRESS_AGAIN = 10.0
+"""Seconds. Who is shutting down already heeds no second press."""
+
 AGENT_ANSWER = 3.0
 """Seconds for a guest agent to say that it is there."""
 
@@ -30,8 +34,9 @@ AGENT_ANSWER = 3.0
 class Bounds:
     """Seconds that each way of powering off may take."""
 
-    powerdown: float = 30.0
-    """The power button: a node stops its services in a few seconds, under tcg in ten times that."""
+    powerdown: float = 120.0
+    """The power button. systemd gives a service 90 s to end, which a master's API server takes that waits for its etcd, and
+    then there are disks to unmount."""
     agent: float = 10.0
     """The guest agent, where there is one."""
     quit: float = 5.0
@@ -60,6 +65,13 @@ def look(record: Record, folder: Path) -> Sight:
             return Sight(_power(qmp), wire.is_connected(qmp))
     except QmpError:
         return Sight(Power.OFF if files.holder(folder / PID_FILE) is None else Power.ON)
+
+
+def on_since(folder: Path) -> float | None:
+    """Since when the machine's process runs: it writes its pid file when it begins."""
+    with contextlib.suppress(OSError):
+        return (folder / PID_FILE).stat().st_mtime
+    return None
 
 
 def start(record: Record, folder: Path, command: Sequence[str]) -> None:
@@ -95,13 +107,25 @@ def stop(record: Record, folder: Path, bounds: Bounds) -> None:
     pid_file = folder / PID_FILE
     if files.holder(pid_file) is None:
         return
-    if _ask(record, folder, "system_powerdown") and processes.wait_gone(pid_file, bounds.powerdown):
+    if _press_button(record, folder, bounds.powerdown):
         return
     if _ask_agent(folder / AGENT_SOCKET, min(bounds.agent, AGENT_ANSWER)) and processes.wait_gone(pid_file, bounds.agent):
         return
     if _ask(record, folder, "quit") and processes.wait_gone(pid_file, bounds.quit):
         return
     processes.kill(pid_file)
+
+
+def _press_button(record: Record, folder: Path, seconds: float) -> bool:
+    """Whether it has powered itself off. Pressed again and again: a system that has only just begun does not feel it yet."""
+    deadline = time.monotonic() + seconds
+    while _ask(record, folder, "system_powerdown"):
+        left = deadline - time.monotonic()
+        if processes.wait_gone(folder / PID_FILE, min(left, PRESS_AGAIN)):
+            return True
+        if left <= PRESS_AGAIN:
+            return False
+    return False
 
 
 def _ask(record: Record, folder: Path, command: str) -> bool:

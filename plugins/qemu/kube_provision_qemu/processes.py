@@ -14,8 +14,8 @@ from kube_provision_core import TargetError
 
 from . import files
 
-START_TIMEOUT = 20.0
-"""Seconds until a process that was started serves; on an idle machine it takes a tenth of one."""
+START_TIMEOUT = 60.0
+"""Seconds until a process that was started serves; on an idle machine it takes a tenth of one, on a busy one many."""
 
 KILL_TIMEOUT = 5.0
 """Seconds until a process that was sent a signal is gone."""

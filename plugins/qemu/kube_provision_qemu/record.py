@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kube_provision_core import Role, Stamp, replace_file
+from kube_provision_core import Stamp, replace_file
 
 from .places import RECORD
 from .template import Fingerprint
@@ -54,13 +54,13 @@ def _parse(said: dict[str, object], name: str) -> Record:
     fields = dict(said)
     if fields.pop("format") != FORMAT or fields["name"] != name:
         raise ValueError("another format or another machine")
-    stamp, fingerprint = fields.pop("stamp"), fields.pop("fingerprint")
+    stamp, fingerprint = Stamp.of(fields.pop("stamp")), fields.pop("fingerprint")
     template, ports = fields.pop("template"), fields.pop("ports")
-    if not (isinstance(stamp, dict) and isinstance(fingerprint, dict) and isinstance(ports, list)):
+    if not (stamp and isinstance(fingerprint, dict) and isinstance(ports, list)):
         raise TypeError("not a record")
     return Record(
-        stamp=Stamp(**{**stamp, "role": Role(stamp["role"])}),
-        fingerprint=Fingerprint(**fingerprint),
+        stamp=stamp,
+        fingerprint=Fingerprint.parse(fingerprint),
         template=Path(str(template)),
         ports=tuple(map(int, ports)),
         **fields,  # type: ignore[arg-type]  # unknown or missing keys raise TypeError; who can write here could start QEMU anyway

@@ -11,13 +11,15 @@ the link named when the machine was made.
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kube_provision_core import TargetError, replace_file, telling_os_errors
+
+from . import chain
+from .chain import Layer
 
 FORMAT = 1
 """Version of the manifest; a later one is refused."""
@@ -25,17 +27,32 @@ FORMAT = 1
 COMMAND_LINE = "root=/dev/vda rw net.ifnames=0 quiet"
 """The kernel's, where the manifest has none: the file system is the whole first disk."""
 
-_MAGIC = b"QFI\xfb"
-_HEADER = struct.Struct(">4sIQIIQ")
-"""qcow2: magic, version, offset and size of the backing file's name, bits of a cluster, virtual size in bytes."""
-
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Tells a disk that was rewritten from the one that overlays were made on."""
+    """Tells a disk that was rewritten, or any that it builds on, from the one that overlays were made on."""
 
     size: int
     changed_ns: int
+    below: Fingerprint | None = None
+    """Of what it builds on; None also where that was not noted."""
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer]) -> Fingerprint:
+        first, *rest = layers
+        return cls(first.size, first.changed_ns, cls.of(rest) if rest else None)
+
+    @classmethod
+    def parse(cls, said: Mapping[str, Any]) -> Fingerprint:
+        """From `dataclasses.asdict`. Raises TypeError for anything else."""
+        below = said.get("below")
+        return cls(**{**said, "below": cls.parse(below) if below else None})
+
+    def fits(self, now: Fingerprint) -> bool:
+        """Whether nothing that was noted has changed. A disk that builds on something else now has changed itself."""
+        if (self.size, self.changed_ns) != (now.size, now.changed_ns):
+            return False
+        return self.below is None or (now.below is not None and self.below.fits(now.below))
 
 
 @dataclass(frozen=True)
@@ -59,10 +76,8 @@ def read(path: Path) -> Template:
     """The template whose disk is `path`. Raises `TargetError` where it is none, or incomplete."""
     with telling_os_errors(f"template {path} cannot be read"):
         disk = path.resolve(strict=True)
-        status = disk.stat()
-        with disk.open("rb") as file:
-            virtual_size = _virtual_size(path, file.read(_HEADER.size))
-    fingerprint = Fingerprint(status.st_size, status.st_mtime_ns)
+    layers = chain.read(disk, f"template {path}")
+    virtual_size, fingerprint = _virtual_size(path, layers[0]), Fingerprint.of(layers)
     manifest = _read_manifest(disk.with_suffix(".json"))
     if manifest is None:
         return Template(disk, virtual_size, fingerprint)
@@ -92,10 +107,10 @@ def write_manifest(template: Template) -> None:
     replace_file(template.disk.with_suffix(".json"), json.dumps(manifest, indent=1).encode() + b"\n")
 
 
-def _virtual_size(path: Path, header: bytes) -> int:
-    if len(header) < _HEADER.size or header[:4] != _MAGIC:
+def _virtual_size(path: Path, disk: Layer) -> int:
+    if not disk.virtual_size:
         raise TargetError(f"template {path} is no qcow2 image; make one: qemu-img convert -O qcow2 {path} {path.stem}.qcow2")
-    return int(_HEADER.unpack(header)[-1])
+    return disk.virtual_size
 
 
 def _read_manifest(path: Path) -> dict[str, Any] | None:

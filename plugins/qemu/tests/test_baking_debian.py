@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from servers.consul_agents import eventually
 from servers.debian import install
 
 from kube_provision_core import Repository, TargetError
+from kube_provision_core.contract.driver import listening
 from kube_provision_qemu.baking import debian
 from kube_provision_qemu.baking.sources import DebianRelease
 
@@ -24,6 +29,50 @@ IN_THE_SCRIPT = "bake: debian/packages: E: Unable to locate package kubeadm"
 BY_THE_SCRIPT = (
     'E: setup failed: E: command failed: chroot "$1" bash /var/tmp/bake.sh packages\nE: mmdebstrap failed to run\n'
 )
+
+
+def test_what_the_programs_do_is_told_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian, "LOOK", 0.05)
+    script = "read word; echo \"I: installing $word...\"; sleep 0.4; echo Get:1; echo 'bake: install: x'; sleep 0.4; exit 3"
+    told: list[str] = []
+    with listening(told.append), pytest.raises(TargetError, match="mmdebstrap failed: bake: install: x"):
+        debian._run("mmdebstrap", ["sh", "-c", script], tmp_path, tmp_path / "log", "packages\n")
+    assert [text for text in told if "begins" not in text] == [
+        "mmdebstrap: installing packages...",
+        "mmdebstrap: bake: install: x",
+    ]
+
+
+PROGRAM = """
+mkdir tree
+trap 'rm -r tree; exit 1' TERM
+sleep 1000 &
+echo $$ $! >pids
+wait
+"""
+"""Like mmdebstrap: it has children, and removes its tree when it is told to end."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_bake_that_is_abandoned_leaves_nothing_running(tmp_path: Path, number: signal.Signals) -> None:
+    begin = (  # whoever runs the tests in the background has SIGINT ignored, and so would the child
+        "import pathlib, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        f"p = pathlib.Path({str(tmp_path)!r}); from kube_provision_qemu.baking import debian;"
+    )
+    run = [sys.executable, "-c", f"{begin} debian._run('mmdebstrap', ['sh', '-c', {PROGRAM!r}], p, p / 'log')"]
+    with subprocess.Popen(run, stderr=subprocess.DEVNULL) as bake:
+        assert eventually(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text().endswith("\n"))
+        bake.send_signal(number)
+    pids = (tmp_path / "pids").read_text().split()
+    assert eventually(lambda: not any(map(runs, pids)))
+    assert not (tmp_path / "tree").exists()
+
+
+def runs(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kube_provision_core import UNFINISHED, Baked, TargetError
+from kube_provision_core import UNFINISHED, Baked, TargetError, replace_link
 from kube_provision_qemu import template as templates
 from kube_provision_qemu.baking import shelf
 
@@ -59,6 +59,58 @@ def test_a_disk_that_cannot_be_copied_leaves_the_earlier_one(made: templates.Tem
         shelf.publish(QEMU_IMG, replace(made, disk=tmp_path / "nothing"), NEW, path)
     assert shelf.current(path) == OLD
     assert not list(path.parent.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "fails",
+    ["shutil.copyfile", "kube_provision_qemu.template.write_manifest", "kube_provision_qemu.baking.shelf.replace_link"],
+)
+def test_nothing_half_done_stays_where_the_disk_is_full(
+    made: templates.Template, path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    first = shelf.publish(QEMU_IMG, made, OLD, path)
+    before = sorted(path.parent.iterdir())
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fails, full)
+        with pytest.raises(OSError, match="No space left"):
+            shelf.publish(QEMU_IMG, made, NEW, path)
+    assert sorted(path.parent.iterdir()) == before
+    assert templates.read(path).disk == first
+    shelf.publish(QEMU_IMG, made, NEW, path)
+    assert shelf.current(path) == NEW
+
+
+def test_a_run_that_is_interrupted_when_all_is_done_has_published(
+    made: templates.Template, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(path: Path, name: str) -> None:
+        replace_link(path, name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kube_provision_qemu.baking.shelf.replace_link", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        shelf.publish(QEMU_IMG, made, OLD, path)
+    assert shelf.current(path) == OLD
+    assert templates.read(path).kernel
+
+
+def test_a_version_of_the_same_time_replaces_no_disk(made: templates.Template, path: Path) -> None:
+    """A guest tells the time, and its clock may stand."""
+    first = shelf.publish(QEMU_IMG, made, OLD, path)
+    content = first.read_bytes()
+    second = shelf.publish(QEMU_IMG, made, replace(NEW, date=OLD.date), path)
+    assert second.name == "debian-13.20261127T100000Z-2.qcow2"
+    assert first.read_bytes() == content
+
+
+def test_a_version_that_a_killed_run_has_not_let_the_path_lead_to_is_made_once(made: templates.Template, path: Path) -> None:
+    first = shelf.publish(QEMU_IMG, made, OLD, path)
+    path.unlink()
+    assert shelf.publish(QEMU_IMG, made, OLD, path) == first
 
 
 @pytest.mark.parametrize(

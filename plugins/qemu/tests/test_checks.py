@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from servers.qemu import boot, node
 
-from kube_provision_core import Node, Role
-from kube_provision_qemu import checks
+from kube_provision_core import HostMemory, Node, Role
+from kube_provision_qemu import checks, processes
 from kube_provision_qemu.driver import Qemu
 
 MakeDriver = Callable[..., Qemu]
@@ -61,3 +61,21 @@ def test_each_role_is_checked_with_its_own_template(tmp_path: Path, template: Pa
     config = {role: driver.Config(template=tmp_path / f"{role}.qcow2", qemu_accelerator="tcg") for role in Role}
     found = problems(Qemu(config), [node("m-home-1", Role.MASTER), *WORKERS])
     assert [("master.qcow2" in line, "worker.qcow2" in line) for line in found] == [(True, False), (False, True)]
+
+
+def test_more_memory_than_this_host_has_is_told(driver: Qemu, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "host_memory", lambda: HostMemory(1024**3))
+    assert problems(driver, WORKERS[:1]) == []
+    (line,) = problems(driver)
+    assert line.startswith("mem: the machines that are to be made want 2 GiB of memory; this host has 1.0 GiB in all. ")
+
+
+@pytest.mark.integration
+def test_what_machines_of_other_clusters_have_counts_while_they_run(driver: Qemu, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "host_memory", lambda: HostMemory(2 * 1024**3))
+    other = node("w-other-1", cluster="other")
+    made = driver.provision_vm(node=other, boot=boot(other))
+    (line,) = problems(driver)
+    assert "want 2 GiB of memory, and 1 GiB are taken by machines that there are already" in line
+    processes.kill(Path(made.id) / "pid")
+    assert problems(driver) == []

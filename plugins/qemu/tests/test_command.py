@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from servers.qemu import node
 
 from kube_provision_core import TargetError
-from kube_provision_qemu import accelerator, command
+from kube_provision_qemu import accelerator, boards, command
 from kube_provision_qemu.addresses import mac
 from kube_provision_qemu.emulator import Emulator
 from kube_provision_qemu.record import Record
@@ -57,15 +58,58 @@ def test_an_accelerator_passes_the_hosts_processor_on(monkeypatch: pytest.Monkey
     assert f"-M {machine} -accel {name} -cpu host" in line(KERNEL, "aarch64", wanted=name)
 
 
+def test_systemd_is_patient_where_processors_are_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerator, "problem", lambda *_: "")
+    assert "systemd.default_timeout_start_sec=900 " in line(KERNEL, "x86_64")
+    assert "systemd." not in line(KERNEL, "x86_64", wanted="kvm")
+
+
+def test_a_kernel_guards_real_processors_alone_against_what_they_do_ahead_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerator, "problem", lambda *_: "")
+    assert line(KERNEL, "x86_64").split().count("mitigations=off") == 1
+    assert "mitigations" not in line(KERNEL, "x86_64", wanted="kvm")
+
+
 def test_an_x86_disk_is_booted_by_the_firmware_that_qemu_brings() -> None:
     said = line(DISK, "x86_64")
     assert "-bios" not in said
     assert "-kernel" not in said
 
 
-def test_an_arm_disk_without_firmware_is_told() -> None:
-    with pytest.raises(TargetError, match=r"no UEFI firmware in .*: install it"):
-        line(DISK, "aarch64")
+@pytest.fixture
+def arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """An emulator in a folder of its own, reached through a link on PATH as package managers make them."""
+    monkeypatch.setattr(boards, "_SHARES", (str(tmp_path / "usr/share"),))
+    binary = tmp_path / "opt/qemu/bin/qemu-system-aarch64"
+    binary.parent.mkdir(parents=True)
+    binary.touch()
+    link = tmp_path / "usr/bin/qemu-system-aarch64"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(binary)
+    return Emulator(link, link, (10, 1), "aarch64", "tcg")
+
+
+def test_an_arm_disk_without_firmware_is_told(arm: Emulator) -> None:
+    with pytest.raises(TargetError, match=r"no UEFI firmware \(.*\) in .*: install it .* or name it: qemu_firmware"):
+        command.machine(RECORD, DISK, arm, [])
+
+
+@pytest.mark.parametrize("place", ["opt/qemu/share/qemu/edk2-aarch64-code.fd", "usr/share/edk2/aarch64/QEMU_EFI.fd"])
+def test_firmware_is_found_beside_the_emulator_and_where_systems_install_it(
+    arm: Emulator, tmp_path: Path, place: str
+) -> None:
+    firmware = tmp_path / place
+    firmware.parent.mkdir(parents=True)
+    firmware.touch()
+    assert f"-bios {firmware}" in " ".join(command.machine(RECORD, DISK, arm, []))
+
+
+def test_firmware_may_be_named(arm: Emulator, tmp_path: Path) -> None:
+    named = replace(arm, wanted_firmware=tmp_path / "own.fd")
+    with pytest.raises(TargetError, match=r"qemu_firmware: there is no file .*own.fd"):
+        command.machine(RECORD, DISK, named, [])
+    (tmp_path / "own.fd").touch()
+    assert f"-bios {tmp_path}/own.fd" in " ".join(command.machine(RECORD, DISK, named, []))
 
 
 def test_an_address_on_the_wire_is_the_same_in_every_run_and_nobody_elses() -> None:

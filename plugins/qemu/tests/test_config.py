@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from servers.qemu import CLUSTER, node
 
 from kube_provision_qemu.config import QemuConfig
+from kube_provision_qemu.driver import Qemu
 from kube_provision_qemu.places import default_root
 
 
@@ -42,6 +45,11 @@ def test_an_accelerator_is_one_that_there_is() -> None:
 )
 def test_machines_lie_in_the_users_data_folder(environ: dict[str, str], root: str) -> None:
     assert default_root(environ) == Path(root)
+
+
+def test_machines_make_one_ssh_host_key(make_driver: Callable[..., Qemu]) -> None:
+    fragment = make_driver().render_boot(node=node("w-home-1"), cluster=CLUSTER)
+    assert fragment.cloud_config == {"ssh_genkeytypes": ["ed25519"]}
 
 
 class TestBaking:

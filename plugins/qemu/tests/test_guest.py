@@ -20,7 +20,7 @@ import pytest
 from servers.guest import guest_files
 from servers.qemu import CLUSTER, boot, end_processes, node
 
-from kube_provision_core import PUBLISHER, Boot, Node, NodeStatus, Role, Stage, Vm
+from kube_provision_core import PUBLISHER, RECEIVER, Boot, Node, NodeStatus, Role, Stage, Vm
 from kube_provision_qemu import processes, qmp
 from kube_provision_qemu.config import QemuConfig
 from kube_provision_qemu.driver import Qemu
@@ -30,6 +30,8 @@ pytestmark = pytest.mark.integration
 
 SECRET = "the-authority's-key"
 SERVER, WORKER = node("consul-home", Role.DISCOVERY, 0), node("w-home-1")
+TASK = b"sealed \x00\xff\n" + bytes(range(256)) * 4000 + b"\n\n"
+"""Nearly a mebibyte, of every byte that there is."""
 FINISHED = NodeStatus(Stage.FINISH, "done")
 
 
@@ -41,11 +43,14 @@ class Guests:
         return next(vm for vm in self.driver.list_vms(cluster=CLUSTER) if vm.name == name)
 
     def get(self, path: str, port: int = 8500, name: str = SERVER.name) -> str:
+        return self.fetch(path, port, name).decode()
+
+    def fetch(self, path: str, port: int = 8500, name: str = SERVER.name) -> bytes:
         """What the guest answers this host. Proxies of the environment are passed by."""
         endpoint = self.vm(name).reach[port]
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://{endpoint.host}:{endpoint.port}/{path}", timeout=10) as answer:
-            return str(answer.read().decode())
+        with opener.open(f"http://{endpoint.host}:{endpoint.port}/{path}", timeout=60) as answer:
+            return bytes(answer.read())
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +91,12 @@ def guests(folder: Path, template: Path) -> Guests:
 
 def _boot(driver: Qemu, of: Node) -> Boot:
     fragment = driver.render_boot(node=of, cluster=CLUSTER)
-    (publisher,) = [file for file in fragment.files if file.path == PUBLISHER]
-    return boot(of, f"#cloud-config\n# {SECRET}\n# publisher\n{publisher.content!s}")
+    scripts = {file.path: file.content for file in fragment.files}
+    parts = f"# publisher\n{scripts[PUBLISHER]!s}\n# receiver\n{scripts[RECEIVER]!s}"
+    return boot(of, f"#cloud-config\n# {SECRET}\n{parts}")
 
 
-def wait_for(happens: Callable[[], object], seconds: float = 30) -> None:
+def wait_for(happens: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not happens():
         assert time.monotonic() < deadline, f"nothing after {seconds} s"
@@ -148,6 +154,30 @@ def test_a_running_machine_no_longer_finds_secrets_in_a_scrubbed_seed(guests: Gu
     assert guests.get("cgi-bin/seed").strip() == "#cloud-config"
 
 
+def test_a_running_machine_receives_what_is_delivered_and_nothing_once_it_is_taken_away(guests: Guests) -> None:
+    assert guests.get("cgi-bin/task") == ""
+    for task in (TASK, b"another, and shorter\n"):
+        guests.driver.deliver_task(vm=guests.vm(SERVER.name), task=task)
+        assert guests.fetch("cgi-bin/task") == task
+    guests.driver.deliver_task(vm=guests.vm(SERVER.name), task=None)
+    assert guests.get("cgi-bin/task") == ""
+
+
+def test_a_task_of_another_machine_stays_unseen(guests: Guests) -> None:
+    guests.driver.deliver_task(vm=guests.vm(WORKER.name), task=TASK)
+    assert guests.get("cgi-bin/task") == ""
+
+
+def test_half_a_task_is_none(guests: Guests, folder: Path) -> None:
+    """A host that was killed, or that writes just now."""
+    guests.driver.deliver_task(vm=guests.vm(SERVER.name), task=TASK)
+    with (folder / "vms/machines" / SERVER.name / "seed.iso").open("r+b") as seed:
+        seed.seek(-100_000, 2)
+        seed.write(b"half")
+    said = guests.fetch("cgi-bin/task")
+    assert said == b"receive failed\n"
+
+
 def test_a_scrubbed_machine_keeps_its_name_and_address_over_a_reboot(guests: Guests, folder: Path) -> None:
     machine = folder / "vms/machines" / SERVER.name
     console = (machine / "console.log").stat().st_size
@@ -156,6 +186,15 @@ def test_a_scrubbed_machine_keeps_its_name_and_address_over_a_reboot(guests: Gue
     wait_for(lambda: (machine / "console.log").stat().st_size > console, 60)
     wait_for(lambda: _answers(guests), 60)
     assert guests.get("name").strip() == SERVER.name
+
+
+def test_what_was_delivered_while_it_booted_is_received_afterwards(guests: Guests, folder: Path) -> None:
+    machine = guests.vm(SERVER.name)
+    processes.kill(Path(machine.id) / "pid")
+    guests.driver.deliver_task(vm=machine, task=TASK)
+    guests.driver.start_vm(vm=machine)
+    wait_for(lambda: _answers(guests), 60)
+    wait_for(lambda: guests.fetch("cgi-bin/task") == TASK)
 
 
 def _answers(guests: Guests) -> bool:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,8 +17,10 @@ import pytest
 from servers.qemu import CLUSTER, boot, node
 
 from kube_provision_core import NodeStatus, Power, Role, Stage, TargetError, Vm
-from kube_provision_qemu import files, processes, qmp
+from kube_provision_qemu import files, power, processes, qmp
 from kube_provision_qemu.driver import Qemu
+from kube_provision_qemu.power import Bounds
+from kube_provision_qemu.record import Record
 
 pytestmark = pytest.mark.integration
 
@@ -66,7 +69,12 @@ def test_more_ports_can_be_asked_for(make_driver: Callable[..., Qemu]) -> None:
 def test_a_machine_that_is_powered_off_is_found_and_has_no_address(driver: Qemu) -> None:
     power_off(provision(driver))
     found = only(driver)
-    assert (found.power, found.address, found.reach) == (Power.OFF, None, {})
+    assert (found.power, found.address, found.reach, found.on_since) == (Power.OFF, None, {}, None)
+
+
+def test_a_machine_that_runs_tells_since_when(driver: Qemu) -> None:
+    before = time.time()
+    assert before - 1 < (provision(driver).on_since or 0) < time.time() + 1
 
 
 def test_a_machine_that_is_powered_off_is_resumed_with_its_disk_and_seed(driver: Qemu) -> None:
@@ -148,6 +156,28 @@ def test_a_machine_that_does_not_answer_is_ended_all_the_same(driver: Qemu, monk
     os.kill(pid or 0, signal.SIGSTOP)
     driver.destroy_vm(vm=vm)
     assert not Path(vm.id).exists()
+
+
+def test_a_system_that_does_not_feel_its_button_yet_is_pressed_again(
+    make_driver: Callable[..., Qemu], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This machine never has one that feels it: what has asked it last ends it."""
+    presses: list[str] = []
+
+    def ask(record: Record, folder: Path, command: str) -> bool:
+        presses.append(command)
+        return really(record, folder, "quit" if presses.count("system_powerdown") == 3 else command)
+
+    really = power._ask
+    monkeypatch.setattr(power, "_ask", ask)
+    monkeypatch.setattr(power, "PRESS_AGAIN", 0.2)
+    driver = make_driver(powerdown=30.0)
+    driver.destroy_vm(vm=provision(driver))
+    assert presses == ["system_powerdown"] * 3
+
+
+def test_a_node_may_take_for_its_shutdown_what_systemd_gives_its_services() -> None:
+    assert Bounds().powerdown > 90
 
 
 def test_disks_grow_and_never_shrink(driver: Qemu) -> None:

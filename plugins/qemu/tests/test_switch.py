@@ -66,7 +66,7 @@ def running(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "kube_provision_qemu.switch"]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE) as process:
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while process.poll() is None and not _serves(folder):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
@@ -196,14 +196,14 @@ def test_a_connection_that_speaks_another_language_is_closed(connect: Connect) -
 
 def test_a_second_switch_in_the_folder_says_so_and_ends(process: subprocess.Popen[bytes], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "kube_provision_qemu.switch"]
-    second = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=20)
+    second = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60)
     assert (second.returncode, second.stderr) == (1, b"another switch serves this folder\n")
     assert process.poll() is None
 
 
 def test_a_switch_that_was_killed_is_in_nobodys_way(process: subprocess.Popen[bytes], tmp_path: Path) -> None:
     process.kill()
-    process.wait(10)
+    process.wait(60)
     with running(tmp_path) as second:
         assert second.poll() is None
 
@@ -211,4 +211,4 @@ def test_a_switch_that_was_killed_is_in_nobodys_way(process: subprocess.Popen[by
 def test_a_switch_that_is_told_to_end_does_so(process: subprocess.Popen[bytes], connect: Connect) -> None:
     connect()
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0

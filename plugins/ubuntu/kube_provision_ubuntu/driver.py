@@ -1,12 +1,11 @@
-"""How Ubuntu differs from Debian."""
+"""What Ubuntu has of its own."""
 
 from __future__ import annotations
 
-from kube_provision_debian.apt import CODENAME, Archive
-from kube_provision_debian.driver import Debian
+from kube_provision_core import CODENAME, AptSystem, Archive
 
 
-class Ubuntu(Debian):
+class Ubuntu(AptSystem):
     """The long-term releases that upstream supports."""
 
     system = "ubuntu"

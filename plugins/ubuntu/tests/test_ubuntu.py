@@ -1,25 +1,18 @@
-"""How Ubuntu differs from Debian; what they have in common is tested there."""
+"""The contract suite, and what Ubuntu has of its own; what its family has in common is tested there."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kube_provision_core import Repository, Role, Stage
-from kube_provision_core.testing import OsContract, cluster_of, node_of
+from kube_provision_core.testing import cluster_of, node_of
+from kube_provision_ubuntu.contract import TestContract
 from kube_provision_ubuntu.driver import Ubuntu
 
-
-class TestContract(OsContract):
-    known_components = frozenset({"consul", "time-sync", "vmware-tools", "qemu-guest-agent"})
-
-    @pytest.fixture
-    def make_driver(self) -> Callable[[], Any]:
-        return lambda: Ubuntu({})
+__all__ = ["TestContract"]
 
 
 def test_a_mirror_of_the_system_takes_the_place_of_its_sources() -> None:

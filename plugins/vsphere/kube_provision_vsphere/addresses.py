@@ -1,16 +1,12 @@
-"""Which of the addresses that guest tools report is the machine's own."""
+"""What guest tools tell of a machine's network: the addresses that count, and what stands in the way of one."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
-
-DOCKER_BRIDGE = IPv4Network("172.17.0.0/16")
-"""Docker's default network, of which every host has the same addresses."""
+from kube_provision_core import Cluster, MachineAddresses, judge_addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,34 +16,42 @@ class GuestNic:
     key: int
     """Key of the virtual network card behind it; negative for a bridge, a tunnel, a container's interface."""
     addresses: tuple[str, ...]
+    connected: bool = True
 
 
-def usable(
-    nics: Iterable[GuestNic], primary: str | None, *, skip: Collection[Network] = (), subnet: Network | None = None
-) -> tuple[str, ...]:
-    """Addresses of the machine's cards, IPv4 first and in the order of the cards.
+@dataclass(frozen=True, slots=True)
+class GuestNetwork:
+    """All that guest tools tell."""
 
-    `primary` is what guest tools call the machine's address, used where they tell nothing about cards. `skip` are networks
-    of the cluster itself: pods and services. With `subnet`, only addresses in it count.
-    """
-    cards = sorted((nic for nic in nics if nic.key >= 0), key=lambda nic: nic.key)
-    reported = [address for card in cards for address in card.addresses]
-    if not cards and primary:
-        reported, skip = [primary], (*skip, DOCKER_BRIDGE)
-    found = [address for address in map(_parse, reported) if address and _counts(address, skip, subnet)]
-    return tuple(str(address) for address in dict.fromkeys(sorted(found, key=lambda address: address.version)))
+    nics: tuple[GuestNic, ...] = ()
+    primary: str | None = None
+    """What they call the machine's address, used where they tell nothing about cards."""
+    tools_run: bool = True
+
+    @property
+    def cards(self) -> list[GuestNic]:
+        return sorted((nic for nic in self.nics if nic.key >= 0), key=lambda nic: nic.key)
 
 
-def _parse(text: str) -> Address | None:
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
+def judge(told: GuestNetwork, cluster: Cluster, *, expected: str | None, only_in: IPv4Network | None) -> MachineAddresses:
+    """`expected` is the machine's static address, `only_in` the network in which addresses are to be."""
+    cards = told.cards
+    sure = [address for card in cards for address in card.addresses]
+    addresses = sure if cards else [told.primary or ""]
+    judged = judge_addresses(addresses, cluster, sure=sure, expected=expected, only_in=only_in)
+    if judged.usable:
+        return judged
+    return replace(judged, notice="; ".join(filter(None, [*_unplugged(cards), judged.notice or _silence(told)])))
 
 
-def _counts(address: Address, skip: Collection[Network], subnet: Network | None) -> bool:
-    if address.is_link_local or address.is_unspecified or address.is_multicast:
-        return False
-    if any(address in network for network in skip):
-        return False
-    return subnet is None or address in subnet
+def _unplugged(cards: Sequence[GuestNic]) -> list[str]:
+    return [f"network card {number} is not connected" for number, card in enumerate(cards, 1) if not card.connected]
+
+
+def _silence(told: GuestNetwork) -> str:
+    """What there is to say where no address was told that is worth a word."""
+    if not told.tools_run:
+        return "guest tools do not run"
+    if not told.cards:
+        return "guest tools run and tell no network card"
+    return "" if _unplugged(told.cards) else "guest tools tell no address yet: does a DHCP server answer?"

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from kube_provision_core import DriverConfig, LocalFile, option
+from kube_provision_core import DriverConfig, HostAndPort, LocalFile, OnNodeNetwork, option
 
 HTTPS_PORT = 443
 
-HostName = Annotated[str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:/\[\]@]+)(:[0-9]{1,5})?$")]
 InventoryName = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -27,10 +36,10 @@ class StaticIp(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    addresses: list[IPv4Interface] = Field(
+    addresses: list[OnNodeNetwork[IPv4Interface]] = Field(
         min_length=1, description="With prefix length, one per machine: the first is that of the machine with index 1."
     )
-    gateway: IPv4Address | None = Field(None, description="Default gateway.")
+    gateway: OnNodeNetwork[IPv4Address] | None = Field(None, description="Default gateway.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -38,6 +47,8 @@ class StaticIp(BaseModel):
             network = address.network
             if network.prefixlen == 32:
                 raise ValueError(f"{address.ip} needs its network's prefix length, such as {address.ip}/24")
+            if address.is_multicast or address.is_link_local or address.is_unspecified or address.is_reserved:
+                raise ValueError(f"{address.ip} is no address that a machine can be given")
             if network.prefixlen < 31 and address.ip in (network.network_address, network.broadcast_address):
                 raise ValueError(f"{address} is a network's own or broadcast address")
             if self.gateway and self.gateway not in network:
@@ -55,7 +66,7 @@ class StaticIp(BaseModel):
 class VsphereConfig(DriverConfig):
     """Where machines are created, and from what. Inventory names may be full paths; an ambiguous name is refused."""
 
-    vcenter_hostname: HostName = option(help="The vCenter server: a host name or address, with `:port` if not 443.")
+    vcenter_hostname: HostAndPort = option(help="The vCenter server: a host name or address, with `:port` if not 443.")
     vcenter_username: InventoryName = option(help="The account, such as `kube-provision@vsphere.local`.")
     vcenter_password: SecretStr = option(min_length=1, help="The account's password.")
     vcenter_ca_file: LocalFile | None = option(None, help="PEM file of the authority that signed vCenter's certificate.")
@@ -69,7 +80,9 @@ class VsphereConfig(DriverConfig):
     cluster: InventoryName | None = option(
         None, per_role=True, aliases=["az"], help="Cluster of hosts; unset: the resource pool's, or the only one."
     )
-    resource_pool: InventoryName | None = option(None, per_role=True, help="Resource pool; unset: the cluster's own.")
+    resource_pool: InventoryName | None = option(
+        None, per_role=True, help="Resource pool or vApp; unset: the cluster's own."
+    )
     folder: InventoryName | None = option(
         None, per_role=True, help="Folder of the machines; unset: the datacenter's top one."
     )
@@ -89,12 +102,17 @@ class VsphereConfig(DriverConfig):
         None, per_role=True, help="Datastore or datastore cluster; unset: where the template lies."
     )
     network: InventoryName | None = option(
-        None, per_role=True, aliases=["vlan", "subnet_name"], help="Network or port group; unset: the template's."
+        None,
+        per_role=True,
+        aliases=["vlan", "subnet_name"],
+        help="Network, port group, or network of NSX; unset: the template's.",
     )
     static_ip: StaticIp | None = option(
         None, per_role=True, help="Fixed addresses, `{addresses: [10.0.0.11/24, …], gateway: 10.0.0.1}`; unset: DHCP."
     )
-    dns_servers: list[IPv4Address | IPv6Address] = option([], per_role=True, help="Name servers; unset: DHCP's.")
+    dns_servers: list[OnNodeNetwork[IPv4Address | IPv6Address]] = option(
+        [], per_role=True, help="Name servers; unset: DHCP's."
+    )
     linked_clone: bool = option(
         False, per_role=True, help="Share the template's disk through its newest snapshot: fast and small, but bound to it."
     )
@@ -102,10 +120,19 @@ class VsphereConfig(DriverConfig):
     vm_attributes: dict[str, str] = option(
         {}, per_role=True, aliases=["tags", "all_tags"], help="Custom attributes of the machines in vCenter."
     )
-    wait_for_ip_address_subnet: IPv4Network | IPv6Network | None = option(
+    wait_for_ip_address_subnet: OnNodeNetwork[IPv4Network] | None = option(
         None, per_role=True, help="A machine's address must be in this network; others are ignored."
     )
     wait_for_ip_address_timeout: int = option(300, ge=1, help="Seconds that a machine may take until it has an address.")
+
+    @field_validator("wait_for_ip_address_subnet")
+    @classmethod
+    def _holds_static_addresses(cls, subnet: IPv4Network | None, info: ValidationInfo) -> IPv4Network | None:
+        static: StaticIp | None = info.data.get("static_ip")
+        outside = [address for address in static.addresses if address.ip not in subnet] if static and subnet else []
+        if outside:
+            raise ValueError(f"{outside[0]} of static_ip is not in {subnet}: that machine's address would never count")
+        return subnet
 
     @model_validator(mode="after")
     def _one_trust(self) -> Self:

@@ -7,7 +7,20 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from kube_provision_core import API_VERSION, Boot, BootFragment, Cluster, Image, Node, Role, Template, Vm, hookimpl
+from kube_provision_core import (
+    API_VERSION,
+    Boot,
+    BootFragment,
+    Cluster,
+    GuestInfo,
+    Image,
+    Node,
+    Role,
+    TargetDriver,
+    Template,
+    Vm,
+    hookimpl,
+)
 
 from . import boot, tls
 from .config import VsphereConfig
@@ -32,12 +45,13 @@ def connect(config: VsphereConfig, threads: int) -> Vcenter:
     return Vcenter(config.address, config.vcenter_username, password, trust, threads)
 
 
-class Vsphere:
+class Vsphere(TargetDriver):
     """VMware vSphere: machines are clones of a template in one vCenter."""
 
     Config = VsphereConfig
     api_version = API_VERSION
     parallel = PARALLEL
+    answer_limit = 30 * 1024  # of guestinfo's 64 KiB: every look at the machines reads it again
 
     def __init__(self, config: Mapping[Role, VsphereConfig], connect: Connect = connect) -> None:
         self._config, self._connect = config, connect
@@ -50,14 +64,14 @@ class Vsphere:
         return self._config[Role.MASTER].wait_for_ip_address_timeout
 
     @hookimpl
-    def render_boot(self, node: Node) -> BootFragment:
+    def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
         return boot.fragment()
 
     @hookimpl
     def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
         from .preflight import problems
 
-        return problems(self._target, machines)
+        return problems(self._target, machines) if machines else []
 
     @hookimpl
     def list_vms(self, cluster: Cluster) -> Sequence[Vm]:
@@ -75,8 +89,22 @@ class Vsphere:
         return True
 
     @hookimpl
+    def start_vm(self, vm: Vm) -> bool:
+        self._target.fleet.start(vm)
+        return True
+
+    @hookimpl
     def scrub_boot(self, vm: Vm) -> bool:
         self._target.fleet.scrub(vm)
+        return True
+
+    @hookimpl
+    def task_limit(self) -> int:
+        return GuestInfo.TASK_LIMIT
+
+    @hookimpl
+    def deliver_task(self, vm: Vm, task: bytes | None) -> bool:
+        self._target.fleet.deliver(vm, task)
         return True
 
     @hookimpl

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from ipaddress import IPv4Network
+from dataclasses import replace
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from kube_provision_core import Cluster, GuestInfo, Node, NodeStatus, Power, Role, Stamp, TargetError, Vm
+from kube_provision_core import (
+    Cluster,
+    GuestInfo,
+    MachineAddresses,
+    Node,
+    NodeStatus,
+    Power,
+    Role,
+    Stamp,
+    TargetError,
+    Vm,
+    task_digest,
+)
 
 from . import stamp
-from .addresses import usable
+from .addresses import judge
 from .config import VsphereConfig
 from .inventory import Inventory, Item
 
 if TYPE_CHECKING:
     from .client.machines import Machines, Sighting
     from .client.specification import Order
+
+log = logging.getLogger(__name__)
 
 SCAN_SECONDS = 30.0
 """How long a look at the whole datacenter is good for. Between two of them only the machines that matter are looked at:
@@ -32,10 +47,12 @@ class Fleet:
         self._lock = Lock()
         self._scanned: float | None = None
         self._known: dict[str, tuple[str, Stamp | None]] = {}
-        """Name and stamp of every machine of the datacenter, by id."""
+        """Name and stamp of every machine of the datacenter, by id; of a copy, the stamp of what it was copied from."""
+        self._copies: set[str] = set()
+        """Ids of machines that are copies of stamped ones."""
         self._seen: dict[str, Sighting] = {}
         """Machines that are complete, as last seen."""
-        self._addresses: dict[str, tuple[str, ...]] = {}
+        self._addresses: dict[str, MachineAddresses] = {}
         """Of the machines that have one: what guest tools report of them is read again at the next scan only."""
         self._going: set[str] = set()
         """Ids of masters that are being destroyed."""
@@ -73,12 +90,30 @@ class Fleet:
             if existing is None:  # a folder bears the name, or the machine's own making failed meanwhile
                 raise
             return existing
-        self._remember(Sighting(machine, node.name, wanted.folder, complete=True, stamp=stamp.dump(node.stamp)), node.stamp)
+        expected = wanted.extra_config.get(stamp.ADDRESS) or None
+        made = Sighting(machine, node.name, wanted.folder, True, node.stamp.text, expected=expected)
+        self._remember(made, node.stamp)
         return Vm(node.name, machine, Power.ON, node.stamp, where=f"{self._inventory().path(wanted.folder)}/{node.name}")
 
+    def start(self, vm: Vm) -> None:
+        if self._own(vm, "start").power is not Power.ON:
+            self._machines.power_on(vm.name, vm.id)
+
     def scrub(self, vm: Vm) -> None:
+        found = self._own(vm, "scrub", user_data=True)
+        if found.power is Power.ON and not found.emptied:
+            log.warning(GuestInfo.NOT_EMPTIED, vm.name)
         values = {**GuestInfo.scrubbed(), stamp.SCRUBBED: "true"}
         self._machines.set_options(vm.name, vm.id, values, "replace the boot data")
+        with self._lock:
+            if vm.id in self._seen:
+                self._seen[vm.id] = replace(self._seen[vm.id], marked=True)
+
+    def deliver(self, vm: Vm, task: bytes | None) -> None:
+        """The task, and which one it is, in one step: nobody sees the one without the other."""
+        value, digest = GuestInfo.task(task), task_digest(task or b"")
+        self._own(vm, "give a task to")
+        self._machines.set_options(vm.name, vm.id, {GuestInfo.TASK: value, stamp.TASK: digest}, "change the task that waits")
 
     def destroy(self, vm: Vm) -> None:
         """Nothing to do is fine; another stamp than the given one is not."""
@@ -88,9 +123,7 @@ class Fleet:
         if found:
             self._check_stamp(vm, found[0])
             try:
-                if found[0].power is not Power.OFF:
-                    self._machines.power_off(vm.name, vm.id)
-                self._machines.destroy(vm.name, vm.id)
+                self._machines.destroy(vm.name, vm.id, running=found[0].power is not Power.OFF)
             except VcenterError as error:
                 if error.kind != "ManagedObjectNotFound":
                     raise
@@ -104,21 +137,29 @@ class Fleet:
             return [
                 item
                 for item, (_, found) in self._known.items()
-                if item not in self._going
+                if item not in self._going | self._copies
                 and found
                 and vm.stamp
                 and (found.cluster_id, found.role) == (vm.stamp.cluster_id, Role.MASTER)
             ]
 
+    def _own(self, vm: Vm, what: str, *, user_data: bool = False) -> Sighting:
+        """The machine as it is now."""
+        found = self._machines.identity(vm.id, user_data=user_data)
+        if found is None:
+            raise TargetError(f"{vm.where or vm.name}: this machine is gone; there is nothing to {what}")
+        self._check_stamp(vm, found)
+        return found
+
     def _check_stamp(self, vm: Vm, seen: Sighting) -> None:
-        if vm.stamp is None or stamp.load(seen.stamp) != vm.stamp:
+        if vm.stamp is None or _own_stamp(seen) != vm.stamp:
             raise TargetError(f"{self._where(seen)}: its stamp is not the one that was observed; it is left alone")
 
     def _take_over(self, node: Node, ids: Collection[str]) -> Vm | None:
         """The machine that exists already, powered on; None if there is none. Raises for one that is not ours."""
         foreign: Sighting | None = None
         for seen in self._machines.look_when_made(node.name, ids):
-            found = stamp.load(seen.stamp)
+            found = _own_stamp(seen)
             if found is None or found.cluster_id != node.stamp.cluster_id:
                 foreign = seen
                 continue
@@ -148,7 +189,9 @@ class Fleet:
         else:
             self._scanned = monotonic()
             seen = self._machines.scan(inventory.top("vm").id)
-        self._known = {one.id: (one.name, stamp.load(one.stamp)) for one in seen}
+        seen = list(seen)
+        self._known = {one.id: (one.name, Stamp.parse(one.stamp)) for one in seen}
+        self._copies = {one.id for one in seen if one.copy}
         self._seen.clear()
         self._addresses.clear()
 
@@ -168,34 +211,43 @@ class Fleet:
                 self._addresses.pop(item, None)
 
     def _vm(self, seen: Sighting, cluster: Cluster) -> Vm:
-        found = stamp.load(seen.stamp)
+        found = _own_stamp(seen)
+        judged = self._address(seen, cluster, found.role) if found else MachineAddresses()
         return Vm(
             name=seen.name,
             id=seen.id,
             power=seen.power,
             stamp=found,
-            addresses=self._address(seen, cluster, found.role) if found else (),
+            copy=seen.copy and Stamp.parse(seen.stamp) is not None,
+            addresses=judged.usable,
+            notice=judged.notice,
+            on_since=seen.on_since if seen.power is Power.ON else None,
             status=NodeStatus.parse(seen.status),
             scrubbed=seen.scrubbed,
             where=self._where(seen),
+            task=seen.task,
         )
 
-    def _address(self, seen: Sighting, cluster: Cluster, role: Role) -> tuple[str, ...]:
+    def _address(self, seen: Sighting, cluster: Cluster, role: Role) -> MachineAddresses:
         """What is known stays known while the machine runs."""
         if seen.power is not Power.ON:
             with self._lock:
                 self._addresses.pop(seen.id, None)
-            return ()
-        own = (IPv4Network(cluster.pod_subnet), IPv4Network(cluster.service_subnet))
-        subnet = self._config[role].wait_for_ip_address_subnet
-        found = usable(seen.nics, seen.primary, skip=own, subnet=subnet)
+            return MachineAddresses()
+        only_in = self._config[role].wait_for_ip_address_subnet
+        found = judge(seen.told, cluster, expected=seen.expected, only_in=only_in)
         with self._lock:
-            if found:
+            if found.usable:
                 self._addresses[seen.id] = found
-            return self._addresses.get(seen.id, ())
+            return self._addresses.get(seen.id, found)
 
     def _where(self, seen: Sighting) -> str:
         return f"{self._inventory().path(seen.folder or '')}/{seen.name}"
+
+
+def _own_stamp(seen: Sighting) -> Stamp | None:
+    """A copy's is another machine's."""
+    return None if seen.copy else Stamp.parse(seen.stamp)
 
 
 def _concerns(cluster: Cluster, name: str, found: Stamp | None) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import takewhile
 from time import monotonic
 
 from kube_provision_core import ConfigError
@@ -31,6 +32,10 @@ class Item:
     """A virtual machine that is a template."""
     stamp: str | None = None
     """The stamp of a virtual machine, as text."""
+    copy: bool = False
+    """The stamp was written for another machine, which this one is a copy of."""
+    switch: str | None = None
+    """Id of the distributed switch whose port group it is."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,16 @@ class Inventory:
         self.read_at = monotonic()
 
     def path(self, item_id: str) -> str:
-        """The full path, `/datacenter/vm/folder/name`; of an unknown object, its id."""
+        """The full path, `/datacenter/vm/folder/name`, a slash in a name as `%2f`; of an unknown object, its id."""
         return self._paths.get(item_id, item_id)
 
     @cached_property
     def _paths(self) -> dict[str, str]:
-        return {item.id: "/" + "/".join(step.name for step in reversed(self._line(item.id))) for item in self.items.values()}
+        return {item.id: "/" + "/".join(map(_with_slash_escaped, self._names(item))) for item in self.items.values()}
+
+    def _names(self, item: Item) -> list[str]:
+        """Of all above it, downwards, and its own."""
+        return [step.name for step in reversed(self._line(item.id))]
 
     def _line(self, item_id: str) -> list[Item]:
         """The object and all above it, upwards."""
@@ -104,25 +113,37 @@ class Inventory:
         raise ConfigError(f"{what.key}: not set, and there is {'more than one' if found else 'no'} {what.what}{choice}")
 
     def matches(self, what: Wanted, text: str) -> list[Item]:
-        """By full path; else by the path below its top folder; else by its last parts, of which the name is the least."""
-        candidates = self._of(what)
-        plain = unescape(text).strip("/")
-        for fits in (self._is_path, self._is_below_top, self._is_end):
-            found = [item for item in candidates if fits(item, plain)]
+        """By full path; else by the path below its top folder; else by its last parts, of which the name is the least; else
+        (a port group) by its switch and its name; else by its id."""
+        candidates, written = self._of(what), Written.parse(text)
+        for fits in (self._is_path, self._is_below_top, self._is_end, self._is_on_switch, self._is_id):
+            found = [item for item in candidates if fits(item, written)]
             if found:
                 return found
         return []
 
     def pattern_matches(self, what: Wanted, pattern: str) -> list[Item]:
         """Every object whose name, or path where the pattern has a slash, fits a shell pattern."""
-        if "/" not in pattern:
-            return [item for item in self._of(what) if fnmatchcase(item.name, pattern)]
-        ends = (f"/{pattern.strip('/')}", f"*/{pattern.strip('/')}")
-        return [item for item in self._of(what) if any(fnmatchcase(self.path(item.id), end) for end in ends)]
+        parts = [unescape(part) for part in pattern.strip("/").split("/")]
 
-    def ambiguity(self, what: Wanted, text: str, found: Iterable[Item]) -> str:
-        paths = ", ".join(sorted(self.path(item.id) for item in found))
-        return f"{what.key}: {text!r} names more than one {what.what}: {paths}; write the full path of the one that you mean"
+        def fits(item: Item) -> bool:
+            names = self._names(item)[-len(parts) :]
+            return len(names) == len(parts) and all(map(fnmatchcase, names, parts))
+
+        return [item for item in self._of(what) if fits(item)]
+
+    def ambiguity(self, what: Wanted, text: str, found: Collection[Item]) -> str:
+        paths = [self.path(item.id) for item in found]
+        if len(set(paths)) == len(paths):
+            choice, advice = paths, "the full path"
+        else:
+            choice, advice = [self._with_id(item) for item in found], "the id, in brackets,"
+        several = f"{what.key}: {text!r} names more than one {what.what}: {', '.join(sorted(choice))}"
+        return f"{several}; write {advice} of the one that you mean"
+
+    def _with_id(self, item: Item) -> str:
+        name = f"{self._switch_name(item)}/{item.name}" if item.switch else self.path(item.id)
+        return f"{name} ({item.id})"
 
     def _absence(self, what: Wanted, text: str) -> str:
         names = sorted({item.name for item in self._of(what)})
@@ -143,19 +164,47 @@ class Inventory:
     def _is_below(self, item: Item, top: str) -> bool:
         return any(step.name == top and self._is_top(step) for step in self._line(item.id))
 
-    def _is_path(self, item: Item, text: str) -> bool:
-        return self.path(item.id) == f"/{text}"
+    def _is_path(self, item: Item, written: Written) -> bool:
+        return written.means(self._names(item))
 
-    def _is_below_top(self, item: Item, text: str) -> bool:
-        names: list[str] = []
-        for step in self._line(item.id):
-            if self._is_top(step):
-                break
-            names.append(step.name)
-        return "/".join(reversed(names)) == text
+    def _is_below_top(self, item: Item, written: Written) -> bool:
+        below = takewhile(lambda step: not self._is_top(step), self._line(item.id))
+        return written.means([step.name for step in below][::-1])
 
-    def _is_end(self, item: Item, text: str) -> bool:
-        return self.path(item.id).endswith(f"/{text}")
+    def _is_end(self, item: Item, written: Written) -> bool:
+        names = self._names(item)
+        return any(written.means(names[start:]) for start in range(len(names)))
+
+    def _is_on_switch(self, item: Item, written: Written) -> bool:
+        return item.switch is not None and written.means([self._switch_name(item), item.name])
+
+    def _switch_name(self, item: Item) -> str:
+        return self.items[item.switch].name if item.switch in self.items else item.switch or ""
+
+    def _is_id(self, item: Item, written: Written) -> bool:
+        return written.means([item.id])
+
+
+@dataclass(frozen=True)
+class Written:
+    """A path as a person writes it. A slash in a name may stand there as it is, or as `%2f` where that means two things."""
+
+    text: str
+    escaped: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Written:
+        parts = [unescape(part) for part in text.strip("/").split("/")]
+        escaped = "%2f" in text.lower()
+        return cls("/".join(map(_with_slash_escaped, parts) if escaped else parts), escaped)
+
+    def means(self, names: Iterable[str]) -> bool:
+        """Names are compared as wholes: `120` is no end of `Prod/120` where that is one name."""
+        return "/".join(map(_with_slash_escaped, names) if self.escaped else names) == self.text
+
+
+def _with_slash_escaped(name: str) -> str:
+    return name.replace("/", "%2f")
 
 
 def unescape(name: str) -> str:

@@ -13,12 +13,14 @@ from .problems import Problems
 
 CLUSTER_KINDS = ("ClusterComputeResource", "ComputeResource")
 CLUSTER = wanted("cluster", "cluster", *CLUSTER_KINDS)
-POOL = wanted("resource_pool", "resource pool", "ResourcePool")
+VAPP = "VirtualApp"
+POOL = wanted("resource_pool", "resource pool", "ResourcePool", VAPP)
 FOLDER = wanted("folder", "folder of machines", "Folder", below="vm")
 TEMPLATE = wanted("template", "template", "VirtualMachine", accept=lambda item: item.template)
 MACHINE = wanted("template", "template or machine", "VirtualMachine")
 DATASTORE = wanted("datastore", "datastore or datastore cluster", "Datastore", "StoragePod")
-NETWORK = wanted("network", "network or port group", "Network", "DistributedVirtualPortgroup")
+OPAQUE_NETWORK = "OpaqueNetwork"
+NETWORK = wanted("network", "network or port group", "Network", "DistributedVirtualPortgroup", OPAQUE_NETWORK)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Named:
     cluster: Item
     datastores: tuple[Item, ...]
     """The one, or those of the datastore cluster; none: where the template lies."""
-    network: Item | None
+    networks: tuple[Item, ...]
+    """All that bear the name: of several, the one is meant that the cluster reaches. None: the template's."""
     hosts: tuple[Item, ...]
     switches: tuple[Item, ...]
 
@@ -40,8 +43,8 @@ class Named:
     def items(self) -> Iterator[Item]:
         """Everything whose details are needed."""
         yield from (*self.templates, self.cluster, *self.datastores, *self.hosts)
-        if self.network:
-            yield from (self.network, *self.switches)
+        if self.networks:
+            yield from (*self.networks, *self.switches)
 
 
 def find(inventory: Inventory, config: VsphereConfig) -> Named:
@@ -56,7 +59,7 @@ def find(inventory: Inventory, config: VsphereConfig) -> Named:
     with problems.collected():
         datastores = _datastores(inventory, config.datastore)
     with problems.collected():
-        network = inventory.find(NETWORK, config.network) if config.network else None
+        networks = _networks(inventory, config.network)
     problems.check()
     return Named(
         templates=templates,
@@ -64,7 +67,7 @@ def find(inventory: Inventory, config: VsphereConfig) -> Named:
         pool=pool,
         cluster=hosts,
         datastores=datastores,
-        network=network,
+        networks=networks,
         hosts=tuple(inventory.children(hosts.id, "HostSystem")),
         switches=tuple(item for item in inventory.items.values() if item.kind.endswith("DistributedVirtualSwitch")),
     )
@@ -110,6 +113,12 @@ def _pool(inventory: Inventory, text: str, cluster: Item | None) -> tuple[Item, 
         wanted_path = inventory.path(cluster.id) if cluster else "any cluster"
         raise ConfigError(f"resource_pool: {inventory.path(pool.id)} is not in {wanted_path}")
     return pool, owner
+
+
+def _networks(inventory: Inventory, text: str | None) -> tuple[Item, ...]:
+    if text is None:
+        return ()
+    return tuple(inventory.matches(NETWORK, text)) or (inventory.find(NETWORK, text),)
 
 
 def _datastores(inventory: Inventory, text: str | None) -> tuple[Item, ...]:

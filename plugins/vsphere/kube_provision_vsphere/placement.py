@@ -13,6 +13,8 @@ from .config import VsphereConfig
 from .inventory import Inventory, Item, natural
 from .naming import TEMPLATE, Named
 from .problems import Problems
+from .reach import problems as reach_problems
+from .reach import reached, reached_networks, reaches
 from .resources import Datastore, HostCluster, Network, Resources, Template
 
 
@@ -23,7 +25,8 @@ class Placement:
     template: Template
     template_path: str
     folder: str
-    pool: str
+    pool: Item
+    """A resource pool, or a vApp."""
     cluster: HostCluster
     hosts: tuple[str, ...]
     """Hosts to take in turn, where no DRS chooses; empty: it does."""
@@ -53,22 +56,28 @@ def _place(named: Named, inventory: Inventory, resources: Resources, config: Vsp
     """Raises `ConfigError` with all problems at once."""
     template = _newest(named.templates, inventory, resources)
     cluster = resources.clusters.get(named.cluster.id) or HostCluster(named.cluster.id, places_machines=False)
-    datastores = tuple(store for item in named.datastores if (store := resources.datastores.get(item.id)) and store.usable)
-    network = resources.networks.get(named.network.id) if named.network else None
-    hosts = tuple(item.id for item in named.hosts if item.id in resources.hosts and resources.hosts[item.id].usable)
+    stores = reached(named.datastores, cluster.datastores)
+    datastores = tuple(store for item in stores if (store := resources.datastores.get(item.id)) and store.usable)
+    networks = reached_networks(inventory, named.networks, cluster.networks)
+    network = resources.networks.get(networks[0].id) if len(networks) == 1 else None
+    hosts = tuple(host for item in named.hosts if (host := resources.hosts.get(item.id)) and host.usable)
+    needed = [store.id for store in datastores], network.id if network else None
     placement = Placement(
         template=template,
         template_path=inventory.path(template.id),
         folder=named.folder.id,
-        pool=named.pool.id,
+        pool=named.pool,
         cluster=cluster,
-        hosts=() if cluster.places_machines else hosts,
+        hosts=() if cluster.places_machines else tuple(host.id for host in hosts if reaches(host, *needed)),
         datastores=datastores,
         network=network,
     )
     problems = [*_template_problems(placement, config), *_place_problems(placement, named, inventory, config)]
+    problems += reach_problems(named, cluster, template, inventory, config)
     if not hosts:
         problems.append(f"cluster: {inventory.path(cluster.id)} has no connected host that is out of maintenance")
+    elif not (cluster.places_machines or placement.hosts):
+        problems.append(f"cluster: {inventory.path(cluster.id)} has no host that reaches both the datastore and the network")
     if problems:
         raise ConfigError(*problems)
     return placement
@@ -98,7 +107,7 @@ def _template_problems(place: Placement, config: VsphereConfig) -> Iterator[str]
         yield f"template: {place.template_path} is a running machine; shut it down and convert it to a template"
     if not place.template.disks:
         yield f"template: {place.template_path} has no disk"
-    if not place.template.has_card and place.network is None:
+    if not place.template.has_card and not config.network:
         yield f"template: {place.template_path} has no network card; set network"
     if config.linked_clone and place.template.snapshot is None:
         yield (
@@ -110,7 +119,8 @@ def _place_problems(place: Placement, named: Named, inventory: Inventory, config
     for group in config.vm_groups:
         if group not in place.cluster.vm_groups:
             yield f"vm_groups: cluster {named.cluster.name} has no DRS group of machines {group!r}"
-    if config.datastore and not place.datastores:
+    if reached(named.datastores, place.cluster.datastores) and not place.datastores:
         yield f"datastore: {config.datastore} is in maintenance or out of reach"
-    if named.network and (place.network is None or (place.network.switch is None and named.network.kind != "Network")):
-        yield f"network: the switch of {inventory.path(named.network.id)} cannot be read by the account"
+    networks = reached_networks(inventory, named.networks, place.cluster.networks)
+    if len(networks) == 1 and not (place.network and place.network.is_known):
+        yield f"network: the switch of {inventory.path(networks[0].id)} cannot be read by the account"

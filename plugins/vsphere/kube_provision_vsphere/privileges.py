@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .config import VsphereConfig
+from .naming import VAPP
 from .placement import Placement
 
 ON_FOLDER = (
@@ -26,6 +27,7 @@ ON_FOLDER = (
 ON_TEMPLATE = ("VirtualMachine.Provisioning.DeployTemplate",)
 ON_MACHINE = ("VirtualMachine.Provisioning.Clone",)
 ON_POOL = ("Resource.AssignVMToPool",)
+ON_VAPP = ("VApp.AssignVM",)
 ON_DATASTORE = ("Datastore.AllocateSpace",)
 ON_NETWORK = ("Network.Assign",)
 FOR_ATTRIBUTES = ("Global.SetCustomField",)
@@ -40,11 +42,11 @@ def needed(place: Placement, config: VsphereConfig) -> Iterator[tuple[tuple[str,
     """Privileges by object's type and id."""
     yield ("VirtualMachine", place.template.id), ON_TEMPLATE if place.template.is_template else ON_MACHINE
     yield ("Folder", place.folder), ON_FOLDER
-    yield ("ResourcePool", place.pool), ON_POOL
+    yield (place.pool.kind, place.pool.id), ON_POOL + (ON_VAPP if place.pool.kind == VAPP else ())
     for store in place.datastores:
         yield ("Datastore", store.id), ON_DATASTORE
     if place.network:
-        yield ("DistributedVirtualPortgroup" if place.network.switch else "Network", place.network.id), ON_NETWORK
+        yield (place.network.kind, place.network.id), ON_NETWORK
     if config.vm_attributes:
         yield ("Folder", place.folder), FOR_ATTRIBUTES
     if config.vm_groups:

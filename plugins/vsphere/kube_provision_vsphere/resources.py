@@ -29,6 +29,10 @@ class Template:
     """The boot disk first."""
     has_card: bool
     """There is a network card."""
+    datastores: frozenset[str]
+    """Ids of those that hold its disks."""
+    networks: frozenset[str]
+    """Ids of those that its cards are connected to."""
     devices: tuple[Any, ...] = field(default=(), repr=False)
     """As vCenter describes them; only for the client."""
 
@@ -44,9 +48,18 @@ class Datastore:
 @dataclass(frozen=True)
 class Network:
     id: str
+    kind: str
+    """Its type in the vSphere API."""
     name: str
-    switch: str | None
-    """Identity of the distributed switch whose port group it is; None for a standard network."""
+    switch: str | None = None
+    """Identity of the distributed switch whose port group it is."""
+    opaque: tuple[str, str] | None = None
+    """Id and type of a network that is managed outside of vSphere, by NSX."""
+
+    @property
+    def is_known(self) -> bool:
+        """Enough for a card to be connected to it."""
+        return self.kind == "Network" or self.switch is not None or self.opaque is not None
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,9 @@ class HostCluster:
     """DRS chooses the host of a new machine, and moves machines."""
     vm_groups: frozenset[str] = frozenset()
     """Names of its DRS groups of machines."""
+    datastores: frozenset[str] | None = None
+    """Ids of those that its hosts reach; None: not known."""
+    networks: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,9 @@ class Host:
     id: str
     usable: bool
     """Connected and not in maintenance."""
+    datastores: frozenset[str] | None = None
+    """Ids of those that it reaches; None: not known."""
+    networks: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from .placement import Placement
 from .resources import Datastore
 from .templates import Templates
 
+NOTHING_SAID = {stamp.STATUS: "", stamp.SCRUBBED: ""}
+"""A template that was made of a machine says of its clones that they have finished, and have no secrets."""
+
 ENABLE_DISK_UUID = {"disk.enableUUID": "TRUE"}
 """Disks show their identity inside of the machine, without which the storage driver (CSI) cannot tell them apart."""
 
@@ -76,8 +79,10 @@ class Target:
             linked=config.linked_clone,
             note=stamp.note(node.stamp),
             extra_config={
-                stamp.STAMP: stamp.dump(node.stamp),
+                **NOTHING_SAID,
+                stamp.STAMP: node.stamp.text,
                 **ENABLE_DISK_UUID,
+                stamp.ADDRESS: _static_address(node, config),
                 **guestinfo.of(node, boot, config).values(),
             },
         )
@@ -95,3 +100,9 @@ class Target:
             chosen = max(place.datastores, key=room)
             self._promised[chosen.id] = self._promised.get(chosen.id, 0) + int(size)
         return chosen.id
+
+
+def _static_address(node: Node, config: VsphereConfig) -> str:
+    """Empty where DHCP decides; the key is then none."""
+    address = config.static_ip.address_of(node.index) if config.static_ip else None
+    return str(address.ip) if address else ""

@@ -130,7 +130,7 @@ class Templates:
         """Delete what is ours and nobody builds on; whether it is gone."""
         if template is None or template.has_snapshot or not _is_baked(template):
             return False
-        self._vcenter.machines.destroy(template.name, template.id)
+        self._vcenter.machines.destroy(template.name, template.id, running=False)
         return True
 
     # --- beginning -------------------------------------------------------------------------------------------------
@@ -143,9 +143,7 @@ class Templates:
                 f"{self._path(site, BAKING)}: this machine was not made by bake and bears a name that bake needs; it is "
                 "left alone. Rename it"
             )
-        if found.power is not Power.OFF:
-            self._vcenter.machines.power_off(found.name, found.id)
-        self._vcenter.machines.destroy(found.name, found.id)
+        self._vcenter.machines.destroy(found.name, found.id, running=found.power is not Power.OFF)
 
     def _order(self, site: Site, image: Image) -> Order:
         from .client.specification import Order
@@ -209,7 +207,7 @@ class Templates:
 
 def _extra_config(node: Node, boot: Boot, config: VsphereConfig, spec: str) -> dict[str, str]:
     """Nothing that the source may have kept of another life says anything about this machine."""
-    nobodys = dict.fromkeys((stamp.STAMP, stamp.SCRUBBED, stamp.BAKED), "")
+    nobodys = dict.fromkeys((stamp.STAMP, stamp.SCRUBBED, stamp.ADDRESS, stamp.BAKED), "")
     return {**NO_GUEST_DATA, **nobodys, stamp.BAKING: spec, **guestinfo.of(node, boot, config).values()}
 
 

@@ -14,6 +14,7 @@ import yaml
 from servers.debian import install
 
 from kube_provision_core import PUBLISHER, BootFragment, File, Node, NodeStatus, Role, Stage
+from kube_provision_core.testing import cluster_of
 from kube_provision_vsphere import stamp
 from kube_provision_vsphere.config import VsphereConfig
 from kube_provision_vsphere.driver import Vsphere
@@ -28,7 +29,7 @@ json.dump(sys.argv, open(sys.argv[0] + ".json", "w"))
 
 @pytest.fixture
 def fragment(node: Callable[..., Node]) -> BootFragment:
-    return Vsphere({}).render_boot(node())
+    return Vsphere({}).render_boot(node(), cluster_of())
 
 
 @pytest.fixture
@@ -51,32 +52,49 @@ def publish(publisher: Path, tool: str, document: str) -> list[str]:
     recorder.write_text(RECORDER)
     recorder.chmod(0o755)
     environment = {**os.environ, "PATH": f"{recorder.parent}:{os.environ['PATH']}"}
-    subprocess.run([publisher], input=document, text=True, env=environment, timeout=30, check=True)
+    subprocess.run([publisher], input=document, text=True, env=environment, timeout=60, check=True)
     called: list[str] = json.loads(recorder.with_name(f"{tool}.json").read_text())
     return called[1:]
 
 
-@pytest.mark.parametrize(("tool", "before"), [("vmware-rpctool", []), ("vmtoolsd", ["--cmd"])])
-def test_any_status_reaches_the_agent_as_one_argument(publisher: Path, tool: str, before: list[str]) -> None:
-    *options, command = publish(publisher, tool, json.dumps(TRICKY, indent=1))
-    assert options == before
+def test_any_status_reaches_the_agent_as_one_argument(publisher: Path) -> None:
+    option, command = publish(publisher, "vmtoolsd", json.dumps(TRICKY, indent=1))
+    assert option == "--cmd"
     words = command.split(" ", 2)
     assert words[:2] == ["info-set", stamp.STATUS]
     assert NodeStatus.parse(words[2]) == NodeStatus(Stage.JOIN, "failed", TRICKY["error"])
 
 
 def test_a_failing_agent_is_not_hidden(publisher: Path) -> None:
-    tool = publisher.parent / "vmware-rpctool"
+    tool = publisher.parent / "vmtoolsd"
     tool.write_text("#!/bin/sh\nexit 7\n")
     tool.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tool.parent}:{os.environ['PATH']}"}
-    done = subprocess.run([publisher], input="{}", text=True, env=environment, timeout=30, check=False)
+    done = subprocess.run([publisher], input="{}", text=True, env=environment, timeout=60, check=False)
     assert done.returncode == 7
 
 
-def test_the_publisher_is_clean_shell(publisher: Path) -> None:
+def test_a_tool_without_a_privileged_channel_is_not_used(publisher: Path) -> None:
+    tool = publisher.parent / "vmware-rpctool"
+    tool.write_text('#!/bin/sh\necho asked >"$0.asked"\n')
+    tool.chmod(0o755)
+    publish(publisher, "vmtoolsd", "{}")
+    assert not tool.with_suffix(".asked").exists()
+
+
+def test_the_programs_are_clean_shell(fragment: BootFragment, tmp_path: Path) -> None:
     install("shellcheck")
-    subprocess.run(["shellcheck", publisher], timeout=60, check=True)
+    for file in fragment.files:
+        if file.mode & 0o111:
+            script = tmp_path / Path(file.path).name
+            script.write_text(str(file.content))
+            subprocess.run(["shellcheck", script], timeout=60, check=True)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_machine_empties_its_user_data_before_it_installs_or_joins(node: Callable[..., Node], role: Role) -> None:
+    (step,) = Vsphere({}).render_boot(node(role=role), cluster_of()).steps
+    assert (step.name, step.stage) == ("empty-user-data", Stage.PREPARE)
 
 
 def test_the_guest_agent_is_asked_for(fragment: BootFragment) -> None:
@@ -90,7 +108,7 @@ def test_later_boots_look_nowhere_else(fragment: BootFragment) -> None:
 
 def test_rendering_imports_no_vcenter_client() -> None:
     program = (
-        "import sys; from kube_provision_vsphere.driver import Vsphere; Vsphere({}).render_boot(None);"
+        "import sys; from kube_provision_vsphere.driver import Vsphere; Vsphere({}).render_boot(None, None);"
         "assert not [name for name in sys.modules if name.startswith(('pyVmomi', 'pyVim'))]"
     )
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from kube_provision_vsphere.config import VsphereConfig
+from kube_provision_vsphere.config import StaticIp, VsphereConfig
 
 REQUIRED = {"vcenter_hostname": "vc.example", "vcenter_username": "u", "vcenter_password": "secret-pw", "template": "t"}
 DIGITS = "ab" * 32
@@ -39,7 +40,9 @@ def test_host_name_may_carry_a_port(written: str, address: tuple[str, int]) -> N
     assert config(vcenter_hostname=written).address == address
 
 
-@pytest.mark.parametrize("written", ["https://vc.example", "vc.example/sdk", "user@vc.example", "", "vc.example:port"])
+@pytest.mark.parametrize(
+    "written", ["https://vc.example", "vc.example/sdk", "user@vc.example", "", "vc.example:port", "vc.example:65536"]
+)
 def test_host_name_is_no_url(written: str) -> None:
     assert "vcenter_hostname" in problem(vcenter_hostname=written)
 
@@ -96,6 +99,12 @@ def test_static_addresses_are_checked(static_ip: dict[str, Any], said: str) -> N
     assert said in problem(static_ip=static_ip)
 
 
+def test_a_static_address_outside_of_the_address_filter_is_refused() -> None:
+    filtered = problem(static_ip={"addresses": ["10.0.0.11/24", "10.1.0.12/24"]}, wait_for_ip_address_subnet="10.0.0.0/24")
+    assert "10.1.0.12/24 of static_ip is not in 10.0.0.0/24" in filtered
+    assert config(static_ip={"addresses": ["10.0.0.11/24"]}, wait_for_ip_address_subnet="10.0.0.0/16")
+
+
 @pytest.mark.parametrize(
     ("key", "aliases"),
     [
@@ -124,3 +133,9 @@ def extra(key: str) -> Callable[[str], Any]:
     schema = VsphereConfig.model_fields[key].json_schema_extra
     assert isinstance(schema, dict)
     return schema.__getitem__
+
+
+@pytest.mark.parametrize("address", ["224.0.0.5/24", "169.254.3.5/24", "240.0.0.1/24"])
+def test_an_address_that_no_machine_can_have_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="is no address that a machine can be given"):
+        StaticIp(addresses=[IPv4Interface(address)])

@@ -19,15 +19,27 @@ MakeNode = Callable[..., Node]
 MakeBoot = Callable[[Node], Boot]
 MakeDriver = Callable[..., Vsphere]
 
+LIMIT = 60.0
+
 
 def await_address(driver: Vsphere, cluster: Cluster, name: str) -> Vm:
-    end = time.monotonic() + 10
+    end = time.monotonic() + LIMIT
     while time.monotonic() < end:
         vm = next(vm for vm in driver.list_vms(cluster) if vm.name == name)
         if vm.address:
             return vm
         time.sleep(0.05)
-    raise AssertionError(f"{name} has no address after 10 s")
+    raise AssertionError(f"{name} has no address after {LIMIT:.0f} s")
+
+
+def await_notice(driver: Vsphere, cluster: Cluster, notice: str) -> None:
+    end = time.monotonic() + LIMIT
+    (vm,) = driver.list_vms(cluster)
+    while vm.notice != notice:
+        assert time.monotonic() < end, f"{vm.notice!r} is said after {LIMIT:.0f} s"
+        time.sleep(0.05)
+        (vm,) = driver.list_vms(cluster)
+    assert not vm.addresses
 
 
 @pytest.mark.parametrize("machines", [3, 24])
@@ -42,6 +54,21 @@ def test_the_number_of_calls_does_not_depend_on_the_number_of_machines(
     vcenter.reset_counts()
     driver.list_vms(cluster)
     assert vcenter.counts() == {"RetrievePropertiesEx": 1}
+
+
+def test_a_machine_that_runs_tells_since_when_without_a_further_call(
+    vcenter: Simulator, driver_for: MakeDriver, node: MakeNode, boot: MakeBoot, cluster: Cluster
+) -> None:
+    before = time.time()
+    maker, driver = driver_for(vcenter), driver_for(vcenter)
+    made = maker.provision_vm(node(1), boot(node(1)))
+    (found,) = driver.list_vms(cluster)
+    assert before - 1 < (found.on_since or 0) < time.time() + 1
+    vcenter.reset_counts()
+    (again,) = driver.list_vms(cluster)
+    assert (vcenter.counts(), again.on_since) == ({"RetrievePropertiesEx": 1}, found.on_since)
+    maker._target.vcenter.machines.power_off(made.name, made.id)
+    assert [vm.on_since for vm in driver.list_vms(cluster)] == [None]
 
 
 def test_pages_are_fetched_to_the_end(
@@ -61,7 +88,38 @@ def test_the_address_is_that_of_the_machines_card(
     vcenter = simulate(guests=[Guest(addresses=["10.244.3.0", "10.0.0.5", "2001:db8::5"], address_delay=0)])
     driver = driver_for(vcenter)
     driver.provision_vm(node(1), boot(node(1)))
-    assert await_address(driver, cluster, "w-prod-1").addresses == ("10.0.0.5", "2001:db8::5")
+    assert await_address(driver, cluster, "w-prod-1").addresses == ("10.0.0.5",)
+
+
+def test_an_ipv6_address_that_is_there_first_does_not_end_the_wait(
+    simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot, cluster: Cluster
+) -> None:
+    vcenter = simulate(guests=[Guest(before=["2001:db8::7"], addresses=["10.0.0.5"], address_delay=5)])
+    driver = driver_for(vcenter)
+    driver.provision_vm(node(1), boot(node(1)))
+    await_notice(driver, cluster, "only IPv6 so far: 2001:db8::7")
+    assert await_address(driver, cluster, "w-prod-1").addresses == ("10.0.0.5",)
+
+
+def test_a_static_address_is_awaited_and_an_unexpected_one_is_named(
+    simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot, cluster: Cluster
+) -> None:
+    vcenter = simulate(guests=[Guest(before=["10.50.0.18"], network="")])
+    driver = driver_for(vcenter, static_ip={"addresses": ["10.60.0.5/24"]})
+    driver.provision_vm(node(1), boot(node(1)))
+    await_notice(driver, cluster, "10.50.0.18 is not the configured 10.60.0.5")
+    changed = driver_for(vcenter, static_ip={"addresses": ["10.60.0.99/24"]})
+    await_notice(changed, cluster, "10.50.0.18 is not the configured 10.60.0.5")  # it was made with this one
+
+
+def test_a_pulled_cable_is_told(
+    simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot, cluster: Cluster
+) -> None:
+    vcenter = simulate(guests=[Guest(disconnected=True, network="", address_delay=5)])
+    driver = driver_for(vcenter)
+    driver.provision_vm(node(1), boot(node(1)))
+    await_notice(driver, cluster, "guest tools do not run")
+    await_notice(driver, cluster, "network card 1 is not connected")
 
 
 def test_only_addresses_of_the_subnet_count(

@@ -13,6 +13,8 @@ import pytest
 from servers.simulator import Inventory, Machine, Simulator, Template
 
 from kube_provision_core import Boot, Cluster, Node, Power, Role, TargetError, Vm
+from kube_provision_core.contract.driver import listening
+from kube_provision_vsphere import stamp
 from kube_provision_vsphere.driver import Vsphere
 
 pytestmark = pytest.mark.integration
@@ -56,6 +58,14 @@ def test_boot_data_is_delivered_as_guestinfo(vcenter: Simulator, driver: Vsphere
     assert config["guestinfo.userdata.encoding"] == config["guestinfo.metadata.encoding"] == "gzip+base64"
     assert text(config["guestinfo.userdata"]) == boot(node(1)).user_data
     assert json.loads(text(config["guestinfo.metadata"]))["instance-id"] == "w-prod-1-instance"
+
+
+@pytest.mark.parametrize("key", [stamp.STATUS, stamp.SCRUBBED])
+def test_what_a_template_was_before_is_not_said_of_its_clones(
+    driver: Vsphere, node: MakeNode, boot: MakeBoot, key: str
+) -> None:
+    """vCenter's clones inherit all keys, the simulator's none; an empty value deletes one."""
+    assert driver._target.order(node(1), boot(node(1))).extra_config[key] == ""
 
 
 def test_disks_show_their_identity_to_the_storage_driver(
@@ -113,7 +123,7 @@ def test_one_failure_does_not_touch_the_others(vcenter: Simulator, driver: Vsphe
     vcenter.fail("CloneVM_Task", "w-prod-2")
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(driver.provision_vm, node(index), boot(node(index))) for index in range(1, 5)]
-        errors = [future.exception(30) for future in futures]
+        errors = [future.exception(60) for future in futures]
     assert [type(error).__name__ for error in errors] == ["NoneType", "VcenterError", "NoneType", "NoneType"]
     assert vcenter.machine_names() == ["w-prod-1", "w-prod-3", "w-prod-4"]
 
@@ -246,3 +256,18 @@ def test_what_a_server_leaves_undone_is_done(
     driver_for(vcenter).provision_vm(node(1), boot(node(1)))
     seen: dict[str, Any] = vcenter.vm("w-prod-1")
     assert (seen["power"], seen["cpu"], seen["memory_mib"]) == ("poweredOn", 2, 4096)
+
+
+def test_how_far_a_clone_is_stands_in_the_row_of_its_own_machine(
+    simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot
+) -> None:
+    driver = driver_for(simulate(clone_time=0.5))
+    told: dict[str, list[str]] = {"w-prod-1": [], "w-prod-2": []}
+
+    def make(index: int) -> None:
+        with listening(told[f"w-prod-{index}"].append):
+            driver.provision_vm(node(index), boot(node(index)))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(make, (1, 2)))
+    assert told == {"w-prod-1": ["clone: 17 %"], "w-prod-2": ["clone: 17 %"]}

@@ -16,6 +16,7 @@ from servers.simulator import Machine, Simulator
 
 from kube_provision_core import Boot, Cluster, Node, TargetError
 from kube_provision_vsphere import tls
+from kube_provision_vsphere.client import session
 from kube_provision_vsphere.driver import Vsphere
 
 pytestmark = pytest.mark.integration
@@ -57,7 +58,7 @@ def test_many_threads_on_an_expired_session_log_in_once(vcenter: Simulator, driv
     together = threading.Barrier(8)
 
     def look(_: int) -> None:
-        together.wait(10)
+        together.wait(60)
         driver.list_vms(cluster)
 
     with ThreadPoolExecutor(8) as pool:
@@ -68,13 +69,14 @@ def test_many_threads_on_an_expired_session_log_in_once(vcenter: Simulator, driv
 def test_a_session_that_expires_while_machines_are_made_is_renewed(
     simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot
 ) -> None:
-    vcenter = simulate(clone_time=0.5)
+    vcenter = simulate(clone_time=2)
     driver = driver_for(vcenter)
     with ThreadPoolExecutor(4) as pool:
         made = [pool.submit(driver.provision_vm, node(index), boot(node(index))) for index in range(1, 5)]
-        time.sleep(0.3)
+        while vcenter.counts().get("CloneVM_Task", 0) < 4:
+            time.sleep(0.02)
         vcenter.expire_sessions()
-        assert [future.result(30).name for future in made] == [f"w-prod-{index}" for index in range(1, 5)]
+        assert [future.result(60).name for future in made] == [f"w-prod-{index}" for index in range(1, 5)]
     assert vcenter.counts()["Login"] == 2
 
 
@@ -185,10 +187,103 @@ def test_a_server_that_never_answers_is_given_up(
     assert "timed out" in text
 
 
-def test_a_server_killed_at_work_fails_everybody_who_waits(
-    simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot
+@pytest.mark.parametrize("kind", ["503", "reset", "lost", "garbage"])
+def test_a_look_that_gets_lost_fails_nobody_who_waits(
+    simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot, kind: str
 ) -> None:
-    vcenter = simulate(clone_time=30)
+    vcenter = simulate(clone_time=2)
+    driver = driver_for(vcenter)
+    driver.preflight([(node(1), boot(node(1)))])
+    with ThreadPoolExecutor(16) as pool:
+        making = [pool.submit(driver.provision_vm, node(index), boot(node(index))) for index in range(1, 17)]
+        while vcenter.counts().get("CloneVM_Task", 0) < 16:
+            time.sleep(0.02)
+        vcenter.trouble(kind, "RetrievePropertiesEx", times=3)
+        assert {future.result(60).name for future in making} == {f"w-prod-{index}" for index in range(1, 17)}
+    assert vcenter.counts()["CloneVM_Task"] == 16
+
+
+@pytest.mark.parametrize("kind", ["503", "reset", "lost", "garbage", "nothing"])
+def test_a_clone_whose_answer_gets_lost_is_made_once(
+    vcenter: Simulator, driver: Vsphere, node: MakeNode, boot: MakeBoot, kind: str
+) -> None:
+    driver.preflight([(node(1), boot(node(1)))])
+    vcenter.trouble(kind, "CloneVM_Task", "w-prod-1", times=1)
+    assert driver.provision_vm(node(1), boot(node(1))).name == "w-prod-1"
+    assert vcenter.machine_names() == ["w-prod-1"]
+
+
+def test_a_server_whose_answers_nobody_can_read_is_told_in_a_line(
+    vcenter: Simulator, driver: Vsphere, node: MakeNode, boot: MakeBoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "SILENCE", 1.0)
+    driver.preflight([(node(1), boot(node(1)))])
+    vcenter.trouble("garbage", "ReconfigVM_Task", times=0)
+    vm = driver.provision_vm(node(1), boot(node(1)))
+    with pytest.raises(TargetError) as caught:
+        driver.scrub_boot(vm)
+    assert str(caught.value).startswith("w-prod-1: replace the boot data: no answer from vCenter 127.0.0.1:")
+    assert "its answer cannot be read (" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_silence_that_lasts_is_told_and_waited_for_once(
+    vcenter: Simulator, driver: Vsphere, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "SILENCE", 2.0)
+    vcenter.create(Machine("k8s/w-prod-1"))
+    driver.list_vms(cluster)
+    vcenter.trouble("503", times=0)
+    begun = time.monotonic()
+    assert refusal(driver, cluster).endswith(": 503 Service Unavailable")
+    assert 2 <= time.monotonic() - begun < 60
+    vcenter.reset_counts()
+    assert "503" in refusal(driver, cluster), "it is known to be silent"
+    assert sum(vcenter.counts().values()) == 1
+    vcenter.heal()
+    assert len(driver.list_vms(cluster)) == 1
+
+
+def test_an_answer_to_another_thread_in_the_midst_of_silence_harms_nobody(
+    vcenter: Simulator, driver: Vsphere, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vcenter.create(Machine("k8s/w-prod-1"))
+    driver.list_vms(cluster)
+    vcenter_session = driver._target.vcenter._session
+
+    def answered() -> float:
+        vcenter_session._silent_since = None
+        return time.monotonic()
+
+    monkeypatch.setattr(session, "monotonic", answered)
+    vcenter.trouble("503", "RetrievePropertiesEx", times=2)
+    assert len(driver.list_vms(cluster)) == 1
+
+
+def test_a_server_that_restarts_is_logged_in_to_again(vcenter: Simulator, driver: Vsphere, cluster: Cluster) -> None:
+    vcenter.create(Machine("k8s/w-prod-1"))
+    driver.list_vms(cluster)
+    for method in ("RetrievePropertiesEx", "Login"):
+        vcenter.trouble("503", method, times=1)
+    vcenter.expire_sessions()
+    assert len(driver.list_vms(cluster)) == 1
+
+
+def test_a_first_call_that_gets_lost_is_told_at_once(vcenter: Simulator, driver: Vsphere, cluster: Cluster) -> None:
+    vcenter.trouble("503", times=0)
+    assert refusal(driver, cluster).startswith(f"log in to {vcenter.address}: ")
+    assert sum(vcenter.counts().values()) == 1
+
+
+def test_a_server_killed_at_work_fails_everybody_who_waits(
+    simulate: Callable[..., Simulator],
+    driver_for: MakeDriver,
+    node: MakeNode,
+    boot: MakeBoot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session, "SILENCE", 2.0)
+    vcenter = simulate(clone_time=600)
     driver = driver_for(vcenter)
     with ThreadPoolExecutor(8) as pool:
         making = [pool.submit(driver.provision_vm, node(index), boot(node(index))) for index in range(1, 9)]
@@ -196,24 +291,24 @@ def test_a_server_killed_at_work_fails_everybody_who_waits(
             time.sleep(0.05)
         vcenter.kill()
         begun = time.monotonic()
-        errors = [future.exception(20) for future in making]
+        errors = [future.exception(60) for future in making]
     assert all(isinstance(error, TargetError) for error in errors)
     assert all(f"no answer from vCenter {vcenter.address}" in str(error) for error in errors)
     driver.close()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
 
 
 def test_closing_ends_waits_that_nobody_needs_any_more(
     simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot
 ) -> None:
-    vcenter = simulate(clone_time=30)
+    vcenter = simulate(clone_time=600)
     driver = driver_for(vcenter)
     with ThreadPoolExecutor(2) as pool:
         making = [pool.submit(driver.provision_vm, node(index), boot(node(index))) for index in (1, 2)]
         while vcenter.counts().get("CloneVM_Task", 0) < 2:
             time.sleep(0.05)
         driver.close()
-        errors = [str(future.exception(10)) for future in making]
+        errors = [str(future.exception(60)) for future in making]
     assert all("the run ended while vCenter was still at work" in error for error in errors)
     assert vcenter.sessions() == 0
 
@@ -249,4 +344,4 @@ def plain() -> Iterator[int]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield server.getsockname()[1]
-        thread.join(5)
+        thread.join(60)

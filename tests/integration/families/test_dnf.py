@@ -5,19 +5,29 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from servers.debian import require
+from servers.folder_server import folder_server
 
-from kube_provision_centos.config import CentosConfig
 from kube_provision_centos.driver import CentOS
-from kube_provision_core import Packages, Repository, Role
+from kube_provision_core import DnfConfig, Packages, Repository, Role
 
 pytestmark = pytest.mark.integration
 
-OTHERS = ("conntrack-tools", "ethtool", "iproute-tc", "iptables-nft", "nftables", "socat", "cri-tools", "kubernetes-cni")
+OTHERS = (
+    "conntrack-tools",
+    "ethtool",
+    "iproute-tc",
+    "iptables-nft",
+    "nftables",
+    "openssl",
+    "socat",
+    "cri-tools",
+    "kubernetes-cni",
+)
 RUNTIME_CONFIGURATION = "/etc/containerd/config.toml"
 SPEC = """\
 Name: {name}
@@ -38,6 +48,8 @@ class Machine:
     root: Path
     repository: Path
     environment: dict[str, str] = field(repr=False)
+    url: str = ""
+    """Where dnf is to find the repository, if not in its folder: what it finds there it does not fetch."""
 
     def install(
         self,
@@ -45,14 +57,14 @@ class Machine:
         components: frozenset[str] = frozenset({"kubeadm"}),
         extra: frozenset[str] = frozenset(),
     ) -> subprocess.CompletedProcess[str]:
-        """Deliver what the driver delivers and run its step."""
-        mirror = Repository(f"file://{self.repository}")
-        driver = CentOS(dict.fromkeys(Role, CentosConfig()))
+        """Deliver what the driver delivers and run its steps."""
+        mirror = Repository(self.url or f"file://{self.repository}")
+        driver = CentOS(dict.fromkeys(Role, DnfConfig()))
         mirrors = {"kubernetes": mirror, "container-runtime": mirror}
         packages = driver.os_packages(components, {"kubeadm": version}, mirrors, extra)
         self.deliver(packages)
-        (step,) = (step for step in packages.steps if step.name == "packages")
-        script = step.script.replace("/etc/", f"{self.root}/etc/")
+        steps = (step.script for step in packages.steps if step.name in ("packages", "fetch"))
+        script = "\n".join(steps).replace("/etc/", f"{self.root}/etc/")
         return self.run("bash", "-euo", "pipefail", "-c", script)
 
     def deliver(self, packages: Packages) -> None:
@@ -85,9 +97,16 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _build(folder, "kubeadm", version, release, requires="cri-tools")
         _build(folder, "kubelet", version, release, requires="kubernetes-cni")
         _build(folder, "kubectl", version, release)
+    _build(folder, "kubeadm", "1.37.1", "1", requires="cri-tools")
+    for release in ("1", "2"):
+        _build(folder, "tool", "1.0", release)
     _build(folder, "containerd.io", "2.2.1", "1", brings=RUNTIME_CONFIGURATION)
-    subprocess.run(["createrepo_c", "--quiet", str(folder)], check=True, capture_output=True)
+    _index(folder)
     return folder
+
+
+def _index(folder: Path) -> None:
+    subprocess.run(["createrepo_c", "--quiet", str(folder)], check=True, capture_output=True)
 
 
 def _build(folder: Path, name: str, version: str, release: str, *, requires: str = "", brings: str = "") -> None:
@@ -192,10 +211,51 @@ def test_the_kubelet_starts_at_every_boot(machine: Machine) -> None:
     assert "enable --quiet kubelet.service" in machine.services()
 
 
+def test_kubeadm_alone_comes_where_the_others_are_to_be_had(machine: Machine) -> None:
+    assert machine.install("1.36.4").returncode == 0
+    ran = machine.install("1.36.10", frozenset({"kubeadm-alone"}))
+    assert ran.returncode == 0, ran.stderr
+    assert machine.version("kubeadm") == "1.36.10-1"
+    assert machine.version("kubelet") == machine.version("kubectl") == "1.36.4-150500.2.1"
+
+
+def test_kubeadm_alone_is_refused_where_the_others_are_not_to_be_had(machine: Machine) -> None:
+    assert machine.install("1.36.4").returncode == 0
+    ran = machine.install("1.37.1", frozenset({"kubeadm-alone"}))
+    assert ran.returncode != 0
+    assert "Unable to find a match: kubectl-1.37.1-* kubelet-1.37.1-*" in ran.stderr
+    assert machine.version("kubelet") == "1.36.4-150500.2.1"
+
+
+def test_what_was_fetched_beside_kubeadm_is_installed_though_its_repository_has_gone(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """Also where the old repository offers newer ones of what it needs besides, and dnf looks for newer ones anew."""
+    assert machine.install("1.36.4").returncode == 0
+    repository = Path(shutil.copytree(machine.repository, tmp_path / "repository"))
+    _build(repository, "openssl", "1.0", "2")
+    _index(repository)
+    (machine.root / "etc/dnf/dnf.conf").write_text("[main]\nmetadata_expire=0\n")
+    with folder_server(repository) as (port, _):
+        there = replace(machine, url=f"http://127.0.0.1:{port}")
+        ran = there.install("1.36.10", frozenset({"kubeadm-alone"}))
+        assert ran.returncode == 0, ran.stderr
+        shutil.rmtree(repository)
+        ran = there.install("1.36.10")
+    assert ran.returncode == 0, ran.stderr
+    assert machine.version("kubelet") == machine.version("kubectl") == "1.36.10-1"
+
+
+def test_a_repository_that_has_gone_with_what_nobody_has_fetched_is_named(machine: Machine, tmp_path: Path) -> None:
+    ran = replace(machine, repository=tmp_path / "nowhere").install("1.36.4")
+    assert ran.returncode != 0
+    assert f"{tmp_path}/nowhere" in ran.stderr
+
+
 @pytest.mark.parametrize("version", ["1.36", "1.36.4"])
 def test_a_template_can_tell_the_versions_that_it_holds(machine: Machine, version: str) -> None:
     machine.install("1.36.4")
-    driver = CentOS(dict.fromkeys(Role, CentosConfig()))
+    driver = CentOS(dict.fromkeys(Role, DnfConfig()))
     packages = driver.os_packages(frozenset({"kubeadm"}), {"kubeadm": version}, {}, frozenset())
     told = dict(line.split() for line in machine.run("bash", "-c", packages.list_versions).stdout.splitlines())
     assert told["kubeadm"] == told["kubelet"] == "1.36.4-150500.2.1"
@@ -206,8 +266,33 @@ def test_a_template_can_tell_the_versions_that_it_holds(machine: Machine, versio
 def test_a_template_keeps_nothing_that_was_downloaded(machine: Machine) -> None:
     machine.install("1.36.4")
     (machine.root / "var/cache/dnf/left.rpm").touch()
-    (step,) = CentOS(dict.fromkeys(Role, CentosConfig())).seal_image()
+    (step,) = CentOS(dict.fromkeys(Role, DnfConfig())).seal_image()
     ran = machine.run("bash", "-euo", "pipefail", "-c", step.script.replace("/var/", f"{machine.root}/var/"))
     assert ran.returncode == 0, ran.stderr
     assert not (machine.root / "var/cache/dnf").exists()
     assert machine.version("kubeadm") == "1.36.4-150500.2.1"
+
+
+@pytest.mark.parametrize(("hint", "needed"), [("exit 0", False), ("exit 1", True)])
+def test_all_that_is_not_held_becomes_the_newest_and_dnf_says_whether_to_reboot(
+    machine: Machine, hint: str, needed: bool
+) -> None:
+    ran = machine.install("1.36.4", frozenset({"kubeadm", "container-runtime"}))
+    assert ran.returncode == 0, ran.stderr
+    ran = machine.dnf("install", "tool-1.0-1")
+    assert ran.returncode == 0, ran.stderr
+    ours = machine.root / RUNTIME_CONFIGURATION.lstrip("/")
+    ours.write_text("ours\n")
+    (machine.root / "run").mkdir(exist_ok=True)
+    dnf = Path(machine.environment["PATH"].split(":")[0]) / "dnf"
+    plugin = f'#!/bin/sh\n[ "$1" != needs-restarting ] || {{ [ "$2" = --help ] || {hint}; exit 0; }}\n'
+    dnf.write_text(dnf.read_text().replace("#!/bin/sh\n", plugin))
+    (step,) = CentOS(dict.fromkeys(Role, DnfConfig())).upgrade_packages()
+    script = step.script.replace("/etc/", f"{machine.root}/etc/").replace("/run/", f"{machine.root}/run/")
+    for _ in range(2):
+        ran = machine.run("bash", "-euo", "pipefail", "-c", script.replace("/boot/", f"{machine.root}/boot/"))
+        assert ran.returncode == 0, ran.stderr
+        assert machine.version("tool") == "1.0-2"
+        assert machine.version("kubelet") == "1.36.4-150500.2.1"
+        assert ours.read_text() == "ours\n"
+        assert (machine.root / "run/reboot-required").exists() is needed

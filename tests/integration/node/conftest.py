@@ -12,7 +12,7 @@ from servers.consul_agents import ConsulAgent, consul_client, consul_server, unu
 from servers.debian import install
 from servers.nodes import Endpoint, Lab, health_page
 
-from kube_provision_core.pki import Pki, create_pki
+from kube_provision_core.folder.pki import Pki, create_pki
 
 LANES = 4
 

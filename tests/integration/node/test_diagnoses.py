@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -17,25 +15,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 from pathlib import Path
 
 import pytest
-from servers.certificates import issue_certificate
 from servers.consul_agents import ConsulAgent, unused_network
 from servers.containerd import containerd
 from servers.debian import require
+from servers.token_judge import api_server
 
-from kube_provision_centos.config import CentosConfig
 from kube_provision_centos.driver import CentOS
-from kube_provision_core import NodeStatus, Repository, Role
-from kube_provision_core.pki import create_pki
+from kube_provision_core import DnfConfig, NodeStatus, Repository, Role
+from kube_provision_core.folder.pki import Pki, create_pki
 from kube_provision_debian.driver import Debian
 
 pytestmark = pytest.mark.integration
 
-PROGRAMS = Path(__file__).parents[3] / "kube_provision_core/boot/node"
-RUN = "import pathlib, runner, sys; sys.exit(runner.run(pathlib.Path(sys.argv[1]), sleep=lambda _: None))"
+RUN = """
+import pathlib, sys
+from kube_provision_node import runner
+sys.exit(runner.run(pathlib.Path(sys.argv[1]), sleep=lambda _: None))
+"""
 NO_NETWORK = ("unshare", "--map-root-user", "--net")
 NO_SIGNATURE = 'could not find a JWS signature in the cluster-info ConfigMap for token ID "abcdef"'
 
@@ -62,7 +61,7 @@ class Node:
         self.write("step.sh", script)
         self.write("usr/local/lib/kube-provision/publish", f"#!/bin/sh\ncat >{self.root}/published\n", 0o755)
         command = [sys.executable, "-c", RUN, str(self.root)]
-        environment = {**os.environ, "PYTHONPATH": str(PROGRAMS), **self.environment}
+        environment = {**os.environ, **self.environment}
         done = subprocess.run([*within, *command], env=environment, capture_output=True, text=True, timeout=90, check=False)
         assert done.returncode == 1, done.stdout + done.stderr
         status = NodeStatus.parse((self.root / "published").read_text())
@@ -107,7 +106,7 @@ def debian(node: Node) -> Node:
 def install_from(node: Node, url: str) -> str:
     """Deliver what the Debian driver delivers for this mirror; its step."""
     packages = Debian({}).os_packages(
-        frozenset({"kubeadm"}), {"kubeadm": "1.36.4"}, {"kubernetes": Repository(url)}, frozenset()
+        frozenset({"kubeadm"}), {"kubeadm": "1.37.1"}, {"kubernetes": Repository(url)}, frozenset()
     )
     for file in packages.files:
         text = str(file.content).replace("Types: deb", "Types: deb\nTrusted: yes")
@@ -117,8 +116,8 @@ def install_from(node: Node, url: str) -> str:
 
 
 @contextmanager
-def server(pages: Mapping[str, bytes], *, ahead: float = 0.0, tls: Path | None = None) -> Iterator[str]:
-    """A web server with these pages whose clock is `ahead`; with a certificate nobody knows, if there is a folder for it."""
+def server(pages: Mapping[str, bytes], *, ahead: float = 0.0) -> Iterator[str]:
+    """A web server with these pages whose clock is `ahead`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -138,13 +137,8 @@ def server(pages: Mapping[str, bytes], *, ahead: float = 0.0, tls: Path | None =
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        if tls:
-            certificate = issue_certificate(tls)
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate.certificate, certificate.key)
-            httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
         threading.Thread(target=httpd.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{httpd.server_address[1]}/"
+        yield f"http://127.0.0.1:{httpd.server_address[1]}/"
         httpd.shutdown()
 
 
@@ -199,9 +193,9 @@ class TestDnf:
     @staticmethod
     def install_from(node: Node, url: str, key: str = "-----BEGIN PGP PUBLIC KEY BLOCK-----") -> str:
         """Deliver what the CentOS driver delivers for this mirror; its step."""
-        driver = CentOS(dict.fromkeys(Role, CentosConfig()))
+        driver = CentOS(dict.fromkeys(Role, DnfConfig()))
         mirrors = {"kubernetes": Repository(url, key=key)}
-        packages = driver.os_packages(frozenset({"kubeadm"}), {"kubeadm": "1.36.4"}, mirrors, frozenset())
+        packages = driver.os_packages(frozenset({"kubeadm"}), {"kubeadm": "1.37.1"}, mirrors, frozenset())
         for file in packages.files:
             node.write(file.path.lstrip("/"), str(file.content))
         (step,) = (step for step in packages.steps if step.name == "packages")
@@ -219,6 +213,7 @@ class TestDnf:
         assert status.diagnosis == "repository-unreachable", status
         assert "Timeout was reached" in status.cause
 
+    @pytest.mark.usefixtures("network_of_the_machine")
     def test_a_repository_whose_name_nobody_knows_is_unreachable(self, centos: Node) -> None:
         status = centos.fail("install", self.install_from(centos, "https://pkgs.invalid/"))
         assert status.diagnosis == "repository-unreachable", status
@@ -316,8 +311,9 @@ class TestDiscovery:
         server_address = f"{lonely.address.rpartition('.')[0]}.1"
         own = {"server": server_address, "is_server": False, "interface": "", "agent": lonely.http}
         node.write("etc/kube-provision/discovery.json", json.dumps(own))
-        client = resources.files("kube_provision_consul") / "node/consul_agent.py"
-        script = f"{sys.executable} {client} wait --limit 2 --folder {node.root}/etc/kube-provision"
+        script = (
+            f"{sys.executable} -m kube_provision_consul.node.agent wait --limit 2 --folder {node.root}/etc/kube-provision"
+        )
         status = node.fail("discover", script, known={"discovery_address": server_address})
         assert status.diagnosis == "discovery-unreachable", status
         assert f"({server_address}:8301: Connection refused)" in status.cause
@@ -330,19 +326,22 @@ class TestDiscovery:
 class TestJoin:
     """kubeadm's own words, and a cluster that really answers."""
 
-    def answered(self, node: Node, folder: Path, *, same: bool) -> NodeStatus:
-        ours, theirs = create_pki("ours"), create_pki("theirs")
-        encoded = base64.b64encode((ours if same else theirs).files["ca.crt"]).decode()
-        info = {"data": {"kubeconfig": f"clusters:\n- cluster:\n    certificate-authority-data: {encoded}\n"}}
-        path = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
-        with server({path: json.dumps(info).encode()}, tls=folder) as url:
-            port = int(url.rstrip("/").rpartition(":")[2])
-            return node.fail("join", f"echo '{NO_SIGNATURE}' >&2; exit 1", known={"ca_pin": ours.ca_pin, "proxy_port": port})
+    OURS = create_pki("ours")
 
-    def test_a_token_that_this_cluster_does_not_know_any_more(self, node: Node, tmp_path: Path) -> None:
-        status = self.answered(node, tmp_path, same=True)
+    def answered(self, node: Node, *, api: int = 200, theirs: Pki = OURS) -> NodeStatus:
+        node.write("etc/kube-provision/kubeadm-join.yaml", "    token: 5xf60f.0123456789abcdef\n")
+        with api_server(theirs, {"/api": api}) as (port, _):
+            known = {"ca_pin": self.OURS.ca_pin, "proxy_port": port}
+            return node.fail("join", f"echo '{NO_SIGNATURE}' >&2; exit 1", known=known)
+
+    def test_a_token_that_this_cluster_does_not_accept_any_more(self, node: Node) -> None:
+        status = self.answered(node, api=401)
         assert (status.diagnosis, status.replace) == ("expired-token", True)
 
-    def test_a_token_that_another_cluster_never_knew(self, node: Node, tmp_path: Path) -> None:
-        status = self.answered(node, tmp_path, same=False)
-        assert (status.diagnosis, status.replace) == ("wrong-authority", True)
+    def test_a_token_that_nobody_has_signed_for_while_a_controller_manager_restarts(self, node: Node) -> None:
+        status = self.answered(node)
+        assert (status.diagnosis, status.replace) == ("unsigned-token", False)
+
+    def test_a_token_that_another_cluster_never_knew(self, node: Node) -> None:
+        status = self.answered(node, theirs=create_pki("theirs"))
+        assert (status.diagnosis, status.replace) == ("wrong-authority", False)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from servers.etcd import EtcdServers
-from servers.nodes import PROGRAMS
 
-from kube_provision_core.certificates import sign_client
-from kube_provision_core.control_plane import ControlPlane
-from kube_provision_core.pki import Pki, create_pki
+from kube_provision_core.cluster import ControlPlane
+from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_core.folder.x509 import sign_client
+from kube_provision_node import etcd
 
 pytestmark = pytest.mark.integration
 
@@ -30,14 +27,8 @@ def pki() -> Pki:
 
 @pytest.fixture
 def three(pki: Pki) -> Iterator[EtcdServers]:
-    with EtcdServers(pki, MASTERS) as etcd:
-        yield etcd
-
-
-@pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr(sys, "path", [str(PROGRAMS), *sys.path])
-    return importlib.import_module("etcd")
+    with EtcdServers(pki, MASTERS) as servers:
+        yield servers
 
 
 @pytest.fixture
@@ -52,7 +43,7 @@ def certificates(pki: Pki, tmp_path: Path) -> Path:
 
 
 def members(pki: Pki) -> set[tuple[str, ...]]:
-    with ControlPlane(list(MASTERS.values()), pki, timeout=5) as api:
+    with ControlPlane(list(MASTERS.values()), pki) as api:
         return {tuple(member.hosts) for member in api.etcd_members()}
 
 
@@ -60,48 +51,42 @@ def hosts(*names: str) -> set[tuple[str, ...]]:
     return {(MASTERS[name],) for name in names}
 
 
-def test_a_member_that_was_announced_and_never_started_is_removed(
-    three: EtcdServers, pki: Pki, module: ModuleType, certificates: Path
-) -> None:
+def test_a_member_that_was_announced_and_never_started_is_removed(three: EtcdServers, pki: Pki, certificates: Path) -> None:
     three.announce_learner(LATE)
-    module.leave(certificates, "late", LATE, [*MASTERS.values()])
+    etcd.leave(certificates, "late", LATE, [*MASTERS.values()])
     assert members(pki) == hosts("m-1", "m-2", "m-3")
 
 
 def test_a_member_that_has_lost_its_data_is_removed_through_whoever_answers(
-    three: EtcdServers, pki: Pki, module: ModuleType, certificates: Path
+    three: EtcdServers, pki: Pki, certificates: Path
 ) -> None:
     three.kill("m-3")
     for _ in range(2):
-        module.leave(certificates, "m-3", MASTERS["m-3"], ["127.66.0.9", *reversed(MASTERS.values())])
+        etcd.leave(certificates, "m-3", MASTERS["m-3"], ["127.66.0.9", *reversed(MASTERS.values())])
     assert members(pki) == hosts("m-1", "m-2")
 
 
-def test_a_member_of_an_earlier_address_is_known_by_its_name(
-    three: EtcdServers, pki: Pki, module: ModuleType, certificates: Path
-) -> None:
+def test_a_member_of_an_earlier_address_is_known_by_its_name(three: EtcdServers, pki: Pki, certificates: Path) -> None:
     three.kill("m-3")
-    module.leave(certificates, "m-3", LATE, [MASTERS["m-1"]])
+    etcd.leave(certificates, "m-3", LATE, [MASTERS["m-1"]])
     assert members(pki) == hosts("m-1", "m-2")
 
 
-def test_etcd_is_waited_for_while_it_settles(three: EtcdServers, pki: Pki, module: ModuleType, certificates: Path) -> None:
+def test_etcd_is_waited_for_while_it_settles(three: EtcdServers, pki: Pki, certificates: Path) -> None:
     three.kill("m-1")
     three.start("m-1")
     three.wait_until_healthy("m-1")
-    module.leave(certificates, "m-3", MASTERS["m-3"], [MASTERS["m-2"]])
+    etcd.leave(certificates, "m-3", MASTERS["m-3"], [MASTERS["m-2"]])
     assert members(pki) == hosts("m-1", "m-2")
 
 
 @pytest.mark.parametrize("lost", ["etcd/ca.crt", "apiserver-etcd-client.crt", "apiserver-etcd-client.key"])
 @pytest.mark.parametrize("content", [None, "-----BEGIN CERTIF"])
-def test_nothing_is_asked_without_whole_certificates(
-    module: ModuleType, certificates: Path, lost: str, content: str | None
-) -> None:
+def test_nothing_is_asked_without_whole_certificates(certificates: Path, lost: str, content: str | None) -> None:
     (certificates / lost).unlink()
     if content:
         (certificates / lost).write_text(content)
-    module.leave(certificates, "m-3", MASTERS["m-3"], ["127.66.0.9"], pytest.fail)
+    etcd.leave(certificates, "m-3", MASTERS["m-3"], ["127.66.0.9"], pytest.fail)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +98,8 @@ def test_nothing_is_asked_without_whole_certificates(
     ],
 )
 def test_that_nobody_does_it_is_told_in_the_end(
-    module: ModuleType, certificates: Path, monkeypatch: pytest.MonkeyPatch, masters: list[str], why: str
+    certificates: Path, monkeypatch: pytest.MonkeyPatch, masters: list[str], why: str
 ) -> None:
-    monkeypatch.setattr(module, "SETTLING", 0.0)
-    with pytest.raises(module.EtcdError, match=f"^etcd's member of an earlier attempt cannot be removed: .*{why}"):
-        module.leave(certificates, "late", LATE, masters)
+    monkeypatch.setattr(etcd, "SETTLING", 0.0)
+    with pytest.raises(etcd.EtcdError, match=f"^etcd's member of an earlier attempt cannot be removed: .*{why}"):
+        etcd.leave(certificates, "late", LATE, masters)

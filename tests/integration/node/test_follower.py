@@ -11,12 +11,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
 import pytest
 from servers.consul_agents import ConsulAgent, eventually
-from servers.nodes import PROGRAMS, put
+from servers.nodes import put, with_discovery
 from servers.process import ServerProcess
 
 pytestmark = pytest.mark.integration
@@ -52,20 +51,19 @@ class Node:
     def __init__(self, root: Path, agent: ConsulAgent, cluster: str, api_port: int) -> None:
         self.root, self.agent, self.cluster = root, agent, cluster
         self.port = free_port()
-        document = {"name": "w-1", "role": "worker", "cluster": cluster, "cluster_id": "id", "proxy_port": self.port}
+        document = {"name": "w-1", "role": "worker", "cluster": cluster, "cluster_id": "id-1", "proxy_port": self.port}
         put(root / "etc/kube-provision/node.json", json.dumps({**document, "api_port": api_port}))
         own = {"server": agent.address, "is_server": False, "interface": "", "agent": agent.http}
         put(root / "etc/kube-provision/discovery.json", json.dumps(own))
-        discovery = resources.files("kube_provision_consul") / "node"
         self.environment = os.environ | {
             "PATH": f"{root}/bin:/usr/sbin:{os.environ['PATH']}",
-            "PYTHONPATH": f"{PROGRAMS}:{discovery}",
+            "PYTHONPATH": str(with_discovery(root)),
         }
         self._processes: list[ServerProcess] = []
 
     def prepare(self) -> None:
-        command = [sys.executable, str(PROGRAMS / "follower.py"), "prepare", "--root", str(self.root)]
-        subprocess.run(command, env=self.environment, check=True, timeout=20)
+        command = [sys.executable, "-m", "kube_provision_node.follower", "prepare", "--root", str(self.root)]
+        subprocess.run(command, env=self.environment, check=True, timeout=60)
 
     def start_nginx(self) -> None:
         command = ["nginx", "-c", str(self.configuration), "-g", "daemon off;"]
@@ -74,7 +72,7 @@ class Node:
         self._processes.append(nginx)
 
     def start_follower(self) -> None:
-        command = [sys.executable, str(PROGRAMS / "follower.py"), "--root", str(self.root)]
+        command = [sys.executable, "-m", "kube_provision_node.follower", "--root", str(self.root)]
         self._processes.append(ServerProcess(command, self.root / "follower.log", self.environment))
 
     def start(self) -> Node:
@@ -100,13 +98,13 @@ class Node:
         return file.exists() and file.read_text().strip().isdigit()
 
     def listens(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("localhost", self.port), timeout=5):
+        with contextlib.suppress(OSError), socket.create_connection(("localhost", self.port), timeout=60):
             return True
         return False
 
     def ask(self) -> str:
         """Who answers on localhost; empty if nobody does."""
-        with contextlib.suppress(OSError), socket.create_connection(("localhost", self.port), timeout=5) as connection:
+        with contextlib.suppress(OSError), socket.create_connection(("localhost", self.port), timeout=60) as connection:
             return connection.recv(100).decode()
         return ""
 
@@ -234,7 +232,7 @@ def test_open_connections_outlive_a_change_of_the_list(node: Node, masters: list
     node.add_masters(masters[0].address)
     node.start()
     assert eventually(lambda: node.leads_to(masters[0].address))
-    with socket.create_connection(("localhost", node.port), timeout=5) as before:
+    with socket.create_connection(("localhost", node.port), timeout=60) as before:
         assert before.recv(100).decode() == masters[0].address
         node.add_masters(masters[1].address)
         assert eventually(lambda: node.leads_to(masters[0].address, masters[1].address))
@@ -249,4 +247,4 @@ def test_it_listens_on_loopback_only(node: Node, masters: list[Master]) -> None:
     lines = [line.strip() for line in node.configuration.read_text().splitlines() if line.strip().startswith("listen")]
     assert set(lines) <= {f"listen 127.0.0.1:{node.port};", f"listen [::1]:{node.port};"}
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((masters[1].address, node.port), timeout=5)
+        socket.create_connection((masters[1].address, node.port), timeout=60)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from servers.debian import require
-from servers.nodes import PROGRAMS, put
+from servers.nodes import put
 
 pytestmark = pytest.mark.integration
 
@@ -42,8 +42,8 @@ class Machine:
         return done.stdout.strip()
 
     def scrub(self) -> None:
-        program = f"import pathlib, scrub; scrub.scrub(pathlib.Path({str(self.root)!r}))"
-        subprocess.run([sys.executable, "-c", program], cwd=PROGRAMS, timeout=60, check=True)
+        program = f"import pathlib; from kube_provision_node import scrub; scrub.scrub(pathlib.Path({str(self.root)!r}))"
+        subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
 
     def telling(self) -> list[str]:
         """Files that hold the secret."""

@@ -8,6 +8,7 @@ import ssl
 import tempfile
 import time
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,20 @@ import yaml
 from machines.standins.faults import StandInError
 from machines.standins.places import ADMIN
 
-from kube_provision_core.certificates import KeyPair
+from kube_provision_core.folder.x509 import KeyPair
 
 SYSTEM = "/api/v1/namespaces/kube-system"
 SECRETS = f"{SYSTEM}/secrets"
 CONFIG_MAPS = f"{SYSTEM}/configmaps"
+PODS = f"{SYSTEM}/pods"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/kube-system/deployments"
+DAEMON_SETS = "/apis/apps/v1/namespaces/kube-system/daemonsets"
 NODES = "/api/v1/nodes"
 CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+
+SLOW = 60.0
+"""Seconds for one answer to what has no limit of its own upstream: an emulated machine may take most of them."""
 
 
 @dataclass(frozen=True)
@@ -53,31 +60,39 @@ class Api:
         except ValueError:
             return response.status, body.decode(errors="replace")
 
-    def expect(self, method: str, path: str, document: object = None, *, patience: float = 60.0) -> Any:
+    def expect(
+        self, method: str, path: str, document: object = None, *, patience: float = 60.0, timeout: float = 10.0
+    ) -> Any:
         """The document of an answer that is a success; a server's own failures are waited out. Raises `StandInError`."""
         deadline = time.monotonic() + patience
         while True:
             try:
-                status, answer = self.call(method, path, document)
+                status, answer = self.call(method, path, document, timeout)
                 if status < 500:
                     break
                 problem = f"{status} {answer}"
             except (OSError, http.client.HTTPException) as error:
                 problem = str(error)
             if time.monotonic() > deadline:
-                raise StandInError(f"error: {method} {self.server}{path}: {problem}")
+                raise StandInError(f"{method} {self.server}{path}: {problem}")
             time.sleep(0.5)
         if status not in (200, 201):
-            raise StandInError(f"error: {method} {self.server}{path}: {status} {answer}")
+            raise StandInError(f"{method} {self.server}{path}: {status} {answer}")
         return answer
 
     def put(self, collection: str, document: dict[str, Any]) -> Any:
-        """Create the object or replace it."""
-        name = document["metadata"]["name"]
-        status, _ = self.call("GET", f"{collection}/{name}")
-        if status == 404:
-            return self.expect("POST", collection, document)
-        return self.expect("PUT", f"{collection}/{name}", document)
+        """Create the object or replace it, however slow the server is: it may have created one whose answer was lost."""
+        path = f"{collection}/{document['metadata']['name']}"
+        deadline = time.monotonic() + SLOW
+        while self.call("GET", path, timeout=SLOW)[0] == 404 and time.monotonic() < deadline:
+            with suppress(OSError, http.client.HTTPException):
+                status, answer = self.call("POST", collection, document, SLOW)
+                if status in (200, 201):
+                    return answer
+                if status < 500 and status != 409:
+                    raise StandInError(f"POST {self.server}{collection}: {status} {answer}")
+            time.sleep(0.5)
+        return self.expect("PUT", path, document, timeout=SLOW)
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cadata=self.authority or None)
@@ -109,11 +124,21 @@ def kubeconfig(server: str, authority: str, user: str, credential: KeyPair) -> s
     return yaml.safe_dump(document)
 
 
+def refer_to(credential: Path, text: str) -> str:
+    """A kubeconfig with certificate and key in a file of their own."""
+    document = yaml.safe_load(text)
+    document["users"][0]["user"] = {"client-certificate": str(credential), "client-key": str(credential)}
+    return yaml.safe_dump(document)
+
+
 def connect(path: Path = ADMIN) -> Api:
     """As the user of a kubeconfig."""
     document = yaml.safe_load(path.read_text())
     cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
-    credential = KeyPair(b64decode(user["client-certificate-data"]), b64decode(user["client-key-data"]))
+    if "client-certificate" in user:
+        credential = KeyPair(Path(user["client-certificate"]).read_bytes(), b"")
+    else:
+        credential = KeyPair(b64decode(user["client-certificate-data"]), b64decode(user["client-key-data"]))
     return Api(cluster["server"], b64decode(cluster["certificate-authority-data"]).decode(), credential)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 import threading
 import time
 from base64 import b64decode, b64encode
@@ -21,21 +22,30 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from machines.standins.api import CLUSTER_INFO, CONFIG_MAPS, NODES, REQUESTS, SECRETS
+from machines.standins.api import CLUSTER_INFO, CONFIG_MAPS, NODES, PODS, REQUESTS, SECRETS
 from machines.standins.etcd import Etcd, EtcdError, Keys
-from machines.standins.places import API_PORT, PKI, UNREADY
+from machines.standins.places import API_PORT, PKI
+from machines.standins.release import own
 from machines.standins.trust import signature
-from servers.cluster_objects import ClusterObjects, RefusedError
+from machines.standins.upkeep import as_told, collect
+from servers.cluster_objects import ClusterObjects
 from servers.control_plane import ADMINISTRATORS, Call, ControlPlaneServer
+from servers.refusals import RefusedError
 
-from kube_provision_core.certificates import KeyPair, load_key
-from kube_provision_core.pki import PKI_FILES, Pki
+from kube_provision_core.folder.pki import PKI_FILES, Pki
+from kube_provision_core.folder.x509 import KeyPair, load_key
 
 BOOTSTRAPPERS = "system:bootstrappers"
 ALL_NODES = "system:nodes"
-NODE_GRACE = 12.0
-"""Seconds without a word from a kubelet after which its node counts as not ready. Upstream waits 50."""
+CONFIGURATION = (f"{CONFIG_MAPS}/kubeadm-config", f"{CONFIG_MAPS}/kubelet-config")
+"""What every node may read."""
+DEPRECATED = {"/apis/policy/v1beta1/poddisruptionbudgets": "1.37"}
+"""What whoever asks for it should ask for no more, and the minor that lacks it."""
 READY_KEPT = 0.3
+STARTING = 1.5
+"""Seconds for which a server that begins knows nobody's rights yet, and forbids all of what it is asked."""
+PATIENCE = 5.0
+"""Seconds without etcd after which a server that begins gives up. Upstream's is 20; its kubelet starts it again, too."""
 
 
 class EtcdObjects(ClusterObjects):
@@ -63,12 +73,14 @@ class ApiServer(ControlPlaneServer):
         self._pki = Pki({name: (PKI / name).read_bytes() for name in PKI_FILES})
         credential = KeyPair((PKI / "apiserver.crt").read_bytes(), (PKI / "apiserver.key").read_bytes())
         super().__init__(self._pki, "0.0.0.0", API_PORT, EtcdObjects(self._etcd), credential=credential)
+        self.version = str(own())
         self._looked, self._saw = 0.0, False
         self._look = threading.Lock()
+        self._knows_rights = time.monotonic() + STARTING
 
     def is_ready(self) -> bool:
-        """A master without a quorum is none."""
-        if UNREADY.exists():
+        """A master without a quorum is none, and one that is just starting neither."""
+        if time.monotonic() < self._knows_rights:
             return False
         with self._look:
             if time.monotonic() > self._looked + READY_KEPT:
@@ -88,29 +100,57 @@ class ApiServer(ControlPlaneServer):
             raise RefusedError(500, str(error)) from error
 
     def _answer(self, call: Call) -> tuple[int, Any]:
+        if time.monotonic() < self._knows_rights:
+            raise RefusedError(403, f'User "{call.user}" cannot do this')
         if (call.method, call.path) == ("GET", CLUSTER_INFO):
             return 200, self._cluster_info()
-        if ADMINISTRATORS & call.groups:
-            status, document = self.act(call)
-            return status, _with_readiness(call, document)
-        if ALL_NODES in call.groups and self._is_own_node(call):
-            return self.act(call)
+        if ADMINISTRATORS & call.groups or (ALL_NODES in call.groups and self._is_its_own(call)):
+            return self._act(call)
         if BOOTSTRAPPERS in self._groups_of(call.token):
             return self._answer_joining(call)
+        if call.token:
+            raise RefusedError(401, "Unauthorized")
         raise RefusedError(403, f'User "{call.user}" cannot do this')
 
-    def _is_own_node(self, call: Call) -> bool:
+    def _act(self, call: Call) -> tuple[int, Any]:
+        if call.path in DEPRECATED:
+            self._count(call.path)
+            return 200, {"kind": "List", "apiVersion": "v1", "items": []}
+        status, document = self.act(call)
+        collect(call, self.objects)
+        return status, as_told(call, document, self.objects)
+
+    def _count(self, path: str) -> None:
+        """That somebody asked for what a later minor has no more."""
+        group, version, resource = path.split("/")[2:]
+        labels = {"group": group, "removed_release": DEPRECATED[path], "resource": resource, "subresource": ""}
+        labels["version"] = version
+        told = ",".join(f'{name}="{value}"' for name, value in labels.items())
+        self.metrics = f"apiserver_requested_deprecated_apis{{{told}}} 1\n"
+
+    def _is_its_own(self, call: Call) -> bool:
+        """Whether it is a kubelet's own business: its node, its pods, and how kubelets are configured."""
         name = call.user.removeprefix("system:node:")
-        if (call.method, call.path) == ("POST", NODES):
-            return bool(call.document["metadata"]["name"] == name)
+        if call.method == "POST":
+            whose = {NODES: call.document["metadata"]["name"], PODS: call.document.get("spec", {}).get("nodeName")}
+            return whose.get(call.path) == name
+        if call.path.startswith(f"{PODS}/"):
+            return self._runs(name, call.path.rpartition("/")[2])
+        if call.method == "GET" and call.path in CONFIGURATION:
+            return True
         return call.path == f"{NODES}/{name}" and call.method in ("GET", "PUT")
+
+    def _runs(self, node: str, pod: str) -> bool:
+        """One that is not there is its own to ask for."""
+        found = self.objects.all(PODS).get(pod)
+        return found is None or bool(found["spec"]["nodeName"] == node)
 
     def _answer_joining(self, call: Call) -> tuple[int, Any]:
         if (call.method, call.path) == ("POST", REQUESTS):
             return 201, self._sign(call.document)
-        readable = (f"{SECRETS}/kubeadm-certs", f"{CONFIG_MAPS}/kubeadm-config", NODES)
-        if call.method == "GET" and call.path in readable:
-            return self.act(call)
+        readable = (f"{SECRETS}/kubeadm-certs", *CONFIGURATION, NODES)
+        if call.method == "GET" and (call.path in readable or call.path.startswith(f"{NODES}/")):
+            return self._act(call)
         raise RefusedError(403, "machines that are about to join cannot do this")
 
     def _tokens(self) -> dict[str, dict[str, str]]:
@@ -168,21 +208,24 @@ class ApiServer(ControlPlaneServer):
         return document | {"status": {"certificate": b64encode(certificate.public_bytes(Encoding.PEM)).decode()}}
 
 
-def _with_readiness(call: Call, document: Any) -> Any:
-    """The node controller's part: a kubelet that is silent for too long is not ready."""
-    if call.method != "GET" or not call.path.startswith(NODES):
-        return document
-    for node in document.get("items", [document]):
-        for condition in node["status"]["conditions"]:
-            silent = time.time() - float(condition.get("lastHeartbeatTime", 0))
-            if condition["type"] == "Ready" and silent > NODE_GRACE:
-                condition["status"] = "Unknown"
-    return document
+def _wait_for_etcd() -> None:
+    """Exits where there is none: as a server does that begins before its master's etcd is a member."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            Etcd().check()
+        except EtcdError as error:
+            if time.monotonic() > deadline:
+                sys.exit(f"etcd does not answer: {error}")
+            time.sleep(0.3)
+        else:
+            return
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--advertise-address", required=True)
+    _wait_for_etcd()
     server = ApiServer(arguments.parse_args().advertise_address)
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())

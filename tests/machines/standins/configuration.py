@@ -16,8 +16,27 @@ _KNOWN = {
     "ClusterConfiguration": {
         *("clusterName", "kubernetesVersion", "controlPlaneEndpoint", "apiServer", "networking", "imageRepository"),
         *("controllerManager", "scheduler", "etcd", "dns", "certificatesDir", "featureGates"),
+        "certificateValidityPeriod",
     },
     "JoinConfiguration": {"discovery", "controlPlane", "nodeRegistration", "timeouts"},
+    "UpgradeConfiguration": {"apply", "node", "plan", "diff", "timeouts"},
+}
+_NODE = {
+    *("certificateRenewal", "dryRun", "etcdUpgrade", "ignorePreflightErrors", "skipPhases", "patches"),
+    *("imagePullPolicy", "imagePullSerial"),
+}
+_UPGRADE = {
+    "node": _NODE,
+    "apply": {
+        *(*_NODE, "kubernetesVersion", "allowExperimentalUpgrades", "allowRCUpgrades", "forceUpgrade", "printConfig"),
+    },
+}
+_KUBELET = {"cgroupDriver", "failSwapOn"}
+"""What a lab configures, of the many that there are."""
+_GATES = {"ControlPlaneKubeletLocalMode", "NodeLocalCRISocket", "PublicKeysECDSA", "RootlessControlPlane"}
+TIMEOUTS = {
+    *("controlPlaneComponentHealthCheck", "kubeletHealthCheck", "kubernetesAPICall", "etcdAPICall", "tlsBootstrap"),
+    *("discovery", "upgradeManifests"),
 }
 
 
@@ -36,12 +55,36 @@ def read(path: Path, *kinds: str) -> list[Document]:
     return [documents[kind] for kind in kinds]
 
 
+def validate(path: Path) -> None:
+    """As `kubeadm config validate` does. Raises `StandInError`."""
+    documents = [document for document in yaml.safe_load_all(path.read_text()) if document]
+    if not documents:
+        raise StandInError("no configuration was given")
+    for document in documents:
+        kind = document.get("kind", "")
+        if kind in _KNOWN:
+            _check(kind, document)
+        elif kind == "KubeletConfiguration":
+            _refuse_unknown(document, _KUBELET | {"apiVersion", "kind"})
+    for gate in documents[0].get("featureGates") or {}:
+        if gate not in _GATES:
+            raise StandInError(f"featureGates: {gate} is not a valid feature name.")
+
+
 def _check(kind: str, document: Document) -> None:
     if document.get("apiVersion") != API:
         raise StandInError(f"{kind}: apiVersion must be {API}")
-    unknown = document.keys() - _KNOWN[kind] - {"apiVersion", "kind"}
-    if unknown:
-        raise StandInError(f'strict decoding error: unknown field "{sorted(unknown)[0]}"')
+    _refuse_unknown(document, _KNOWN[kind] | {"apiVersion", "kind"})
+    _refuse_unknown(document.get("timeouts", {}), TIMEOUTS, "timeouts.")
+    if kind == "UpgradeConfiguration":
+        for verb, known in _UPGRADE.items():
+            _refuse_unknown(document.get(verb, {}), known, f"{verb}.")
+
+
+def _refuse_unknown(fields: Document, known: set[str], where: str = "") -> None:
+    """Where kubeadm only warns, nothing came of what somebody meant."""
+    if unknown := fields.keys() - known:
+        raise StandInError(f'strict decoding error: unknown field "{where}{sorted(unknown)[0]}"')
 
 
 def seconds(duration: str) -> float:

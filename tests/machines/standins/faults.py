@@ -15,17 +15,27 @@ class StandInError(Exception):
 
 
 def phase(verb: str, name: str) -> None:
-    """Announce a phase, and fail, hang or pause in it if that was asked for."""
+    """Announce a phase as kubeadm does, and fail, hang or pause in it if that was asked for."""
     print(f"[{name}] {verb}", flush=True)
+    carry_out(wish(verb, name), name)
+
+
+def wish(verb: str, name: str) -> str:
+    """What was asked for to happen in a phase, which then happens once; empty if nothing was."""
     fault = FAULTS / f"{verb}-{name}"
     if not fault.exists():
-        return
-    wish = fault.read_text().strip()
+        return ""
+    asked = fault.read_text().strip()
     fault.unlink()
-    if wish == "pause":
+    return asked
+
+
+def carry_out(asked: str, name: str) -> None:
+    """Raises `StandInError`, but for a pause."""
+    if asked == "pause":
         time.sleep(PAUSE)
-        return
-    if wish == "hang":
-        print(f"[{name}] hanging, as told", file=sys.stderr, flush=True)
-        time.sleep(3600)
-    raise StandInError(f"error execution phase {name}: told to fail")
+    elif asked:
+        if asked == "hang":
+            print(f"[{name}] hanging, as told", file=sys.stderr, flush=True)
+            time.sleep(3600)
+        raise StandInError(f"error execution phase {name}: told to fail")

@@ -4,53 +4,55 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
-from machines.standins import master, preflight
+from machines.standins import addons, certificates, manifests, master, preflight
 from machines.standins.api import CONFIG_MAPS, NODES, SECRETS, Api, connect
 from machines.standins.configuration import Document, node_address, read, seconds
 from machines.standins.etcd import peer_url
 from machines.standins.faults import StandInError, phase
 from machines.standins.kubelet import CONTROL_PLANE
-from machines.standins.places import KUBELET
+from machines.standins.places import KUBELET, MANIFESTS
 
-from kube_provision_core.control_plane import kubeadm_objects
-from kube_provision_core.pki import create_token
+from kube_provision_core.cluster import kubeadm_objects
+from kube_provision_core.folder.pki import create_token
 
 HERE = "init"
 
 
-def initialise(path: Path) -> None:
-    """Raises `StandInError`."""
-    init, cluster = read(path, "InitConfiguration", "ClusterConfiguration")
+def initialise(path: Path, ignored: Collection[str] = ()) -> None:
+    """`ignored`: checks that may fail. Raises `StandInError`."""
+    init, cluster, kubelet = read(path, "InitConfiguration", "ClusterConfiguration", "KubeletConfiguration")
     name, address = init["nodeRegistration"]["name"], node_address(init["nodeRegistration"])
     if init["localAPIEndpoint"]["advertiseAddress"] != address:
-        raise StandInError("error: advertiseAddress is not the node's address")
+        raise StandInError("advertiseAddress is not the node's address")
     limit = seconds(init["timeouts"]["controlPlaneComponentHealthCheck"])
     phase(HERE, "preflight")
-    preflight.check(HERE, master=True)
+    preflight.check(cluster["kubernetesVersion"], master=True, ignored=ignored)
     phase(HERE, "certs")
-    pki = master.load_pki()
-    master.write_certificates(pki, name, address, cluster["apiServer"]["certSANs"])
+    pki, life = master.load_pki(), certificates.lifetime(cluster)
+    master.write_certificates(pki, name, address, cluster["apiServer"]["certSANs"], life)
     phase(HERE, "kubeconfig")
-    master.write_kubeconfigs(pki, cluster["controlPlaneEndpoint"], name)
-    phase(HERE, "kubelet-start")
-    master.start_kubelet(name, address)
+    master.write_kubeconfigs(pki, cluster["controlPlaneEndpoint"], address, life)
+    master.write_super_administrator(pki, cluster["controlPlaneEndpoint"], life)
+    master.write_kubelet(pki, name, address)
     phase(HERE, "etcd")
-    master.write_etcd(name, address, [f"{name}={peer_url(address)}"], "new")
-    master.wait_for_etcd(limit)
+    manifests.write(manifests.etcd(cluster, name, address, [f"{name}={peer_url(address)}"], "new"), MANIFESTS)
     phase(HERE, "control-plane")
-    master.write_api_server(address)
+    for pod in manifests.control_plane(cluster, address):
+        manifests.write(pod, MANIFESTS)
+    phase(HERE, "kubelet-start")
+    master.start_kubelet(name, address, yaml.safe_dump(kubelet))
+    phase(HERE, "wait-control-plane")
     master.wait_until_ready(address, limit)
     api = connect()
     api.expect("GET", "/readyz", patience=limit)  # by way of the endpoint, as everything that follows
     phase(HERE, "upload-config")
-    data = {"ClusterConfiguration": yaml.safe_dump(cluster)}
-    api.put(CONFIG_MAPS, {"kind": "ConfigMap", "metadata": {"name": "kubeadm-config"}, "data": data})
+    upload_configuration(api, cluster, yaml.safe_dump(kubelet))
     phase(HERE, "upload-certs")
     _upload(api, pki, init["certificateKey"])
     phase(HERE, "mark-control-plane")
@@ -61,20 +63,32 @@ def initialise(path: Path) -> None:
         secret = kubeadm_objects.bootstrap_token(token["token"], lifetime)
         secret["data"] |= _groups(token["groups"])
         api.put(SECRETS, secret)
+    phase(HERE, "addon")
+    addons.ensure(api, cluster)
+
+
+def upload_configuration(api: Api, cluster: Document, kubelet: str) -> None:
+    """What further nodes are made by."""
+    api.put(CONFIG_MAPS, _config_map("kubeadm-config", "ClusterConfiguration", yaml.safe_dump(cluster)))
+    api.put(CONFIG_MAPS, _config_map("kubelet-config", "kubelet", kubelet))
 
 
 def mark_control_plane(api: Api, name: str, limit: float) -> None:
-    """Wait for the kubelet to have registered the node, and label it."""
+    """Wait for the kubelet to have registered the node, and label it, whatever the kubelet writes meanwhile."""
     deadline = time.monotonic() + limit
-    while True:
-        status, node = api.call("GET", f"{NODES}/{name}")
-        if status == 200:
-            break
+    status = 0
+    while status != 200:
         if time.monotonic() > deadline:
             raise StandInError(f'error execution phase mark-control-plane: nodes "{name}" not found: see {KUBELET}')
+        status, node = api.call("GET", f"{NODES}/{name}")
+        if status == 200:
+            node["metadata"]["labels"][CONTROL_PLANE] = ""
+            status, _ = api.call("PUT", f"{NODES}/{name}", node)
         time.sleep(0.5)
-    node["metadata"]["labels"][CONTROL_PLANE] = ""
-    api.expect("PUT", f"{NODES}/{name}", node)
+
+
+def _config_map(name: str, key: str, content: str) -> Document:
+    return {"kind": "ConfigMap", "metadata": {"name": name, "namespace": "kube-system"}, "data": {key: content}}
 
 
 def _upload(api: Api, pki: Any, certificate_key: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 
@@ -15,22 +16,23 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from machines.standins import master, preflight
-from machines.standins.api import CONFIG_MAPS, NODES, REQUESTS, SECRETS, Api, connect, kubeconfig
+from machines.standins import certificates, manifests, master, preflight
+from machines.standins.api import CONFIG_MAPS, NODES, REQUESTS, SECRETS, Api, connect
 from machines.standins.configuration import Document, node_address, read, seconds
 from machines.standins.etcd import Etcd, EtcdError, Member, peer_url
 from machines.standins.faults import StandInError, phase
 from machines.standins.initialise import mark_control_plane
 from machines.standins.kubelet import CONTROL_PLANE
-from machines.standins.places import KUBELET, PKI
+from machines.standins.places import MANIFESTS, PKI
 from machines.standins.trust import discover
 
-from kube_provision_core.certificates import KeyPair
-from kube_provision_core.control_plane.kubeadm_objects import NONCE_BYTES
-from kube_provision_core.pki import PKI_FILES
+from kube_provision_core.cluster.kubeadm_objects import NONCE_BYTES
+from kube_provision_core.folder.pki import PKI_FILES
+from kube_provision_core.folder.x509 import KeyPair
 
 HERE = "join"
 ETCD_LIMIT = 60.0
+UNBOOTSTRAPPED = "failed while waiting for TLS bootstrap: context deadline exceeded"
 
 
 def join(path: Path) -> None:
@@ -38,49 +40,93 @@ def join(path: Path) -> None:
     (document,) = read(path, "JoinConfiguration")
     name, address = document["nodeRegistration"]["name"], node_address(document["nodeRegistration"])
     phase(HERE, "preflight")
-    preflight.check(HERE, master="controlPlane" in document)
+    preflight.check(master="controlPlane" in document)
     found = document["discovery"]["bootstrapToken"]
     limit = seconds(document["timeouts"]["discovery"])
     server, authority = discover(found["apiServerEndpoint"], found["token"], found["caCertHashes"], limit)
     api = Api(server, authority, token=found["token"])
+    cluster = _cluster(api)
+    preflight.check_kubelet(cluster["kubernetesVersion"])
     if "controlPlane" in document:
-        _join_master(api, document, name, address)
+        _join_master(api, document, cluster, name, address)
     else:
         _join_worker(api, name, address, seconds(document["timeouts"]["tlsBootstrap"]))
 
 
+def _cluster(api: Api) -> Document:
+    data = api.expect("GET", f"{CONFIG_MAPS}/kubeadm-config")["data"]
+    cluster: Document = yaml.safe_load(data["ClusterConfiguration"])
+    return cluster
+
+
+def _kubelet_configuration(api: Api) -> str:
+    return str(api.expect("GET", f"{CONFIG_MAPS}/kubelet-config")["data"]["kubelet"])
+
+
 def _join_worker(api: Api, name: str, address: str, limit: float) -> None:
     phase(HERE, "kubelet-start")
-    credential = _request_certificate(api, name)
+    _refuse_namesake(api, name)
     PKI.mkdir(parents=True, exist_ok=True)
     (PKI / "ca.crt").write_text(api.authority)
-    master.write_private(KUBELET, kubeconfig(api.server, api.authority, f"system:node:{name}", credential).encode())
-    master.start_kubelet(name, address)
-    phase(HERE, "kubelet-wait-bootstrap")
-    _wait_for_node(name, limit)
+    master.start_kubelet(name, address, _kubelet_configuration(api))
+    phase(HERE, "kubelet-check")
+    _bootstrap(api, name, limit)
 
 
-def _join_master(api: Api, document: Document, name: str, address: str) -> None:
+def _join_master(api: Api, document: Document, cluster: Document, name: str, address: str) -> None:
+    """Its API server is begun before it has an etcd: it gives up, and is begun again."""
     limit = seconds(document["timeouts"]["controlPlaneComponentHealthCheck"])
-    phase(HERE, "control-plane-prepare")
+    phase(HERE, "download-certs")
     _download_certificates(api, document["controlPlane"]["certificateKey"])
+    phase(HERE, "certs")
     pki = master.load_pki()
-    data = api.expect("GET", f"{CONFIG_MAPS}/kubeadm-config")["data"]
-    cluster = yaml.safe_load(data["ClusterConfiguration"])
-    master.write_certificates(pki, name, address, cluster["apiServer"]["certSANs"])
-    master.write_kubeconfigs(pki, cluster["controlPlaneEndpoint"], name)
+    life = certificates.lifetime(cluster)
+    master.write_certificates(pki, name, address, cluster["apiServer"]["certSANs"], life)
+    phase(HERE, "kubeconfig")
+    master.write_kubeconfigs(pki, cluster["controlPlaneEndpoint"], address, life)
     administrator = connect()
+    phase(HERE, "control-plane")
+    for pod in manifests.control_plane(cluster, address):
+        manifests.write(pod, MANIFESTS)
     phase(HERE, "check-etcd")
     others = _control_plane(administrator, name)
     members = _check_members(others)
     phase(HERE, "kubelet-start")
-    master.start_kubelet(name, address)
-    phase(HERE, "control-plane-join-etcd")
-    _join_etcd(name, address, others, members)
-    phase(HERE, "control-plane-join")
-    master.write_api_server(address)
-    master.wait_until_ready(address, limit)
+    _refuse_namesake(api, name)
+    master.start_kubelet(name, address, _kubelet_configuration(api))
+    _join_etcd(cluster, name, address, others, members)
+    phase(HERE, "kubelet-check")
+    own = replace(api, server=master.own_server(address))
+    _bootstrap(own, name, seconds(document["timeouts"]["tlsBootstrap"]))
+    phase(HERE, "mark-control-plane")
     mark_control_plane(administrator, name, limit)
+    master.wait_until_ready(address, limit)
+
+
+def _refuse_namesake(api: Api, name: str) -> None:
+    """A living node of that name: its machine is not gone, or not for long enough."""
+    status, node = api.call("GET", f"{NODES}/{name}")
+    conditions = node["status"]["conditions"] if status == 200 else ()
+    if any((it["type"], it["status"]) == ("Ready", "True") for it in conditions):
+        raise StandInError(
+            f'error execution phase kubelet-start: a Node with name "{name}" and status "Ready" already exists in the '
+            "cluster. You must delete the existing Node or change the name of this new joining Node"
+        )
+
+
+def _bootstrap(api: Api, name: str, limit: float) -> None:
+    """The kubelet's own part: a certificate from the server that its kubeconfig then names."""
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            credential = _request_certificate(api, name)
+        except (OSError, HTTPException, StandInError) as error:
+            if time.monotonic() > deadline:
+                raise StandInError(f"error execution phase kubelet-wait-bootstrap: {UNBOOTSTRAPPED}") from error
+            time.sleep(0.5)
+        else:
+            break
+    master.write_kubelet_kubeconfig(api.server, api.authority, name, credential)
 
 
 def _request_certificate(api: Api, name: str) -> KeyPair:
@@ -89,24 +135,9 @@ def _request_certificate(api: Api, name: str) -> KeyPair:
     subject = x509.Name([x509.NameAttribute(kind, value) for kind, value in attributes])
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     spec = {"request": b64encode(request.public_bytes(Encoding.PEM)).decode()}
-    answer = api.expect("POST", REQUESTS, {"metadata": {"generateName": "csr-"}, "spec": spec})
+    answer = api.expect("POST", REQUESTS, {"metadata": {"generateName": "csr-"}, "spec": spec}, patience=0)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     return KeyPair(b64decode(answer["status"]["certificate"]), pem)
-
-
-def _wait_for_node(name: str, limit: float) -> None:
-    deadline = time.monotonic() + limit
-    while True:
-        try:
-            status, _ = connect(KUBELET).call("GET", f"{NODES}/{name}")
-            if status == 200:
-                return
-            problem = str(status)
-        except (OSError, HTTPException) as error:
-            problem = str(error)
-        if time.monotonic() > deadline:
-            raise StandInError(f"error execution phase kubelet-wait-bootstrap: {problem}")
-        time.sleep(0.5)
 
 
 def _download_certificates(api: Api, certificate_key: str) -> None:
@@ -117,7 +148,8 @@ def _download_certificates(api: Api, certificate_key: str) -> None:
         try:
             content = cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
         except InvalidTag as error:
-            raise StandInError("error downloading certs: error decrypting secret data with provided key") from error
+            problem = "error downloading certs: error decrypting secret data with provided key"
+            raise StandInError(f"error execution phase control-plane-prepare/download-certs: {problem}") from error
         master.write_private(PKI / name, content)
 
 
@@ -155,17 +187,17 @@ def _first(others: list[str]) -> Etcd:
     raise StandInError(f"error execution phase check-etcd: no etcd answers at {', '.join(others) or 'any address'}")
 
 
-def _join_etcd(name: str, address: str, others: list[str], members: list[Member]) -> None:
+def _join_etcd(cluster: Document, name: str, address: str, others: list[str], members: list[Member]) -> None:
     """As a learner, promoted as soon as it has caught up."""
     etcd = _first(others)
     if address not in {member.address for member in members}:
         _retry("adding a learner", lambda: etcd.add_learner(address))
     members = etcd.members()
-    phase(HERE, "etcd-learner")
+    phase(HERE, "etcd")
     (mine,) = (member for member in members if member.address == address)
     started = [member for member in members if member.name or member == mine]
     known = [f"{member.name or name}={peer_url(member.address)}" for member in started]
-    master.write_etcd(name, address, known, "existing")
+    manifests.write(manifests.etcd(cluster, name, address, known, "existing"), MANIFESTS)
     _retry("promoting the learner", lambda: etcd.promote(mine.id))
     master.wait_for_etcd(ETCD_LIMIT)
 
@@ -178,7 +210,7 @@ def _retry(what: str, action: object) -> None:
             action()
         except EtcdError as error:
             if time.monotonic() > deadline:
-                raise StandInError(f"error execution phase control-plane-join/etcd: {what}: {error}") from error
+                raise StandInError(f"error execution phase etcd-join: {what}: {error}") from error
             time.sleep(0.5)
         else:
             return

@@ -3,42 +3,50 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import socket
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from machines.standins import master
+from machines.standins import certificates, configuration, master, upgrade
+from machines.standins.calls import noted
 from machines.standins.etcd import Etcd, EtcdError
 from machines.standins.faults import StandInError
 from machines.standins.initialise import initialise
 from machines.standins.join import join
-from machines.standins.places import CALLS, MANIFESTS
-
-VERSION = "v1.36.4"
-IMAGES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+from machines.standins.manifests import REPOSITORY
+from machines.standins.places import MANIFESTS
+from machines.standins.release import Release, own
 
 
 def main() -> None:
     chosen = _arguments().parse_args()
     if chosen.verb == "version":
-        print(VERSION)
+        print(own())
+    elif chosen.verb == "config" and chosen.what == "validate":
+        configuration.validate(chosen.config)
+        print("ok")
     elif chosen.verb == "config":
         _images(chosen.how, chosen.kubernetes_version, chosen.image_repository)
+    elif chosen.verb == "upgrade" and chosen.what == "plan":
+        upgrade.plan(chosen.version)
+    elif chosen.verb == "certs" and chosen.what == "check-expiration":
+        certificates.tell_expiration()
     else:
-        with _noted(chosen.verb):
+        with noted(chosen.verb):
             _act(chosen)
 
 
 def _act(chosen: argparse.Namespace) -> None:
     if chosen.verb == "init":
-        initialise(chosen.config)
+        initialise(chosen.config, chosen.ignore_preflight_errors)
     elif chosen.verb == "join":
         join(chosen.config)
+    elif chosen.verb == "certs":
+        certificates.renew(chosen.name)
+    elif chosen.verb == "upgrade" and chosen.what == "apply":
+        upgrade.apply(chosen.version, chosen.config, yes=chosen.yes)
+    elif chosen.verb == "upgrade":
+        upgrade.node(chosen.config)
     else:
         _reset()
 
@@ -52,22 +60,33 @@ def _arguments() -> argparse.ArgumentParser:
     init.add_argument("--upload-certs", action="store_true", required=True)
     init.add_argument("--skip-token-print", action="store_true", required=True)
     init.add_argument("--skip-certificate-key-print", action="store_true", required=True)
+    init.add_argument("--ignore-preflight-errors", action="append", default=[])
     for verb in (init, verbs.add_parser("join")):
         verb.add_argument("--config", type=Path, required=True)
     verbs.add_parser("reset").add_argument("-f", "--force", action="store_true", required=True)
-    images = verbs.add_parser("config").add_subparsers(dest="what", required=True).add_parser("images")
-    ways = images.add_subparsers(dest="how", required=True)
+    certs = verbs.add_parser("certs").add_subparsers(dest="what", required=True)
+    certs.add_parser("renew").add_argument("name", choices=["all", *(leaf.name for leaf in certificates.LEAVES)])
+    certs.add_parser("check-expiration").add_argument("-o", "--output", choices=["json"], required=True)
+    ups = verbs.add_parser("upgrade").add_subparsers(dest="what", required=True)
+    ups.add_parser("plan").add_argument("version", nargs="?", default="")
+    apply, node = ups.add_parser("apply"), ups.add_parser("node")
+    apply.add_argument("version", nargs="?", default="")
+    apply.add_argument("-y", "--yes", action="store_true")
+    for verb in (apply, node):
+        verb.add_argument("--config", type=Path)
+    configs = verbs.add_parser("config").add_subparsers(dest="what", required=True)
+    configs.add_parser("validate").add_argument("--config", type=Path, required=True)
+    ways = configs.add_parser("images").add_subparsers(dest="how", required=True)
     for way in (ways.add_parser("list"), ways.add_parser("pull")):
-        way.add_argument("--kubernetes-version", default=VERSION)
-        way.add_argument("--image-repository", default="registry.k8s.io")
+        way.add_argument("--kubernetes-version", default=str(own()))
+        way.add_argument("--image-repository", default=REPOSITORY)
     return parser
 
 
 def _images(how: str, version: str, repository: str) -> None:
     """`pull` only says that it does: nothing runs in containers here."""
-    versioned = [f"{name}:{version}" for name in IMAGES]
-    for image in (*versioned, "coredns/coredns:v1.14.2", "pause:3.10.2", "etcd:3.6.8-0"):
-        print("[config/images] Pulled " * (how == "pull") + f"{repository}/{image}")
+    for image in Release(version).images(repository).values():
+        print("[config/images] Pulled " * (how == "pull") + image)
 
 
 def _reset() -> None:
@@ -87,27 +106,10 @@ def _reset() -> None:
     master.wipe()
 
 
-@contextmanager
-def _noted(verb: str) -> Iterator[None]:
-    """Begin and end of a call, as seconds that all hosts of a machine share; a call that was killed has no end."""
-    _note({"pid": os.getpid(), "verb": verb, "begin": time.time()})
-    ok = False
-    try:
-        yield
-        ok = True
-    finally:
-        _note({"pid": os.getpid(), "verb": verb, "end": time.time(), "ok": ok})
-
-
-def _note(event: dict[str, object]) -> None:
-    with CALLS.open("a") as file:
-        file.write(json.dumps(event) + "\n")
-
-
 if __name__ == "__main__":
     try:
         main()
     except StandInError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         print("To see the stack trace of this error execute with --v=5 or higher", file=sys.stderr)
         sys.exit(1)

@@ -5,34 +5,65 @@ Like the real one it does not run before it is configured, and what it has start
 
 from __future__ import annotations
 
-import hashlib
+import argparse
+import shlex
 import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
 from http.client import HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import yaml
-from machines.standins.api import NODES, connect
+from machines.standins import mirror
+from machines.standins.api import NODES, Api, connect
 from machines.standins.faults import StandInError
-from machines.standins.places import ADMIN, IDENTITY, KUBELET, MANIFESTS
+from machines.standins.places import ADMIN, KUBELET, KUBELET_CONFIG, KUBELET_FLAGS, MANIFESTS
+from machines.standins.release import VARIABLE, own
 
 TICK = 0.5
 HEARTBEAT = 3.0
+HURRY = 1.0
+"""Between two words of a kubelet whose pods are about to begin."""
+HEALTH_PORT = 10248
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 def main() -> None:
-    if not IDENTITY.exists():
-        sys.exit(f"failed to load kubelet config file, path: {IDENTITY}")
-    identity = yaml.safe_load(IDENTITY.read_text())
-    threading.Thread(target=_beat, args=(identity,), daemon=True).start()
+    arguments = argparse.ArgumentParser(prog="kubelet", allow_abbrev=False)
+    arguments.add_argument("--version", action="version", version=f"Kubernetes {own()}")
+    arguments.parse_args()
+    if not KUBELET_CONFIG.exists():
+        sys.exit(f"failed to load kubelet config file, path: {KUBELET_CONFIG}")
+    if (found := yaml.safe_load(KUBELET_CONFIG.read_text())).get("kind") != "KubeletConfiguration":
+        sys.exit(f"failed to load kubelet config file, path: {KUBELET_CONFIG}, error: no kind {found.get('kind')!r}")
+    identity = _identity(KUBELET_FLAGS.read_text())
+    health = ThreadingHTTPServer(("127.0.0.1", HEALTH_PORT), _Health)
+    threading.Thread(target=health.serve_forever, daemon=True).start()
+    running: dict[str, str] = {}
+    threading.Thread(target=_beat, args=(identity, running), daemon=True).start()
     while True:
         begin = time.monotonic()
-        _reconcile()
+        _reconcile(running)
         time.sleep(max(TICK, 4 * (time.monotonic() - begin)))  # where processors are emulated, others need them more
+
+
+class _Health(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
+        """Quiet."""
+
+
+def _identity(flags: str) -> dict[str, str]:
+    """Name and address of the node, by the environment file that kubeadm writes."""
+    options = dict(option.lstrip("-").split("=", 1) for option in shlex.split(flags.partition("=")[2].strip('"\n ')))
+    return {"name": options["hostname-override"], "address": options["node-ip"]}
 
 
 # --- static pods ----------------------------------------------------------------------------------------------------
@@ -42,20 +73,33 @@ def unit_of(pod: str) -> str:
     return f"pod-{pod}.service"
 
 
-def _reconcile() -> None:
-    wanted = {path.stem: path.read_text() for path in MANIFESTS.glob("*.yaml")}
-    running = _running()
-    for unit in running.keys() - {unit_of(pod) for pod in wanted}:
+def _reconcile(running: dict[str, str]) -> None:
+    """Bring about what manifests say; `running` is what they say of the pods that run."""
+    wanted = _manifests()
+    units = _units()
+    for unit in units.keys() - {unit_of(pod) for pod in wanted}:
         _systemctl("stop", unit)
+    for pod in running.keys() - wanted.keys():
+        del running[pod]
     for pod, manifest in wanted.items():
-        digest = hashlib.sha256(manifest.encode()).hexdigest()[:12]
-        if running.get(unit_of(pod)) != digest:
-            if unit_of(pod) in running:
+        digest = mirror.digest(manifest)
+        if units.get(unit_of(pod)) != digest:
+            if unit_of(pod) in units:
                 _systemctl("stop", unit_of(pod))
             _start(pod, yaml.safe_load(manifest), digest)
+        running[pod] = manifest
 
 
-def _running() -> dict[str, str]:
+def _manifests() -> dict[str, str]:
+    """By name. One that is moved away meanwhile is seen without at the next look."""
+    found = {}
+    for path in MANIFESTS.glob("*.yaml"):
+        with suppress(FileNotFoundError):
+            found[path.stem] = path.read_text()
+    return found
+
+
+def _units() -> dict[str, str]:
     """Units of static pods, and of which manifest they are."""
     listed = _systemctl("list-units", "--all", "--plain", "--no-legend", "pod-*.service")
     return {line.split()[0]: line.split()[-1] for line in listed.splitlines()}
@@ -63,10 +107,10 @@ def _running() -> dict[str, str]:
 
 def _start(pod: str, manifest: dict[str, Any], digest: str) -> None:
     (container,) = manifest["spec"]["containers"]
-    environment = [f"--setenv={entry['name']}={entry['value']}" for entry in container.get("env", ())]
     properties = ["--property=Restart=always", "--property=RestartSec=1", "--property=StartLimitIntervalSec=0"]
-    command = ["systemd-run", "--quiet", "--collect", f"--unit={unit_of(pod)}", f"--description={digest}"]
-    subprocess.run([*command, *properties, *environment, *container["command"]], check=False, timeout=30)
+    release = f"--setenv={VARIABLE}={container['image'].rpartition(':')[2]}"
+    command = ["systemd-run", "--quiet", "--collect", f"--unit={unit_of(pod)}", f"--description={digest}", release]
+    subprocess.run([*command, *properties, *container["command"]], check=False, timeout=30)
 
 
 def _systemctl(*arguments: str) -> str:
@@ -77,19 +121,21 @@ def _systemctl(*arguments: str) -> str:
 # --- the node -------------------------------------------------------------------------------------------------------
 
 
-def _beat(identity: dict[str, Any]) -> None:
+def _beat(identity: dict[str, Any], running: dict[str, str]) -> None:
     """Registers the node once: one that was deleted while its kubelet runs stays deleted."""
-    registered = False
+    registered, shown = False, mirror.Shown()
     while True:
+        settled = False
         with suppress(OSError, HTTPException, StandInError):
             if KUBELET.exists():
-                registered = _tell(identity, registered)
-        time.sleep(HEARTBEAT)
+                api = connect(KUBELET)
+                registered = _tell(api, identity, registered)
+                settled = shown.update(api, identity["name"], dict(running))
+        time.sleep(HEARTBEAT if settled else HURRY)
 
 
-def _tell(identity: dict[str, Any], registered: bool) -> bool:
+def _tell(api: Api, identity: dict[str, Any], registered: bool) -> bool:
     """Register the node, or say that it still lives; whether it is registered."""
-    api = connect(KUBELET)
     status, node = api.call("GET", f"{NODES}/{identity['name']}")
     if status == 404 and not registered:
         api.expect("POST", NODES, _node(identity), patience=0)
@@ -111,7 +157,7 @@ def _node(identity: dict[str, Any]) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": identity["name"], "labels": labels},
-        "status": {"addresses": addresses, "conditions": [ready]},
+        "status": {"addresses": addresses, "conditions": [ready], "nodeInfo": {"kubeletVersion": str(own())}},
     }
 
 

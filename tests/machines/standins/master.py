@@ -6,33 +6,34 @@ import shutil
 import ssl
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 
-import yaml
-from machines.standins.api import Api, kubeconfig
-from machines.standins.etcd import Etcd, EtcdError, peer_url
+from machines.standins.api import Api, kubeconfig, refer_to
+from machines.standins.etcd import Etcd, EtcdError
 from machines.standins.faults import StandInError
 from machines.standins.places import (
     ADMIN,
     API_PORT,
+    CONTROLLERS,
     ETCD_DATA,
-    ETCD_PORT,
-    IDENTITY,
     KUBELET,
+    KUBELET_CERTIFICATE,
+    KUBELET_CONFIG,
     KUBELET_DATA,
+    KUBELET_FLAGS,
     KUBERNETES,
     MANIFESTS,
     PKI,
 )
 
-from kube_provision_core.certificates import KeyPair, sign_client, sign_server
-from kube_provision_core.pki import ADMINISTRATORS, PKI_FILES, Pki
+from kube_provision_core.folder.pki import ADMINISTRATORS, PKI_FILES, Pki
+from kube_provision_core.folder.x509 import KeyPair, sign_client, sign_server
 
-LIFETIME = timedelta(days=365)
+KUBELET_LIFETIME = timedelta(days=365)
+"""Of what the controller manager signs, whatever kubeadm's own live."""
 ALL_NODES = "system:nodes"
 
 
@@ -47,16 +48,19 @@ def load_pki() -> Pki:
     return pki
 
 
-def write_certificates(pki: Pki, name: str, address: str, alternatives: Iterable[str]) -> None:
+def write_certificates(pki: Pki, name: str, address: str, alternatives: Iterable[str], life: timedelta) -> None:
     """The leaves that kubeadm makes on every master."""
-    ca, etcd = pki.authority("ca"), pki.authority("etcd/ca")
+    ca, etcd, proxy = (pki.authority(path) for path in ("ca", "etcd/ca", "front-proxy-ca"))
     hosts = [name, "kubernetes", "kubernetes.default", address, *alternatives]
     peers = [name, "localhost", address, "127.0.0.1"]
     leaves = {
-        "apiserver": sign_server(ca, "kube-apiserver", dict.fromkeys(hosts), LIFETIME),
-        "apiserver-etcd-client": sign_client(etcd, "kube-apiserver-etcd-client", None, LIFETIME),
-        "etcd/server": sign_server(etcd, name, peers, LIFETIME),
-        "etcd/peer": sign_server(etcd, name, peers, LIFETIME),
+        "apiserver": sign_server(ca, "kube-apiserver", dict.fromkeys(hosts), life),
+        "apiserver-kubelet-client": sign_client(ca, "kube-apiserver-kubelet-client", ADMINISTRATORS, life),
+        "apiserver-etcd-client": sign_client(etcd, "kube-apiserver-etcd-client", None, life),
+        "front-proxy-client": sign_client(proxy, "front-proxy-client", None, life),
+        "etcd/healthcheck-client": sign_client(etcd, "kube-etcd-healthcheck-client", None, life),
+        "etcd/server": sign_server(etcd, name, peers, life),
+        "etcd/peer": sign_server(etcd, name, peers, life),
     }
     for path, pair in leaves.items():
         write_pair(PKI / path, pair)
@@ -74,59 +78,47 @@ def write_private(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def write_kubeconfigs(pki: Pki, endpoint: str, name: str) -> None:
-    ca, server = pki.authority("ca"), f"https://{endpoint}"
-    users = {
-        ADMIN: ("kubernetes-admin", sign_client(ca, "kubernetes-admin", ADMINISTRATORS, LIFETIME)),
-        KUBELET: (f"system:node:{name}", sign_client(ca, f"system:node:{name}", ALL_NODES, LIFETIME)),
-    }
-    for path, (user, credential) in users.items():
-        write_private(path, kubeconfig(server, pki.ca.decode(), user, credential).encode())
+def own_server(address: str) -> str:
+    """Where kubelet, scheduler and controllers of a master find the API, whatever else is out of order."""
+    return f"https://{address}:{API_PORT}"
 
 
-def start_kubelet(name: str, address: str) -> None:
+def write_kubeconfigs(pki: Pki, endpoint: str, address: str, life: timedelta) -> None:
+    """The administrator's, and those of the controller manager and the scheduler."""
+    _write_kubeconfig(ADMIN, pki, f"https://{endpoint}", "kubernetes-admin", ADMINISTRATORS, life)
+    for name in CONTROLLERS:
+        _write_kubeconfig(KUBERNETES / f"{name}.conf", pki, own_server(address), f"system:kube-{name}", None, life)
+
+
+def write_super_administrator(pki: Pki, endpoint: str, life: timedelta) -> None:
+    """Whom no rule of the cluster refuses anything: only on the master that initialised it."""
+    path = KUBERNETES / "super-admin.conf"
+    _write_kubeconfig(path, pki, f"https://{endpoint}", "kubernetes-super-admin", "system:masters", life)
+
+
+def _write_kubeconfig(path: Path, pki: Pki, server: str, user: str, group: str | None, life: timedelta) -> None:
+    credential = sign_client(pki.authority("ca"), user, group, life)
+    write_private(path, kubeconfig(server, pki.ca.decode(), user, credential).encode())
+
+
+def write_kubelet(pki: Pki, name: str, address: str) -> None:
+    credential = sign_client(pki.authority("ca"), f"system:node:{name}", ALL_NODES, KUBELET_LIFETIME)
+    write_kubelet_kubeconfig(own_server(address), pki.ca.decode(), name, credential)
+
+
+def write_kubelet_kubeconfig(server: str, authority: str, name: str, credential: KeyPair) -> None:
+    """It refers to the certificate, which is the kubelet's own to renew."""
+    text = kubeconfig(server, authority, f"system:node:{name}", credential)
+    write_private(KUBELET_CERTIFICATE, credential.certificate + credential.key)
+    write_private(KUBELET, refer_to(KUBELET_CERTIFICATE, text).encode())
+
+
+def start_kubelet(name: str, address: str, configuration: str) -> None:
+    """With the cluster's configuration of all kubelets."""
     KUBELET_DATA.mkdir(parents=True, exist_ok=True)
-    IDENTITY.write_text(yaml.safe_dump({"name": name, "address": address}))
+    KUBELET_CONFIG.write_text(configuration)
+    KUBELET_FLAGS.write_text(f'KUBELET_KUBEADM_ARGS="--hostname-override={name} --node-ip={address}"\n')
     run("systemctl", "restart", "kubelet.service")
-
-
-def write_etcd(name: str, address: str, members: Sequence[str], state: str) -> None:
-    """`members` are `name=url` of all members, this one too; `state` is `new` or `existing`."""
-    client, peer = f"https://{address}:{ETCD_PORT}", peer_url(address)
-    options = {
-        "name": name,
-        "data-dir": ETCD_DATA,
-        "listen-client-urls": f"https://127.0.0.1:{ETCD_PORT},{client}",
-        "advertise-client-urls": client,
-        "listen-peer-urls": peer,
-        "initial-advertise-peer-urls": peer,
-        "initial-cluster": ",".join(members),
-        "initial-cluster-state": state,
-        "client-cert-auth": "true",
-        "peer-client-cert-auth": "true",
-        "cert-file": PKI / "etcd/server.crt",
-        "key-file": PKI / "etcd/server.key",
-        "trusted-ca-file": PKI / "etcd/ca.crt",
-        "peer-cert-file": PKI / "etcd/peer.crt",
-        "peer-key-file": PKI / "etcd/peer.key",
-        "peer-trusted-ca-file": PKI / "etcd/ca.crt",
-        "unsafe-no-fsync": "true",  # disks of tests are not what is tested
-    }
-    write_manifest("etcd", ["etcd", *(f"--{key}={value}" for key, value in options.items())])
-
-
-def write_api_server(address: str) -> None:
-    library = str(Path(__file__).parents[2])
-    command = ["python3", "-m", "machines.standins.apiserver", "--advertise-address", address]
-    write_manifest("kube-apiserver", command, {"PYTHONPATH": library})
-
-
-def write_manifest(name: str, command: list[str], environment: dict[str, str] | None = None) -> None:
-    variables = [{"name": key, "value": value} for key, value in (environment or {}).items()]
-    container: dict[str, Any] = {"name": name, "image": f"registry.k8s.io/{name}", "command": command, "env": variables}
-    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container]}}
-    MANIFESTS.mkdir(parents=True, exist_ok=True)
-    (MANIFESTS / f"{name}.yaml").write_text(yaml.safe_dump(manifest))
 
 
 def wait_until_ready(address: str, limit: float) -> None:
@@ -134,7 +126,7 @@ def wait_until_ready(address: str, limit: float) -> None:
     deadline = time.monotonic() + limit
     while True:
         try:
-            status, answer = Api(f"https://{address}:{API_PORT}").call("GET", "/readyz")
+            status, answer = Api(own_server(address)).call("GET", "/readyz")
             if status == 200:
                 return
             problem = f"{status} {answer}"
@@ -161,7 +153,7 @@ def wait_for_etcd(limit: float) -> None:
 def wipe() -> None:
     """What `kubeadm reset` leaves: nothing."""
     run("systemctl", "stop", "kubelet.service")
-    for pod in ("kube-apiserver", "etcd"):
+    for pod in (*(f"kube-{name}" for name in CONTROLLERS), "kube-apiserver", "etcd"):
         subprocess.run(["systemctl", "stop", f"pod-{pod}.service"], capture_output=True, timeout=60, check=False)
     for path in (PKI, MANIFESTS, ETCD_DATA, KUBELET_DATA):
         shutil.rmtree(path, ignore_errors=True)
@@ -172,4 +164,4 @@ def wipe() -> None:
 def run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
-        raise StandInError(f"error: {' '.join(command)}: {done.stderr.strip()}")
+        raise StandInError(f"{' '.join(command)}: {done.stderr.strip()}")

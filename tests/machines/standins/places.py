@@ -7,18 +7,25 @@ from pathlib import Path
 KUBERNETES = Path("/etc/kubernetes")
 PKI = KUBERNETES / "pki"
 MANIFESTS = KUBERNETES / "manifests"
+SCRATCH = KUBERNETES / "tmp"
+"""Where kubeadm keeps what it is about to write, and what it has written over."""
 ADMIN = KUBERNETES / "admin.conf"
 KUBELET = KUBERNETES / "kubelet.conf"
+BOOTSTRAP = KUBERNETES / "bootstrap-kubelet.conf"
+CONTROLLERS = {"controller-manager": 10257, "scheduler": 10259}
+"""Beside the API server: the ports of their own pages, which only the machine itself reaches."""
 KUBELET_DATA = Path("/var/lib/kubelet")
-IDENTITY = KUBELET_DATA / "config.yaml"
-"""What the kubelet is told; it does not run without."""
+KUBELET_CERTIFICATE = KUBELET_DATA / "pki/kubelet-client-current.pem"
+"""With its key; the kubelet's own to renew."""
+KUBELET_CONFIG = KUBELET_DATA / "config.yaml"
+"""What the cluster tells all kubelets; none runs without."""
+KUBELET_FLAGS = KUBELET_DATA / "kubeadm-flags.env"
+"""What this one alone is told: who it is, and where."""
 ETCD_DATA = Path("/var/lib/etcd")
 CALLS = Path("/var/log/kubeadm-calls")
 """When each call of kubeadm began and ended."""
-FAULTS = Path("/var/lib/kubernetes-stand-in")
+FAULTS = Path("/var/lib/kubeadm-faults")
 """A file `<verb>-<phase>` here that says `fail`, `hang` or `pause` lets that phase do so, once."""
-UNREADY = FAULTS / "unready"
-"""While it exists, the API server says that it is not ready."""
 
 API_PORT = 6443
 ETCD_PORT = 2379

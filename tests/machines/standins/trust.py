@@ -16,6 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from machines.standins.api import CLUSTER_INFO, Api
 from machines.standins.faults import StandInError
 
+UNTRUSTED = "error execution phase preflight: couldn't validate the identity of the API Server"
+UNHEARD = "failed to request the cluster-info ConfigMap"
+
 
 def signature(content: str, token: str) -> str:
     """A detached JSON web signature: what the bootstrap signer puts beside the kubeconfig in cluster-info."""
@@ -36,23 +39,30 @@ def discover(endpoint: str, token: str, pins: Sequence[str], limit: float) -> tu
     while True:
         problem = ""
         try:
-            _, document = Api(f"https://{endpoint}").call("GET", CLUSTER_INFO)
-            data = document["data"] if isinstance(document, dict) and "data" in document else {}
+            status, document = Api(f"https://{endpoint}").call("GET", CLUSTER_INFO)
+            data = document["data"] if status == 200 else {}
             if f"jws-kubeconfig-{token[:6]}" in data:
                 break
-            problem = f'token id "{token[:6]}" is invalid for this cluster or it has expired'
+            problem = f'could not find a JWS signature in the cluster-info ConfigMap for token ID "{token[:6]}"'
+            if status != 200:
+                problem = f"{UNHEARD}: {document}"
         except (OSError, HTTPException) as error:
-            problem = str(error)
+            problem = f'{UNHEARD}: Get "https://{endpoint}{CLUSTER_INFO}?timeout=10s": {error}'
         if time.monotonic() > deadline:
-            raise StandInError(f"error execution phase preflight: couldn't validate the API Server's identity: {problem}")
+            raise StandInError(f"{UNTRUSTED}: {problem}")
         time.sleep(1)
     text = data["kubeconfig"]
     if not hmac.compare_digest(data[f"jws-kubeconfig-{token[:6]}"], signature(text, token)):
-        raise StandInError("error execution phase preflight: failed to verify JWS signature of received cluster info object")
+        raise StandInError(
+            f"{UNTRUSTED}: failed to verify JWS signature of received cluster info object, can't trust this API Server"
+        )
     cluster = yaml.safe_load(text)["clusters"][0]["cluster"]
     authority = b64decode(cluster["certificate-authority-data"])
     if pin_of(authority) not in pins:
-        raise StandInError("error execution phase preflight: none of the public keys of cluster-info is pinned")
+        raise StandInError(
+            f"{UNTRUSTED}: cluster CA found in cluster-info ConfigMap is invalid: "
+            f'none of the public keys "{pin_of(authority)}" are pinned'
+        )
     return cluster["server"], authority.decode()
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pluggy
 import pytest
 from servers.cloud_init import CloudInit
 
@@ -21,6 +20,7 @@ from kube_provision_core import (
     Boot,
     BootFragment,
     Cluster,
+    Component,
     File,
     Image,
     Machine,
@@ -31,11 +31,13 @@ from kube_provision_core import (
     Step,
     boot,
     hookimpl,
-    hookspecs,
 )
 from kube_provision_core.config.core import CoreConfig
-from kube_provision_core.pki import JoinSecrets, create_certificate_key, create_pki, create_token
+from kube_provision_core.folder.pki import JoinSecrets, create_certificate_key, create_pki, create_token
+from kube_provision_core.folder.x509 import create_authority
+from kube_provision_core.registry import Plugins
 from kube_provision_debian.driver import Debian
+from kube_provision_rocky.driver import AlmaLinux, Rocky
 from kube_provision_ubuntu.driver import Ubuntu
 
 CLUSTER = Cluster(
@@ -58,14 +60,15 @@ class Configuration:
     by_role: Mapping[Role, CoreConfig]
 
 
-SYSTEMS: Mapping[str, Any] = {"centos": CentOS, "debian": Debian, "ubuntu": Ubuntu}
+SYSTEMS: Mapping[str, Any] = {driver.system: driver for driver in (AlmaLinux, CentOS, Debian, Rocky, Ubuntu)}
 
 
 class FakeTarget:
     @hookimpl
     def render_boot(self, node: Node) -> BootFragment:
         return BootFragment(
-            components=frozenset({"vmware-tools"}), files=(File(PUBLISHER, "#!/bin/sh\ncat >/dev/null\n", mode=0o755),)
+            components=frozenset({Component.VMWARE_TOOLS}),
+            files=(File(PUBLISHER, "#!/bin/sh\ncat >/dev/null\n", mode=0o755),),
         )
 
 
@@ -112,43 +115,44 @@ def make_node() -> Callable[..., Node]:
 
 
 @pytest.fixture
-def manager() -> pluggy.PluginManager:
+def manager() -> Plugins:
     """Knows the hooks and no plugin."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    return manager
+    return Plugins()
 
 
 @pytest.fixture
-def render(manager: pluggy.PluginManager, secrets: JoinSecrets, make_node: Callable[..., Node]) -> Callable[..., Boot]:
+def render(manager: Plugins, secrets: JoinSecrets, make_node: Callable[..., Node]) -> Callable[..., Boot]:
     """Render a whole machine, as a run does; `plugins` come on top of the usual ones."""
 
-    def render(node: Node | None = None, plugins: Mapping[str, object] | None = None, **keys: Any) -> Boot:
+    def render(
+        node: Node | None = None,
+        plugins: Mapping[str, object] | None = None,
+        given: JoinSecrets = secrets,
+        **keys: Any,
+    ) -> Boot:
         config = configuration(**keys)
-        with plugged(manager, config, secrets, plugins or {}):
-            return boot.render(manager, node or make_node(), CLUSTER, config)
+        with plugged(manager, config, plugins or {}):
+            return boot.renderer(manager, config).render(node or make_node(), CLUSTER, given)
 
     return render
 
 
 @pytest.fixture
-def bake(manager: pluggy.PluginManager, secrets: JoinSecrets, make_node: Callable[..., Node]) -> Callable[..., Image]:
+def bake(manager: Plugins, secrets: JoinSecrets, make_node: Callable[..., Node]) -> Callable[..., Image]:
     """What a template holds for a master and a worker, or for `roles`; `plugins` come on top of the usual ones."""
 
     def bake(*roles: Role, source: str = "debian-13", plugins: Mapping[str, object] | None = None, **keys: Any) -> Image:
         config = configuration(**keys)
-        with plugged(manager, config, secrets, plugins or {}):
+        with plugged(manager, config, plugins or {}):
             nodes = [make_node(role) for role in roles or (Role.MASTER, Role.WORKER)]
-            return boot.bake(manager, nodes, CLUSTER, config, source)
+            return boot.renderer(manager, config).bake(nodes, CLUSTER, source, secrets)
 
     return bake
 
 
 @contextmanager
-def plugged(
-    manager: pluggy.PluginManager, config: Configuration, secrets: JoinSecrets, plugins: Mapping[str, object]
-) -> Iterator[None]:
-    usual = {"fake": FakeTarget(), "seeker": FakeDiscovery(), **boot.parts(config, secrets)}
+def plugged(manager: Plugins, config: Configuration, plugins: Mapping[str, object]) -> Iterator[None]:
+    usual: dict[str, object] = {"fake": FakeTarget(), "seeker": FakeDiscovery()}
     system = SYSTEMS[config.core.os]
     usual[config.core.os] = system(dict.fromkeys(Role, system.Config()))
     for name, plugin in {**usual, **plugins}.items():
@@ -164,6 +168,12 @@ def plugged(
 def cloud_init() -> Iterator[CloudInit]:
     with CloudInit(Path(_installed("cloud-init"))) as cloud_init:
         yield cloud_init
+
+
+@pytest.fixture(scope="session")
+def authority() -> str:
+    """A site's own, as PEM."""
+    return create_authority("site", "example").certificate.decode()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import pluggy
 import pytest
 
 from kube_provision_core import (
@@ -25,6 +24,8 @@ from kube_provision_core import (
     boot,
     hookimpl,
 )
+from kube_provision_core.folder.pki import JoinSecrets
+from kube_provision_core.registry import Plugins
 
 Render = Callable[..., Boot]
 
@@ -68,10 +69,14 @@ def test_the_operating_system_is_asked_once_for_all_that_is_wanted(render: Rende
 
 
 def test_nothing_is_rendered_without_an_operating_system(
-    manager: pluggy.PluginManager, make_node: Callable[..., Node], cluster: Cluster, configure: Callable[..., Any]
+    manager: Plugins,
+    make_node: Callable[..., Node],
+    cluster: Cluster,
+    configure: Callable[..., Any],
+    secrets: JoinSecrets,
 ) -> None:
     with pytest.raises(PluginError, match="os driver ubuntu does not answer os_packages"):
-        boot.render(manager, make_node(), cluster, configure())
+        boot.renderer(manager, configure()).render(make_node(), cluster, secrets)
 
 
 class AddEverywhere:
@@ -122,3 +127,37 @@ def test_secrets_are_never_shown(render: Render, make_node: Callable[..., Node],
     shown = repr(render(make_node(role, carries_ca=role is Role.MASTER)))
     assert "PRIVATE KEY" not in shown
     assert "token" not in shown
+
+
+class Labeller:
+    """Changes what kubeadm is told, as an extension may."""
+
+    @hookimpl(wrapper=True)
+    def render_boot(self, node: Node) -> Generator[None, list[BootFragment], list[BootFragment]]:
+        fragments = yield
+        return [replace(it, files=tuple(map(self.labelled, it.files))) for it in fragments]
+
+    def labelled(self, file: File) -> File:
+        argument = "  - name: node-labels\n    value: node-role.kubernetes.io/worker=\n"
+        content = str(file.content).replace("  - name: node-ip\n", f"{argument}  - name: node-ip\n")
+        return replace(file, content=content) if "kubeadm-" in file.path else file
+
+
+def test_what_a_wrapper_makes_of_kubeadms_configuration_is_checked_too(render: Callable[..., Boot]) -> None:
+    with pytest.raises(BootError, match=r"node-labels: node-role\.kubernetes\.io/worker is a label"):
+        render(plugins={"labeller": Labeller()})
+
+
+class Spoiler(Labeller):
+    def __init__(self, content: str) -> None:
+        self._content = content
+
+    def labelled(self, file: File) -> File:
+        return replace(file, content=self._content) if "kubeadm-" in file.path else file
+
+
+@pytest.mark.parametrize("content", ["a: [", "just words", "- a\n", "{}\n---\n"])
+def test_what_a_wrapper_spoils_is_told_in_a_line(render: Callable[..., Boot], content: str) -> None:
+    with pytest.raises(BootError) as caught:
+        render(plugins={"spoiler": Spoiler(content)})
+    assert all("kubeadm" in line for line in str(caught.value).splitlines())

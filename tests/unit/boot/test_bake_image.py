@@ -16,14 +16,16 @@ import yaml
 from kube_provision_core import PUBLISHER, Boot, BootFragment, File, Image, Role, Stage, Step, hookimpl
 from kube_provision_core.boot.bake_script import file_command, step_command
 from kube_provision_core.boot.templating import IMPORTED, render
-from kube_provision_core.pki import JoinSecrets
+from kube_provision_core.folder.pki import JoinSecrets
 
 Bake = Callable[..., Image]
 Tool = Callable[..., subprocess.CompletedProcess[str]]
 STEP = re.compile(r"^step (\w+) (\S+) (\d+) (\d+) <<'(END_OF_FILE_*)'\n(.*?)^\5$", re.MULTILINE | re.DOTALL)
 SOURCES = "/etc/cloud/cloud.cfg.d/90-fake.cfg"
 EVERYTHING = {
-    "http_proxy": "http://me:pass%20word@proxy:3128",
+    "http_proxy": "http://proxy:3128",
+    "proxy_username": "me",
+    "proxy_password": "pass word",
     "image_repository": "registry.example/k8s",
     "image_archives": "https://mirror.example/it's.tar",
     "packages": ["htop"],
@@ -107,6 +109,11 @@ def test_what_only_the_discovery_machine_needs_has_no_kubernetes(bake: Bake) -> 
 def test_images_are_pulled_after_the_runtime_is_set_up_as_on_a_node(bake: Bake) -> None:
     names = [name for name in steps(bake()) if name.startswith("kubeadm/")]
     assert names == ["kubeadm/container-runtime", "kubeadm/images"]
+
+
+def test_the_kubelet_fails_in_no_template_and_at_no_first_boot_before_kubeadm_configures_it(bake: Bake) -> None:
+    assert "ConditionPathExists=/var/lib/kubelet/config.yaml" in bake(Role.MASTER).script
+    assert "kubelet.service.d" not in bake(Role.DISCOVERY).script
 
 
 def test_archives_come_before_what_is_pulled(bake: Bake) -> None:
@@ -222,7 +229,7 @@ class TestTheScript:
             environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
             environment["KUBE_PROVISION_PUBLISHER"] = f"{tmp_path}/bin/publish"
             command = ["bash", f"{tmp_path}/bake.sh", "packages"]
-            return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+            return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
         return run
 
@@ -316,4 +323,4 @@ class TestArchivesOfABakedTemplate:
 
 def run_bash(script: str, **environment: str) -> None:
     command = ["bash", "-euo", "pipefail", "-c", script]
-    subprocess.run(command, check=True, timeout=20, env={**os.environ, **environment}, capture_output=True)
+    subprocess.run(command, check=True, timeout=60, env={**os.environ, **environment}, capture_output=True)

@@ -36,6 +36,15 @@ def test_pods_start_with_the_image_that_kubeadm_names(
     script = content(rendered, "kubeadm-container-runtime.sh").replace("/etc/containerd/config.toml", str(configuration))
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     for _ in range(2):
-        subprocess.run(["bash", "-c", script], env=environment, check=True, timeout=20)
+        subprocess.run(["bash", "-c", script], env=environment, check=True, timeout=60)
         plugin = tomllib.loads(configuration.read_text())["plugins"]["io.containerd.grpc.v1.cri"]
         assert plugin["sandbox_image"] == "r.example/k8s/pause:3.10.2"
+
+
+def test_plugins_of_the_network_are_found_where_kubernetes_puts_them(
+    render: Callable[..., Boot], content: Callable[[Boot, str], str]
+) -> None:
+    """Debian 13 builds in /usr/lib/cni alone; 1.x knows no list of folders, and 2.1 and later make one of this."""
+    configuration = tomllib.loads(content(render(), "/etc/containerd/config.toml"))
+    assert configuration["version"] == 2
+    assert configuration["plugins"]["io.containerd.grpc.v1.cri"]["cni"] == {"bin_dir": "/opt/cni/bin"}

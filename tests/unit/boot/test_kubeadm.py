@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
 
 from kube_provision_core import Boot, BootFragment, Cluster, Node, Role
 from kube_provision_core.boot.kubeadm import KubeadmPart
-from kube_provision_core.pki import JoinSecrets, Pki
+from kube_provision_core.folder.pki import JoinSecrets, Pki, Snapshot
 
 Fragment = Callable[..., BootFragment | None]
 
@@ -19,7 +21,7 @@ Fragment = Callable[..., BootFragment | None]
 @pytest.fixture
 def fragment(secrets: JoinSecrets, configure: Callable[..., Any], cluster: Cluster) -> Fragment:
     def fragment(node: Node, cluster: Cluster = cluster, **keys: Any) -> BootFragment | None:
-        return KubeadmPart(configure(**keys).by_role, secrets).render_boot(node=node, cluster=cluster)
+        return KubeadmPart(configure(**keys).by_role).render_boot(node, cluster, secrets)
 
     return fragment
 
@@ -90,17 +92,26 @@ def test_who_joins_pins_the_authority_and_goes_through_its_own_proxy(
     }
 
 
-def test_who_initialises_accepts_the_folders_token_for_half_an_hour(
+def test_who_initialises_accepts_the_folders_token_for_as_long_as_its_kind_of_machine_needs(
     fragment: Fragment, make_node: Callable[..., Node], secrets: JoinSecrets
 ) -> None:
     (token,) = documents(fragment(make_node(carries_ca=True)), "init")["InitConfiguration"]["bootstrapTokens"]
-    assert (token["token"], token["ttl"]) == (secrets.token, "30m0s")
+    assert (token["token"], token["ttl"]) == (secrets.token, "@TOKEN_TTL@")
 
 
 def test_the_api_server_is_found_under_both_names_of_the_proxy(fragment: Fragment, make_node: Callable[..., Node]) -> None:
     cluster = documents(fragment(make_node(carries_ca=True)), "init")["ClusterConfiguration"]
     assert cluster["controlPlaneEndpoint"] == "localhost:8443"
     assert cluster["apiServer"]["certSANs"] == ["localhost", "127.0.0.1"]
+
+
+def test_another_port_of_the_proxy_is_told_to_everybody(
+    fragment: Fragment, make_node: Callable[..., Node], cluster: Cluster
+) -> None:
+    rendered = fragment(make_node(carries_ca=True), replace(cluster, proxy_port=7443))
+    assert documents(rendered, "init")["ClusterConfiguration"]["controlPlaneEndpoint"] == "localhost:7443"
+    join = documents(rendered, "join")["JoinConfiguration"]
+    assert join["discovery"]["bootstrapToken"]["apiServerEndpoint"] == "localhost:7443"
 
 
 @pytest.mark.parametrize(("version", "told"), [("1.36.4", "v1.36.4"), ("1.36", "@KUBERNETES_VERSION@")])
@@ -136,9 +147,9 @@ def test_damaged_authorities_are_refused(
     secrets: JoinSecrets, configure: Callable[..., Any], make_node: Callable[..., Node], cluster: Cluster
 ) -> None:
     damaged = Pki({**secrets.pki.files, "sa.pub": b""})
-    part = KubeadmPart(configure().by_role, replace(secrets, pki=damaged))
+    part = KubeadmPart(configure().by_role)
     with pytest.raises(Exception, match=r"authorities: sa\.pub is damaged"):
-        part.render_boot(node=make_node(carries_ca=True), cluster=cluster)
+        part.render_boot(make_node(carries_ca=True), cluster, replace(secrets, pki=damaged))
 
 
 def test_archives_of_images_are_imported_for_the_kubelet_and_for_the_users_containers(
@@ -149,3 +160,91 @@ def test_archives_of_images_are_imported_for_the_kubelet_and_for_the_users_conta
     rendered = render(image_archives="https://x.example/images.tar", containers=[{"image": "nginx", "service": "web"}])
     assert "namespaces=(k8s.io kube-provision)\n" in content(rendered, step)
     assert "https://x.example/images.tar" in content(rendered, step)
+
+
+@pytest.mark.parametrize("verb", ["init", "join"])
+def test_every_wait_of_kubeadm_is_set(fragment: Fragment, make_node: Callable[..., Node], verb: str) -> None:
+    timeouts = next(iter(documents(fragment(make_node(carries_ca=True)), verb).values()))["timeouts"]
+    assert timeouts.keys() == {
+        *("controlPlaneComponentHealthCheck", "kubeletHealthCheck", "kubernetesAPICall", "etcdAPICall", "tlsBootstrap"),
+        *("discovery", "upgradeManifests"),
+    }
+
+
+def test_leaders_are_as_patient_as_the_node_finds_necessary(fragment: Fragment, make_node: Callable[..., Node]) -> None:
+    cluster = documents(fragment(make_node(carries_ca=True)), "init")["ClusterConfiguration"]
+    for component in ("controllerManager", "scheduler"):
+        arguments = {it["name"]: it["value"] for it in cluster[component]["extraArgs"]}
+        assert arguments == {
+            "leader-elect-lease-duration": "@LEASE_DURATION@",
+            "leader-elect-renew-deadline": "@RENEW_DEADLINE@",
+            "leader-elect-retry-period": "@RETRY_PERIOD@",
+        }
+
+
+@pytest.mark.parametrize("role", [Role.MASTER, Role.WORKER])
+def test_the_kubelet_is_not_started_before_kubeadm_has_configured_it(
+    render: Callable[..., Boot], make_node: Callable[..., Node], content: Callable[[Boot, str], str], role: Role
+) -> None:
+    drop_in = content(render(make_node(role=role)), "kubelet.service.d/kube-provision.conf")
+    assert "[Unit]\nConditionPathExists=/var/lib/kubelet/config.yaml\n" in drop_in
+
+
+@pytest.mark.parametrize(
+    ("data_volume", "keys"),
+    [
+        (None, {"volumes": [{"dev": "/dev/vdc", "mount": "/var/lib/etcd/"}]}),
+        (20, {"data_volume_mount": "/var/lib/etcd"}),
+        (None, {"mounts": {"/var/lib/etcd": "LABEL=etcd"}}),
+    ],
+    ids=["volume", "data-volume", "mount"],
+)
+def test_the_kubelet_runs_no_etcd_without_its_own_disk(
+    render: Callable[..., Boot],
+    make_node: Callable[..., Node],
+    content: Callable[[Boot, str], str],
+    data_volume: int | None,
+    keys: dict[str, Any],
+) -> None:
+    rendered = render(make_node(data_volume=data_volume), **keys)
+    assert 'RequiresMountsFor="/var/lib/etcd"\n' in content(rendered, "kubelet.service.d/kube-provision-disks.conf")
+
+
+def test_the_kubelet_waits_for_no_other_disk(render: Callable[..., Boot], make_node: Callable[..., Node]) -> None:
+    rendered = render(make_node(data_volume=20), data_volume_mount="/var/lib/etcd-backup", mounts={"/srv": "nas:/srv"})
+    assert not any("disks.conf" in file.path for file in rendered.files)
+
+
+def test_a_snapshot_is_announced_to_the_machine_that_may_initialise_alone(
+    configure: Callable[..., Any], make_node: Callable[..., Node], secrets: JoinSecrets, cluster: Cluster
+) -> None:
+    """With the program that takes it, and what that shows to who brings it."""
+    restored = replace(secrets, snapshot=Snapshot(1000, "ab" * 32))
+    part = KubeadmPart(configure().by_role)
+    carrier, plain, other, worker = (
+        part.render_boot(node, cluster, given)
+        for node, given in (
+            (make_node(carries_ca=True), restored),
+            (make_node(carries_ca=True), secrets),
+            (make_node(index=2), restored),
+            (make_node(Role.WORKER), restored),
+        )
+    )
+    assert carrier is not None
+    more = {
+        "/etc/kube-provision/restore.json",
+        "/var/lib/kube-provision/ca/receiver.pem",
+        "/usr/local/lib/kube-provision/kube_provision_node/restore.py",
+    }
+    assert paths(carrier) - paths(plain) == more
+    kept = {f"/var/lib/kube-provision/ca/{name}" for name in secrets.pki.files if name != "ca.crt"}
+    assert paths(plain) - paths(carrier) == kept, "they are brought with the snapshot"
+    assert not more & (paths(other) | paths(worker))
+    shown = next(file for file in carrier.files if file.path.endswith("receiver.pem"))
+    assert shown.secret
+    assert shown.mode == 0o600
+    until = x509.load_pem_x509_certificate(shown.content).not_valid_after_utc
+    assert timedelta(days=4) < until - datetime.now(UTC) <= timedelta(days=7), "boot data may be read by others"
+    assert "kube_provision_node.restore join" in carrier.steps[-1].script
+    assert other is not None
+    assert "kube_provision_node.choreography join" in other.steps[-1].script

@@ -11,7 +11,7 @@ import pytest
 from kube_provision_core import BootError, Cluster, Node
 from kube_provision_core.boot.kubeadm_checks import check_documents
 from kube_provision_core.boot.kubeadm_config import init_documents, join_documents
-from kube_provision_core.pki import JoinSecrets
+from kube_provision_core.folder.pki import JoinSecrets
 
 REMOVED = object()
 
@@ -20,7 +20,7 @@ REMOVED = object()
 def documents(secrets: JoinSecrets, make_node: Callable[..., Node], cluster: Cluster) -> dict[str, Any]:
     """A master's documents by kind."""
     node = make_node(carries_ca=True)
-    made = (*init_documents(node, cluster, secrets, None), *join_documents(node, secrets))
+    made = (*init_documents(node, cluster, secrets, None), *join_documents(node, cluster, secrets))
     return {str(document["kind"]): copy.deepcopy(dict(document)) for document in made}
 
 
@@ -67,9 +67,9 @@ SERVICES = "ClusterConfiguration.networking.serviceSubnet"
         (VERSION, "v1.37.0", "must be an exact version of 1.36"),
         (VERSION, "1.36.4", "must be an exact version of 1.36"),
         (VERSION, REMOVED, "would ask the internet"),
-        (TTL, "0s", "ttl must be set, and 30 minutes at most"),
-        (TTL, "24h0m0s", "ttl must be set, and 30 minutes at most"),
-        (TTL, REMOVED, "ttl must be set, and 30 minutes at most"),
+        (TTL, "0s", "ttl must be @TOKEN_TTL@"),
+        (TTL, "24h0m0s", "ttl must be @TOKEN_TTL@"),
+        (TTL, REMOVED, "ttl must be @TOKEN_TTL@"),
         ("ClusterConfiguration.controlPlaneEndpoint", REMOVED, "no second master"),
         ("ClusterConfiguration.apiServer.certSANs", ["localhost"], "certSANs lacks 127.0.0.1"),
         ("KubeProxyConfiguration.mode", "ipvs", "mode must be iptables or nftables"),
@@ -117,3 +117,29 @@ def test_all_faults_are_told_at_once_and_none_quotes_a_secret(documents: dict[st
 def test_a_document_of_an_unknown_kind_is_refused() -> None:
     with pytest.raises(BootError, match="ResetConfiguration is no kind that is checked"):
         check_documents([{"kind": "ResetConfiguration"}], "1.36")
+
+
+@pytest.mark.parametrize(
+    ("label", "settable"),
+    [
+        ("example.com/disk=fast", True),
+        ("disk=fast", True),
+        ("topology.kubernetes.io/zone=a", True),
+        ("node.kubernetes.io/exclude-from-external-load-balancers=", True),
+        ("gpu.node.kubernetes.io/count=2", True),
+        ("notkubernetes.io/a=b", True),
+        ("node-role.kubernetes.io/worker=", False),
+        ("kubernetes.io/role=worker", False),
+        ("sub.k8s.io/a=b", False),
+        ("node-restriction.kubernetes.io/tenant=a", False),
+    ],
+)
+def test_a_node_is_given_no_label_that_its_kubelet_refuses_to_start_with(
+    documents: dict[str, Any], label: str, settable: bool
+) -> None:
+    change(documents, ARGUMENTS, [{"name": "node-labels", "value": f"a=b,{label}"}])
+    if settable:
+        check_documents(list(documents.values()), "1.36.4")
+    else:
+        with pytest.raises(BootError, match=r"node-labels: \S+ is a label that a kubelet may not give its own node"):
+            check_documents(list(documents.values()), "1.36.4")

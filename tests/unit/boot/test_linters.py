@@ -27,25 +27,33 @@ MACHINES = {
 
 
 @pytest.fixture(params=["plain", "everything", "centos", "debian"])
-def keys(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+def keys(request: pytest.FixtureRequest, tmp_path: Path, authority: str) -> dict[str, Any]:
     """A configuration that says nothing, one that says all there is to say, and one for each other system."""
     if request.param == "plain":
         return {}
     if request.param in ("centos", "debian"):
         return {"os": request.param, "package_repositories": {"os": {"url": f"http://mirror.example/{request.param}"}}}
     (tmp_path / "file").write_text("a file\n")
+    (tmp_path / "manifest").write_text("apiVersion: v1\nkind: List\n")
     (tmp_path / "binary").write_bytes(b"\0\xff")
     (tmp_path / "template").write_text("{{ node.name }} of {{ cluster.name }} at {{ env_vars.SITE }}\n")
     return {
         "ntp_servers": ["10.0.0.1"],
         "timezone": "Europe/Berlin",
-        "http_proxy": "http://me:pass%20word@proxy:3128",
+        "http_proxy": "http://proxy:3128",
         "https_proxy": "http://proxy:3128",
+        "proxy_username": "me",
+        "proxy_password": "pass word",
         "no_proxy": ["10.0.0.0/8"],
         "image_repository": "registry.example/k8s",
         "docker_proxy": "https://mirror.example/hub",
+        "registries": {
+            "quay.io": {"mirrors": ["https://a.example/v2/quay", "https://b.example"], "ca": authority},
+            "b.example": {"username": "robot$kube", "password": "it's \"\\ ${HOME}"},
+        },
+        "trusted_ca": authority * 2,
         "image_archives": "https://mirror.example/images.tar",
-        "seed_manifests": ["https://mirror.example/cni.yaml", str(tmp_path / "file")],
+        "seed_manifests": ["https://mirror.example/cni.yaml", str(tmp_path / "manifest")],
         "package_repositories": {
             "kubernetes": {"url": "http://mirror.example/k8s/", "key": "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"},
             "container-runtime": {"url": "http://mirror.example/containerd/"},
@@ -198,7 +206,7 @@ def test_nothing_waits_for_itself_at_boot(rendered: Boot, root: Path, tool: Tool
 def test_the_container_runtimes_configuration_is_toml(rendered: Boot) -> None:
     documents = [tomllib.loads(str(file.content)) for file in rendered.files if file.path.endswith(".toml")]
     for document in documents:
-        if "plugins" in document:
+        if "version" in document:
             runc = document["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"]["runc"]
             assert runc["options"]["SystemdCgroup"] is True
 
@@ -234,7 +242,8 @@ def test_nginx_accepts_the_delivered_template(render: Callable[..., Boot], tmp_p
     unpack(render(), tmp_path, below="/usr/local/lib/kube-provision/")
     programs = tmp_path / "usr/local/lib/kube-provision"
     fill = (
-        "import sys, json; from pathlib import Path; from proxy import Proxy; from settings import Places\n"
+        "import sys, json; from pathlib import Path\n"
+        "from kube_provision_node.proxy import Proxy; from kube_provision_node.settings import Places\n"
         "print(Proxy(Places(Path(sys.argv[1])), 18443).render(json.loads(sys.argv[2])))"
     )
     for masters in ([], ["10.0.0.1"], ["10.0.0.1", "10.0.0.2", "fd00::3"]):

@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 
 from kube_provision_core import BootError, File, Role, Stage, Step, Unit
-from kube_provision_core.boot.merge import merge, versions
+from kube_provision_core.boot.merge import CLOCK, TRUST, merge
 from kube_provision_core.boot.relay import NamedFragment
 
 SERVICE = "[Service]\nExecStart=/bin/true\n\n[Install]\nWantedBy=multi-user.target\n"
@@ -74,6 +74,14 @@ def test_steps_of_a_stage_run_in_the_order_of_plugins_and_then_as_declared() -> 
     ]
 
 
+@pytest.mark.parametrize("system", ["aaa", "zzz"])
+def test_the_operating_systems_steps_come_before_those_that_build_on_it(system: str) -> None:
+    steps = (Step("z", Stage.PREPARE, ""), Step("y", Stage.INSTALL, ""))
+    fragments = [NamedFragment(plugin=name, steps=steps) for name in ("kubeadm", system, CLOCK, TRUST)]
+    merged = merge(fragments, Role.WORKER, {system, f"os-{system}"})
+    assert [owned.plugin for owned in merged.steps] == [CLOCK, TRUST, system, "kubeadm"] * 2
+
+
 def test_a_step_is_a_script_that_stops_at_the_first_failure() -> None:
     (file,) = merge((NamedFragment(plugin="a", steps=(Step("x", Stage.JOIN, "true"),)),), Role.WORKER).files
     assert file.path == "/usr/local/lib/kube-provision/steps/40-join/a-x.sh"
@@ -121,10 +129,3 @@ def test_units_are_enabled_that_want_it() -> None:
 def test_a_unit_that_cannot_be_enabled_is_refused() -> None:
     with pytest.raises(BootError, match=r"x\.service: plugin one wants it enabled"):
         merge((NamedFragment(plugin="one", units=(Unit("x.service", "[Service]\nExecStart=/bin/true\n"),)),), Role.WORKER)
-
-
-def test_two_pins_of_one_component_name_both_plugins() -> None:
-    fragments = (NamedFragment(plugin="b", versions={"x": "2"}), NamedFragment(plugin="a", versions={"x": "1", "y": "3"}))
-    with pytest.raises(BootError, match=r"component x: plugin a pins 1, plugin b pins 2"):
-        versions(fragments)
-    assert versions(fragments[1:]) == {"x": "1", "y": "3"}

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from kube_provision_core import BootError
 from kube_provision_core.boot.pki_checks import check_pki
-from kube_provision_core.pki import JoinSecrets, Pki, create_pki
+from kube_provision_core.folder.pki import JoinSecrets, Pki, create_pki
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 

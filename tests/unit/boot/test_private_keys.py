@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kube_provision_core.boot.private_keys import holds_private_key, value_holds_private_key
-from kube_provision_core.pki import JoinSecrets
+from kube_provision_core.folder.pki import JoinSecrets
 
 KINDS = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "OPENSSH PRIVATE KEY"]
 

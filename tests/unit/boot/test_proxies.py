@@ -16,7 +16,9 @@ ENVIRONMENT = "/etc/kube-provision/proxy.env"
 
 @pytest.fixture
 def proxied(render: Callable[..., Boot]) -> Boot:
-    return render(https_proxy="http://me:it's-$ecret@proxy:3128", no_proxy=["10.0.0.0/8"])
+    return render(
+        https_proxy="http://proxy:3128", proxy_username="me", proxy_password="it's-$ecret@", no_proxy=["10.0.0.0/8"]
+    )
 
 
 def test_the_services_are_told_without_showing_the_password(proxied: Boot, content: Callable[[Boot, str], str]) -> None:
@@ -25,7 +27,7 @@ def test_the_services_are_told_without_showing_the_password(proxied: Boot, conte
     for unit in ("containerd.service.d/kube-provision-proxy.conf", "kubelet.service.d/kube-provision-proxy.conf"):
         assert f"EnvironmentFile={ENVIRONMENT}" in content(proxied, unit)
     assert f"EnvironmentFile={ENVIRONMENT}" in content(proxied, "/etc/systemd/system/kube-provision.service")
-    assert "$ecret" not in "".join(str(file.content) for file in proxied.files if file.path != ENVIRONMENT)
+    assert "24ecret" not in "".join(str(file.content) for file in proxied.files if file.path != ENVIRONMENT)
 
 
 def test_what_is_inside_is_reached_directly(proxied: Boot, content: Callable[[Boot, str], str]) -> None:
@@ -43,12 +45,12 @@ def test_the_machine_adds_the_networks_that_it_is_connected_to(
     script = content(proxied, "direct-networks.sh").replace("/etc/kube-provision", str(tmp_path))
     command = f'{script}\n. {tmp_path}/no-proxy.env\necho "$https_proxy"'
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    ran = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=True, timeout=20)
-    assert ran.stdout == "http://me:it's-$ecret@proxy:3128\n"
+    ran = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout == "http://me:it%27s-%24ecret%40@proxy:3128\n"
     lower, upper = (tmp_path / "no-proxy.env").read_text().splitlines()
     assert lower.endswith(',10.0.0.0/8,192.168.7.0/24,172.16.0.0/12"')
     assert upper == f"NO_PROXY{lower.removeprefix('no_proxy')}"
-    subprocess.run(["bash", "-c", script], env=environment, check=True, timeout=20)
+    subprocess.run(["bash", "-c", script], env=environment, check=True, timeout=60)
     assert (tmp_path / "no-proxy.env").read_text().splitlines() == [lower, upper]
 
 

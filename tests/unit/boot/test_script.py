@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import yaml
 
 from kube_provision_core import Boot, BootError, Cluster, Node, Role, Stage
 from kube_provision_core.boot.script import ScriptPart
+from kube_provision_core.folder.pki import JoinSecrets
 
 Render = Callable[..., Boot]
 Content = Callable[[Boot, str], str]
@@ -89,7 +92,7 @@ def test_a_template_that_is_no_text_says_so(render: Render, tmp_path: Path) -> N
 
 
 def test_all_files_that_are_gone_by_now_are_told_at_once(
-    configure: Callable[..., Any], make_node: Callable[..., Node], cluster: Cluster, tmp_path: Path
+    configure: Callable[..., Any], make_node: Callable[..., Node], cluster: Cluster, secrets: JoinSecrets, tmp_path: Path
 ) -> None:
     for name in ("a", "b"):
         (tmp_path / name).touch()
@@ -97,7 +100,7 @@ def test_all_files_that_are_gone_by_now_are_told_at_once(
     for name in ("a", "b"):
         (tmp_path / name).unlink()
     with pytest.raises(BootError) as caught:
-        part.render_boot(node=make_node(), cluster=cluster)
+        part.render_boot(make_node(), cluster, secrets)
     assert str(caught.value).splitlines() == [
         f"files: /srv/{name}: {tmp_path}/{name}: cannot be read: No such file or directory" for name in ("a", "b")
     ]
@@ -142,7 +145,43 @@ def test_a_variable_of_several_lines_is_refused(render: Render) -> None:
 def test_kernel_parameters_win_over_ours(render: Render, content: Content) -> None:
     rendered = render(sysctls={"vm.max_map_count": "262144"})
     assert content(rendered, "/etc/sysctl.d/90-kube-provision-user.conf") == "vm.max_map_count = 262144\n"
-    assert "sysctl --quiet --load=/etc/sysctl.d/90-kube-provision-user.conf" in content(rendered, "script-sysctls.sh")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("net.absent.of_a_module", "net/absent/of_a_module"),
+        ("net/absent/of_a_module", "net/absent/of_a_module"),
+        ("net.ipv4.conf.eth0/100.forwarding", "net/ipv4/conf/eth0.100/forwarding"),
+        ("net/ipv4/conf/eth0.100/forwarding", "net/ipv4/conf/eth0.100/forwarding"),
+    ],
+)
+def test_kernel_parameters_of_a_module_that_comes_later_are_set_then(
+    render: Render, content: Content, name: str, path: str
+) -> None:
+    """Run by a kernel that has neither the module nor the network card."""
+    rendered = render(sysctls={name: "1", "net.ipv4.ip_forward": "1"})
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "sysctl.conf"
+        file.write_text(content(rendered, "/etc/sysctl.d/90-kube-provision-user.conf"))
+        script = content(rendered, "script-sysctls.sh").replace("/etc/sysctl.d/90-kube-provision-user.conf", str(file))
+        command = ["unshare", "--map-root-user", "--net", "bash", "-c", f"{script}\ncat /proc/sys/net/ipv4/ip_forward"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "1\n")
+    assert done.stderr == f"sysctls: /proc/sys/{path} does not exist yet: it is set when its module is loaded\n"
+    rule = content(rendered, "/etc/udev/rules.d/90-kube-provision-sysctls.rules")
+    assert 'SUBSYSTEM=="module"' in rule
+    assert "systemd-sysctl /etc/sysctl.d/90-kube-provision-user.conf" in rule
+
+
+def test_a_kernel_parameter_of_a_wrong_value_fails(render: Render, content: Content, tmp_path: Path) -> None:
+    rendered = render(sysctls={"net.ipv4.ip_forward": "perhaps"})
+    (tmp_path / "sysctl.conf").write_text(content(rendered, "/etc/sysctl.d/90-kube-provision-user.conf"))
+    script = content(rendered, "script-sysctls.sh").replace(
+        "/etc/sysctl.d/90-kube-provision-user.conf", f"{tmp_path}/sysctl.conf"
+    )
+    command = ["unshare", "--map-root-user", "--net", "bash", "-euo", "pipefail", "-c", script]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode != 0
 
 
 # --- what cloud-init does --------------------------------------------------------------------------------------------

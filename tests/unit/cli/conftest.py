@@ -12,7 +12,7 @@ from doubles.templates import Shelf
 
 from kube_provision_core import Machine, Node, Role, Stamp
 from kube_provision_core.cli import main
-from kube_provision_core.plan import Action, AwaitNode, CreateVm, keys
+from kube_provision_core.engine.plan import Action, AwaitNode, CreateVm, keys
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     Path("config.yml").write_text("target: memory\nos: plain\ndiscovery: table\nname: prod\n")
     for pause in ("TICK", "FIRST_LOOK"):
-        monkeypatch.setattr(f"kube_provision_core.apply.{pause}", 0.01)
+        monkeypatch.setattr(f"kube_provision_core.engine.executor.{pause}", 0.01)
+    monkeypatch.setattr("kube_provision_core.engine.watch.silence_timeout", lambda _: 0.05)
     from kp_cli_doubles import Memory
 
     world = World()
@@ -76,7 +77,7 @@ def shelf(world: World, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """No templates yet, on a target that can bake them; the configuration names none but `nodes`."""
     Path("config.yml").write_text("target: shelf\nos: plain\ndiscovery: table\ntemplate: nodes\nbake_from: plain-1\n")
     monkeypatch.syspath_prepend(str(Path(__file__).with_name("shelf_site")))
-    monkeypatch.setattr("kube_provision_core.apply.LONGEST_LOOK", 0.02)
+    monkeypatch.setattr("kube_provision_core.engine.executor.LONGEST_LOOK", 0.02)
     from kp_shelf_doubles import WithShelf
 
     shelf = Shelf()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kube_provision_core.apply import Event, State
 from kube_provision_core.cli.board import Board, Standing
+from kube_provision_core.engine.executor import Event, State
 
 
 @pytest.fixture

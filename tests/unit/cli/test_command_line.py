@@ -68,7 +68,8 @@ def test_nothing_at_all_shows_the_help(run) -> None:
         ("--masters three", "'three' is not a valid integer"),
         ("plann --config c.yml", "No such command 'plann'"),
         ("--config c.yml plann", "No such command 'plann'"),
-        ("plan extra", "unexpected extra argument (extra)"),
+        ("plan extra", "'extra' is not one of"),
+        ("status extra", "unexpected extra argument (extra)"),
         ("plan --output xml", "'xml' is not one of"),
         ("--provisioner vmware", "--provisioner no longer exists: write `target: NAME`"),
         ("plan --host-suffix-format %d", "--host-suffix-format no longer exists: names are"),
@@ -126,7 +127,7 @@ def test_an_interrupt_is_one_line(run, monkeypatch) -> None:
 
 def test_the_listing_says_what_each_command_says() -> None:
     for name, summary in SUMMARIES.items():
-        command = import_module(f"kube_provision_core.cli.commands.{name}").command
+        command = import_module(f"kube_provision_core.cli.commands.{name.replace('-', '_')}").command
         assert (command.name, command.short_help) == (name, summary)
 
 

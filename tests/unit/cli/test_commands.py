@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import json
 import shlex
+import tarfile
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import yaml
+import zstandard
 from doubles.memory import World
 
-from kube_provision_core import Endpoint, NodeStatus, Stage
+from kube_provision_core import Endpoint, NodeStatus, Power, Stage
 
 OLDEST = ["--config", "config.yml", "--masters", "3", "--workers", "2", "--name", "prod"]
 PROVISION = [*OLDEST, "--no-wait"]
@@ -27,11 +31,11 @@ def test_the_oldest_command_line_makes_a_cluster_and_waits_for_it(run, world: Wo
     assert ran.code == 0, ran.err
     assert sorted(world.vms) == NAMES
     assert f"kubeconfig: {Path('state/kube-provision/prod/kubeconfig').resolve()}" in ran.out
-    assert world.vms["m-prod-1"].scrubbed
+    assert "the secrets in its boot data are left for the next run to take away: no master can be asked" in ran.out
 
 
-def test_an_existing_consul_needs_no_machine(run, world) -> None:
-    run(*PROVISION, "--consul-ip=10.200.200.1")
+def test_an_existing_discovery_service_needs_no_machine(run, world) -> None:
+    run(*PROVISION, "--extra=table_address=10.200.200.1")
     assert "table-prod" not in world.vms
 
 
@@ -109,9 +113,70 @@ def test_plan_refuses_what_provisioning_would_refuse(run, world) -> None:
 
 def test_plan_has_the_documented_keys(run, world) -> None:
     plan = json.loads(run("plan", *PROVISION, "-o", "json").out)
-    assert list(plan) == ["cluster", "changes", "actions", "notes"]
-    assert list(plan["actions"][0]) == ["mark", "action", "subject", "reason", "after"]
+    assert list(plan) == ["verb", "cluster", "options", "digest", "changes", "actions", "notes", "facts"]
+    assert list(plan["actions"][0]) == ["mark", "action", "subject", "reason", "after", "details"]
     assert plan["actions"][1]["after"] == ["create table-prod"]
+
+
+def test_all_plans_have_one_shape(run, world) -> None:
+    run(*PROVISION)
+    plans = [json.loads(run("plan", *verb, *OLDEST, "-o", "json").out) for verb in ([], ["destroy"])]
+    assert [plan["verb"] for plan in plans] == ["provision", "destroy"]
+    assert list(plans[0]) == list(plans[1])
+    assert "-  destroy" in run("plan", "destroy", *OLDEST).out
+    assert sorted(world.vms) == NAMES
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--node", "w-prod-1"),
+        ("--again",),
+        ("--no-drain",),
+        ("bake", "--node", "w-prod-1"),
+        ("destroy", "--drifted"),
+        ("renew", "--wait"),
+        ("destroy", "--node", "w-prod-1", "--burn-in", "0"),
+        ("replace", "--drifted", "--again"),
+    ],
+)
+def test_an_option_of_another_verb_is_bad_input(run, world, wrong) -> None:
+    ran = run("plan", *wrong, *PROVISION)
+    assert ran.code == 2
+    assert "goes with `plan" in ran.line
+
+
+# --- apply ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_planned_is_applied_and_nobody_is_asked(run, world) -> None:
+    Path("plan.json").write_text(run("plan", *PROVISION, "-o", "json").out)
+    assert run("apply", "plan.json", *OLDEST).code == 0
+    assert sorted(world.vms) == NAMES
+    Path("plan.json").write_text(run("plan", "destroy", "--node", "w-prod-2", *OLDEST, "-o", "json").out)
+    assert run("apply", "plan.json", *OLDEST).code == 0
+    assert sorted(world.vms) == NAMES[:-1]
+
+
+def test_what_is_no_longer_the_plan_is_refused_with_what_has_changed(run, world) -> None:
+    run(*PROVISION)
+    Path("plan.json").write_text(run("plan", "destroy", *OLDEST, "-o", "json").out)
+    del world.vms["w-prod-2"]
+    ran = run("apply", "plan.json", *OLDEST)
+    assert (ran.code, sorted(world.vms)) == (2, NAMES[:-1])
+    assert ran.err.splitlines() == [
+        "kube-provision: destroy would no longer do what was planned, and nothing was touched. Plan anew; what has changed:",
+        "kube-provision: machines w-prod-2: was memory-w-prod-2, is absent",
+        "kube-provision: destroy w-prod-2: is no longer to be done",
+    ]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff", b"cluster: prod\n", b'{"verb": "why"}'])
+def test_a_file_that_is_no_plan_is_one_line(run, world, content) -> None:
+    if content is not None:
+        Path("plan.json").write_bytes(content)
+    ran = run("apply", "plan.json", *OLDEST)
+    assert (ran.code, ran.line.startswith("kube-provision: plan.json: ")) == (2, True)
 
 
 def test_plan_notes_are_talk(run, world) -> None:
@@ -126,7 +191,7 @@ def test_status_of_what_exists(run, world) -> None:
     ran = run("status", "-c", "config.yml", "-w", "2")
     row = next(line for line in ran.out.splitlines() if line.startswith("w-prod-1"))
     assert "join failed" in row
-    assert "no [2J route" in row
+    assert "w-prod-1: stage join: no [2J route. More: kube-provision why w-prod-1 --name prod --config config.yml" in ran.out
 
 
 def test_status_shows_the_cause_instead_of_the_error_where_it_is_known(run, world) -> None:
@@ -143,8 +208,8 @@ def test_status_of_a_cluster_that_does_not_answer_is_no_error(run, world) -> Non
     ran = run("status", "-c", "config.yml", "-o", "json")
     status = json.loads(ran.out)
     assert ran.code == 0
-    assert status["initialised"]
-    assert "no master can be asked" in status["kubernetes_error"]
+    assert not status["initialised"], "a machine's own word proves nothing"
+    assert status["kubernetes_error"].startswith("m-prod-1 told that the boot has finished, and no master can be asked")
     assert {node["ready"] for node in status["nodes"]} == {None}
 
 
@@ -224,7 +289,7 @@ def test_why_has_the_documented_keys(run, world) -> None:
     why = yaml.safe_load(run("why", "w-prod-1", "-c", "config.yml", "-w", "2", "-o", "yaml").out)
     place = ["cluster", "name", "role", "well", "verdict", "advice", "power", "address", "where"]
     told = ["stage", "state", "step", "attempt", "attempts", "error", "diagnosis", "cause"]
-    assert list(why) == [*place, *told, "discovery", "kubernetes", "log"]
+    assert list(why) == [*place, *told, "discovery", "kubernetes", "log", "doing"]
     assert (why["well"], why["diagnosis"], why["kubernetes"]) == (
         False,
         "expired-token",
@@ -262,13 +327,41 @@ def test_a_plan_names_a_machine_that_cannot_join_any_more(run, world) -> None:
     )
 
 
+KNOWN = NodeStatus(Stage.JOIN, "failed", "kubeadm: exit code 1", cause="swap is on", advice="take swap out of the template")
+
+
+@pytest.mark.parametrize(
+    ("lives", "anew"), [(False, "destroy --name prod --node w-prod-1"), (True, "replace w-prod-1 --name prod")]
+)
+@pytest.mark.parametrize("told", [STUCK, KNOWN, NodeStatus(Stage.INSTALL, "failed", "E: no such package")])
+def test_plan_status_and_why_give_one_advice(run, world, told, lives: bool, anew: str) -> None:
+    run(*PROVISION)
+    if lives:
+        Path("state/kube-provision/prod/initialised").touch()
+    world.statuses["w-prod-1"] = told
+    note = next(line for line in run("plan", *PROVISION).err.splitlines() if "w-prod-1 failed: " in line)
+    trouble = note.partition(" failed: ")[2]
+    assert f"w-prod-1: {trouble}" in run("status", "-c", "config.yml", "-w", "2").out.splitlines()
+    advice = json.loads(run("why", "w-prod-1", "-c", "config.yml", "-w", "2", "-o", "json").out)["advice"]
+    assert advice in trouble or "kube-provision why w-prod-1" in trouble
+    assert run("plan", *PROVISION).err.count(f"kube-provision {anew}") == int(told.replace)
+
+
+def test_a_machine_that_has_said_nothing_yet_is_told_with_how_long_that_usually_takes(run, world) -> None:
+    run(*PROVISION)
+    silent = "nothing heard from it since it was powered on (usually within"
+    assert f"w-prod-1: {silent}" in run("status", "-c", "config.yml", "-w", "2").out
+    why = json.loads(run("why", "w-prod-1", "-c", "config.yml", "-w", "2", "-o", "json").out)
+    assert f"told nothing yet: {silent}" in why["verdict"]
+
+
 def test_status_has_the_documented_keys(run, world) -> None:
     run(*PROVISION)
     status = yaml.safe_load(run("status", "-c", "config.yml", "-o", "yaml").out)
     facts = ["cluster", "cluster_id", "initialised", "discovery_address", "discovery_error", "nodes", "folder", "kubeconfig"]
     assert list(status) == [*facts, "kubernetes_error", "hints"]
-    keys = ["name", "role", "power", "address", "stage", "error", "scrubbed", "drifted", "healthy", "ready", "cause"]
-    assert list(status["nodes"][0]) == [*keys, "reach"]
+    keys = ["name", "role", "power", "address", "stage", "error", "scrubbed", "drifted", "healthy", "ready", "version"]
+    assert list(status["nodes"][0]) == [*keys, "cause", "reach", "text"]
     assert Path(status["kubeconfig"]).exists()
 
 
@@ -451,7 +544,7 @@ def test_a_schema_of_one_driver_out_of_several_must_be_chosen(run, world) -> Non
 
 def test_advice_works_when_it_is_pasted(run, world) -> None:
     Path("config.yml").rename("my cluster.yml")
-    site = ["--config", "my cluster.yml", "--state", "kept here", "--consul-ip", "10.200.200.1", "--no-wait"]
+    site = ["--config", "my cluster.yml", "--state", "kept here", "--extra", "table_address=10.200.200.1", "--no-wait"]
     run(*site, "--workers", "2")
     (line,) = run(*site, "--workers", "1").err.splitlines()
     program, *words = shlex.split(line.partition("To remove them: ")[2])
@@ -464,7 +557,259 @@ def test_advice_works_when_it_is_pasted(run, world) -> None:
 
 def test_advice_to_remove_a_discovery_machine_that_is_not_used_works_too(run, world) -> None:
     run(*PROVISION)
-    refused = run(*PROVISION, "--consul-ip", "10.200.200.1").line
+    refused = run(*PROVISION, "--extra", "table_address=10.200.200.1").line
     ran = run(*shlex.split(refused.partition("remove it: ")[2])[1:], "--yes")
     assert ran.code == 0, ran.err
     assert "table-prod" not in world.vms
+
+
+# --- logs, exec -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told(world, run, monkeypatch) -> list[tuple[object, ...]]:
+    """What machines were asked; one answers with three bytes that no text has, the last of more."""
+    from kube_provision_core.verbs import asking
+
+    run(*PROVISION)
+    asked: list[tuple[object, ...]] = []
+
+    def ask(session, *words) -> asking.Told:
+        asked.append(words[:-1])
+        return asking.Told(b"a\xff\x1b", 12, 7)
+
+    monkeypatch.setattr(asking, "execute", ask)
+    monkeypatch.setattr(asking, "read_journal", ask)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["exec", "w-prod-1", "-c", "config.yml", "--", "ls", "-l", "--", "-c"], ("w-prod-1", ("ls", "-l", "--", "-c"), 60)),
+        (["exec", "--timeout", "5", "-c", "config.yml", "w-prod-1", "true"], ("w-prod-1", ("true",), 5)),
+        (["logs", "w-prod-1", "-c", "config.yml"], ("w-prod-1", None, 500)),
+        (["logs", "w-prod-1", "kubelet", "--lines", "9", "-c", "config.yml"], ("w-prod-1", "kubelet", 9)),
+    ],
+)
+def test_what_a_machine_says_is_printed_byte_for_byte_with_its_exit_code(run, told, words, asked) -> None:
+    ran = run(*words)
+    assert (ran.code, told, ran.out) == (7, [asked], "a\ufffd\x1b")
+    assert "kube-provision: note: w-prod-1 has said 12 bytes more before this" in ran.err
+
+
+@pytest.mark.parametrize("words", [["exec", "w-prod-1", "--", "true"], ["logs", "w-prod-1"]])
+def test_a_machine_that_is_off_is_one_line_and_given_nothing(run, world, words) -> None:
+    run(*PROVISION)
+    world.vms["w-prod-1"] = replace(world.vms["w-prod-1"], power=Power.OFF)
+    ran = run("-c", "config.yml", *words)
+    assert (ran.code, ran.out, world.tasks) == (2, "", {})
+    assert ran.line.startswith(
+        "kube-provision: w-prod-1 is off, and can be asked nothing: start it, or ask kube-provision why"
+    )
+
+
+def test_a_command_that_is_missing_is_asked_for(run, world) -> None:
+    assert run("exec", "w-prod-1", "-c", "config.yml").code == 2
+
+
+# --- support-bundle ---------------------------------------------------------------------------------------------------
+
+
+BUNDLE = ["support-bundle", "it.tar.zst", "-c", "config.yml"]
+
+
+def test_a_bundle_is_written_and_what_is_not_in_it_is_told(run, world) -> None:
+    run(*PROVISION)
+    world.vms.update({name: replace(vm, power=Power.OFF) for name, vm in world.vms.items()})
+    ran = run(*BUNDLE)
+    path = Path("it.tar.zst").absolute()
+    assert (ran.code, ran.out, path.stat().st_mode & 0o777) == (0, f"{path}\n", 0o600)
+    told = ran.err.splitlines()
+    assert all(line.startswith("kube-provision: note: not in it: ") for line in told)
+    assert [line for line in told if "w-prod-1/kubelet.txt" in line and line.endswith(": the machine is off")]
+    with tarfile.open(fileobj=io.BytesIO(zstandard.ZstdDecompressor().decompress(path.read_bytes()))) as archive:
+        missing = archive.extractfile("prod-support/missing.txt")
+        assert missing
+        assert [f"kube-provision: note: not in it: {line}" for line in missing.read().decode().splitlines()] == told
+
+
+def test_a_bundle_replaces_nothing_and_that_is_said_before_anybody_is_asked(run, world) -> None:
+    Path("it.tar.zst").write_text("mine")
+    ran = run(*BUNDLE)
+    assert (ran.code, ran.out, world.looks) == (2, "", 0)
+    assert ran.line.endswith("it.tar.zst: exists already, and is not replaced; name a new file")
+
+
+def test_a_bundle_that_is_interrupted_is_not_written(run, world, monkeypatch) -> None:
+    from kube_provision_core.verbs import support_bundle
+
+    def collect(session, state, user) -> support_bundle.Bundle:
+        user.interrupt.request()
+        return support_bundle.Bundle({}, ())
+
+    monkeypatch.setattr(support_bundle, "collect", collect)
+    ran = run(*BUNDLE)
+    assert (ran.code, ran.out) == (130, "")
+    assert ran.line.endswith("it.tar.zst is not written")
+    assert not Path("it.tar.zst").exists()
+
+
+# --- ssh ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def became(world, run, monkeypatch) -> list[list[str]]:
+    """Command lines that the program has become, where machines tell this as their host keys."""
+    from kube_provision_core.verbs import asking, ssh
+
+    run(*PROVISION)
+    became: list[list[str]] = []
+    monkeypatch.setattr("os.execvp", lambda program, words: became.append([*words]))
+    monkeypatch.setattr(ssh, "ask", lambda *words: asking.Told(b"ssh-ed25519 AAAA root@host\n", 0, 0))
+    return became
+
+
+def test_ssh_becomes_the_systems_own_once_the_host_key_is_known(run, became) -> None:
+    assert run("ssh", "w-prod-1", "-c", "config.yml", "-l", "me", "--", "ls", "-l").code == 0
+    (words,) = became
+    assert (words[:5], words[-2:]) == (["ssh", "-p", "22", "-l", "me"], ["ls", "-l"])
+    assert "StrictHostKeyChecking=yes" in words
+    assert Path("state/kube-provision/prod/known_hosts").read_text().endswith(" ssh-ed25519 AAAA\n")
+
+
+def test_ssh_of_what_has_told_no_key_is_refused_unless_that_is_accepted(run, became, world, monkeypatch) -> None:
+    vm = world.vms["w-prod-1"]
+    world.vms["w-prod-1"] = replace(vm, stamp=replace(vm.stamp, instance=""))
+    from kube_provision_core.verbs import asking, ssh
+
+    monkeypatch.setattr(ssh, "ask", asking.ask)
+    ran = run("ssh", "w-prod-1", "-c", "config.yml")
+    assert (ran.code, became) == (2, [])
+    assert ran.line.startswith("kube-provision: w-prod-1 was made by an earlier version and can be given no task.")
+    assert ran.line.endswith(". Its host keys are not known; --accept-new trusts those that are shown")
+    assert run("ssh", "w-prod-1", "-c", "config.yml", "--accept-new").code == 0
+    assert "StrictHostKeyChecking=accept-new" in became[0]
+    assert not Path("state/kube-provision/prod/known_hosts").exists()
+
+
+def test_without_a_program_ssh_that_is_said(run, became, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    ran = run("ssh", "w-prod-1", "-c", "config.yml")
+    assert (ran.code, ran.line) == (2, "kube-provision: there is no program ssh here: install OpenSSH's client")
+
+
+# --- kubeconfig -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kubectls(world, run, tmp_path: Path, monkeypatch) -> Path:
+    """The file of whoever calls kubectl, where a cluster was made."""
+    run(*PROVISION)
+    path = tmp_path / "kubectls"
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    return path
+
+
+KUBECONFIG = ["kubeconfig", "-c", "config.yml", "--server", "api.invalid"]
+
+
+def test_a_kubeconfig_is_printed_and_nothing_else(run, kubectls: Path) -> None:
+    ran = run(*KUBECONFIG)
+    assert ran.code == 0
+    document = yaml.safe_load(ran.out)
+    assert document["clusters"][0]["cluster"]["server"] == "https://api.invalid:6443"
+    assert ran.line.startswith("kube-provision: note: no handshake with api.invalid:6443")
+    assert not kubectls.exists()
+
+
+def test_a_kubeconfig_is_merged_and_nothing_printed(run, kubectls: Path) -> None:
+    kubectls.write_text("kind: Config\n# mine\n")
+    ran = run(*KUBECONFIG, "--merge", "--use", "--user", "jane")
+    assert (ran.code, ran.out) == (0, "")
+    copy = f"{kubectls}.before-kube-provision"
+    assert ran.err.splitlines()[-1] == f"kube-provision: note: context jane@prod is in {kubectls}, and as it was in {copy}"
+    assert yaml.safe_load(kubectls.read_text())["current-context"] == "jane@prod"
+    assert kubectls.read_text().startswith("kind: Config\n# mine\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--use"], "--use goes with --merge"),
+        (["--group", "a"], "--group goes with --user"),
+        (["--allow-system"], "--allow-system goes with --user"),
+        (["--days", "0"], "0 is not in the range"),
+        (["--merge"], "kubectls:1: it is not YAML: mend it, or name another file"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_be_is_refused_and_nothing_is_touched(run, kubectls: Path, words, said: str) -> None:
+    kubectls.write_text("{")
+    ran = run(*KUBECONFIG, *words)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err.splitlines()[-1]
+    assert (kubectls.read_text(), list(kubectls.parent.glob("kubectls*"))) == ("{", [kubectls])
+
+
+# --- certificates ---------------------------------------------------------------------------------------------------
+
+
+def test_certificates_of_masters_and_of_the_folder_are_listed(run, world) -> None:
+    run(*PROVISION)
+    world.vms["m-prod-3"] = replace(world.vms["m-prod-3"], power=Power.OFF)
+    ran = run("certificates", "-c", "config.yml", "-o", "json")
+    assert ran.code == 0, ran.err
+    told = json.loads(ran.out)
+    assert list(told) == ["cluster", "certificates"]
+    assert list(told["certificates"][0]) == ["machine", "certificate", "ends", "days", "text"]
+    rows = {(row["machine"], row["certificate"]): row for row in told["certificates"]}
+    assert (rows["", "kubeconfig"]["days"], rows["", "ca"]["days"]) == (364, 3649)
+    assert rows["m-prod-3", "apiserver"]["text"] == "the machine is off"
+    assert rows["m-prod-1", "admin.conf"]["ends"] == ""
+    assert rows["m-prod-1", "admin.conf"]["text"].startswith("a file of the machine, which no handshake shows")
+    assert "w-prod-1" not in {machine for machine, _ in rows}
+
+
+@pytest.mark.parametrize("words", [[], ["--files"]])
+def test_certificates_of_a_cluster_that_is_not_there_are_none(run, world, words: list[str]) -> None:
+    ran = run("certificates", *words, "-c", "config.yml", "-o", "json")
+    assert (ran.code, json.loads(ran.out)["certificates"]) == (0, [])
+
+
+def test_status_warns_of_what_ends_soon(run, world, monkeypatch) -> None:
+    run(*PROVISION)
+    folder = Path("state/kube-provision/prod")
+    (folder / "initialised").touch()
+    assert "kubeconfig ends on" not in run("status", "-c", "config.yml").out
+    monkeypatch.setattr("kube_provision_core.cluster.certificates.SOON", timedelta(days=400))
+    out = run("status", "-c", "config.yml").out
+    assert f"{folder.resolve()}: kubeconfig ends on 20" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["renew", "w-prod-1"], "w-prod-1: no master of cluster prod; its masters are m-prod-1, m-prod-2, m-prod-3"),
+        (["renew", "m-prod-1"], "cluster prod is not initialised, and has no certificates yet: provision it"),
+        (["--progress", "json"], "--progress goes with `certificates renew`"),
+        (["renew", "--files"], "--files goes with `certificates`, which shows them"),
+        (["m-prod-1"], "'m-prod-1' is not 'renew', the one word that `certificates` takes. Names follow it."),
+    ],
+)
+def test_a_renewal_that_cannot_be_is_refused_with_what_to_do(run, world, words: list[str], said: str) -> None:
+    run(*PROVISION)
+    ran = run("certificates", *words, "-c", "config.yml")
+    assert ran.code == 2
+    assert said in ran.line
+    assert world.tasks == {}
+
+
+def test_a_renewal_is_planned_master_by_master(run, world) -> None:
+    run(*PROVISION)
+    (Path("state/kube-provision/prod") / "initialised").touch()
+    told = json.loads(run("plan", "renew", "--node", "m-prod-2", "-c", "config.yml", "-o", "json").out)
+    assert [(action["action"], action["subject"]) for action in told["actions"]] == [
+        ("give-renew", "m-prod-2"),
+        ("renew", "m-prod-2"),
+        ("clear-renew", "m-prod-2"),
+    ]

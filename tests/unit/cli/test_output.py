@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
+import tty
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,23 @@ def test_programs_read_back_what_was_there(form, parse, capsys) -> None:
 def test_keys_keep_their_order(capsys) -> None:
     emit(DATA, "yaml", refuse)
     assert capsys.readouterr().out.startswith("cluster: prod\nnodes:")
+
+
+SAY = "from kube_provision_core.cli.output import write_told; write_told(b'a\\xff\\x1b[2J\\n\\tb\\n')"
+
+
+def test_what_a_machine_says_goes_as_it_is_to_a_pipe() -> None:
+    said = subprocess.run([sys.executable, "-c", SAY], capture_output=True, check=True).stdout
+    assert said == b"a\xff\x1b[2J\n\tb\n"
+
+
+def test_what_a_machine_says_steers_no_terminal() -> None:
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    subprocess.run([sys.executable, "-c", SAY], stdout=theirs, check=True)
+    assert os.read(ours, 100) == b"a\\xff [2J\n\tb\n"
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_yaml_has_no_anchors(capsys) -> None:
@@ -66,12 +85,12 @@ def test_a_reader_that_goes_away_ends_the_program_quietly() -> None:
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
         writer.stdout.close()
         assert writer.stderr.read() == b""
-        assert writer.wait(10) == 141
+        assert writer.wait(60) == 141
 
 
 def test_a_full_disk_is_one_line() -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
-        ran = subprocess.run([PROGRAM, "plugins"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+        ran = subprocess.run([PROGRAM, "plugins"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert ran.returncode == 74
     assert ran.stderr.startswith("kube-provision: stdout cannot be written to: No space left on device")
     assert len(ran.stderr.splitlines()) == 1
@@ -79,7 +98,7 @@ def test_a_full_disk_is_one_line() -> None:
 
 def test_talk_that_nobody_hears_stops_nothing() -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
-        ran = subprocess.run([PROGRAM, "plann"], stdout=subprocess.PIPE, stderr=full, timeout=30, check=False)
+        ran = subprocess.run([PROGRAM, "plann"], stdout=subprocess.PIPE, stderr=full, timeout=60, check=False)
     assert (ran.returncode, ran.stdout) == (2, b"")
 
 
@@ -87,6 +106,6 @@ def test_talk_that_nobody_hears_stops_nothing() -> None:
 def test_streams_may_be_closed(closed: str, code: int) -> None:
     arguments = "destroy" if code else "plugins"
     script = f'exec "$0" {arguments} {closed}'
-    ran = subprocess.run(["/bin/sh", "-c", script, PROGRAM], capture_output=True, text=True, timeout=30, check=False)
+    ran = subprocess.run(["/bin/sh", "-c", script, PROGRAM], capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stdout) == (code, "")
     assert "Traceback" not in ran.stderr

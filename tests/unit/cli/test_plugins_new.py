@@ -26,6 +26,11 @@ def test_the_folder_may_be_named(run, folder: Path) -> None:
     assert (folder / "somewhere/else/kube_provision_my_os/driver.py").is_file()
 
 
+def test_what_to_do_next_may_be_pasted_for_any_folder(run) -> None:
+    ran = run("plugins", "new", "os", "my-os", "--directory", "my plugins/os")
+    assert ran.line == "Next: cd 'my plugins/os' && pip install -e '.[test]' && pytest"
+
+
 def test_a_folder_that_exists_is_bad_input(run, folder: Path) -> None:
     (folder / "kube-provision-my-cloud").mkdir()
     ran = run("plugins", "new", "target", "my-cloud")
@@ -41,10 +46,17 @@ def test_a_name_that_cannot_be_one_is_bad_input(run) -> None:
     assert "lower-case letters and digits, joined by hyphens" in ran.line
 
 
+def test_a_name_that_would_replace_an_installed_distribution_is_bad_input(run, folder: Path) -> None:
+    ran = run("plugins", "new", "extension", "vsphere")
+    assert (ran.code, list(folder.iterdir())) == (2, [])
+    installed = "another kube-provision-vsphere, which is installed already"
+    assert ran.line == f"kube-provision: 'vsphere' would make {installed}; choose another name"
+
+
 def test_another_kind_is_refused_with_those_there_are(run) -> None:
     ran = run("plugins", "new", "network", "my-cloud")
     assert ran.code == 2
-    assert "'target', 'os', 'discovery'" in ran.err
+    assert "'target', 'os', 'discovery', 'extension'" in ran.err
 
 
 def test_plugins_alone_still_lists_them(run) -> None:

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from kube_provision_core import TargetError
-from kube_provision_core.apply import Event, Interrupt, Sight, State, apply
 from kube_provision_core.cli.live import LiveView, live_view
 from kube_provision_core.cli.progress import JsonLines, PlainLines, view
+from kube_provision_core.engine.executor import Event, Interrupt, Sight, State, apply
 
 
 def perform(action) -> str:
@@ -101,12 +101,30 @@ def test_two_hundred_machines_fit_on_the_screen(height, boots) -> None:
     assert any("more" in line for line in lines)
 
 
-def test_a_long_text_is_cut_and_hides_nothing_else(actions) -> None:
+CAUSE = (
+    "stage join: swap is on (/dev/sda2), and the kubelet refuses to run with it. What helps: take swap out of the template: "
+    "its line in /etc/fstab. More: kube-provision why m-prod-1 --name prod"
+)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+@pytest.mark.parametrize("state", [State.RUNNING, State.FAILED])
+def test_a_text_is_shown_whole_however_narrow_the_terminal(width, state, actions) -> None:
     shown = LiveView("prod", actions)
-    shown.show(Event(actions[0], State.RUNNING, "x" * 500))
-    _, row, _ = plain(screen(shown)).splitlines()
-    assert re.fullmatch(r"m-prod-1 +running +create +0:00 +x+…", row)
-    assert len(row.rstrip()) == 76
+    shown.show(Event(actions[0], state, CAUSE))
+    lines = plain(screen(shown, width=width)).splitlines()
+    row = " ".join(lines[1:-1])
+    words = re.sub(r"^m-prod-1 +(running|failed)( +create)?( +0:00)? ", "", row).split()
+    assert words == CAUSE.split()
+    assert all(len(line.rstrip()) <= width - 4 for line in lines)
+
+
+def test_a_text_that_is_higher_than_the_screen_is_cut_and_says_so(actions) -> None:
+    shown = LiveView("prod", actions)
+    shown.show(Event(actions[0], State.RUNNING, "x" * 5000))
+    lines = plain(screen(shown, height=10)).splitlines()
+    assert len(lines) < 10
+    assert any(line.strip() == "…" for line in lines)
 
 
 @pytest.mark.parametrize("width", [1, 4, 5, 20])

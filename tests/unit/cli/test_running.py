@@ -14,13 +14,16 @@ from collections.abc import Iterator
 import pytest
 
 from kube_provision_core import Cluster, ConfigError
-from kube_provision_core.apply import Outcome, Sight, State, apply
+from kube_provision_core.cli.progress import Progress
 from kube_provision_core.cli.running import Running, finish
-from kube_provision_core.control_plane import ClusterNode, Readiness
-from kube_provision_core.observe import Observation
-from kube_provision_core.plan import ArrangeVms, Plan
-from kube_provision_core.report import Report
+from kube_provision_core.cluster import ClusterNode, Readiness
+from kube_provision_core.cluster.observe import Observation
+from kube_provision_core.engine.executor import Outcome, Sight, State, apply
+from kube_provision_core.engine.identity import Identity
+from kube_provision_core.engine.plan import ArrangeVms, Plan
+from kube_provision_core.engine.report import Report
 
+IDENTITY = Identity("provision", "prod", {}, {}, {})
 CLUSTER = Cluster("prod", "id", "1.36", frozenset())
 
 
@@ -38,8 +41,8 @@ def play(plan: Plan, perform, *, parallel: int = 1) -> Report:
     def watch(awaited):
         return {action.key: Sight(State.DONE, "10.0.0.1") for action in awaited}
 
-    with Running("prod", "plain") as run:
-        run.begin(plan)
+    with Running("prod", Progress("plain")) as run:
+        run.begin(plan, IDENTITY)
         outcomes = apply(plan.actions, perform, watch, parallel=parallel, listen=run.listen, interrupt=run.interrupt)
     return Report("prod", outcomes, Observation(CLUSTER), run.interrupt.stop.is_set(), plan.notes)
 
@@ -57,8 +60,8 @@ def test_nothing_begins_when_the_user_does_not_agree(boots, capfd) -> None:
     def refuse() -> None:
         raise ConfigError("no")
 
-    with Running("prod", "plain", refuse) as run, pytest.raises(ConfigError):
-        run.begin(Plan(tuple(boots("m-prod-1"))))
+    with Running("prod", Progress("plain"), refuse) as run, pytest.raises(ConfigError):
+        run.begin(Plan(tuple(boots("m-prod-1"))), IDENTITY)
     assert "running" not in capfd.readouterr().err
 
 
@@ -82,9 +85,10 @@ def test_a_second_interrupt_leaves_what_runs(boots, capfd) -> None:
 
     def perform(action) -> str:
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.3)
+        while "stopping" not in capfd.readouterr().err:
+            time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGINT)
-        ends.wait(10)
+        ends.wait(60)
         return "made"
 
     report = play(Plan(tuple(boots("m-prod-1"))), perform)
@@ -115,11 +119,11 @@ def test_a_run_that_is_to_outlive_its_terminal_does(boots) -> None:
 ABANDONING = """
 import threading
 from kube_provision_core import Cluster
-from kube_provision_core.apply import Outcome, State
+from kube_provision_core.engine.executor import Outcome, State
 from kube_provision_core.cli.running import finish
-from kube_provision_core.observe import Observation
-from kube_provision_core.plan import ArrangeVms
-from kube_provision_core.report import Report
+from kube_provision_core.cluster.observe import Observation
+from kube_provision_core.engine.plan import ArrangeVms
+from kube_provision_core.engine.report import Report
 
 threading.Thread(target=threading.Event().wait).start()   # as a thread that waits for a target that never answers
 outcomes = (Outcome(ArrangeVms(cluster="prod"), State.ABANDONED, "left"),)
@@ -128,7 +132,7 @@ finish(Report("prod", outcomes, Observation(Cluster("prod", "id", "1.36", frozen
 
 
 def test_after_the_report_an_abandoned_run_ends_without_its_threads() -> None:
-    ran = subprocess.run([sys.executable, "-c", ABANDONING], capture_output=True, text=True, timeout=20)
+    ran = subprocess.run([sys.executable, "-c", ABANDONING], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 130
     assert json.loads(ran.stdout)["interrupted"] is True
 
@@ -136,7 +140,7 @@ def test_after_the_report_an_abandoned_run_ends_without_its_threads() -> None:
 def test_an_abandoned_run_whose_report_nobody_reads_ends_too() -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         ran = subprocess.run(
-            [sys.executable, "-c", ABANDONING], stdout=full, stderr=subprocess.PIPE, timeout=20, check=False
+            [sys.executable, "-c", ABANDONING], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False
         )
     assert ran.returncode == 74
 
@@ -150,9 +154,11 @@ def test_the_report_says_what_happened_per_machine(boots, capfd) -> None:
     )
     assert finish(Report("prod", outcomes, Observation(CLUSTER)), "table") == 4
     assert capfd.readouterr().out.splitlines() == [
-        "NAME      ROLE    STATE   DONE           SECONDS  ADDRESS  TEXT",
-        "m-prod-1  master  failed  create, await  302.0    -        no address after 300 s",
-        "prod      -       done    arrange        0.1      -        -",
+        "NAME      ROLE    STATE   DONE           SECONDS  ADDRESS",
+        "m-prod-1  master  failed  create, await  302.0    -",
+        "prod      -       done    arrange        0.1      -",
+        "",
+        "m-prod-1: no address after 300 s",
     ]
 
 
@@ -162,8 +168,8 @@ def test_a_run_that_waited_shows_what_kubernetes_calls_ready(boots, capfd) -> No
     report = Report("prod", (Outcome(create, State.DONE),), Observation(CLUSTER), readiness=readiness, hints=("apply one",))
     finish(report, "table")
     assert capfd.readouterr().out.splitlines() == [
-        "NAME      ROLE    STATE  DONE    SECONDS  ADDRESS  READY  TEXT",
-        "m-prod-1  master  done   create  0.0      -        no     -",
+        "NAME      ROLE    STATE  DONE    SECONDS  ADDRESS  READY",
+        "m-prod-1  master  done   create  0.0      -        no",
         "",
         "hint: apply one",
     ]
@@ -184,6 +190,7 @@ def test_the_report_has_the_documented_keys(boots, capfd) -> None:
         "kubeconfig",
         "notes",
         "hints",
+        "folder_error",
     ]
     assert list(data["nodes"][0]) == ["name", "role", "state", "actions", "address", "text", "seconds", "ready"]
     assert list(data["others"][0]) == ["subject", "state", "action", "text", "seconds"]

@@ -24,7 +24,7 @@ print(json.dumps({"code": code, "modules": sorted(sys.modules)}), file=sys.stder
 
 def loaded(*arguments: str) -> set[str]:
     """Names of the modules in memory after a command line that succeeded."""
-    ran = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, timeout=60)
     told = json.loads(ran.stderr.splitlines()[-1])
     assert told["code"] == 0, ran.stderr
     return set(told["modules"])
@@ -36,6 +36,13 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not roots & (HEAVY | DRIVERS)
 
 
+def test_a_run_loads_what_asks_a_living_cluster_only_where_one_lives() -> None:
+    probe = "import sys, kube_provision_core.verbs.run, kube_provision_core.verbs.replace; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True)
+    assert "kube_provision_core.cluster.living" in ran.stdout.split()
+    assert not {"kube_provision_core.cluster.https_client", "urllib3"} & set(ran.stdout.split())
+
+
 def test_help_loads_no_other_command() -> None:
     commands = {name for name in loaded("--help") if name.startswith("kube_provision_core.cli.commands.")}
     assert commands == {"kube_provision_core.cli.commands.provision"}
@@ -45,7 +52,7 @@ def complete(line: str) -> subprocess.CompletedProcess[str]:
     """What bash asks the program for when TAB is hit at the end of the line."""
     words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1), "_KUBE_PROVISION_COMPLETE": "bash_complete"}
     command = [sys.executable, "-X", "importtime", str(PROGRAM)]
-    return subprocess.run(command, env={**os.environ, **words}, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, env={**os.environ, **words}, capture_output=True, text=True, timeout=60)
 
 
 def test_completion_loads_nothing_heavy() -> None:
@@ -81,11 +88,11 @@ def test_completion_offers_no_command_where_none_can_stand(line: str) -> None:
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_that_cannot_be_written_is_a_line(option: str) -> None:
     with Path("/dev/full").open("w") as full:
-        ran = subprocess.run([str(PROGRAM), option], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+        ran = subprocess.run([str(PROGRAM), option], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert (ran.returncode, ran.stderr) == (74, "kube-provision: stdout cannot be written to: No space left on device\n")
 
 
 def test_a_folder_that_is_gone_is_a_line(tmp_path: Path) -> None:
     command = f"rmdir {tmp_path} && exec {PROGRAM} status --state here --name prod"
-    ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stderr) == (2, "kube-provision: the current folder is gone: change to one that exists\n")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kube_provision_core.apply import Outcome, State
 from kube_provision_core.cli.reports import report_table
 from kube_provision_core.cli.talk import complain, note
-from kube_provision_core.model import Cluster
-from kube_provision_core.observe import Observation
-from kube_provision_core.plan import ArrangeVms
-from kube_provision_core.report import Report
+from kube_provision_core.cluster.observe import Observation
+from kube_provision_core.contract.machines import Cluster
+from kube_provision_core.engine.executor import Outcome, State
+from kube_provision_core.engine.plan import ArrangeVms
+from kube_provision_core.engine.report import Report
 
 EVIL = "gone\x1b[2J\nkube-provision: all is well\u202e"
 
@@ -23,6 +23,13 @@ def test_every_problem_is_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) 
 def test_what_a_server_says_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     complain("vCenter: \x1b[2J\x07")
     assert capsys.readouterr().err == "kube-provision: vCenter: [2J\n"
+
+
+@pytest.mark.parametrize("login", ["ann:hunter2", "hunter2"])
+def test_a_url_that_a_library_quotes_is_shown_without_its_login(login: str, capsys: pytest.CaptureFixture[str]) -> None:
+    complain(f"cannot connect to proxy http://{login}@proxy.example:3128/, for https://x.example/a@b")
+    said = "cannot connect to proxy http://(secret)@proxy.example:3128/, for https://x.example/a@b"
+    assert capsys.readouterr().err == f"kube-provision: {said}\n"
 
 
 def test_a_note_is_one_line_whatever_a_machine_says(capsys: pytest.CaptureFixture[str]) -> None:

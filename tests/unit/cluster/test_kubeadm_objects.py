@@ -11,8 +11,8 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from kube_provision_core.control_plane import kubeadm_objects
-from kube_provision_core.pki import Pki, create_certificate_key, create_pki
+from kube_provision_core.cluster import kubeadm_objects
+from kube_provision_core.folder.pki import Pki, create_certificate_key, create_pki
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 999999, tzinfo=UTC)
 TOKEN = "abcdef.0123456789abcdef"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kube_provision_core.control_plane import ClusterNode, Readiness, hint
+from kube_provision_core.cluster import ClusterNode, Readiness, hint
 
 KUBECONFIG = Path("/state/prod/kubeconfig")
 NO_NETWORK = (

@@ -14,12 +14,16 @@ from kube_provision_core import ConfigError
 from kube_provision_core.config import Config, load
 
 MOON = """
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, SecretStr, field_validator
-from kube_provision_core import DriverConfig, LocalFile, LocalPath, option
+from kube_provision_core import DriverConfig, LocalFile, LocalPath, OnNodeNetwork, option
+
+class Site(BaseModel):
+    model_config = {"extra": "forbid"}
+    addresses: list[OnNodeNetwork[IPv4Interface]] = []
 
 class Lander(BaseModel):
     model_config = {"extra": "forbid"}
@@ -39,6 +43,9 @@ class MoonConfig(DriverConfig):
     moon_dir: LocalPath | None = option(None, help="A folder.")
     crater: str = option("tycho", help="A crater.")
     orbit: str = option("low", pattern="^[a-z]+$", help="Name of an orbit.")
+    dish: OnNodeNetwork[IPv4Address | IPv6Address] | None = option(None, per_role=True, help="A dish.")
+    plain: OnNodeNetwork[IPv4Network] | None = option(None, help="A plain.")
+    sites: Site = option(Site(), per_role=True, help="Where machines stand.")
     antenna: IPv4Address | IPv6Address | None = option(None, help="Where it listens.")
 
     @field_validator("moon_password")

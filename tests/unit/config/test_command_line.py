@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kube_provision_core.config.command_line import options
 from kube_provision_core.config.vocabulary import compose
-from kube_provision_core.plugins import choose
+from kube_provision_core.registry import choose
 
 VOCABULARY = compose([choose("target", "vsphere"), choose("discovery", "consul")])
 

@@ -9,6 +9,19 @@ import pytest
 
 MINIMAL = "name: prod\ntarget: moon\nos: plain\ndiscovery: beacon\ntemplate: t\n"
 
+NO_REPOSITORY = "must be a registry and a path in it, as an image's name begins: registry.example:5000/k8s"
+NO_REPOSITORIES = (
+    *("https://registry.example/", "https://registry.example/k8s", "registry.example/", "registry.example//k8s"),
+    *(
+        "registry.example/k8s:v1",
+        "registry.example/K8s",
+        "user:secret@registry.example/k8s",
+        "registry.example:port/k8s",
+        "-r/x",
+        "r:65536/x",
+    ),
+)
+
 
 @pytest.mark.parametrize(
     ("text", "line"),
@@ -58,13 +71,39 @@ MINIMAL = "name: prod\ntarget: moon\nos: plain\ndiscovery: beacon\ntemplate: t\n
             "kubernetes_version: 1.30",
             "kubernetes_version: is not a supported Kubernetes version; supported: 1.35, 1.36, 1.37",
         ),
-        ("kubernetes_version: 1", "kubernetes_version: must be a Kubernetes version such as 1.36 or 1.36.4"),
+        ("kubernetes_version: 1", "kubernetes_version: must be a Kubernetes version such as 1.37 or 1.37.1"),
+        *((f"image_repository: {given}", f"image_repository: {NO_REPOSITORY}") for given in NO_REPOSITORIES),
+        *(
+            (f"proxy_port: {port}", f"proxy_port: is a port of {who}")
+            for port, who in ((6443, "the API server"), (8500, "disc"))
+        ),
+        *(
+            (f"sysctls: {{'{name}': 1}}", f"sysctls.{shown}: is no key here: it must be the name of a kernel parameter")
+            for name, shown in (
+                *((name, name) for name in ("swappiness", "../../etc/passwd", "-vm.swappiness", "net..core", "vm.")),
+                ("#net.core", "…"),
+            )
+        ),
+        ('sysctls: {vm.swappiness: "1\\nkernel.panic = 1"}', "sysctls.vm.swappiness: must be one line of text"),
+        ("proxy_port: 30443", "proxy_port: is one of those that Kubernetes gives to services"),
+        ("proxy_port: 0", "proxy_port: must be at least 1"),
         ("pod_subnet: 10.1.1.0/16", "pod_subnet: must be an IPv4 network such as 10.244.0.0/16, its host bits zero"),
         ("http_proxy: proxy:3128", "http_proxy: must be a URL (http:// or https://)"),
         ("package_repositories: {helm: {url: 'http://x'}}", "package_repositories.helm: is no key here: it must be one of"),
         ("package_repositories: {os: {}}", "package_repositories.os.url: is missing"),
         ("mounts: {/: /dev/sdb}", "mounts./: is no key here: it must not be the root of the file system"),
         ("data_volume_mount: /./", "data_volume_mount: must not be the root of the file system"),
+        ("data_volume_mount: /a/../etc", "data_volume_mount: must not have `.` or `..` in it"),
+        ("data_volume_mount: /./a", "data_volume_mount: must not have `.` or `..` in it"),
+        ("volumes: [{dev: /dev/sdb, mount: /proc/x}]", "volumes[0].mount: must not lie in /proc, which is the kernel's own"),
+        ("data_volume_mount: //dev", "data_volume_mount: must not lie in /dev, which is the kernel's own"),
+        *(
+            (f"data_volume_mount: {path}", f"data_volume_mount: would hide {hidden}, which the machine needs: mount it")
+            for path, hidden in (
+                *(("/etc", "/etc/kube-provision"), ("/etc/kubernetes/", "/etc/kubernetes"), ("/usr", "/usr/bin")),
+                *(("/usr/local", "/usr/local/lib/kube-provision"), ("/var", "/var/lib/cloud"), ("/boot", "/boot")),
+            )
+        ),
         ("timezone: Mars/Phobos", "timezone: is no time zone; they are named like Europe/Berlin"),
         ("timezone: Europe", "timezone: is no time zone; they are named like Europe/Berlin"),
         ("timezone: ../etc", "timezone: must be a time zone such as Europe/Berlin"),
@@ -114,7 +153,7 @@ def test_all_faults_of_all_documents_are_told_by_file_and_line(complaints, folde
     ("given", "line"),
     [
         ({"flags": {"masters": 0}}, "--masters: must be at least 1"),
-        ({"flags": {"kubernetes_version": "2"}}, "--k8s-version: must be a Kubernetes version such as 1.36 or 1.36.4"),
+        ({"flags": {"kubernetes_version": "2"}}, "--k8s-version: must be a Kubernetes version such as 1.37 or 1.37.1"),
         ({"extra": ["cpu=x"]}, "-e cpu: must be a whole number"),
         ({"extra": ["zzz=x"]}, "-e zzz: unknown key zzz"),
         ({"extra": ["provisioner=x"]}, "-e provisioner: provisioner no longer exists: use `target`"),

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from kube_provision_core.config import load, reference
-from kube_provision_core.plugins import choose
+from kube_provision_core.registry import choose
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = ROOT / "docs" / "configuration.md"

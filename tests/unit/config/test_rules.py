@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kube_provision_core import Role
+from kube_provision_core import PluginError, Role
 
 MINIMAL = "name: prod\ntarget: moon\nos: plain\ndiscovery: beacon\ntemplate: t\n"
 
@@ -111,5 +111,152 @@ PLAIN = """
 from kube_provision_core import DriverConfig
 class Plain:
     Config = DriverConfig
+    def __init__(self, config): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "subject", "value"),
+    [
+        ("dish: 10.100.1.1", "dish", "10.100.1.1"),
+        ("workers: {dish: 10.100.1.1}", "dish", "10.100.1.1"),
+        ("masters: {sites: {addresses: [10.0.0.5/24, 10.100.1.11/24]}}", "sites.addresses[1]", "10.100.1.11/24"),
+        ("plain: 10.96.0.0/12", "plain", "10.96.0.0/12"),
+    ],
+)
+def test_what_lies_on_the_nodes_side_may_not_lie_where_services_do(complaints, key: str, subject: str, value: str) -> None:
+    assert complaints(MINIMAL + key) == [
+        f"config.yml:6: {subject}: {value} lies in service_subnet 10.96.0.0/12, which is for the inside of the cluster "
+        "alone: choose another address or service_subnet"
+    ]
+
+
+def test_nor_where_pods_do(complaints) -> None:
+    (line,) = complaints(MINIMAL + "dish: 172.16.0.4\npod_subnet: 172.16.0.0/16")
+    assert line.startswith("config.yml:6: dish: 172.16.0.4 lies in pod_subnet 172.16.0.0/16")
+
+
+@pytest.mark.parametrize("key", ["dish: 10.112.0.1", "dish: 'fd00::1'", "plain: 10.0.0.0/8", "antenna: 10.96.0.1"])
+def test_what_lies_elsewhere_or_is_no_nodes_is_fine(load_text, key: str) -> None:
+    load_text(MINIMAL + key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "http_proxy: 'http://10.96.0.7:3128'",
+        "masters: {https_proxy: 'http://10.96.0.7'}",
+        "ntp_servers: [10.96.0.7]",
+        "image_archives: http://10.96.0.7/images",
+        "package_repositories: {os: {url: 'http://10.96.0.7:80/debian'}}",
+    ],
+)
+def test_what_a_machine_asks_before_there_is_a_cluster_may_not_lie_in_it(complaints, key: str) -> None:
+    subject = key.removeprefix("masters: {").partition(":")[0]
+    assert complaints(MINIMAL + key) == [
+        f"config.yml:6: {subject}: 10.96.0.7 lies in service_subnet 10.96.0.0/12, which is for the inside of the cluster "
+        "alone: choose another address or service_subnet"
+    ]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "http_proxy: 'http://proxy.example:3128'",
+        "https_proxy: 'http://[fd00::1]:3128'",
+        "ntp_servers: [10.112.0.1, time.example]",
+        "image_archives: /srv/images",
+        "docker_proxy: http://10.96.0.7:5000",
+    ],
+)
+def test_what_lies_outside_of_it_or_is_not_needed_before_is_fine(load_text, key: str) -> None:
+    load_text(MINIMAL + key)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("users:\n- {name: ann}\n- {name: ann}", "config.yml:8: users: the user ann is named twice"),
+        ("workers:\n  users:\n  - {name: ann}\n  - {name: ann}", "config.yml:9: users: the user ann is named twice"),
+        (
+            "volumes:\n- {dev: /dev/sdc, mount: /a}\n- {dev: /dev//sdc, mount: /b}",
+            "config.yml:8: volumes: the device /dev/sdc is named twice",
+        ),
+        (
+            "volumes:\n- {dev: /dev/sdc, mount: /a}\n- {dev: /dev/sdd, mount: /a/}",
+            "config.yml:8: volumes: the mount point /a is named twice",
+        ),
+        ("data_volume: 10\nmounts:\n  /data: nas:/data", "config.yml:8: mounts: the mount point /data is named twice"),
+        (
+            "containers:\n- {image: 'a:1', service: web}\n- {image: 'b:1', service: web}",
+            "config.yml:8: containers: the service web is named twice",
+        ),
+    ],
+)
+def test_what_there_can_be_but_one_of_is_named_once(complaints, text: str, line: str) -> None:
+    assert complaints(MINIMAL + text) == [line]
+
+
+@pytest.mark.parametrize(
+    "text", ["mounts: {/data: 'nas:/data'}", "users: [{name: ann}, {name: bob}]", "mounts: {/etcd: 'n:/e'}"]
+)
+def test_what_is_named_once_is_fine(load_text, text: str) -> None:
+    load_text(MINIMAL + text)
+
+
+@pytest.mark.parametrize("key", ["pod_subnet: 10.0.2.0/24", "pod_subnet: 10.0.0.0/14", "service_subnet: 10.0.2.16/28"])
+def test_a_targets_own_network_is_kept_free(complaints, install, key: str) -> None:
+    install("kpx-orbit", {"target": "orbit = kpx_orbit:Orbit"}, ORBIT)
+    name, network = key.split(": ")
+    assert complaints(ON_ORBIT + key) == [
+        f"config.yml:5: {name} {network} overlaps 10.0.2.0/24, the network of target orbit's machines"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("sysctls: {vm.max_map_count: 262144}", "sysctls.vm.max_map_count belongs to the kernel, which {theirs} it there"),
+        ("sysctls: {kernel/panic: 10}", "sysctls.kernel/panic belongs to the kernel, which {theirs} it there"),
+        ("ntp_servers: [time.example]", "ntp_servers: the clock belongs to the kernel, which {theirs} its servers there"),
+    ],
+)
+def test_what_belongs_to_a_shared_kernel_is_refused_at_its_line(complaints, install, key: str, line: str) -> None:
+    install("kpx-orbit", {"target": "orbit = kpx_orbit:Orbit"}, ORBIT + "    shares_kernel = True\n")
+    line = line.format(theirs="machines of target orbit share with their host: set")
+    assert complaints(ON_ORBIT + key) == [f"config.yml:5: {line}"]
+
+
+@pytest.mark.parametrize("name", ["net.ipv4.tcp_rmem", "net/core/somaxconn", "kernel.shmmax", "kernel.sem", "fs.mqueue.msg"])
+def test_what_a_machine_has_of_its_own_in_a_shared_kernel_is_its_to_set(load_text, install, name: str) -> None:
+    install("kpx-orbit", {"target": "orbit = kpx_orbit:Orbit"}, ORBIT + "    shares_kernel = True\n")
+    assert load_text(f"{ON_ORBIT}sysctls: {{{name}: 1}}").core.sysctls == {name: "1"}
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ('shares_kernel = "no"', "Orbit.shares_kernel: 'no' is a str, where bool is expected; its author must mend it"),
+        (
+            'node_network = "10.0.2.0/24"',
+            "Orbit.node_network: a str, where IPv4Network is expected; its author must mend it",
+        ),
+    ],
+)
+def test_what_a_target_says_of_its_machines_is_held_to_its_type(load_text, install, said: str, fault: str) -> None:
+    install("kpx-orbit", {"target": "orbit = kpx_orbit:Orbit"}, f"{ORBIT}    {said}\n")
+    with pytest.raises(PluginError) as told:
+        load_text(ON_ORBIT)
+    assert str(told.value) == fault
+
+
+ON_ORBIT = MINIMAL.replace("moon", "orbit").replace("template: t\n", "")
+ORBIT = """
+from ipaddress import IPv4Network
+from kube_provision_core import DriverConfig
+class Orbit:
+    Config = DriverConfig
+    parallel = 1
+    node_network = IPv4Network("10.0.2.0/24")
     def __init__(self, config): pass
 """

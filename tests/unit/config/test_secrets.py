@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from kube_provision_core.contract.machines import Role
+
 MINIMAL = "name: prod\ntarget: moon\nos: plain\ndiscovery: beacon\ntemplate: t\n"
 
 
@@ -79,3 +81,12 @@ def test_a_misspelt_variable_of_a_missing_secret_is_told(complaints) -> None:
 
 def test_a_configuration_does_not_show_its_secrets(load_text) -> None:
     assert "hunter2" not in repr(load_text(MINIMAL))
+
+
+def test_another_secret_is_no_other_content(load_text) -> None:
+    one, other, wished = (
+        load_text(MINIMAL, environ={"KUBE_PROVISION_MOON_TOKEN": token}, extra=[f"cpu={cpu}"]).content(Role.WORKER)
+        for token, cpu in (("hunter2", 2), ("hunter3", 2), ("hunter2", 8))
+    )
+    assert one == other
+    assert one != wished

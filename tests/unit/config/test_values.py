@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kube_provision_core import Role
+from kube_provision_core.config.core import SUPPORTED_MINORS
 
 MINIMAL = "name: prod\ntarget: moon\nos: plain\ndiscovery: beacon\ntemplate: t\n"
 AWKWARD = ["12345", "yes", "1.30", "0x10", "2020-01-01", "1e3", "true", "012", "1_000", "a: b", "[x", "#no", " padded "]
@@ -132,7 +133,7 @@ def test_files_are_relative_to_the_document_that_names_them(load_text, folder: P
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     for name in ("motd", "cni.yml", "key.pem"):
-        (elsewhere / name).write_text("x")
+        (elsewhere / name).write_text("apiVersion: v1\nkind: List\n")
     text = (
         "files: {/etc/motd: motd}\nseed_manifests: [cni.yml, 'https://x.example/y.yml']\nkey_file: key.pem\nmoon_dir: vms\n"
     )
@@ -183,6 +184,60 @@ def test_a_file_that_is_not_there_is_told_at_its_line(complaints, folder: Path) 
     ]
 
 
+OBJECT = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "faults"),
+    [
+        (f"# a comment\n---\n{OBJECT}---\n---\nkind: ConfigMap\n", ["m.yml:8: an object without apiVersion"]),
+        (
+            "a: 1\n---\napiVersion: v1\n",
+            ["m.yml:1: an object without apiVersion and kind", "m.yml:3: an object without kind"],
+        ),
+        (f"{OBJECT}---\napiVersion: 1\nkind: [X]\n", ["m.yml:5: an object without apiVersion and kind"]),
+        ("apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n", ["m.yml:4: an object without kind"]),
+        ("<html>no manifest</html>\n", ["m.yml:1: is no object, which has apiVersion and kind"]),
+        ("- a\n", ["m.yml:1: is no object, which has apiVersion and kind"]),
+        (f"{OBJECT}---\na: [\n", ["m.yml:6: is no YAML: did not find expected node content"]),
+        ("# nothing\n---\n", ["m.yml holds no object"]),
+        (
+            "apiVersion: v1\nkind: List\nitems: &a\n- {apiVersion: v1, kind: List, items: *a}\n",
+            ["m.yml:4: a list that holds itself"],
+        ),
+        (f"{OBJECT}a: " + "[" * 100_000, ["m.yml:4: is nested deeper than 1000 levels"]),
+    ],
+    ids=["second", "two", "wrong-types", "in-a-list", "page", "list", "no-yaml", "empty", "in-itself", "deep"],
+)
+def test_a_manifest_that_kubectl_would_refuse_is_told_at_its_line(
+    complaints, folder: Path, content: str, faults: list[str]
+) -> None:
+    (folder / "m.yml").write_text(content)
+    assert complaints(MINIMAL + "seed_manifests: [m.yml]\n") == [
+        f"config.yml:6: seed_manifests[0]: {'; '.join(f'{folder}/{fault}' for fault in faults)}"
+    ]
+
+
+def test_a_text_that_can_be_no_path_is_told_without_being_shown(complaints) -> None:
+    assert complaints(MINIMAL + f"trusted_ca: {'x' * 5000}\n") == [
+        "config.yml:6: trusted_ca: names no file that can be read: File name too long"
+    ]
+
+
+def test_whatever_kubectl_takes_is_a_manifest(load_text, folder: Path) -> None:
+    (folder / "m.yml").write_text(f"---\n{OBJECT}---\n# a comment\n---\n{{apiVersion: apps/v1, kind: Deployment}}\n...\n")
+    assert load_text(MINIMAL + "seed_manifests: [m.yml]\n").core.seed_manifests == [str(folder / "m.yml")]
+
+
+def test_machines_get_the_newest_kubernetes_that_is_supported(load_text) -> None:
+    assert load_text(MINIMAL).core.kubernetes_version == SUPPORTED_MINORS[-1] == "1.37"
+
+
+@pytest.mark.parametrize("given", ["registry.k8s.io", "registry.example:5000/k8s", "[fd00::7]:5000/a_b/c-d.e", "mirror/k8s"])
+def test_an_image_repository_is_what_images_names_begin_with(load_text, given: str) -> None:
+    assert load_text(MINIMAL + f"image_repository: '{given}'\n").core.image_repository == given
+
+
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQ==\n-----END PGP PUBLIC KEY BLOCK-----\n"
 
 
@@ -209,3 +264,49 @@ def test_any_other_signing_key_is_refused(complaints, folder: Path, key: str, wo
     (line,) = complaints(MINIMAL + f"package_repositories:\n  os:\n    url: http://m.example\n    key: {key}\n")
     assert line.startswith("config.yml:9: package_repositories.os.key: ")
     assert words in line
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "nginx",
+        "nginx:1.29",
+        "ann/app",
+        "quay.io/app:v1",
+        "r.example:5000/a/b__c",
+        f"r.example/a@sha256:{'0' * 64}",
+        "[fd00::1]:5000/a:b",
+    ],
+)
+def test_an_image_is_taken_as_it_is_pulled(load_text, image: str) -> None:
+    (container,) = load_text(f"{MINIMAL}containers: [{{service: x, image: '{image}'}}]\n").core.containers
+    assert container.image == image
+
+
+@pytest.mark.parametrize("image", ["Foo/bar", "quay.io/a:b:c", "quay.io/a/", "quay.io//a", "a:", "a@sha256:12", "a b", "-a"])
+def test_an_image_that_no_runtime_could_pull_is_refused_at_its_line(complaints, image: str) -> None:
+    (line,) = complaints(f"{MINIMAL}containers: [{{service: x, image: '{image}'}}]\n")
+    assert line.startswith(f"config.yml:{MINIMAL.count(chr(10)) + 1}: containers[0].image: must be an image as it is pulled")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "ssh-ed25519 AAAA",
+        "ssh-rsa AAAA+/b== ann@x",
+        'from="10.0.0.0/8" ecdsa-sha2-nistp256 AAAA',
+        "sk-ssh-ed25519@openssh.com AAAA",
+    ],
+)
+def test_a_public_key_is_taken(load_text, key: str) -> None:
+    (user,) = load_text(f"{MINIMAL}users: [{{name: ann, ssh_keys: ['{key}']}}]\n").core.users
+    assert user.ssh_keys == [key]
+
+
+@pytest.mark.parametrize(
+    "key", ["nonsense", "", "ssh-ed25519", "~/.ssh/id_ed25519.pub", "-----BEGIN OPENSSH PRIVATE KEY-----"]
+)
+def test_what_lets_nobody_in_is_refused_at_its_line(complaints, key: str) -> None:
+    (line,) = complaints(f"{MINIMAL}users: [{{name: ann, ssh_keys: ['{key}']}}]\n")
+    assert "users[0].ssh_keys[0]: must be a public key, one line such as ssh-ed25519 AAAA" in line
+    assert "PRIVATE" not in line

@@ -25,7 +25,7 @@ from kube_provision_core import (
     telling_os_errors,
     wait_for_lock,
 )
-from kube_provision_core.kept_files import leftovers
+from kube_provision_core.contract.kept_files import leftovers
 
 
 @contextmanager
@@ -162,7 +162,7 @@ def test_a_lock_is_had_as_soon_as_it_is_released(tmp_path: Path) -> None:
             waiting = pool.submit(wait_for_lock, second, "the shelf", 30)
             time.sleep(0.1)
             assert not waiting.done()
-        waiting.result(30)
+        waiting.result(60)
 
 
 def test_a_lock_goes_with_the_last_process_that_inherited_it(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_lock_goes_with_the_last_process_that_inherited_it(tmp_path: Path) -> 
         with pytest.raises(TargetError):
             wait_for_lock(second, "the shelf", 0)
         heir.kill()
-        heir.wait(10)
+        heir.wait(60)
         wait_for_lock(second, "the shelf", 10)
 
 

@@ -14,7 +14,7 @@ HOSTILE = ["plain", "two words", "", "$(touch /nowhere)", "it's", 'a "b"', "*", 
 @pytest.mark.parametrize("items", [[], ["one"], HOSTILE])
 def test_the_shell_sees_what_was_given(items: list[str]) -> None:
     script = shell_arrays(others=["x"], items=iter(items)) + 'printf "%s\\0" "${#items[@]}" "${items[@]}" "${others[@]}"'
-    said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=20).stdout
+    said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=60).stdout
     expected = [str(len(items)), *items, "x"]
     assert said.split("\0")[:-1] == expected
 

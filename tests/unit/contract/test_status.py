@@ -67,6 +67,7 @@ def test_anything_else_is_none(text: str | None) -> None:
         ("attempt", -1),
         ("replace", "yes"),
         ("cause", []),
+        ("doing", {}),
     ],
 )
 def test_a_part_that_makes_no_sense_is_left_out(key: str, value: object) -> None:
@@ -100,9 +101,19 @@ def test_nothing_that_is_json_makes_it_stumble(document: object) -> None:
     [
         (NodeStatus(Stage.JOIN, "running"), "join"),
         (NodeStatus(Stage.JOIN, "running", step="kubeadm/membership", attempt=1, attempts=5), "join kubeadm/membership"),
+        (NodeStatus(Stage.JOIN, "running", step="kubeadm/membership", doing="joins the cluster"), "join: joins the cluster"),
+        (
+            NodeStatus(Stage.JOIN, "running", "exit code 1", attempt=2, attempts=5, doing="joins the cluster"),
+            "join: joins the cluster, attempt 2 of 5: exit code 1",
+        ),
         (WHOLE, "install debian/packages, attempt 2 of 5: the package repository mirror.lan cannot be reached"),
         (NodeStatus(Stage.JOIN, "failed", "in its own words"), "join: in its own words"),
     ],
 )
 def test_progress_is_told_in_a_line(status: NodeStatus, words: str) -> None:
     assert status.progress == words
+
+
+def test_a_status_is_read_as_it_was_written() -> None:
+    assert NodeStatus.parse(WHOLE.text) == WHOLE
+    assert "\n" not in WHOLE.text

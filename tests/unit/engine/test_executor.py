@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
 
 import pytest
 
-from kube_provision_core.apply import Event, Interrupt, Outcome, Sight, State, apply
-from kube_provision_core.errors import TargetError
-from kube_provision_core.model import Machine, Node, Role, Stamp
-from kube_provision_core.plan import Action, AwaitNode, CreateVm, keys
+from kube_provision_core import NodeStatus, Stage
+from kube_provision_core.contract.driver import tell
+from kube_provision_core.contract.errors import TargetError
+from kube_provision_core.contract.machines import Machine, Node, Role, Stamp
+from kube_provision_core.engine.executor import Event, Interrupt, Outcome, Sight, State, apply
+from kube_provision_core.engine.plan import Action, AwaitNode, CreateVm, keys
 
-
-@pytest.fixture(autouse=True)
-def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What these actions await needs no patience."""
-    monkeypatch.setattr("kube_provision_core.apply.FIRST_LOOK", 0.01)
+pytestmark = pytest.mark.usefixtures("look_often")
 
 
 def node(name: str) -> Node:
@@ -53,13 +52,14 @@ def test_what_an_action_waits_for_is_done_before_it() -> None:
 
 
 def test_no_more_actions_run_at_once_than_allowed() -> None:
-    lock, running, most = threading.Lock(), set[str](), 0
+    lock, running, most, together = threading.Lock(), set[str](), 0, threading.Barrier(3)
 
     def perform(action: Action) -> str:
         nonlocal most
         with lock:
             running.add(action.subject)
             most = max(most, len(running))
+        together.wait(60)
         threading.Event().wait(0.02)
         with lock:
             running.discard(action.subject)
@@ -121,6 +121,14 @@ def test_progress_of_an_awaited_action_is_told_once_per_change() -> None:
     assert [event.text for event in events] == ["", "booting", "joining", ""]
 
 
+def test_what_a_machine_says_of_itself_is_told_with_the_words_for_it() -> None:
+    status = NodeStatus(Stage.JOIN, "running")
+    sights = iter([Sight(State.RUNNING, "joining", status), Sight(State.DONE)])
+    events: list[Event] = []
+    run(await_("a"), watch=lambda awaited: {action.key: next(sights) for action in awaited}, events=events)
+    assert [event.status for event in events] == [None, status, None]
+
+
 def test_the_first_interrupt_starts_nothing_new_and_awaits_what_runs() -> None:
     interrupt = Interrupt()
 
@@ -140,12 +148,25 @@ def test_actions_queued_behind_a_full_pool_do_not_begin_after_an_interrupt() -> 
 
     def perform(action: Action) -> str:
         performed.append(action.subject)
+        threading.Event().wait(0.2)  # until the others are queued
         interrupt.request()
         return ""
 
     outcomes = run(*(create(f"n{i}") for i in range(5)), perform=perform, parallel=1, interrupt=interrupt)
     assert len(performed) == 1
     assert sorted(outcome.state for outcome in outcomes.values()) == [State.DONE, *[State.SKIPPED] * 4]
+
+
+def test_what_a_driver_tells_while_it_works_is_an_event_of_its_action() -> None:
+    heard: list[Event] = []
+
+    def perform(action: Action) -> str:
+        tell(f"copies {action.subject}")
+        return ""
+
+    run(create("a"), create("b"), perform=perform, events=heard)
+    told = {event.action.subject: event.text for event in heard if event.text}
+    assert told == {"a": "copies a", "b": "copies b"}
 
 
 def test_an_interrupt_stops_awaiting() -> None:
@@ -165,7 +186,7 @@ def test_the_second_interrupt_leaves_what_runs_and_says_so() -> None:
     def perform(action: Action) -> str:
         interrupt.request()
         interrupt.request()
-        release.wait(10)
+        release.wait(60)
         return ""
 
     try:
@@ -196,3 +217,41 @@ def test_a_plan_of_many_actions_ends_with_an_outcome_for_each() -> None:
     roots = [create(f"n{i}") for i in range(300)]
     outcomes = run(*roots, *(await_(f"w{i}", root) for i, root in enumerate(roots)), parallel=16)
     assert len(outcomes) == 600
+
+
+def test_a_bug_of_the_watcher_is_raised_once_what_runs_has_ended() -> None:
+    looked, finished = threading.Event(), threading.Event()
+
+    def watch(awaited: Collection[Action]) -> Mapping[str, Sight]:
+        looked.set()
+        raise ZeroDivisionError("a bug")
+
+    def perform(action: Action) -> str:
+        looked.wait(60)
+        finished.set()
+        return ""
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        run(create("slow"), await_("seen"), perform=perform, watch=watch)
+    assert finished.is_set()
+
+
+def test_what_a_look_tells_after_the_user_has_interrupted_counts_no_more() -> None:
+    interrupt, looked, events = Interrupt(), threading.Event(), list[Event]()
+
+    def watch(awaited: Collection[Action]) -> Mapping[str, Sight]:
+        interrupt.request()
+        limit = time.monotonic() + 30
+        while not any(event.state is State.ABANDONED for event in events) and time.monotonic() < limit:
+            threading.Event().wait(0.01)
+        looked.set()
+        return {action.key: Sight(State.DONE, "too late") for action in awaited}
+
+    def perform(action: Action) -> str:
+        looked.wait(60)
+        threading.Event().wait(0.1)
+        return ""
+
+    outcomes = run(create("slow"), await_("seen"), perform=perform, watch=watch, interrupt=interrupt, events=events)
+    assert (outcomes["seen"].state, outcomes["seen"].text) == (State.ABANDONED, "no longer awaited")
+    assert outcomes["slow"].state is State.DONE

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from kube_provision_core.apply import Outcome, State
-from kube_provision_core.model import Cluster, Machine, Node, Role, Stamp
-from kube_provision_core.observe import Observation
-from kube_provision_core.plan import Action, AwaitNode, CreateVm, MintSecrets, RemoveMember
-from kube_provision_core.report import NodeReport, Report
+from kube_provision_core.cluster.observe import Observation
+from kube_provision_core.contract.machines import Cluster, Machine, Node, Power, Role, Stamp, Vm
+from kube_provision_core.engine.executor import Outcome, State
+from kube_provision_core.engine.nodes import RemoveMember
+from kube_provision_core.engine.plan import Action, ArrangeVms, AwaitNode, CreateVm, DestroyVm, MintSecrets
+from kube_provision_core.engine.report import NodeReport, Report
 
 NODE = Node("w-prod-1", Role.WORKER, 1, Machine(2, 4), Stamp("prod", "id", Role.WORKER, "spec"))
 CREATE, AWAIT = CreateVm(node=NODE), AwaitNode(node=NODE)
@@ -35,3 +36,14 @@ def test_why_a_machine_was_not_made_is_kept_though_its_predecessor_was_removed()
     because = f"because of: {MintSecrets(cluster='prod', masters=False).key}"
     node = standing((member, State.DONE, ""), (CREATE, State.SKIPPED, because))
     assert (node.state, node.text) == (State.SKIPPED, because)
+
+
+def test_a_machine_that_is_gone_still_has_its_role() -> None:
+    gone = DestroyVm(vm=Vm(NODE.name, "id", Power.ON, NODE.stamp))
+    assert standing((gone, State.DONE, "gone")).role == "worker"
+
+
+def test_what_is_about_the_cluster_stands_beside_its_machines() -> None:
+    arranged = Outcome(ArrangeVms(cluster="prod"), State.DONE)
+    report = Report("prod", (Outcome(CREATE, State.DONE), arranged), Observation(Cluster("prod", "id", "1.36", frozenset())))
+    assert (report.others, [node.name for node in report.nodes]) == ((arranged,), [NODE.name])

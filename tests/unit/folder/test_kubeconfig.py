@@ -8,9 +8,9 @@ import pytest
 import yaml
 from cryptography import x509
 
-from kube_provision_core.kubeconfig import render_kubeconfig
-from kube_provision_core.model import Endpoint
-from kube_provision_core.pki import Pki, create_pki
+from kube_provision_core.contract.machines import Endpoint
+from kube_provision_core.folder.kubeconfig import certificate_of, render_kubeconfig
+from kube_provision_core.folder.pki import Pki, create_pki
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +60,26 @@ def test_long_values_stay_on_one_line(pki: Pki) -> None:
     lines = render_kubeconfig("prod", "10.0.0.1", pki).decode().splitlines()
     assert sum("-data: " in line for line in lines) == 3
     assert all(": " in line or line.endswith(":") for line in lines)
+
+
+def test_its_certificate_is_read_as_it_was_written(pki: Pki) -> None:
+    written = render_kubeconfig("prod", "10.0.0.1", pki, datetime(2027, 1, 1, tzinfo=UTC))
+    assert certificate_of(written).not_valid_after_utc >= datetime(2027, 12, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"{",
+        b"[]",
+        b"users: []",
+        b"users: [{user: {exec: {command: tool}}}]",
+        b"users: [{user: {client-certificate-data: 1}}]",
+        b"users: [{user: {client-certificate-data: bm9uZQ==}}]",
+    ],
+)
+def test_one_that_its_owner_has_edited_says_that_it_has_none(content: bytes) -> None:
+    with pytest.raises(ValueError, match="no certificate as kube-provision writes it"):
+        certificate_of(content)

@@ -15,8 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from kube_provision_core.certificates import KeyPair, sign_server
-from kube_provision_core.pki import (
+from kube_provision_core.folder.pki import (
     AUTHORITIES,
     PKI_FILES,
     JoinSecrets,
@@ -25,6 +24,7 @@ from kube_provision_core.pki import (
     create_pki,
     create_token,
 )
+from kube_provision_core.folder.x509 import KeyPair, sign_server
 
 HOUR = timedelta(hours=1)
 
@@ -44,7 +44,7 @@ def certificate(pem: bytes) -> x509.Certificate:
 
 
 def openssl(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["openssl", *arguments], input=stdin, capture_output=True, timeout=20)
+    return subprocess.run(["openssl", *arguments], input=stdin, capture_output=True, timeout=60)
 
 
 def verify(authority: bytes, leaf: bytes, purpose: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
@@ -205,3 +205,33 @@ def test_a_pki_cannot_be_changed(pki: Pki) -> None:
 
 def test_a_key_pair_is_a_value() -> None:
     assert KeyPair(b"a", b"b") == KeyPair(b"a", b"b")
+
+
+def test_a_machines_key_is_the_same_every_time(pki: Pki) -> None:
+    key = pki.machine_key("id", "w-1", "5f0c")
+    assert re.fullmatch("[0-9a-f]{64}", key)
+    assert Pki(pki.files).machine_key("id", "w-1", "5f0c") == key
+
+
+def test_a_machines_key_is_another_one_on_each_machine(pki: Pki, other: Pki) -> None:
+    whose = [
+        ("id", "w-1", "5f0c"),
+        ("id", "w-1", "5f0d"),
+        ("id", "w-2", "5f0c"),
+        ("id-2", "w-1", "5f0c"),
+        ("id", "w-15f0c", ""),
+    ]
+    keys = {authority.machine_key(*it) for authority in (pki, other) for it in whose}
+    assert len(keys) == 2 * len(whose)
+
+
+@pytest.mark.parametrize("kind", ["elliptic", "rsa"])
+def test_a_machines_key_does_not_depend_on_how_the_authoritys_is_written(pki: Pki, kind: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1()) if kind == "elliptic" else rsa.generate_private_key(65537, 2048)
+    written = {
+        form: key.private_bytes(Encoding.PEM, form, NoEncryption())
+        for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL)
+    }
+    keys = {Pki({**pki.files, "ca.key": pem}).machine_key("id", "w-1", "5f0c") for pem in written.values()}
+    assert len(set(written.values())) == 2
+    assert len(keys) == 1

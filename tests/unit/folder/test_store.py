@@ -17,9 +17,9 @@ from threading import Barrier
 
 import pytest
 
-from kube_provision_core.errors import FolderError
-from kube_provision_core.folder import Folder, default_state
-from kube_provision_core.pki import PKI_FILES, create_pki
+from kube_provision_core.contract.errors import FolderError
+from kube_provision_core.folder.pki import PKI_FILES, create_pki
+from kube_provision_core.folder.store import Folder, default_state
 
 MAKERS = {"consul_encrypt": lambda: "gossip"}
 
@@ -154,7 +154,7 @@ def test_of_many_creators_at_once_one_wins(state: Path) -> None:
 
     def create(_: int) -> str | None:
         draft = Folder.draft(state, "prod", MAKERS)
-        barrier.wait(20)
+        barrier.wait(60)
         try:
             draft.save()
         except FolderError:
@@ -169,8 +169,8 @@ def test_of_many_creators_at_once_one_wins(state: Path) -> None:
 KILLED_AT_EACH_SYNC = """
 import os, signal, sys
 from pathlib import Path
-from kube_provision_core.folder import Folder
-from kube_provision_core.pki import create_pki
+from kube_provision_core.folder.store import Folder
+from kube_provision_core.folder.pki import create_pki
 
 state, pki = Path(sys.argv[1]), create_pki("prod")
 for nth in range(1, 40):
@@ -211,7 +211,7 @@ def test_a_killed_run_leaves_nothing_or_a_whole_folder_and_the_next_one_clears_u
 KILLED_AT_THE_FIRST_SYNC = """
 import os, signal, sys
 from pathlib import Path
-from kube_provision_core.folder import Folder
+from kube_provision_core.folder.store import Folder
 
 os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
 Folder.open(Path(sys.argv[1]), "prod").write_kubeconfig("10.0.0.1")
@@ -352,7 +352,7 @@ def test_a_folder_rebuilt_by_hand_from_a_master_is_a_folder(state: Path, folder:
         '{"token": "", "certificate_key": "", "generated": {"consul_encrypt": "gossip"}}'
     )
     (folder.path / "initialised").touch()
-    subprocess.run(["chmod", "-R", "go-rwx", folder.path], check=True, timeout=10)
+    subprocess.run(["chmod", "-R", "go-rwx", folder.path], check=True, timeout=60)
     rebuilt = opened(state)
     assert rebuilt.initialised
     assert (rebuilt.cluster_id, rebuilt.pki, rebuilt.generated) == (folder.cluster_id, folder.pki, folder.generated)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import authorities
 import pytest
 
-from kube_provision_core.pki import Pki, create_pki
+from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_node import authorities
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from decision import Candidate, DeadClusterError, Decision, decide
-from settings import Node
+
+from kube_provision_node.decision import Candidate, Decision, OtherClusterError, decide
+from kube_provision_node.settings import Node
 
 
 def candidate(*, may_init: bool = False, carries: bool = False, runs: bool = False, name: str = "m-prod-1") -> Candidate:
@@ -44,7 +45,7 @@ def test_decision(found: dict[str, str] | None, me: Candidate, decision: Decisio
 @pytest.mark.parametrize("state", ["initialising", "initialised"])
 @pytest.mark.parametrize("me", [CARRIER, PLAIN])
 def test_another_clusters_record_is_refused(state: str, me: Candidate) -> None:
-    with pytest.raises(DeadClusterError, match="dead cluster of this name"):
+    with pytest.raises(OtherClusterError, match="another cluster of this name"):
         decide(record(state, cluster="id-of-another"), me)
 
 

@@ -9,8 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import pytest
-from diagnosis import RECOGNISERS, diagnose
-from evidence import Diagnosis, Evidence
+
+from kube_provision_node.decision import OtherClusterError, refuse_other_cluster
+from kube_provision_node.diagnosis import RECOGNISERS, diagnose
+from kube_provision_node.evidence import Diagnosis, Evidence
+from kube_provision_node.settings import Node
 
 PIN = "sha256:8b47ff2fe5f85aed300e2ae9bffb3d2e26652eb04e8d9d660de01e5342ad7728"
 OTHER_PIN = "sha256:11bdf3cc08ea132b33e1921b2d74c4bfc516802b4800c89e595ae04b3d1cf3d7"
@@ -28,6 +31,9 @@ class Machine:
     swap: tuple[str, ...] = ()
     ahead: float | None = None
     answering: str | None = None
+    accepts: bool | None = None
+    """Whether the masters still accept its token."""
+    resolver_file: bool = True
 
     def has_default_route(self) -> bool | None:
         return self.default_route
@@ -43,6 +49,12 @@ class Machine:
 
     def authority(self, port: int) -> str | None:
         return self.answering
+
+    def accepts_token(self, port: int, pin: str) -> bool | None:
+        return self.accepts
+
+    def has_resolver_file(self) -> bool:
+        return self.resolver_file
 
 
 FINE = Machine()
@@ -272,12 +284,34 @@ class TestAuthority:
     def test_that_is_not_the_pinned_one(self) -> None:
         diagnosis = found("join", self.PINNED, ADVICE)
         assert diagnosis
-        assert (diagnosis.name, diagnosis.replace) == ("wrong-authority", True)
+        assert diagnosis.name == "wrong-authority"
         assert OTHER_PIN[:19] in diagnosis.cause
         assert PIN[:19] in diagnosis.cause
 
     def test_of_another_cluster_that_does_not_know_the_token_either(self) -> None:
         assert name("join", self.NO_SIGNATURE, machine=Machine(answering=OTHER_PIN)) == "wrong-authority"
+
+    def test_of_a_cluster_that_discovery_remembers_in_this_ones_name(self) -> None:
+        diagnosis = found("join", self.remembered())
+        assert diagnosis
+        assert diagnosis.name == "name-taken"
+        assert diagnosis.cause.endswith("prod has the id theirs there and ours here")
+
+    def test_of_another_cluster_is_no_reason_to_replace_this_machine(self) -> None:
+        for line in (self.PINNED, self.NO_SIGNATURE, self.remembered()):
+            diagnosis = found("join", line, machine=Machine(answering=OTHER_PIN))
+            assert diagnosis
+            assert not diagnosis.replace
+            assert diagnosis.advice.startswith("two clusters of one name cannot share")
+            assert "choose another name" in diagnosis.advice
+
+    @staticmethod
+    def remembered() -> str:
+        try:
+            refuse_other_cluster({"cluster_id": "theirs"}, Node("w-prod-1", "worker", "prod", "ours"))
+        except OtherClusterError as error:
+            return str(error)
+        raise AssertionError("not refused")
 
     def test_that_a_registry_has_and_we_do_not_know(self) -> None:
         line = "failed to pull image mirror.lan/pause:3.10: x509: certificate signed by unknown authority"
@@ -295,11 +329,22 @@ class TestToken:
     )
     @pytest.mark.parametrize("answering", [None, PIN])
     def test_that_has_expired(self, line: str, answering: str | None) -> None:
-        diagnosis = found(
-            "join", "[preflight] Running pre-flight checks", line, ADVICE, machine=Machine(answering=answering)
-        )
+        machine = Machine(answering=answering, accepts=False)
+        diagnosis = found("join", "[preflight] Running pre-flight checks", line, ADVICE, machine=machine)
         assert diagnosis
         assert (diagnosis.name, diagnosis.replace) == ("expired-token", True)
+
+    def test_that_expires_once_the_masters_authority_is_trusted(self) -> None:
+        line = "error: error execution phase preflight: unable to fetch the kubeadm-config ConfigMap: Unauthorized"
+        assert name("join", line, ADVICE, machine=Machine(accepts=False)) == "expired-token"
+        assert found("join", line, ADVICE, machine=Machine(accepts=True)) is None
+
+    @pytest.mark.parametrize(("accepts", "words"), [(True, "is good"), (None, "may be good")])
+    def test_that_nobody_has_signed_for_is_not_given_up(self, accepts: bool | None, words: str) -> None:
+        diagnosis = found("join", TestAuthority.NO_SIGNATURE, ADVICE, machine=Machine(accepts=accepts))
+        assert diagnosis
+        assert (diagnosis.name, diagnosis.replace) == ("unsigned-token", False)
+        assert words in diagnosis.cause
 
     @pytest.mark.parametrize(
         "line",
@@ -316,8 +361,14 @@ class TestToken:
         assert diagnosis
         assert (diagnosis.name, diagnosis.replace) == ("expired-certificates", True)
 
-    def test_that_a_users_command_complains_about(self) -> None:
-        assert found("finish", TestAuthority.NO_SIGNATURE) is None
+    @pytest.mark.parametrize(
+        "line", [TestAuthority.NO_SIGNATURE, "error decoding secret data with provided key", "Unauthorized"]
+    )
+    def test_that_a_users_command_complains_about(self, line: str) -> None:
+        assert found("finish", line, machine=Machine(accepts=False)) is None
+
+    def test_data_that_another_program_cannot_decrypt(self) -> None:
+        assert found("join", "consul: failed to decrypt packet: cipher: message authentication failed") is None
 
     def test_the_api_server_that_is_not_there_yet_is_no_expired_token(self) -> None:
         line = f'{IDENTITY} Get "https://localhost:8443/api/v1/namespaces/kube-public/configmaps/cluster-info": EOF'
@@ -482,7 +533,13 @@ def test_every_recogniser_says_what_it_is_sure_of_in_short_lines() -> None:
         found("join", "[ERROR Swap]: running with swap on is not supported", machine=Machine(swap=("/swapfile",))),
         found("join", TestAuthority.PINNED),
         found("join", TestAuthority.NO_SIGNATURE),
+        found("join", TestAuthority.remembered()),
+        found("join", TestManifest.said(TestManifest.FILE, "no objects passed to apply")),
+        found("join", TestManifest.said(TestManifest.URL, "dial tcp: lookup raw.example.com: no such host")),
+        found("join", "Failed to create pod sandbox", machine=Machine(resolver_file=False)),
         found("join", 'Secret "kubeadm-certs" was not found'),
+        found("join", *TestSlowMachine.CRI),
+        found("join", TestSlowMachine.ADMIN),
         found("discover", TestDiscovery.SAID),
         found("join", TestImage.PREFLIGHT),
         found("install", "connect (101: Network is unreachable)", machine=TestDefaultRoute.LOST),
@@ -494,3 +551,129 @@ def test_every_recogniser_says_what_it_is_sure_of_in_short_lines() -> None:
 def test_what_a_running_step_has_got_over_is_not_its_present() -> None:
     evidence = Evidence("install", (TestPackageRepository.REFUSED, "Get:1 …", "Get:2 …", "Unpacking …"))
     assert diagnose(evidence.present, FINE) is None
+
+
+class TestManifest:
+    FILE = "/etc/kube-provision/manifests/01-cni.yaml"
+    URL = "https://raw.example.com/cni.yaml"
+
+    @staticmethod
+    def said(manifest: str, reason: str) -> str:
+        return f"error: manifest {manifest} is not applied: kubectl apply: exit code 1: {reason}"
+
+    @pytest.mark.parametrize(
+        "reason",
+        [
+            'error validating "01-cni.yaml": error validating data: [apiVersion not set, kind not set]; if you choose to '
+            "ignore these errors, turn validation off with --validate=false",
+            'error validating "01-cni.yaml": error validating data: invalid object to validate; if you choose to ignore '
+            "these errors, turn validation off with --validate=false",
+            "no objects passed to apply",
+            "error parsing 01-cni.yaml: error converting YAML to JSON: yaml: line 1: did not find expected node content",
+            'resource mapping not found for name: "x" namespace: "" from "01-cni.yaml": no matches for kind "Installation" '
+            'in version "operator.example.org/v1"; ensure CRDs are installed first',
+            'Error from server (NotFound): namespaces "cni" not found',
+            'The DaemonSet "cni" is invalid: spec.selector: Required value',
+        ],
+    )
+    def test_that_the_cluster_refuses_is_no_reason_for_a_new_machine(self, reason: str) -> None:
+        diagnosis = found("join", self.said(self.FILE, reason))
+        assert diagnosis
+        assert (diagnosis.name, diagnosis.replace) == ("manifest-refused", False)
+        assert self.FILE in diagnosis.cause
+
+    @pytest.mark.parametrize(
+        "reason",
+        [
+            "Unable to connect to the server: dial tcp: lookup raw.example.com on 10.0.0.2:53: no such host",
+            "The connection to the server raw.example.com was refused - did you specify the right host or port?",
+            f'unable to read URL "{URL}", server reported 404 Not Found, status code=404',
+        ],
+    )
+    def test_that_cannot_be_fetched(self, reason: str) -> None:
+        assert name("join", self.said(self.URL, reason)) == "manifest-unavailable"
+
+    @pytest.mark.parametrize("manifest", [FILE, URL])
+    @pytest.mark.parametrize(
+        "reason",
+        [
+            'error validating "x": error validating data: failed to download openapi: Get "https://localhost:8443/openapi/v2?'
+            'timeout=32s": dial tcp 127.0.0.1:8443: connect: connection refused; if you choose to ignore these errors, turn '
+            "validation off with --validate=false",
+            "The connection to the server localhost:8443 was refused - did you specify the right host or port?",
+            "Error from server: etcdserver: request timed out",
+            'error validating "x": error validating data: the server is currently unable to handle the request; if you '
+            "choose to ignore these errors, turn validation off with --validate=false",
+        ],
+    )
+    def test_is_not_blamed_for_a_server_that_does_not_answer(self, manifest: str, reason: str) -> None:
+        assert found("join", self.said(manifest, reason)) is None
+
+
+class TestResolverFile:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "error execution phase wait-control-plane: cannot obtain client without bootstrap: unable to create "
+            'ClusterRoleBinding: Post "https://10.0.0.11:6443/apis": dial tcp 10.0.0.11:6443: connect: connection refused',
+            'Failed to create pod sandbox: open /etc/resolv.conf: no such file or directory"',
+        ],
+    )
+    def test_that_is_missing_is_named_where_no_pod_starts(self, line: str) -> None:
+        assert name("join", line, machine=Machine(resolver_file=False)) == "no-resolver-file"
+        assert found("join", line) is None
+
+    def test_that_is_missing_while_something_else_fails(self) -> None:
+        lacks = Machine(resolver_file=False)
+        assert name("join", TestSwap.KUBELET[1], machine=replace(lacks, swap=("/dev/sda2",))) == "swap"
+        assert found("install", "E: Unable to locate package nginx", machine=lacks) is None
+
+
+class TestSlowMachine:
+    CRI = (
+        "[preflight] Some fatal errors occurred:",
+        "\t[ERROR CRI]: could not connect to the container runtime: failed to create new CRI runtime service: validate "
+        'service connection: validate CRI v1 runtime API for endpoint "unix:///run/containerd/containerd.sock": rpc error: '
+        "code = DeadlineExceeded desc = context deadline exceeded",
+    )
+    ADMIN = (
+        "error: error execution phase wait-control-plane: cannot obtain client without bootstrap: could not bootstrap the "
+        "admin user in file admin.conf: unable to create ClusterRoleBinding: Post "
+        '"https://10.0.0.11:6443/apis/rbac.authorization.k8s.io/v1/clusterrolebindings?timeout=10s": context deadline '
+        "exceeded"
+    )
+
+    @pytest.mark.parametrize("check", ["CRI", "ImagePull"])
+    def test_whose_runtime_answers_too_late(self, check: str) -> None:
+        diagnosis = found("join", self.CRI[0], self.CRI[1].replace("ERROR CRI", f"ERROR {check}"))
+        assert diagnosis
+        assert (diagnosis.name, diagnosis.replace) == ("runtime-late", False)
+        assert diagnosis.advice.startswith("it tries again by itself")
+
+    @pytest.mark.parametrize(
+        ("line", "who"),
+        [
+            (ADMIN, "the API server"),
+            (
+                ADMIN.partition("Post")[0]
+                + "client rate limiter Wait returned an error: rate: Wait(n=1) would exceed context "
+                "deadline",
+                "the API server",
+            ),
+            ("[control-plane-check] kube-controller-manager is not healthy after 8m0.000412s", "kube-controller-manager"),
+        ],
+    )
+    def test_whose_control_plane_answers_too_late(self, line: str, who: str) -> None:
+        diagnosis = found("join", line)
+        assert diagnosis
+        assert (diagnosis.name, diagnosis.replace) == ("control-plane-late", False)
+        assert diagnosis.cause.startswith(f"{who} did not answer in time")
+
+    def test_is_not_blamed_for_a_runtime_that_does_not_run(self) -> None:
+        refused = self.CRI[1].replace(
+            "DeadlineExceeded desc = context deadline exceeded", "Unavailable desc = connection refused"
+        )
+        assert found("join", self.CRI[0], refused) is None
+
+    def test_is_not_blamed_where_something_else_keeps_pods_from_starting(self) -> None:
+        assert name("join", self.ADMIN, machine=Machine(resolver_file=False)) == "no-resolver-file"

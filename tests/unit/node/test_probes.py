@@ -13,11 +13,12 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import probes
 import pytest
-from probes import Probes
+from servers.token_judge import api_server
 
-from kube_provision_core.pki import create_pki
+from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_node import probes
+from kube_provision_node.probes import Probes
 
 HEADLINE = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 DEFAULT = "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
@@ -146,9 +147,60 @@ class TestAuthority:
         assert Probes().authority(1) is None
 
 
+def pki_without_padding() -> Pki:
+    """What follows its authority's base64 text is read as more of it."""
+    return next(pki for _ in range(1000) if b"=" not in (pki := create_pki("probed")).files["ca.crt"])
+
+
+class TestToken:
+    """Asked of the API server, whose clock decides."""
+
+    PKI = create_pki("probed")
+    TOKEN = "5xf60f.0123456789abcdef"
+
+    @pytest.mark.parametrize(("status", "accepted"), [(200, True), (403, True), (401, False), (503, None)])
+    def test_is_accepted_or_not(self, tmp_path: Path, status: int, accepted: bool | None) -> None:
+        with api_server(self.PKI, {"/api": status}) as (port, shown):
+            assert self.probes(tmp_path).accepts_token(port, self.PKI.ca_pin) is accepted
+        assert shown == [f"Bearer {self.TOKEN}"]
+
+    def test_is_unknown_to_a_server_that_is_not_ready(self, tmp_path: Path) -> None:
+        with api_server(self.PKI, {"/api": 401, "/readyz": 500}) as (port, _):
+            assert self.probes(tmp_path).accepts_token(port, self.PKI.ca_pin) is None
+
+    @pytest.mark.parametrize("pinned", [False, True], ids=["its-own", "the-pinned"])
+    @pytest.mark.parametrize("own", [False, True], ids=["alone", "and-its-own"])
+    def test_is_shown_to_no_other_cluster(self, tmp_path: Path, pinned: bool, own: bool) -> None:
+        """Nor to one that names the pinned authority and has its own trusted beside it."""
+        ours, theirs = pki_without_padding(), create_pki("theirs")
+        claimed = (ours.files["ca.crt"] if pinned else b"") + (theirs.files["ca.crt"] if own or not pinned else b"")
+        with api_server(theirs, {"/api": 401}, claims=claimed) as (port, shown):
+            assert self.probes(tmp_path).accepts_token(port, ours.ca_pin) is None
+        assert shown == []
+
+    def test_of_a_machine_that_has_none_any_more(self, tmp_path: Path) -> None:
+        with api_server(self.PKI, {"/api": 401}) as (port, shown):
+            assert Probes(join=tmp_path / "gone").accepts_token(port, self.PKI.ca_pin) is None
+        assert shown == []
+
+    def probes(self, folder: Path) -> Probes:
+        join = folder / "kubeadm-join.yaml"
+        join.write_text(f"discovery:\n  bootstrapToken:\n    token: {self.TOKEN}\n    apiServerEndpoint: localhost:8443\n")
+        return Probes(join=join)
+
+
+@pytest.mark.parametrize(("target", "has"), [("resolv.real", True), ("nowhere", False)])
+def test_a_resolver_file_may_be_a_link_that_leads_somewhere(tmp_path: Path, target: str, has: bool) -> None:
+    (tmp_path / "resolv.real").touch()
+    (tmp_path / "resolv.conf").symlink_to(target)
+    assert Probes(resolver=tmp_path / "resolv.conf").has_resolver_file() is has
+
+
 def test_a_real_machine_without_a_network_is_seen_as_one() -> None:
-    program = "from probes import Probes; p = Probes(); print(p.has_default_route(), p.has_route_to('192.0.2.1'))"
-    folder = Path(probes.__file__).parent
+    program = (
+        "from kube_provision_node.probes import Probes; p = Probes()\n"
+        "print(p.has_default_route(), p.has_route_to('192.0.2.1'))"
+    )
     command = ["unshare", "--map-root-user", "--net", sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("False False\n", "")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
+from pathlib import Path
 
 import pytest
-from evidence import Diagnosis
-from publishing import LARGEST, Status
 
 from kube_provision_core import NodeStatus, Stage
+from kube_provision_node import publishing
+from kube_provision_node.evidence import Diagnosis
+from kube_provision_node.publishing import LARGEST, Publisher, Status
 
 DIAGNOSIS = Diagnosis("swap", "swap is on", "take it out", replace=True)
 
@@ -22,7 +25,7 @@ def quiet(text: str) -> str:
 )
 def test_a_document_stays_small_whatever_a_step_says(line: str) -> None:
     diagnosis = Diagnosis("swap", line, line)
-    document = Status("join", "failed", line, "x/y", 5, 5, diagnosis, (line,) * 60).document(quiet)
+    document = Status("join", "failed", line, "x/y", 5, 5, line, diagnosis, (line,) * 60).document(quiet)
     assert len(document.encode()) < 4096
     assert json.loads(document)["stage"] == "join"
 
@@ -47,14 +50,14 @@ def test_what_says_nothing_is_left_out() -> None:
     assert json.loads(Status("finish", "done").document(quiet)) == {"stage": "finish", "state": "done", "error": ""}
 
 
-def test_every_text_is_silenced() -> None:
+def test_every_text_is_redacted() -> None:
     diagnosis = Diagnosis("image-unavailable", "hush: cause", "advice")
-    status = Status("join", "failed", "hush: error", diagnosis=diagnosis, log=("hush: line",))
+    status = Status("join", "failed", "hush: error", doing="hush: doing", diagnosis=diagnosis, log=("hush: line",))
     assert "hush" not in status.document(lambda text: text.replace("hush", "-"))
 
 
 def test_the_other_side_reads_all_of_it() -> None:
-    status = Status("join", "running", "an error", "kubeadm/membership", 2, 5, DIAGNOSIS, ("one", "two"))
+    status = Status("join", "running", "an error", "kubeadm/membership", 2, 5, "joins", DIAGNOSIS, ("one", "two"))
     assert NodeStatus.parse(status.document(quiet)) == NodeStatus(
         Stage.JOIN,
         "running",
@@ -67,4 +70,22 @@ def test_the_other_side_reads_all_of_it() -> None:
         advice="take it out",
         replace=True,
         log=("one", "two"),
+        doing="joins",
     )
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [("echo no such port >&2; exit 1", "exit code 1: no such port"), ("exec sleep 60", "not done after 0 s")],
+    ids=["fails", "hangs"],
+)
+def test_why_nothing_could_be_published_is_told(
+    script: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(publishing, "_LIMIT", 0.3 if "sleep" in script else 15.0)
+    program = tmp_path / "publish"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    with caplog.at_level(logging.WARNING):
+        Publisher(program, quiet, tmp_path).publish(Status("join", "running"))
+    assert caplog.messages == [f"the stage could not be published: {reason}"]

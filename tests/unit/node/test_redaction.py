@@ -6,17 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
-from silence import HIDDEN, Silence
 
-from kube_provision_core.pki import create_certificate_key, create_pki, create_token
+from kube_provision_core.folder.pki import create_certificate_key, create_pki, create_token
+from kube_provision_node.redaction import HIDDEN, Redaction
 
-KEY = create_pki("silence").files["ca.key"].decode()
+KEY = create_pki("prod").files["ca.key"].decode()
 GOSSIP = "6kS2vYk0N1tqzE4Xh1Jv5w=="
 
 
 @pytest.fixture
-def silence(tmp_path: Path) -> Silence:
-    return Silence(tmp_path)
+def redact(tmp_path: Path) -> Redaction:
+    return Redaction(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,9 @@ def silence(tmp_path: Path) -> Silence:
     ],
     ids=lambda _: "text",  # made anew by every process, and processes that share the tests must agree on their names
 )
-def test_what_looks_like_a_secret_is_hidden(silence: Silence, text: str, secret: str) -> None:
-    assert secret not in silence(text)
-    assert HIDDEN in silence(text)
+def test_what_looks_like_a_secret_is_hidden(redact: Redaction, text: str, secret: str) -> None:
+    assert secret not in redact(text)
+    assert HIDDEN in redact(text)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_what_looks_like_a_secret_is_hidden(silence: Silence, text: str, secret:
         "node m-production-1.berlin.example.org at 10.244.123.101/24 waits for https://localhost:8443/readyz",
     ],
 )
-def test_what_people_need_is_not_hidden(silence: Silence, text: str) -> None:
-    assert silence(text) == text
+def test_what_people_need_is_not_hidden(redact: Redaction, text: str) -> None:
+    assert redact(text) == text
 
 
 def test_what_stands_in_a_private_file_of_the_node_is_hidden_wherever_it_turns_up(tmp_path: Path) -> None:
@@ -62,15 +62,15 @@ def test_what_stands_in_a_private_file_of_the_node_is_hidden_wherever_it_turns_u
     private.parent.mkdir()
     private.write_text(json.dumps(secrets))
     private.chmod(0o640)
-    silence = Silence(tmp_path)
-    assert silence(f"key {GOSSIP}, token 0f3f8d1e-7a44-4c0e-8e5b-6b1f1f0d9c3a") == f"key {HIDDEN}, token {HIDDEN}"
+    redact = Redaction(tmp_path)
+    assert redact(f"key {GOSSIP}, token 0f3f8d1e-7a44-4c0e-8e5b-6b1f1f0d9c3a") == f"key {HIDDEN}, token {HIDDEN}"
 
 
 def test_what_everybody_may_read_is_no_secret(tmp_path: Path) -> None:
     public = tmp_path / "node.json"
     public.write_text('{"cluster_id": "0f3f8d1e-7a44-4c0e-8e5b-6b1f1f0d9c3a"}')
     public.chmod(0o644)
-    assert Silence(tmp_path)("cluster 0f3f8d1e-7a44-4c0e-8e5b-6b1f1f0d9c3a").endswith("9c3a")
+    assert Redaction(tmp_path)("cluster 0f3f8d1e-7a44-4c0e-8e5b-6b1f1f0d9c3a").endswith("9c3a")
 
 
 def test_names_that_the_configuration_of_kubeadm_holds_are_no_secrets(tmp_path: Path) -> None:
@@ -81,4 +81,4 @@ def test_names_that_the_configuration_of_kubeadm_holds_are_no_secrets(tmp_path: 
     )
     private.chmod(0o600)
     text = "m-production-cluster-1: kubeadm.k8s.io/v1beta4 at unix:///run/containerd/containerd.sock"
-    assert Silence(tmp_path)(text) == text
+    assert Redaction(tmp_path)(text) == text

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import scrub
+
+from kube_provision_node import scrub
 
 SECRET = "the-private-key"
 INSTANCE = "var/lib/cloud/instances/iid-1"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from kube_provision_core import Cluster, DriverConfig, PluginError, Role, TargetError, hookimpl, plugins
+from kube_provision_core import Cluster, DriverConfig, PluginError, Power, Role, TargetError, Vm, hookimpl
+from kube_provision_core import registry as plugins
+from kube_provision_core.config.trial import try_out
 
 Install = Callable[..., Path]
 
@@ -21,6 +24,7 @@ from kube_provision_core import DriverConfig, hookimpl
 class Driver:
     Config = DriverConfig
     address = None
+    parallel = 4
 
     def __init__(self, config):
         self.config = config
@@ -57,7 +61,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
 def chosen(kind: str, name: str) -> plugins.ChosenDriver:
     found = plugins.choose(kind, name)
-    return plugins.ChosenDriver(found.kind, found.name, found.distribution, found.cls, dict.fromkeys(Role, DriverConfig()))
+    return found.configured(dict.fromkeys(Role, DriverConfig()))
 
 
 def refusal(kind: str, name: str) -> str:
@@ -67,6 +71,7 @@ def refusal(kind: str, name: str) -> str:
 
 
 CLUSTER = Cluster("prod", "id", "1.36", frozenset())
+VM = Vm("w-1", "1", Power.ON, None)
 
 
 # --- choosing -------------------------------------------------------------------------------------------------------
@@ -111,12 +116,12 @@ def test_a_misspelt_driver_is_told_with_the_nearest_name(install: Install) -> No
 
 
 def test_a_driver_of_ours_is_told_with_the_distribution_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kube_provision_core.plugins.choosing.metadata.distributions", list)
-    for pyproject in Path(__file__).parents[2].glob("plugins/*/pyproject.toml"):
+    monkeypatch.setattr("kube_provision_core.registry.choosing.metadata.distributions", list)
+    for pyproject in Path(__file__).parents[3].glob("plugins/*/pyproject.toml"):
         project = tomllib.loads(pyproject.read_text())["project"]
-        for group, names in project["entry-points"].items():
-            for name in names:
-                assert refusal(group.rpartition(".")[2], name).endswith(f"pip install {project['name']}")
+        for kind in plugins.KINDS:
+            for name in project["entry-points"].get(f"kube_provision.{kind}", ()):
+                assert refusal(kind, name).endswith(f"pip install {project['name']}")
 
 
 def test_a_missing_driver_is_not_logged_beside_its_error(caplog: pytest.LogCaptureFixture) -> None:
@@ -204,6 +209,59 @@ def test_an_override_that_lost_its_marker_is_refused(install: Install) -> None:
     assert "Driver.destroy_vm is named like a hook but is not marked with @hookimpl" in refusal("target", "moon")
 
 
+def test_what_a_driver_inherits_and_leaves_out_is_no_answer(install: Install) -> None:
+    source = """
+        from kube_provision_core import DriverConfig, TargetDriver, hookimpl
+
+        class Driver(TargetDriver):
+            Config = DriverConfig
+            parallel = 4
+
+            @hookimpl
+            def preflight(self, machines): return []
+    """
+    install("kp-moon", "target", "moon", source=source)
+    with plugins.connect([chosen("target", "moon")]) as manager:
+        assert [hook for hook in ("preflight", "list_vms", "arrange_vms") if plugins.answers(manager, hook)] == ["preflight"]
+        assert plugins.get(manager, "target", "moon").boot_timeout > 0
+
+
+def test_an_instance_may_have_what_its_class_inherits(install: Install) -> None:
+    source = """
+        from kube_provision_core import DiscoveryDriver, DriverConfig
+
+        class Driver(DiscoveryDriver):
+            Config = DriverConfig
+            def __init__(self, config): self.address, self.port = "192.0.2.1", 8500
+    """
+    install("kp-moon", "discovery", "moon", source=source)
+    assert plugins.construct(chosen("discovery", "moon")).port == 8500
+
+
+def test_an_address_is_inherited_by_nobody(install: Install) -> None:
+    source = """
+        from kube_provision_core import DiscoveryDriver, DriverConfig
+
+        class Driver(DiscoveryDriver):
+            Config = DriverConfig
+    """
+    install("kp-moon", "discovery", "moon", source=source)
+    with pytest.raises(PluginError, match="its `address` must be"):
+        plugins.construct(chosen("discovery", "moon"))
+
+
+def test_an_override_of_what_is_inherited_needs_its_mark(install: Install) -> None:
+    source = """
+        from kube_provision_core import DriverConfig, TargetDriver
+
+        class Driver(TargetDriver):
+            Config = DriverConfig
+            def arrange_vms(self, cluster, vms): return True
+    """
+    install("kp-moon", "target", "moon", source=source)
+    assert "Driver.arrange_vms is named like a hook but is not marked with @hookimpl" in refusal("target", "moon")
+
+
 def test_installed_lists_every_plugin_without_importing_any(install: Install) -> None:
     install("kp-moon", "target", "moon")
     listed = [plugin for plugin in plugins.installed() if plugin.name == "moon"]
@@ -214,9 +272,40 @@ def test_installed_lists_every_plugin_without_importing_any(install: Install) ->
 def test_installed_says_on_request_what_is_broken(install: Install) -> None:
     install("kp-moon", "target", "moon", source="1/0")
     install("kp-mars", "os", "mars")
-    problems = {plugin.name: plugin.problem for plugin in plugins.installed(check=True)}
+    problems = {plugin.name: plugin.problem for plugin in plugins.installed(lambda found: None)}
     assert "ZeroDivisionError" in problems["moon"]
     assert problems["mars"] == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("@hookimpl\ndef render_boot(self, machine): ...", "render_boot takes `machine`, which the hook does not have"),
+        ("def __init__(self, config): raise OSError('no such library')", "cannot be constructed: OSError: no such library"),
+        (
+            "Config = type('Config', (DriverConfig,), {'__annotations__': {'level': int}, 'level': 1})",
+            "must begin with moon_",
+        ),
+        ("@hookimpl\ndef render_boots(self): ...", "did you mean render_boot?"),
+        ("Config = dict", "Config must be a subclass of DriverConfig"),
+        ("", ""),
+    ],
+)
+def test_installed_says_what_is_wrong_with_an_extension(install: Install, body: str, told: str) -> None:
+    install("kp-moon", "extension", "moon", body=body)
+    (problem,) = (plugin.problem for plugin in plugins.installed(try_out) if plugin.name == "moon")
+    assert told in problem if told else not problem
+    assert not told or "kp-moon" in problem
+
+
+def test_a_plugin_that_wants_to_be_configured_is_not_wrong(install: Install) -> None:
+    body = """
+        Config = type("Config", (DriverConfig,), {"__annotations__": {"moon_pool": str}})
+        def __init__(self, config): raise ValueError("no pool")
+    """
+    install("kp-moon", "target", "moon", body=body)
+    (problem,) = (plugin.problem for plugin in plugins.installed(try_out) if plugin.name == "moon")
+    assert problem == ""
 
 
 def test_installed_says_who_clashes(install: Install) -> None:
@@ -231,15 +320,15 @@ def test_installed_says_who_clashes(install: Install) -> None:
 
 
 def test_connected_drivers_answer_under_their_names(install: Install) -> None:
-    install("kp-moon", "target", "moon", body="@hookimpl\ndef list_vms(self, cluster): return [cluster.name]")
-    with plugins.connect([chosen("target", "moon")], {}) as manager:
-        assert manager.hook.list_vms(cluster=CLUSTER) == ["prod"]
-        assert plugins.get(manager, "target", "moon") is manager.get_plugin("moon")
+    install("kp-moon", "target", "moon", body="@hookimpl\ndef preflight(self, machines): return ['full']")
+    with plugins.connect([chosen("target", "moon")]) as manager:
+        assert manager.ask.preflight(machines=[]) == [["full"]]
+        assert plugins.get(manager, "target", "moon") is manager.driver("moon")
 
 
 def test_a_driver_receives_its_configuration_by_role(install: Install) -> None:
     install("kp-moon", "target", "moon")
-    with plugins.connect([chosen("target", "moon")], {}) as manager:
+    with plugins.connect([chosen("target", "moon")]) as manager:
         assert set(plugins.get(manager, "target", "moon").config) == set(Role)
 
 
@@ -247,7 +336,7 @@ def test_a_driver_that_is_false_is_a_driver(install: Install) -> None:
     install(
         "kp-moon", "target", "moon", body="def __len__(self): return 0\n@hookimpl\ndef destroy_vm(self, vm): return True"
     )
-    with plugins.connect([chosen("target", "moon")], {}) as manager:
+    with plugins.connect([chosen("target", "moon")]) as manager:
         assert plugins.get(manager, "target", "moon") is not None
         assert plugins.answers(manager, "destroy_vm")
 
@@ -255,37 +344,84 @@ def test_a_driver_that_is_false_is_a_driver(install: Install) -> None:
 def test_one_name_in_two_kinds_does_not_clash(install: Install) -> None:
     install("kp-moon-target", "target", "moon")
     install("kp-moon-os", "os", "moon")
-    with plugins.connect([chosen("target", "moon"), chosen("os", "moon")], {}) as manager:
+    with plugins.connect([chosen("target", "moon"), chosen("os", "moon")]) as manager:
         assert type(plugins.get(manager, "target", "moon")).__module__ == "kp_moon_target"
         assert type(plugins.get(manager, "os", "moon")).__module__ == "kp_moon_os"
 
 
 def test_a_driver_named_like_a_part_of_the_core_does_not_clash(install: Install) -> None:
     install("kp-node", "extension", "node")
-    part = object()
-    with plugins.connect([chosen("extension", "node")], {"node": part}) as manager:
-        assert manager.get_plugin("node") is part
+    with plugins.connect([chosen("extension", "node")], {"node"}) as manager:
+        assert manager.driver("node") is None
         assert type(plugins.get(manager, "extension", "node")).__module__ == "kp_node"
 
 
-def test_arguments_that_the_hook_does_not_have_are_refused_in_one_line(install: Install) -> None:
-    install("kp-moon", "target", "moon", body="@hookimpl\ndef destroy_vm(self, machine): ...")
-    with pytest.raises(PluginError, match=r"kp-moon does not fit the contract: .*machine") as caught:
-        plugins.connect([chosen("target", "moon")], {}).__enter__()
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("hook", "told"),
+    [
+        (
+            "@hookimpl\ndef destroy_vm(self, machine): ...",
+            "Driver.destroy_vm takes `machine`, which the hook does not have: vm",
+        ),
+        ("@hookimpl\ndef destroy_vm(self, vm=None): ...", "`vm` has a default, and would never be passed"),
+        ("@hookimpl\ndef destroy_vm(self, *, vm): ...", "`vm` would never be passed"),
+        ("@hookimpl(wrapper=True)\ndef destroy_vm(self, vm): return True", "is to be a wrapper, and does not yield"),
+        ("@hookimpl(hookwrapper=True)\ndef destroy_vm(self, vm): yield", "write @hookimpl(wrapper=True)"),
+    ],
+)
+def test_hooks_that_pluggy_would_not_serve_are_refused_in_one_line(install: Install, hook: str, told: str) -> None:
+    install("kp-moon", "target", "moon", body=hook)
+    assert told in refusal("target", "moon")
+    assert "\n" not in refusal("target", "moon")
 
 
-def test_a_constructor_that_fails_names_the_driver(install: Install) -> None:
-    source = """
-        from kube_provision_core import DriverConfig
+def test_arguments_that_nobody_passes_are_the_plugins_own(install: Install) -> None:
+    install(
+        "kp-moon",
+        "target",
+        "moon",
+        body="@hookimpl\ndef destroy_vm(self, vm, *rest, retries=3, **more): return retries == 3",
+    )
+    with plugins.connect([chosen("target", "moon")]) as manager:
+        manager.ask.destroy_vm(vm=VM)
 
-        class Driver:
-            Config = DriverConfig
-            def __init__(self, config): raise ValueError("hunter2")
-    """
-    install("kp-moon", "target", "moon", source=source)
-    with pytest.raises(PluginError, match=r"'moon' of kp-moon cannot be constructed: ValueError$"):
-        plugins.connect([chosen("target", "moon")], {}).__enter__()
+
+class SecretConfig(DriverConfig):
+    password: SecretStr = SecretStr("hunter2")
+
+
+def test_a_constructor_that_fails_says_why_but_tells_no_secret() -> None:
+    class Failing:
+        Config = SecretConfig
+
+        def __init__(self, config: Mapping[Role, SecretConfig]) -> None:
+            raise ValueError(f"no such pool; logged in with {config[Role.MASTER].password.get_secret_value()}\nbadly")
+
+    failing = plugins.ChosenDriver("extension", "moon", "kp-moon", Failing, dict.fromkeys(Role, SecretConfig()))
+    with pytest.raises(PluginError) as caught:
+        plugins.construct(failing)
+    assert str(caught.value) == (
+        "extension driver 'moon' of kp-moon cannot be constructed: ValueError: no such pool; logged in with *** badly"
+    )
+
+
+@pytest.mark.parametrize("body", ["del parallel", "parallel = 0", "parallel = '4'", "parallel = True"])
+def test_a_target_that_does_not_say_how_many_machines_it_makes_at_once_is_refused(install: Install, body: str) -> None:
+    install("kp-moon", "target", "moon", body=body)
+    with pytest.raises(PluginError, match=r"'moon' of kp-moon: its `parallel` must say"):
+        plugins.construct(chosen("target", "moon"))
+
+
+def test_what_a_driver_leaves_out_has_a_default() -> None:
+    assert plugins.declared(object(), "address_timeout", 300.0) == 300.0
+
+
+def test_what_a_driver_declares_is_of_the_type_that_is_expected() -> None:
+    class Moon:
+        address_timeout = "soon"
+
+    with pytest.raises(PluginError, match=r"Moon.address_timeout: 'soon' is a str, where float is expected"):
+        plugins.declared(Moon(), "address_timeout", 300.0)
 
 
 @pytest.mark.parametrize("body", ["del address", "address = ipaddress.IPv4Address('192.0.2.1')"])
@@ -295,56 +431,64 @@ def test_a_discovery_driver_whose_address_is_no_text_is_told_what_it_must_be(ins
         plugins.construct(chosen("discovery", "moon"))
 
 
-class Part:
-    """A part of the core that counts how often it was closed."""
+class Closing:
+    """A driver that counts how often it was closed."""
 
-    def __init__(self, fails: bool = False) -> None:
-        self.closed = 0
-        self.fails = fails
+    Config = DriverConfig
+    closed = 0
+
+    def __init__(self, config: object) -> None:
+        type(self).closed = 0
 
     @hookimpl
     def close(self) -> None:
-        self.closed += 1
-        if self.fails:
-            raise OSError("gone")
+        type(self).closed += 1
+
+
+class FailingToClose(Closing):
+    @hookimpl
+    def close(self) -> None:
+        super().close()
+        raise OSError("gone")
+
+
+def driver(cls: type[Any], name: str = "a") -> plugins.ChosenDriver:
+    return plugins.ChosenDriver("extension", name, "tests", cls)
 
 
 def test_everyone_is_closed_once_though_one_fails() -> None:
-    parts = {"a": Part(), "b": Part(fails=True), "c": Part()}
-    with plugins.connect([], parts):
+    with plugins.connect([driver(Closing), driver(FailingToClose, "b")]):
         pass
-    assert [part.closed for part in parts.values()] == [1, 1, 1]
+    assert (Closing.closed, FailingToClose.closed) == (1, 1)
 
 
 def test_everyone_is_closed_when_the_run_fails() -> None:
-    part = Part()
-    with pytest.raises(TargetError), plugins.connect([], {"a": part}):
+    with pytest.raises(TargetError), plugins.connect([driver(Closing)]):
         raise TargetError("down")
-    assert part.closed == 1
+    assert Closing.closed == 1
 
 
 def test_what_was_connected_is_closed_when_a_later_one_does_not_fit(install: Install) -> None:
     install("kp-moon", "target", "moon", body="@hookimpl\ndef destroy_vm(self, machine): ...")
-    part = Part()
-    with pytest.raises(PluginError), plugins.connect([chosen("target", "moon")], {"a": part}):
+    with pytest.raises(PluginError), plugins.connect([driver(Closing), chosen("target", "moon")]):
         pass
-    assert part.closed == 1
+    assert Closing.closed == 1
 
 
-class Wrapper:
+class Wrapper(Closing):
     @hookimpl(wrapper=True)
     def destroy_vm(self) -> Any:
         return (yield)
 
 
 def test_a_wrapper_is_no_answer() -> None:
-    with plugins.connect([], {"wrapper": Wrapper()}) as manager:
+    with plugins.connect([driver(Wrapper)]) as manager:
         assert not plugins.answers(manager, "destroy_vm")
 
 
 def test_a_hook_that_nobody_answers_is_told_before_anything_is_touched() -> None:
     with (
-        plugins.connect([], {}) as manager,
+        plugins.connect([]) as manager,
         pytest.raises(PluginError, match="target moon does not answer destroy_vm"),
     ):
         plugins.require(manager, "destroy_vm", "target", "moon")
@@ -352,12 +496,5 @@ def test_a_hook_that_nobody_answers_is_told_before_anything_is_touched() -> None
 
 def test_a_hook_that_is_answered_passes(install: Install) -> None:
     install("kp-moon", "target", "moon", body="@hookimpl\ndef destroy_vm(self, vm): return True")
-    with plugins.connect([chosen("target", "moon")], {}) as manager:
+    with plugins.connect([chosen("target", "moon")]) as manager:
         plugins.require(manager, "destroy_vm", "target", "moon")
-
-
-def test_parts_of_the_core_can_be_replaced() -> None:
-    old, new = Part(), Part()
-    with plugins.connect([], {"a": old}) as manager:
-        plugins.replace(manager, {"a": new})
-    assert (old.closed, new.closed) == (0, 1)

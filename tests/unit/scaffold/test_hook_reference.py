@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from kube_provision_core import hook_reference, hookspecs
+from kube_provision_core.config.core import SUPPORTED_MINORS
+from kube_provision_core.contract import hookspecs
+from kube_provision_core.scaffold import hook_reference
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HOOKS = sorted(hook_reference.hooks())
+
+
+def test_examples_are_of_the_minor_that_new_clusters_run() -> None:
+    named = set(re.findall(r"\b1\.3\d\b", hook_reference.documentation()))
+    assert named == {SUPPORTED_MINORS[-1]}
 
 
 def test_the_committed_page_is_up_to_date() -> None:
@@ -42,7 +49,7 @@ def test_a_hook_is_called_by_a_test(hook: str) -> None:
 
 def test_fields_are_told_with_their_type_default_and_meaning() -> None:
     page = hook_reference.documentation()
-    assert "| `timeout` | `int` | `600` | Seconds for one attempt. |" in page
+    assert "| `timeout` | `int` | `600` | Seconds for one attempt. It must be 1 or more. |" in page
     assert "| `MASTER` | `master` |" in page
 
 

@@ -3,85 +3,60 @@
 from __future__ import annotations
 
 import sys
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from kube_provision_core.scaffold import create
-from kube_provision_core.testing import BakingContract, DiscoveryContract, OsContract, TargetContract
 
-from . import baking_bugs, discovery_bugs, os_bugs, target_bugs
+from .planted import KINDS, bugs, checks, module
 
-SUITES = {
-    "target": (target_bugs.SUITE, target_bugs.BUGS),
-    "baking": (baking_bugs.SUITE, baking_bugs.BUGS),
-    "os": (os_bugs.SUITE, os_bugs.BUGS),
-    "discovery": (discovery_bugs.SUITE, discovery_bugs.BUGS),
-}
+SCAFFOLDS = ("target", "os", "discovery")
+OPTIONS = ("-q", "--tb=line", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def sound_drivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What `kube-provision plugins new` makes keeps every promise; the target in memory has more that can be broken."""
-    for kind in ("os", "discovery"):
+def _sound_drivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What `kube-provision plugins new` makes keeps every promise: bugs are planted in it."""
+    before = list(sys.path)
+    for kind in SCAFFOLDS:
         folder = tmp_path_factory.mktemp("sound") / kind
         create(kind, f"sound-{kind}", folder)
-        sys.path.append(str(folder))
+        sys.path += [str(folder), str(folder / "tests")]
     yield
-    del sys.path[-2:]
+    sys.path[:] = before
 
 
-def suite(pytester: pytest.Pytester, kind: str, driver: str, *checks: str) -> pytest.RunResult:
-    """Run these checks on the driver; all of them where none is named."""
-    text, _ = SUITES[kind]
-    pytester.makepyfile(text.replace("BUG", textwrap.dedent(driver)))
-    return pytester.runpytest_inprocess(
-        *("-q", "--tb=line", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"),
-        *(("-k", " or ".join(checks)) if checks else ()),
-    )
+def run(pytester: pytest.Pytester, text: str) -> Mapping[str, Mapping[str, str]]:
+    """What became of each check, by suite; the outcome and what it said."""
+    pytester.makepyfile(f"from {__package__}.planted import module, planted_suites\n{text}")
+    outcomes: dict[str, dict[str, str]] = {}
+    for report in pytester.inline_run(*OPTIONS).getreports("pytest_runtest_logreport"):
+        _, suite, check = report.nodeid.split("::")
+        said = outcomes.setdefault(suite, {})
+        if report.when == "call" or not report.passed:
+            word = report.outcome if report.when == "call" or report.skipped else f"{report.when} {report.outcome}"
+            said[check] = f"{word}: {report.longreprtext[-300:]}" if not report.passed else word
+    return outcomes
 
 
-@pytest.mark.parametrize("kind", SUITES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_driver_that_keeps_its_promises_passes_every_check(pytester: pytest.Pytester, kind: str) -> None:
-    outcomes = suite(pytester, kind, "class Driver(Sound): pass").parseoutcomes()
-    assert outcomes.keys() == {"passed"}, outcomes
+    outcomes = run(pytester, f"it = module({kind!r})\nglobals().update(it.FIXTURES)\nclass TestSound(it.Suite): pass\n")
+    wrong = {check: said for check, said in outcomes["TestSound"].items() if said != "passed"}
+    assert not wrong, "\n".join(f"{check}: {said}" for check, said in wrong.items())
 
 
-@pytest.mark.parametrize(("kind", "check"), [(kind, check) for kind, (_, bugs) in SUITES.items() for check in bugs])
-def test_a_planted_bug_fails_the_check_that_names_it(pytester: pytest.Pytester, kind: str, check: str) -> None:
-    bugs = SUITES[kind][1]
-    others = [other for other in bugs if other != check][:3]
-    result = suite(pytester, kind, bugs[check], check, *others)
-    assert result.parseoutcomes().get("passed", 0) > 0, "the bug is no bug of one promise: nothing works"
-    failed = {line.split("::")[-1].split(" ")[0].split("[")[0] for line in result.outlines if line.startswith("FAILED")}
-    assert check in failed
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_planted_bug_fails_the_check_that_names_it(pytester: pytest.Pytester, kind: str) -> None:
+    outcomes = run(pytester, f"globals().update(module({kind!r}).FIXTURES)\nglobals().update(planted_suites({kind!r}))\n")
+    found = {suite for suite, said in outcomes.items() if any(text.startswith("failed") for text in said.values())}
+    missed = {name: outcomes.get(f"Test{name}", "no such check") for name, _ in bugs(kind) if f"Test{name}" not in found}
+    assert not missed, "\n".join(f"{name}: {said}" for name, said in missed.items())
 
 
-@pytest.mark.parametrize(
-    ("kind", "contract"),
-    [("target", TargetContract), ("baking", BakingContract), ("os", OsContract), ("discovery", DiscoveryContract)],
-)
-def test_every_check_has_a_bug_that_it_finds(kind: str, contract: type) -> None:
-    checks = {name for name in dir(contract) if name.startswith("test_")}
-    assert checks == SUITES[kind][1].keys()
-
-
-@pytest.mark.parametrize(
-    "doing",
-    [
-        "socket.getaddrinfo('localhost', 80)",
-        "threading.Timer(0.3, int).start()",
-        "open('/dev/null', 'w').close()",
-        "os.mkdir(os.devnull)",
-    ],
-)
-def test_whatever_a_constructor_does_to_the_world_is_seen(pytester: pytest.Pytester, doing: str) -> None:
-    driver = f"""
-        class Driver(Sound):
-            def __init__(self, config):
-                with contextlib.suppress(OSError):
-                    {doing}
-        """
-    result = suite(pytester, "os", driver)
-    assert [line for line in result.outlines if line.startswith("FAILED") and "test_constructor_does_no_io" in line]
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_check_has_a_bug_that_it_finds(kind: str) -> None:
+    names = [name for name, _ in bugs(kind)]
+    assert len(set(names)) == len(names), "of two bugs of one name only one is planted"
+    assert checks(module(kind).Suite) == {bug.__dict__["fails"] for _, bug in bugs(kind)}

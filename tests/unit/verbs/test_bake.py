@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from doubles.facts import GivenFacts
 
-from kube_provision_core.bake import Wanted, plan
-from kube_provision_core.errors import ConfigError
-from kube_provision_core.image import Baked, Baking, Image, Template
-from kube_provision_core.model import Boot, Machine, NodeStatus, Role, Stage
+from kube_provision_core.contract.boot import Boot, Stage
+from kube_provision_core.contract.errors import ConfigError
+from kube_provision_core.contract.machines import Machine, Role
+from kube_provision_core.contract.status import NodeStatus
+from kube_provision_core.contract.templates import Baked, Baking, Image, Template
+from kube_provision_core.engine.facts import Known
+from kube_provision_core.engine.plan import Plan
+from kube_provision_core.engine.verb import Options
+from kube_provision_core.verbs.bake import plan
 
 IMAGE = Image("aaaabbbbcccc", Boot("bake", "bake-1", "#cloud-config\n"), "#!/bin/bash\n", Machine(2, 4))
 NEW = Template("nodes", frozenset({Role.MASTER, Role.WORKER}), source="debian-13", where="/templates/nodes")
@@ -17,8 +23,13 @@ HOLDS_IT = Baked(IMAGE.spec, "2026-11-27T10:00:00Z", versions={"kubeadm": "1.36.
 DONE = NodeStatus(Stage.FINISH, "done")
 
 
+def planned(*templates: Template, again: bool = False) -> Plan:
+    facts = GivenFacts(templates=Known(templates), image=lambda template: IMAGE)
+    return plan(None, facts, Options(again=again))
+
+
 def keys(template: Template, *, again: bool = False) -> list[str]:
-    return [action.key for action in plan([Wanted(template, IMAGE)], again=again).actions]
+    return [action.key for action in planned(template, again=again).actions]
 
 
 def test_a_missing_template_is_baked_awaited_and_finished() -> None:
@@ -26,21 +37,21 @@ def test_a_missing_template_is_baked_awaited_and_finished() -> None:
 
 
 def test_each_waits_for_the_one_before() -> None:
-    after = [action.after for action in plan([Wanted(NEW, IMAGE)], again=False).actions]
+    after = [action.after for action in planned(NEW).actions]
     assert after == [set(), {"bake nodes"}, {"bake nodes", "await nodes"}]
 
 
 def test_two_templates_do_not_wait_for_each_other() -> None:
     other = replace(NEW, name="consul", roles=frozenset({Role.DISCOVERY}))
-    actions = plan([Wanted(NEW, IMAGE), Wanted(other, IMAGE)], again=False).actions
+    actions = planned(NEW, other).actions
     assert {action.subject for action in actions if not action.after} == {"nodes", "consul"}
     assert all(key.endswith(action.subject) for action in actions for key in action.after)
 
 
 def test_a_template_that_holds_what_is_wanted_is_left_and_told_of() -> None:
-    planned = plan([Wanted(replace(NEW, exists=True, baked=HOLDS_IT), IMAGE)], again=False)
-    assert planned.actions == ()
-    assert planned.notes == ("template nodes holds what is wanted (2026-11-27: kubeadm 1.36.4-1.1); --again bakes it anew",)
+    made = planned(replace(NEW, exists=True, baked=HOLDS_IT))
+    assert made.actions == ()
+    assert made.notes == ("template nodes holds what is wanted (2026-11-27: kubeadm 1.36.4-1.1); --again bakes it anew",)
 
 
 def test_it_is_baked_anew_when_that_is_asked_for() -> None:
@@ -78,7 +89,7 @@ def test_what_an_earlier_run_has_left_is_replaced(baking: Baking) -> None:
 
 def test_somebody_elses_template_is_refused() -> None:
     with pytest.raises(ConfigError) as refused:
-        plan([Wanted(replace(NEW, exists=True), IMAGE)], again=True)
+        planned(replace(NEW, exists=True), again=True)
     assert str(refused.value) == (
         "template nodes (master, worker): /templates/nodes exists and was not made by bake; it is left alone. Give the "
         "template that is to be made another name"
@@ -87,11 +98,11 @@ def test_somebody_elses_template_is_refused() -> None:
 
 def test_a_template_without_a_source_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^template nodes .*: the configuration does not say what to bake it from"):
-        plan([Wanted(replace(NEW, source=""), IMAGE)], again=False)
+        planned(replace(NEW, source=""))
 
 
 def test_all_problems_are_told_at_once() -> None:
     templates = [replace(NEW, source=""), replace(NEW, name="other", exists=True)]
     with pytest.raises(ConfigError) as refused:
-        plan([Wanted(template, IMAGE) for template in templates], again=False)
+        planned(*templates)
     assert len(refused.value.problems) == 2

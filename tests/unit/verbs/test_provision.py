@@ -5,27 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from doubles.facts import GivenFacts
 
-from kube_provision_core.control_plane import ClusterNode, EtcdMember, Living
-from kube_provision_core.desired import Desired
-from kube_provision_core.errors import ConfigError, DiscoveryError
-from kube_provision_core.model import (
-    Cluster,
-    Discovery,
-    Machine,
-    MasterRecord,
-    Node,
-    NodeStatus,
-    Power,
-    Role,
-    Stage,
-    Stamp,
-    Vm,
-)
-from kube_provision_core.observe import Observation
-from kube_provision_core.plan import Action, CreateVm, Plan
-from kube_provision_core.provision import compare, is_initialised, plan
-from kube_provision_core.remedies import Remedies
+from kube_provision_core.cluster import ClusterNode, EtcdMember, Living
+from kube_provision_core.cluster.advice import Remedies
+from kube_provision_core.cluster.desired import Desired
+from kube_provision_core.cluster.observe import Observation
+from kube_provision_core.contract.boot import Stage
+from kube_provision_core.contract.errors import ConfigError, ControlPlaneError, DiscoveryError
+from kube_provision_core.contract.machines import Cluster, Discovery, Machine, MasterRecord, Node, Power, Role, Stamp, Vm
+from kube_provision_core.contract.status import NodeStatus
+from kube_provision_core.engine.facts import Known, Unknown
+from kube_provision_core.engine.plan import Action, AwaitMasters, CreateVm, MintSecrets, Plan
+from kube_provision_core.engine.verb import Options
+from kube_provision_core.verbs.provision import plan
 
 FINISHED = NodeStatus(Stage.FINISH, "done")
 
@@ -73,12 +66,24 @@ def planned(
     marked: bool = False,
     living: Living | None = None,
     wait: bool = False,
+    doubt: str = "",
+    arranges: bool = True,
+    restoring: bool = False,
+    answers: bool = False,
 ) -> Plan:
     desired = desired or desire()
-    seen = Observation(desired.cluster, vms, discovery, error)
-    difference = compare(desired, seen)
-    initialised = is_initialised(seen, marked)
-    return plan(desired, seen, difference, initialised=initialised, living=living or Living(), wait=wait)
+    initialised = Known(marked or (discovery is not None and discovery.initialised))
+    told = Known(living or Living())
+    facts = GivenFacts(
+        Observation(desired.cluster, vms, discovery, error),
+        initialised=Unknown(ControlPlaneError(doubt)) if doubt else initialised,
+        nodes=told,
+        members=told,
+        arranges=arranges,
+        answers=answers,
+    )
+    facts.folder.restoring = "ab" * 32 if restoring else ""
+    return plan(desired, facts, Options(wait=wait))
 
 
 def keys(plan: Plan) -> list[str]:
@@ -92,6 +97,26 @@ def action(plan: Plan, key: str) -> Action:
 
 def carriers(plan: Plan) -> list[str]:
     return [a.node.name for a in plan.actions if isinstance(a, CreateVm) and a.node.stamp.carries_ca]
+
+
+class TestAClusterThatIsBeingRestored:
+    """Whose restoration was broken off."""
+
+    def test_is_left_to_that_until_it_lives(self) -> None:
+        with pytest.raises(ConfigError, match="is being restored, and does not live yet"):
+            planned(restoring=True)
+
+    def test_forgets_nodes_of_before_ahead_of_all_that_joins_it(self) -> None:
+        plan = planned(without("w-prod-2"), LIVES, restoring=True, answers=True)
+        assert keys(plan)[0] == "forget-nodes prod"
+        assert "forget-nodes prod" in action(plan, "create w-prod-2").after
+        silent = replace(LIVES, masters=())
+        for seen, answers in ((LIVES, False), (silent, True)):
+            assert keys(planned(WHOLE, seen, restoring=True, answers=answers)) == ["forget-nodes prod"]
+
+    def test_forgets_nobody_while_no_master_answers_nor_once_it_has(self) -> None:
+        silent = replace(LIVES, masters=())
+        assert keys(planned(WHOLE, silent, restoring=True)) == keys(planned(WHOLE, LIVES, answers=True)) == []
 
 
 class TestAFreshCluster:
@@ -130,10 +155,13 @@ class TestAFreshCluster:
         assert action(plan, "scrub consul-prod").after == {"boot consul-prod"}
         assert action(plan, "create m-prod-1").after == {"create consul-prod", "await consul-prod"}
 
+    def test_waiting_awaits_that_the_masters_are_ready(self) -> None:
+        (ready,) = (it for it in planned(wait=True).actions if isinstance(it, AwaitMasters))
+        assert ready.after == {"create m-prod-1", "create m-prod-2", "create m-prod-3"}
+        assert not any(isinstance(it, AwaitMasters) for it in planned().actions)
+
     def test_a_target_that_arranges_nothing_is_not_asked_to(self) -> None:
-        seen = Observation(desire().cluster)
-        plan_ = plan(desire(), seen, compare(desire(), seen), initialised=False, living=Living(), wait=False, arranges=False)
-        assert "arrange prod" not in keys(plan_)
+        assert "arrange prod" not in keys(planned(arranges=False))
 
 
 class TestADiscoveryServiceThatIsNotTheClustersOwn:
@@ -166,6 +194,19 @@ class TestASecondRun:
         plan = planned(WHOLE, error="10.0.0.1:8500 refuses", marked=True)
         assert plan.changes == ()
         assert plan.notes == ("discovery could not be asked: 10.0.0.1:8500 refuses",)
+
+    def test_awaits_machines_that_have_no_address_yet(self) -> None:
+        vms = (*without("w-prod-1"), vm("w-prod-1", Role.WORKER, addresses=()))
+        plan = planned(vms, LIVES)
+        assert [(action.mark, action.key) for action in plan.actions] == [("=", "arrange prod"), (".", "await w-prod-1")]
+
+    def test_that_waits_for_boots_that_have_finished_awaits_nothing(self) -> None:
+        vms = tuple(replace(machine, status=FINISHED, scrubbed=True) for machine in WHOLE)
+        assert [action.key for action in planned(vms, LIVES, wait=True).actions] == ["arrange prod"]
+
+    def test_makes_no_machine_before_the_discovery_machine_has_an_address(self) -> None:
+        plan = planned((vm("consul-prod", Role.DISCOVERY, addresses=()), *without("consul-prod", "w-prod-1")))
+        assert action(plan, "create w-prod-1").after == {"await consul-prod"}
 
     def test_after_a_run_that_was_killed_creates_the_rest(self) -> None:
         plan = planned(without("m-prod-2", "w-prod-1"), ABSENT)
@@ -201,7 +242,7 @@ class TestASecondRun:
         failed = vm("w-prod-1", Role.WORKER, status=NodeStatus(Stage.JOIN, "failed", "token expired"))
         (note,) = planned((*without("w-prod-1"), failed), LIVES).notes
         assert "stage join: token expired" in note
-        assert "destroy --name prod --node w-prod-1" in note
+        assert note.endswith("kube-provision why w-prod-1 --name prod")
 
 
 class TestALivingCluster:
@@ -216,9 +257,20 @@ class TestALivingCluster:
     def test_is_known_by_its_mark_when_discovery_has_lost_the_record(self) -> None:
         assert carriers(planned(without("m-prod-1"), ABSENT, marked=True)) == []
 
-    def test_is_known_by_a_master_that_has_finished(self) -> None:
-        vms = (*without("m-prod-1", "m-prod-2"), vm("m-prod-2", status=FINISHED, scrubbed=True))
-        assert carriers(planned(vms, ABSENT)) == []
+    def test_renews_the_key_of_the_certificates_once_all_masters_have_joined(self) -> None:
+        masters = tuple(ClusterNode(f"m-prod-{index}", True, ("control-plane",), None) for index in (2, 3))
+        finished = tuple(replace(machine, status=FINISHED) for machine in without("m-prod-1"))
+        for nodes, vms, renewed in (
+            (masters, finished, True),
+            (masters[:1], finished, False),
+            (masters, without("m-prod-1"), False),
+        ):
+            (mint,) = (it for it in planned(vms, LIVES, living=Living(nodes)).actions if isinstance(it, MintSecrets))
+            assert (mint.masters, mint.renew) == (True, renewed)
+
+    def test_may_live_where_a_master_says_so_and_nobody_can_be_asked(self) -> None:
+        with pytest.raises(ControlPlaneError, match=r"cannot know .*: m-prod-2 told it\. Nothing was changed"):
+            planned(without("m-prod-1"), ABSENT, doubt="m-prod-2 told it")
 
     def test_loses_the_dead_masters_member_before_the_new_one_is_created(self) -> None:
         living = Living(
@@ -226,8 +278,15 @@ class TestALivingCluster:
             (EtcdMember("7", "m-prod-1", ("https://10.0.0.8:2380",)),),
         )
         plan = planned(without("m-prod-1"), LIVES, living=living)
-        assert keys(plan) == ["remove-member m-prod-1", "mint prod", "create m-prod-1", "arrange prod"]
-        assert "remove-member m-prod-1" in action(plan, "create m-prod-1").after
+        gone = ["remove-member m-prod-1", "delete-node m-prod-1"]
+        assert keys(plan) == [*gone, "mint prod", "create m-prod-1", "arrange prod"]
+        assert action(plan, "create m-prod-1").after >= set(gone)
+
+    def test_asks_etcd_nothing_about_a_worker_that_is_gone(self) -> None:
+        living = Living((ClusterNode("w-prod-1", False, (), "10.0.0.8"),))
+        found = keys(planned(without("w-prod-1"), LIVES, living=living))
+        assert "delete-node w-prod-1" in found
+        assert "remove-member w-prod-1" not in found
 
     def test_loses_a_learner_that_never_started_and_whose_machine_is_gone(self) -> None:
         living = Living((), (EtcdMember("9", "", ("https://10.9.9.9:2380",), learner=True),))
@@ -241,19 +300,39 @@ class TestALivingCluster:
 class TestTheVersionOfALivingCluster:
     MORE = desire(workers=3)
 
-    @pytest.mark.parametrize("running", ["1.35.9", "1.37.0"])
-    def test_is_that_of_new_machines_or_they_are_refused(self, running: str) -> None:
-        minor = running[:4]
-        with pytest.raises(ConfigError, match=rf"would get 1\.36, but cluster prod runs {running}.*--k8s-version {minor}\)"):
+    @pytest.mark.parametrize(("wanted", "running"), [("1.36", "1.35.9"), ("1.36", "1.37.0"), ("1.36.4", "1.36.2")])
+    def test_is_that_of_new_machines_whatever_is_configured_and_that_is_said(self, wanted: str, running: str) -> None:
+        desired = replace(self.MORE, cluster=replace(self.MORE.cluster, kubernetes_version=wanted))
+        plan = planned(WHOLE, LIVES, desired=desired, living=Living(version=running))
+        create = action(plan, "create w-prod-3")
+        assert isinstance(create, CreateVm)
+        assert create.joins(desired.cluster).kubernetes_version == running
+        assert create.details["version"] == running
+        (note,) = plan.notes
+        assert note.startswith(
+            f"new machines get Kubernetes {running}: kubernetes_version is {wanted}, and cluster prod runs {running}; "
+        )
+
+    @pytest.mark.parametrize("running", ["1.36.2", ""])
+    def test_may_be_any_patch_where_only_a_minor_is_asked_for(self, running: str) -> None:
+        plan = planned(WHOLE, LIVES, desired=self.MORE, living=Living(version=running))
+        create = action(plan, "create w-prod-3")
+        assert isinstance(create, CreateVm)
+        assert create.joins(self.MORE.cluster) == self.MORE.cluster
+        assert "version" not in create.details
+        assert plan.notes == ()
+
+    @pytest.mark.parametrize("running", ["1.34.9", "1.99.0"])
+    def test_is_one_that_machines_can_be_made_for_or_they_are_refused(self, running: str) -> None:
+        with pytest.raises(
+            ConfigError, match=rf"runs Kubernetes {running}, and .* makes machines for .*1\.37 alone: it can add"
+        ):
             planned(WHOLE, LIVES, desired=self.MORE, living=Living(version=running))
 
-    def test_may_have_any_patch_where_only_a_minor_is_asked_for(self) -> None:
-        assert planned(WHOLE, LIVES, desired=self.MORE, living=Living(version="1.36.2")).notes == ()
-
-    def test_may_have_another_patch_than_new_machines_and_that_is_said(self) -> None:
-        exact = replace(self.MORE, cluster=replace(self.MORE.cluster, kubernetes_version="1.36.4"))
-        (note,) = planned(WHOLE, LIVES, desired=exact, living=Living(version="1.36.2")).notes
-        assert note == "new machines get Kubernetes 1.36.4, and the cluster runs 1.36.2"
+    def test_keep_the_port_that_the_cluster_was_made_with(self) -> None:
+        assert planned(WHOLE, LIVES, desired=self.MORE, living=Living(endpoint="localhost:8443")).actions
+        with pytest.raises(ConfigError, match=r"own port 7443, and new machines would listen on 8443\. Set it to 7443"):
+            planned(WHOLE, LIVES, desired=self.MORE, living=Living(endpoint="localhost:7443"))
 
     def test_is_of_no_interest_where_nobody_had_to_be_asked(self) -> None:
         assert planned(WHOLE, LIVES).notes == ()
@@ -296,3 +375,12 @@ class TestRefusals:
     def test_an_existing_discovery_service_that_does_not_answer(self) -> None:
         with pytest.raises(DiscoveryError, match="refuses"):
             planned(error="10.200.200.1:8500 refuses", desired=desire(server=False))
+
+
+def test_a_machine_that_is_started_again_after_its_boot_is_awaited_and_scrubbed_once() -> None:
+    """What it said stands, and its boot data may have gone already."""
+    finished = NodeStatus(Stage.FINISH, "done")
+    stopped = vm("w-prod-2", Role.WORKER, power=Power.OFF, status=finished)
+    plan = planned((*without("w-prod-2"), stopped), LIVES, wait=True)
+    about = [action.key for action in plan.actions if action.subject == "w-prod-2"]
+    assert about == ["start w-prod-2", "boot w-prod-2", "scrub w-prod-2"]

@@ -2,92 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
-from doubles.memory import MemoryConfig, MemoryTarget, World
-from doubles.services import MemoryDiscovery, MemoryOs, Registry
+from doubles.memory import MemoryTarget
+from doubles.site import Operator, Site
 
-from kube_provision_core import DriverConfig, run
-from kube_provision_core.apply import Event, Interrupt, State
-from kube_provision_core.config import ChosenDriver, Config
-from kube_provision_core.config.core import CoreConfig
-from kube_provision_core.errors import ConfigError, ControlPlaneError, DiscoveryError, FolderError, PluginError
-from kube_provision_core.folder import Folder
-from kube_provision_core.model import Discovery, NodeStatus, Power, Role, Stage, Vm
-from kube_provision_core.plan import Plan
-from kube_provision_core.report import Report
-from kube_provision_core.run import Options
-from kube_provision_core.session import Session, open_session
-from kube_provision_core.status import Status, status
+from kube_provision_core.contract.boot import Stage
+from kube_provision_core.contract.errors import (
+    BusyError,
+    ConfigError,
+    ControlPlaneError,
+    DiscoveryError,
+    FolderError,
+    PluginError,
+)
+from kube_provision_core.contract.machines import Discovery, MasterRecord, Power, Vm
+from kube_provision_core.contract.status import NodeStatus
+from kube_provision_core.engine.executor import Interrupt, State
+from kube_provision_core.engine.plan import Plan
+from kube_provision_core.engine.report import Report
+from kube_provision_core.engine.session import Session, open_session
+from kube_provision_core.engine.verb import Options, Verb
+from kube_provision_core.folder.store import Folder
+from kube_provision_core.verbs import run
+from kube_provision_core.verbs.destroy import DESTROY
+from kube_provision_core.verbs.provision import PROVISION
+from kube_provision_core.verbs.renew import RENEW
+from kube_provision_core.verbs.status import status
+from kube_provision_core.verbs.why import explain
+
+pytestmark = pytest.mark.usefixtures("look_often")
 
 FINISHED = NodeStatus(Stage.FINISH, "done")
 
 
-@dataclass
-class Site:
-    """A target, a discovery service and a state folder, that runs come to one after the other."""
-
-    state: Path
-    world: World = field(default_factory=World)
-    registry: Registry = field(default_factory=Registry)
-    address: str | None = None
-    target: type[MemoryTarget] = MemoryTarget
-    events: list[Event] = field(default_factory=list)
-    plans: list[Plan] = field(default_factory=list)
-    interrupt: Interrupt = field(default_factory=Interrupt)
-
-    def config(self, masters: int = 3, workers: int = 2, **more: object) -> Config:
-        core = CoreConfig(
-            name="prod", masters=masters, workers=workers, target="memory", os="memory", seed_manifests=[], **more
-        )
-        roles, empty = dict.fromkeys(Role, core), dict.fromkeys(Role, DriverConfig())
-        target = partial(self.target, world=self.world)
-        discovery = partial(MemoryDiscovery, registry=self.registry, address=self.address)
-        drivers = (
-            _driver("target", self.target, target, dict.fromkeys(Role, MemoryConfig())),
-            _driver("os", MemoryOs, MemoryOs, empty),
-            _driver("discovery", MemoryDiscovery, discovery, empty),
-        )
-        return Config(core, roles, drivers)
-
-    @contextmanager
-    def session(self, **counts: int) -> Iterator[Session]:
-        with open_session(self.config(**counts), self.state, alone=True) as session:
-            yield session
-
-    def provision(self, options: Options | None = None, **counts: int) -> Report:
-        with self.session(**counts) as session:
-            return run.provision(session, options or Options(), self.events.append, self.interrupt, self.plans.append)
-
-    def destroy(self, *nodes: str, **counts: int) -> Report:
-        with self.session(**counts) as session:
-            return run.destroy(session, nodes, Options(), self.events.append, self.interrupt, self.plans.append)
-
-    def status(self, **counts: int) -> Status:
-        with self.session(**counts) as session:
-            return status(session)
-
-    @property
-    def folder(self) -> Folder | None:
-        return Folder.open(self.state, "prod")
-
-
-def _driver(kind: str, cls: type, make: object, config: dict[Role, DriverConfig]) -> ChosenDriver:
-    """`connect` constructs `cls(config)`; a subclass made here hands the test's world to the constructor."""
-    made = type(cls.__name__, (cls,), {"__new__": lambda _cls, config: make(config), "__init__": lambda self, config: None})
-    return ChosenDriver(kind, "memory" if kind != "discovery" else "consul", "tests", made, config)
-
-
 @pytest.fixture(autouse=True)
-def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def _pause_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A target in memory needs no patience."""
-    monkeypatch.setattr("kube_provision_core.apply.FIRST_LOOK", 0.01)
-    monkeypatch.setattr("kube_provision_core.apply.LONGEST_LOOK", 0.02)
+    monkeypatch.setattr("kube_provision_core.engine.watch.silence_timeout", lambda _: 0.05)
 
 
 @pytest.fixture
@@ -97,6 +53,56 @@ def site(tmp_path: Path) -> Site:
 
 def names(report: Report, state: State = State.DONE) -> list[str]:
     return [outcome.action.key for outcome in report.outcomes if outcome.state is state]
+
+
+def lacking(hook: str) -> type[MemoryTarget]:
+    """A target that does not answer this hook."""
+    left_out = (hook, "__dict__", "__weakref__")
+    return type("Lacking", (), {name: member for name, member in vars(MemoryTarget).items() if name not in left_out})
+
+
+class TestWhatARunAsks:
+    """Calls, counted: each is a moment of somebody's target, discovery or cluster."""
+
+    @pytest.fixture
+    def standing(self, site: Site) -> Site:
+        site.provision()
+        site.registry.record = Discovery(initialised=True)
+        return site
+
+    def asked(self, site: Site, do: Callable[[Session], object], **keys: int) -> dict[str, int]:
+        called: list[str] = []
+        with site.session(**keys) as session:
+            session.plugins.add_hookcall_monitoring(lambda name, *_: called.append(name), lambda *_: None)
+            do(session)
+        return {name: called.count(name) for name in ("list_vms", "discover_masters", "list_templates") if name in called}
+
+    def test_a_plan_looks_once(self, standing: Site) -> None:
+        once = {"list_vms": 1, "discover_masters": 1}
+        assert self.asked(standing, lambda session: run.plan(PROVISION, session, Options())) == once
+        assert self.asked(standing, lambda session: run.plan(DESTROY, session, Options())) == once
+
+    def test_a_run_looks_again_under_discoverys_lock(self, standing: Site) -> None:
+        def provision(session: Session) -> None:
+            run.run(PROVISION, session, Options(), Operator(standing))
+
+        assert self.asked(standing, provision) == {"list_vms": 2, "discover_masters": 2}
+
+    @pytest.mark.parametrize(("verb", "begun"), [(PROVISION, True), (DESTROY, False), (RENEW, False)])
+    def test_what_will_render_gets_ready_before_it_waits_for_the_target(
+        self, standing: Site, verb: Verb, begun: bool
+    ) -> None:
+        seen: dict[str, bool] = {}
+        with standing.session() as session:
+            session.plugins.add_hookcall_monitoring(
+                lambda name, *_: seen.setdefault(name, "_renderer" in vars(session)), lambda *_: None
+            )
+            run.plan(verb, session, Options())
+        assert seen["list_vms"] is begun
+
+    @pytest.mark.parametrize("look", [status, partial(explain, name="w-prod-1")])
+    def test_who_only_looks_looks_once(self, standing: Site, look: Callable[[Session], object]) -> None:
+        assert self.asked(standing, look) == {"list_vms": 1, "discover_masters": 1}
 
 
 class TestTheFirstRun:
@@ -187,7 +193,10 @@ class TestTheSecondRun:
         assert "create m-prod-1" in names(site.provision())
         made = site.world.vms["m-prod-1"]
         assert made.complete
-        assert made.stamp == carrier.stamp
+        assert made.stamp
+        assert carrier.stamp
+        assert made.stamp.instance != carrier.stamp.instance, "it would be given what was meant for the earlier one"
+        assert made.stamp == replace(carrier.stamp, instance=made.stamp.instance)
         assert site.world.boot_data["m-prod-1"]
 
 
@@ -248,9 +257,8 @@ class TestFailures:
         (site.state / "prod" / "kubeconfig").mkdir()
         report = site.provision(workers=3)
         assert "w-prod-3" in site.world.vms
-        (failed,) = (outcome for outcome in report.outcomes if outcome.state is State.FAILED)
-        assert failed.action.key == "write-folder prod"
-        assert "kubeconfig" in failed.text
+        assert {outcome.state for outcome in report.outcomes} == {State.DONE}
+        assert "kubeconfig" in report.folder_error
         assert (report.exit_code, report.kubeconfig) == (4, None)
 
 
@@ -260,7 +268,7 @@ class TestRefusals:
             open_session(site.config(cpu=200), site.state, alone=True) as session,
             pytest.raises(ConfigError, match="too large") as refusal,
         ):
-            run.provision(session, Options(), site.events.append, site.interrupt, site.plans.append)
+            run.run(PROVISION, session, Options(), Operator(site))
         assert len(refusal.value.problems) == 6
         assert (site.world.vms, site.folder) == ({}, None)
 
@@ -287,7 +295,7 @@ class TestRefusals:
         config = replace(site.config(), options=("--consul-ip", site.address))
         told = r"forgotten there: kube-provision destroy --name prod --consul-ip 10\.200\.200\.1"
         with open_session(config, site.state) as session, pytest.raises(FolderError, match=told):
-            run.plan_provision(session, Options())
+            run.plan(PROVISION, session, Options())
         assert site.world.vms == {}
 
     def test_a_foreign_machine_is_never_touched(self, site: Site) -> None:
@@ -322,47 +330,97 @@ class TestRefusals:
             site.provision()
         assert site.world.vms == {}
 
+    def test_a_silent_server_of_the_clusters_own_is_told_as_booting_until_it_has_finished(self, site: Site) -> None:
+        site.provision(masters=1, workers=0)
+        site.registry.silent = True
+        booting = "consul-prod has not finished its boot, and does not answer yet"
+        assert site.status(masters=1, workers=0).discovery_error == booting
+        site.world.statuses["consul-prod"] = FINISHED
+        error = site.status(masters=1, workers=0).discovery_error
+        assert error
+        assert error != booting
+
     def test_a_second_run_at_the_same_time_is_refused(self, site: Site) -> None:
         with site.session(), pytest.raises(FolderError):
             site.provision()
 
     def test_a_run_elsewhere_that_holds_the_lock_is_respected(self, site: Site) -> None:
         site.address = "10.200.200.1"
-        with site.registry.holder, pytest.raises(DiscoveryError, match="holds the lock"):
+        with site.registry.holder, pytest.raises(BusyError, match="holds the lock"):
             site.provision()
         assert site.world.vms == {}
 
     def test_a_target_that_cannot_destroy_is_named_before_anything_is_touched(self, site: Site) -> None:
-        kept = {
-            name: member
-            for name, member in vars(MemoryTarget).items()
-            if name not in ("destroy_vm", "__dict__", "__weakref__")
-        }
-        site.target = type("Keeper", (), kept)
+        site.target = lacking("destroy_vm")
         with pytest.raises(PluginError, match="does not answer destroy_vm"):
             site.destroy()
 
 
 class TestWaiting:
-    def test_ends_when_every_node_has_finished_and_scrubs_it(self, site: Site) -> None:
-        for name in ("consul-prod", "m-prod-1", "w-prod-1"):
-            site.world.statuses[name] = FINISHED
-        report = site.provision(Options(wait=True), masters=1, workers=1)
-        assert report.exit_code == 0
-        assert {"scrub m-prod-1", "scrub w-prod-1"} <= set(names(report))
+    def test_ends_when_every_node_has_finished_and_scrubs_what_discovery_sees_serve(self, site: Site) -> None:
+        site.provision(masters=1, workers=0)
+        healthy = MasterRecord("m-prod-1", site.world.address("m-prod-1"))
+        site.registry.record = Discovery(initialised=True, masters=(healthy,))
+        site.world.statuses |= {"consul-prod": FINISHED, "m-prod-1": FINISHED}
+        report = site.provision(Options(wait=True), masters=1, workers=0)
+        assert (report.exit_code, "scrub m-prod-1" in names(report)) == (0, True)
         assert "PRIVATE KEY" not in site.world.boot_data["m-prod-1"]
+
+    def test_believes_no_machine_that_says_it_has_finished(self, site: Site) -> None:
+        site.world.statuses |= dict.fromkeys(("consul-prod", "m-prod-1", "w-prod-1"), FINISHED)
+        report = site.provision(Options(wait=True), masters=1, workers=1)
+        texts = {outcome.action.key: outcome.text for outcome in report.outcomes}
+        for name in ("m-prod-1", "w-prod-1"):
+            assert "the secrets in its boot data are left for the next run to take away: no master" in texts[f"scrub {name}"]
+        assert "PRIVATE KEY" in site.world.boot_data["m-prod-1"]
+        assert "whether the masters are Ready is not known: no master can be asked" in texts["ready prod"]
+        assert texts["scrub consul-prod"] == "secrets are gone from its boot data"
         assert site.folder
-        assert site.folder.initialised
+        assert (report.exit_code, site.folder.initialised) == (0, False)
+
+    def test_takes_no_master_for_its_predecessor_of_the_same_name(self, site: Site) -> None:
+        """Discovery goes on to call the dead one healthy for some seconds."""
+        site.provision(masters=1, workers=0)
+        healthy = MasterRecord("m-prod-1", site.world.address("m-prod-1"))
+        site.registry.record = Discovery(initialised=False, masters=(healthy,))
+        del site.world.vms["m-prod-1"]
+        site.world.statuses |= {"consul-prod": FINISHED, "m-prod-1": FINISHED}
+        site.provision(Options(wait=True), masters=1, workers=0)
+        assert not site.world.vms["m-prod-1"].scrubbed
+
+    def test_believes_no_discovery_machine_that_does_not_serve(self, site: Site) -> None:
+        site.registry.silent = True
+        site.world.statuses |= {"consul-prod": FINISHED, "m-prod-1": FINISHED}
+        report = site.provision(Options(wait=True), masters=1, workers=0)
+        assert not site.world.vms["consul-prod"].scrubbed
+        (text,) = (outcome.text for outcome in report.outcomes if outcome.action.key == "scrub consul-prod")
+        assert text.endswith("does not answer")
+
+    def test_asks_nobody_about_a_machine_that_has_emptied_its_boot_data_itself(self, site: Site) -> None:
+        site.provision(masters=1, workers=1)
+        site.world.vms["w-prod-1"] = replace(site.world.vms["w-prod-1"], scrubbed=True)
+        site.world.statuses |= dict.fromkeys(("consul-prod", "m-prod-1", "w-prod-1"), FINISHED)
+        report = site.provision(Options(wait=True), masters=1, workers=1)
+        assert "scrub w-prod-1" not in names(report)
 
     def test_reports_a_node_that_failed_with_its_own_words(self, site: Site) -> None:
         site.world.statuses |= {"consul-prod": FINISHED, "m-prod-1": FINISHED}
         site.world.statuses["w-prod-1"] = NodeStatus(Stage.JOIN, "failed", "token expired")
         report = site.provision(Options(wait=True), masters=1, workers=1)
         assert report.exit_code == 4
-        assert next(node.text for node in report.nodes if node.name == "w-prod-1") == "stage join: token expired"
+        trouble = "stage join: token expired. More: kube-provision why w-prod-1 --name prod"
+        assert next(node.text for node in report.nodes if node.name == "w-prod-1") == trouble
 
     def test_is_bounded(self, site: Site) -> None:
         report = site.provision(Options(wait=True, finish_timeout=0.0), masters=1, workers=0)
+        assert names(report, State.FAILED) == ["boot consul-prod", "boot m-prod-1"]
+
+    def test_is_bounded_by_what_the_targets_machines_need(self, site: Site) -> None:
+        class Hasty(MemoryTarget):
+            boot_timeout = 0.0
+
+        site.target = Hasty
+        report = site.provision(Options(wait=True), masters=1, workers=0)
         assert names(report, State.FAILED) == ["boot consul-prod", "boot m-prod-1"]
 
 
@@ -376,6 +434,19 @@ class TestAClusterThatIsPoweredOff:
         return site
 
     def test_is_started(self, asleep: Site) -> None:
+        assert asleep.provision(masters=3, workers=2).exit_code == 0
+        assert {vm.power for vm in asleep.world.vms.values()} == {Power.ON}
+
+    def test_is_started_without_anything_being_rendered(self, asleep: Site) -> None:
+        called: list[str] = []
+        with asleep.session(masters=3, workers=2) as session:
+            session.plugins.add_hookcall_monitoring(lambda name, *_: called.append(name), lambda *_: None)
+            run.run(PROVISION, session, Options(), Operator(asleep))
+        assert called.count("start_vm") == 6
+        assert not {"provision_vm", "os_packages", "preflight"} & set(called)
+
+    def test_is_started_by_a_target_that_knows_no_hook_for_it_too(self, asleep: Site) -> None:
+        asleep.target = lacking("start_vm")
         assert asleep.provision(masters=3, workers=2).exit_code == 0
         assert {vm.power for vm in asleep.world.vms.values()} == {Power.ON}
 
@@ -425,7 +496,7 @@ class TestDestroy:
             raise ConfigError("not confirmed")
 
         with site.session() as session, pytest.raises(ConfigError):
-            run.destroy(session, [], Options(), site.events.append, site.interrupt, refuse)
+            run.run(DESTROY, session, Options(), Operator(site, refuse))
         assert len(site.world.vms) == 6
 
     def test_of_one_node_leaves_the_others(self, site: Site) -> None:
@@ -475,7 +546,7 @@ class TestStatus:
 
 def test_a_plan_changes_nothing(site: Site) -> None:
     with site.session() as session:
-        plan = run.plan_provision(session, Options())
+        plan, _ = run.plan(PROVISION, session, Options())
     assert len(plan.changes) == 7
     assert (site.world.vms, site.folder) == ({}, None)
 
@@ -486,3 +557,25 @@ def test_an_interrupt_is_reported_and_the_next_run_goes_on(site: Site) -> None:
     assert (report.exit_code, site.world.vms) == (130, {})
     site.interrupt = Interrupt()
     assert site.provision().exit_code == 0
+
+
+def test_a_machine_of_another_cluster_that_bears_a_needed_name_is_not_taken_for_one_whose_stamp_was_emptied(
+    site: Site,
+) -> None:
+    site.provision()
+    theirs = site.world.vms["w-prod-2"]
+    assert theirs.stamp
+    site.world.vms["w-prod-2"] = replace(theirs, stamp=replace(theirs.stamp, cluster="test"))
+    assert site.destroy().hints == ()
+    assert set(site.world.vms) == {"w-prod-2"}
+
+
+def test_a_second_run_for_the_cluster_waits_for_nobody_and_who_only_looks_needs_no_lock(site: Site) -> None:
+    with run.opened(PROVISION, site.config(), site.state, alone=True):
+        with run.opened(PROVISION, site.config(), site.state) as session:
+            assert session.desired.masters
+        with (
+            pytest.raises(FolderError, match="prod"),
+            run.opened(PROVISION, site.config(), site.state, alone=True),
+        ):
+            pytest.fail("two runs act at once")

@@ -1,1 +1,1 @@
-exec python3 {{ NODE_DIR }}/choreography.py join
+cd {{ NODE_DIR }} && exec python3 -m kube_provision_node.{{ program }} join

@@ -8,6 +8,13 @@ find {{ NODE_CONFIG_DIR }} -mindepth 1 -maxdepth 1 ! -path {{ BAKED }} -exec rm 
 rm --recursive --force {{ NODE_DIR }} /var/lib/kube-provision
 rm --force /etc/systemd/system/kube-provision*.service /etc/systemd/system/kube-provision*.timer
 rm --force /etc/systemd/system/*.wants/kube-provision*
+{% if registries %}
+rm --force {{ registries | map("shell") | join(" ") }}
+if [ -e /etc/containerd/config.toml ]; then
+  sed --in-place '/^# Logins of registries/,$d' /etc/containerd/config.toml
+  chmod 0644 /etc/containerd/config.toml
+fi
+{% endif %}
 
 if [ -x "$(command -v cloud-init)" ]; then
   cloud-init clean --logs
@@ -23,7 +30,8 @@ rm --force /var/lib/containerd/io.containerd.grpc.v1.introspection/uuid
 
 # The network of the machine that baked.
 : >/etc/hostname
-rm --force /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init* /etc/systemd/network/10-cloud-init-*
+rm --force /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init*
+rm --force /etc/systemd/network/10-cloud-init-*.{link,netdev,network} # and no folder beside them, which is the template's own
 rm --force /etc/NetworkManager/system-connections/cloud-init-* /etc/udev/rules.d/70-persistent-net.rules
 rm --force /var/lib/dhcp/*.leases /var/lib/NetworkManager/*.lease /var/lib/NetworkManager/secret_key
 

@@ -6,19 +6,20 @@ apt() {
     --option Dpkg::Options::=--force-confdef --option Dpkg::Options::=--force-confold "$@"
 }
 
-# Whether packages are installed, each named as apt wants it: name, or name=pattern of a version.
-installed() {
+# Finds those that are not installed, each named as apt wants it: name, or name=pattern of a version.
+find_lacking() {
   local wanted pattern found
+  lacking=()
   for wanted in "$@"; do
     pattern='*'
     if [[ $wanted == *=* ]]; then
       pattern=${wanted#*=}
     fi
     # shellcheck disable=SC2016 # dpkg-query's own variables
-    found=$(dpkg-query --show --showformat '${db:Status-Status} ${Version}' "${wanted%%=*}" 2>/dev/null) || return 1
+    found=$(dpkg-query --show --showformat '${db:Status-Status} ${Version}' "${wanted%%=*}" 2>/dev/null) || true
     # shellcheck disable=SC2053 # a pattern
     if [[ $found != "installed "$pattern ]]; then
-      return 1
+      lacking+=("$wanted")
     fi
   done
 }
@@ -62,7 +63,8 @@ for unit in "${masked[@]}"; do
   fi
 done
 
-if ! installed "${wanted[@]}"; then
+find_lacking "${wanted[@]}"
+if [ "${#lacking[@]}" -gt 0 ]; then
   finish_interrupted
   configure /etc/kube-provision/apt/kube-provision-os.sources
   for old in "${replaced[@]}"; do
@@ -70,20 +72,25 @@ if ! installed "${wanted[@]}"; then
       mv "$old" "$old.disabled"
     fi
   done
-  if [ "${#keys[@]}" -gt 0 ] && ! installed ca-certificates curl; then
-    apt update
-    apt install ca-certificates curl
+  if [ "${#keys[@]}" -gt 0 ]; then
+    find_lacking ca-certificates curl
+    if [ "${#lacking[@]}" -gt 0 ]; then
+      apt update
+      apt install "${lacking[@]}"
+    fi
   fi
   mkdir --parents /etc/apt/keyrings
   for ((index = 0; index < ${#keys[@]}; index += 2)); do
     fetch_key "${keys[index]}" "${keys[index + 1]}"
   done
   configure /etc/kube-provision/apt/*.sources
-  apt update
+  find_lacking "${wanted[@]}"
+  # Where a repository has gone, what was fetched before it went will do.
+  apt update || apt --no-download install "${lacking[@]}" 2>/dev/null
   if [ -n "$(dpkg --audit)" ]; then
     apt install --fix-broken
   fi
-  apt install "${wanted[@]}"
+  apt install "${lacking[@]}"
 fi
 
 if [ "${#held[@]}" -gt 0 ]; then

@@ -2,11 +2,11 @@
 configuration=/etc/kube-provision/kubeadm-init.yaml
 # shellcheck source=/dev/null
 . /etc/os-release
-if [ "$VERSION_ID" != 10 ] || [ ! -e "$configuration" ]; then
+if [ "${VERSION_ID%%.*}" != 10 ] || [ ! -e "$configuration" ]; then
   exit 0
 fi
 sed --in-place 's/^mode: iptables$/mode: nftables/' "$configuration"
 if ! grep --quiet '^mode: nftables$' "$configuration"; then
-  echo "$configuration says nothing of kube-proxy's mode, which must be nftables on CentOS Stream 10" >&2
+  echo "$configuration says nothing of kube-proxy's mode, which must be nftables on $PRETTY_NAME" >&2
   exit 1
 fi

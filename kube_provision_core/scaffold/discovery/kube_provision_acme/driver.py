@@ -14,8 +14,10 @@ from kube_provision_core import (
     DISCOVERY_CLIENT,
     NODE_CONFIG_DIR,
     BootFragment,
+    BusyError,
     Cluster,
     Discovery,
+    DiscoveryDriver,
     DiscoveryError,
     File,
     MasterRecord,
@@ -25,12 +27,13 @@ from kube_provision_core import (
 )
 
 from .config import AcmeConfig
+from .node.discovery import BusyError as NodeBusyError
 from .node.discovery import Share, UnavailableError, ready_ones
 
 API_PORT = 6443
 
 
-class Acme:
+class Acme(DiscoveryDriver):
     """Every hook may be called from several threads at once."""
 
     Config = AcmeConfig
@@ -102,5 +105,7 @@ def _told() -> Iterator[None]:
     """Expected trouble becomes one line: what happened, where, and what to do."""
     try:
         yield
+    except NodeBusyError as problem:
+        raise BusyError(str(problem)) from problem
     except (UnavailableError, OSError) as problem:
         raise DiscoveryError(str(problem)) from problem

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 
 from kube_provision_core import (
     BootError,
     BootFragment,
     Cluster,
+    Component,
     DriverConfig,
-    File,
     Node,
     Packages,
     Repository,
@@ -23,30 +23,10 @@ from kube_provision_core import (
     shell_arrays,
 )
 
-SYSTEM = "acme"
-"""`ID` of /etc/os-release on machines of this system."""
-KUBERNETES = "https://pkgs.k8s.io/core:/stable:/v{minor}/rpm/"
-CONSUL = "https://rpm.releases.hashicorp.com/fedora/$releasever/$basearch/stable"
+from .components import RELEASES, SYSTEM, choose, package_names
+from .repositories import sources
 
-
-@dataclass(frozen=True)
-class Component:
-    """What the core and other plugins ask for, in this system's words."""
-
-    packages: tuple[str, ...]
-    """Packages that bear the component's version."""
-    others: tuple[str, ...] = ()
-    services: tuple[str, ...] = ()
-    """Enabled for every boot; packages of this system leave that to others."""
-
-
-COMPONENTS: Mapping[str, Component] = {
-    "kubeadm": Component(("kubeadm", "kubectl", "kubelet"), ("conntrack-tools", "socat"), ("kubelet.service",)),
-    "container-runtime": Component(("containerd",)),
-    "tcp-proxy": Component(("nginx",), ("nginx-mod-stream",)),
-    "consul": Component(("consul",)),
-    "time-sync": Component((), ("chrony",), ("chronyd.service",)),
-}
+_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~-]*")
 
 
 class Acme:
@@ -59,23 +39,39 @@ class Acme:
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
         """Refuses a template that runs another system, before anything is installed."""
-        script = f"system={SYSTEM}\n{_text('release.sh')}"
+        script = shell_arrays(system=[SYSTEM], releases=RELEASES) + _text("release.sh")
         return BootFragment(steps=(Step("release", Stage.PREPARE, script, timeout=30, attempts=1),))
 
     @hookimpl
     def os_packages(
         self,
-        components: frozenset[str],
+        components: frozenset[Component],
         versions: Mapping[str, str],
         repositories: Mapping[str, Repository],
         extra: frozenset[str],
     ) -> Packages:
-        chosen = {name: _component(name) for name in sorted(components)}
-        names = (*_names(chosen, versions), *sorted(extra))
-        services = [service for component in chosen.values() for service in component.services]
-        script = shell_arrays(wanted=names, services=services) + _text("install.sh")
-        files = tuple(_repository_file(name, it) for name, it in _repositories(chosen, versions, repositories).items())
-        return Packages(names, files, (Step("packages", Stage.INSTALL, script, timeout=1800),), _list_versions(chosen))
+        chosen = choose(components)
+        names = (*package_names(chosen, versions), *_extra_names(extra))
+        script = shell_arrays(
+            wanted=names,
+            # A mirror of the system takes the place of all that the template brought.
+            options=["--disablerepo=*", "--enablerepo=kube-provision-*"] if "os" in repositories else [],
+            services=[service for component in chosen.values() for service in component.services],
+            masked=[service for component in chosen.values() for service in component.masked],
+        )
+        files = tuple(file for source in sources(chosen, versions, repositories) for file in source.files())
+        steps = (Step("packages", Stage.INSTALL, script + _text("install.sh"), timeout=1800),)
+        return Packages(names, files, steps, _list_versions((*package_names(chosen, {}), *_extra_names(extra))))
+
+    @hookimpl
+    def trust_authorities(self, folder: str) -> Step:
+        """The site's own authorities, in this system's store."""
+        return Step("authorities", Stage.PREPARE, f"folder={shlex.quote(folder)}\n{_text('trust.sh')}", timeout=120)
+
+    @hookimpl
+    def upgrade_packages(self) -> Sequence[Step]:
+        """All that is installed at its newest; what `excludepkgs` names stays."""
+        return (Step("packages", Stage.INSTALL, _text("upgrade.sh"), timeout=3600),)
 
     @hookimpl
     def seal_image(self) -> Sequence[Step]:
@@ -83,48 +79,18 @@ class Acme:
         return (Step("dnf", Stage.FINISH, _text("seal.sh"), timeout=120),)
 
 
-def _component(name: str) -> Component:
-    if name not in COMPONENTS:
-        raise BootError(f"os {SYSTEM} does not know the component {name}; it knows {', '.join(sorted(COMPONENTS))}")
-    return COMPONENTS[name]
+def _extra_names(extra: Iterable[str]) -> Iterator[str]:
+    """What users wish for besides; nothing that dnf would take for an option."""
+    for name in sorted(extra):
+        if not _PACKAGE.fullmatch(name):
+            raise BootError(f"packages: {name!r} is no name of a package")
+        yield name
 
 
-def _names(chosen: Mapping[str, Component], versions: Mapping[str, str]) -> Iterator[str]:
-    for name, component in chosen.items():
-        yield from (f"{package}{_pin(versions.get(name, ''))}" for package in component.packages)
-        yield from component.others
-
-
-def _list_versions(chosen: Mapping[str, Component]) -> str:
+def _list_versions(names: Iterable[str]) -> str:
     """What a baked template says that it holds; rpm wants names without versions here."""
-    quoted = " ".join(shlex.quote(name) for name in _names(chosen, {}))
+    quoted = " ".join(map(shlex.quote, names))
     return f"rpm --query --all --queryformat '%{{NAME}} %{{VERSION}}-%{{RELEASE}}\\n' {quoted}" if quoted else ""
-
-
-def _pin(version: str) -> str:
-    """Any release of an exact version, the newest patch of a minor, or whatever there is."""
-    if not version:
-        return ""
-    return f"-{version}-*" if version.count(".") >= 2 else f"-{version}.*"
-
-
-def _repositories(
-    chosen: Mapping[str, Component], versions: Mapping[str, str], mirrors: Mapping[str, Repository]
-) -> dict[str, Repository]:
-    """Repositories besides the system's own, by name; a mirror takes the place of upstream."""
-    upstream = {}
-    if "kubeadm" in chosen:
-        url = KUBERNETES.format(minor=".".join(versions.get("kubeadm", "").split(".")[:2]))
-        upstream["kubernetes"] = Repository(url, f"{url}repodata/repomd.xml.key")
-    if "consul" in chosen:
-        upstream["consul"] = Repository(CONSUL, "https://rpm.releases.hashicorp.com/gpg")
-    return {name: mirrors.get(name, repository) for name, repository in upstream.items()}
-
-
-def _repository_file(name: str, repository: Repository) -> File:
-    lines = [f"[{name}]", f"name={name}", f"baseurl={repository.url}", "gpgcheck=1"]
-    lines += [f"gpgkey={repository.key}"] if repository.key else []
-    return File(f"/etc/yum.repos.d/{name}.repo", "\n".join([*lines, ""]))
 
 
 def _text(name: str) -> str:

@@ -1,7 +1,11 @@
 # shellcheck shell=bash
 # A step may be killed and run again: everything here may be done twice.
-dnf --assumeyes install "${wanted[@]}"
-systemctl mask --quiet nginx.service
+for unit in "${masked[@]}"; do
+  systemctl mask --quiet "$unit"
+done
+if [ "${#wanted[@]}" -gt 0 ]; then
+  dnf --assumeyes --disableexcludes=all "${options[@]}" install "${wanted[@]}"
+fi
 if [ "${#services[@]}" -gt 0 ]; then
   systemctl enable --quiet "${services[@]}"
 fi

@@ -1,26 +1,16 @@
-"""The driver keeps every promise that kube-provision relies on."""
+"""The contract suite of the system, and what it promises beside."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from kube_provision_acme.contract import TestContract
+from kube_provision_acme.driver import Acme
+from kube_provision_core import Component, Packages
 
-import pytest
-
-from kube_provision_acme.driver import COMPONENTS, Acme
-from kube_provision_core import Packages, Repository, Stage
-from kube_provision_core.testing import OsContract
-
-
-class TestContract(OsContract):
-    known_components = frozenset(COMPONENTS)
-
-    @pytest.fixture
-    def make_driver(self) -> Callable[[], Acme]:
-        return lambda: Acme({})
+__all__ = ["TestContract"]
 
 
 def packages(*components: str, version: str = "1.36.4") -> Packages:
-    return Acme({}).os_packages(frozenset(components), {"kubeadm": version}, {}, frozenset())
+    return Acme({}).os_packages(frozenset(map(Component, components)), {"kubeadm": version}, {}, frozenset())
 
 
 def test_kubernetes_has_a_repository_for_each_minor() -> None:
@@ -33,13 +23,17 @@ def test_the_kubelet_starts_at_every_boot() -> None:
     assert "services=(kubelet.service)" in step.script
 
 
-def test_a_baked_template_tells_its_versions_and_keeps_no_cache() -> None:
+def test_a_baked_template_tells_its_versions() -> None:
     assert " kubeadm kubectl kubelet " in packages("kubeadm").list_versions
-    (step,) = Acme({}).seal_image()
-    assert (step.stage, "dnf --quiet clean all" in step.script) == (Stage.FINISH, True)
 
 
-def test_a_mirror_brings_its_own_key_or_none() -> None:
-    mirrors = {"kubernetes": Repository("http://mirror/k8s/")}
-    mirrored = Acme({}).os_packages(frozenset({"kubeadm"}), {"kubeadm": "1.36"}, mirrors, frozenset())
-    assert "gpgkey" not in str(mirrored.files[0].content)
+def test_a_sites_authorities_are_taken_up() -> None:
+    step = Acme({}).trust_authorities("/etc/the folder")
+    assert "folder='/etc/the folder'\n" in step.script
+    assert "update-ca-trust" in step.script
+
+
+def test_an_upgrade_of_the_system_says_whether_to_reboot() -> None:
+    (step,) = Acme({}).upgrade_packages()
+    assert "dnf --assumeyes --refresh upgrade\n" in step.script
+    assert "touch /run/reboot-required" in step.script

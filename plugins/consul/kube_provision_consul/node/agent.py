@@ -1,9 +1,9 @@
 """The Consul agent of a node: told what only its machine knows, and awaited.
 
-    consul_agent.py configure     write what the agent needs to know of this machine: its address; before every start
-    consul_agent.py wait          wait until the agent knows a Consul server that leads
+    configure    write what the agent needs to know of this machine: its address; before every start
+    wait         wait until the agent knows a Consul server that leads
 
-Runs on a node: standard library only, Python 3.9. What it is told about the cluster lies in discovery.json beside node.json.
+Runs on a node, as `python3 -m discovery.agent`: standard library only, Python 3.9.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import sys
 import time
 from pathlib import Path
 
-from discovery import AGENT, GOSSIP_PORT, Agent, UnavailableError, own_address
+from . import GOSSIP_PORT, own_address
+from .api import AGENT, Agent, UnavailableError
 
 FOLDER = Path("/etc/kube-provision")
 MACHINE_CONFIGURATION = Path("/run/kube-provision/consul/machine.json")

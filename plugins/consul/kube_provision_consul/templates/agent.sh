@@ -2,4 +2,4 @@
 systemctl daemon-reload
 systemctl disable --now consul.service 2>/dev/null || true
 systemctl enable --now kube-provision-consul.service
-python3 /usr/local/lib/kube-provision/consul_agent.py wait --limit 240
+cd /usr/local/lib/kube-provision && exec python3 -m discovery.agent wait --limit 240

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,14 @@ from kube_provision_core import Role, TargetError
 
 from .. import preflight, template
 from ..config import FusionConfig
+from ..disks import GIB
 from ..host import Host
 from ..template import Template
 from ..vmrun import Vmrun
 from .shelf import Shelf
+
+BAKED_BYTES = 4 * GIB
+"""What packages and images take on the disk of a machine that bakes."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,25 @@ def _place_problems(site: Site, host: Host) -> Iterator[str]:
         )
     elif problem := preflight.writing_problem("template", shelf.place):
         yield problem
+    elif (
+        not shelf.link.exists() and not shelf.unfinished()
+    ):  # whether one that there is has to be baked again, the core knows
+        yield from space_problems(site)
+
+
+def space_problems(site: Site) -> Iterator[str]:
+    """A line where the machine that bakes would fill the disk."""
+    assert site.source, "it is baked"
+    try:
+        needed = template.read(site.source).allocated() + BAKED_BYTES
+    except TargetError:  # told of the source
+        return
+    free = shutil.disk_usage(site.shelf.place).free
+    if free < needed:
+        yield (
+            f"{site.shelf.place}: {free / GIB:.1f} GiB are free, and a machine that bakes takes about {needed / GIB:.1f}: "
+            "free some"
+        )
 
 
 def _snapshot_problems(site: Site, config: Mapping[Role, FusionConfig]) -> Iterator[str]:

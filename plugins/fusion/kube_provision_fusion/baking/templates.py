@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,13 +19,13 @@ from kube_provision_core import (
     Stage,
     TargetError,
     Template,
+    tell,
     telling_os_errors,
 )
 
-from .. import machines, preflight, template
+from .. import attached, machines, preflight, template
 from ..cloning import Cloner, Origin
 from ..config import FusionConfig
-from ..disks import GIB
 from ..folder_lock import locked
 from ..guests import Guests
 from ..host import Host
@@ -36,7 +35,7 @@ from ..vmrun import Limits, Vmrun
 from . import machine, mark
 from .mark import Mark
 from .shelf import Shelf
-from .sites import Site, find, problems
+from .sites import Site, find, problems, space_problems
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +43,6 @@ DONE = NodeStatus(Stage.FINISH, "done")
 
 LOCK_TIMEOUT = 2 * 3600.0
 """Seconds to wait for whoever else works on a version: vmrun goes on cloning where its run was killed."""
-
-BAKED_BYTES = 4 * GIB
-"""What packages and images take on the disk of a machine that bakes."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,9 @@ class Templates:
             raise ConfigError(*oversize)
         for left, _ in site.shelf.unfinished():
             self._delete(site.shelf.vmx(left))
-        _require_space(site.source, site.shelf.place)
+        running = self._vmware.vmrun().running_files()
+        for problem in (*space_problems(site), *preflight.memory_problems(image.machine.memory_gib, running)):
+            raise TargetError(problem)
         version = site.shelf.new_version()
         with locked(version, LOCK_TIMEOUT, create=True) as lock:
             assert lock is not None, "the folder was made"
@@ -108,6 +106,7 @@ class Templates:
             if shelf.is_somebody_elses():
                 raise TargetError(f"{shelf.link}: was not made by bake; it is left alone. Move it, or choose another name")
             mark.write(version, Mark(baked.spec, complete=True, baked=baked))
+            tell("shuts the machine down")
             self._stop(shelf.vmx(version))
             machine.describe(shelf.vmx(version), shelf.name, baked, wanted.source)
             shelf.publish(version)
@@ -165,6 +164,7 @@ class Templates:
         with locked(file.parent, LOCK_TIMEOUT) as lock:
             if lock is not None:
                 self._vmware.power.stop(file)
+                attached.spare(file, None)
                 self._vmware.power.delete(file, lock)
 
     # --- finishing -------------------------------------------------------------------------------------------------
@@ -194,8 +194,11 @@ class Templates:
                 return
             if self._vmware.vmrun().snapshots(file):
                 raise TargetError("linked clones may build on its snapshots. Delete it in VMware when none is left")
+            if clones := attached.builders(self._config[Role.MASTER].vm_dir, file.parent):
+                raise TargetError(f"disks of {', '.join(clones)} build on it. Delete it when none is left")
             if machines.locks(file.parent):
                 raise TargetError("it is open in VMware. Delete it there")
+            attached.spare(file, None)
             self._vmware.power.delete(file, lock)
 
 
@@ -205,12 +208,3 @@ def _has_baked(shelf: Shelf, spec: str) -> Path:
     if not found or not found[-1][1].complete or found[-1][1].spec != spec:
         raise TargetError(f"template {shelf.file}: the machine that has baked is gone; run again")
     return found[-1][0]
-
-
-def _require_space(source: Path, folder: Path) -> None:
-    needed = template.read(source).allocated() + BAKED_BYTES
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise TargetError(
-            f"{folder}: {free / GIB:.1f} GiB are free, and a machine that bakes takes about {needed / GIB:.1f}: free some"
-        )

@@ -6,15 +6,18 @@ already, at this host's speed: the machine that boots it later has the little le
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from kube_provision_core import Repository, TargetError
+from kube_provision_core import Repository, TargetError, tell
 
 from .. import files
 from ..accelerator import host_architecture
@@ -39,6 +42,10 @@ TREE, DISK, KERNEL, INITRD = "rootfs.tar", "disk.raw", "vmlinuz", "initrd"
 
 LIMIT = 3600.0
 """Seconds for each program, on a slow line."""
+
+LOOK = 2.0
+"""Seconds between two looks at the log, for people who wait."""
+_LONGEST = 100
 
 RETRIES = 5
 """For each file of a mirror, with pauses that double."""
@@ -129,17 +136,45 @@ def _run(program: str, command: list[str], work: Path, log: Path, told: str = ""
     environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
     if os.geteuid() == 0:
         environment["TMPDIR"] = str(work)  # others' trees must lie where every user may enter
-    try:
-        with log.open("ab") as output:
-            ended = subprocess.run(
-                command, cwd=work, env=environment, input=told.encode(), stdout=output, stderr=output, timeout=LIMIT
-            )
-    except subprocess.TimeoutExpired as problem:
-        raise TargetError(
-            f"{program} takes longer than {LIMIT / 60:.0f} minutes: {last_words(log)} (see {log})"
-        ) from problem
-    if ended.returncode:
+    (work / "input").write_text(told)
+    with log.open("ab") as output, _living(command, cwd=work, env=environment, stdout=output, stderr=output) as process:
+        code = _follow(process, program, log)
+    if code:
         raise TargetError(f"{program} failed: {last_words(log)} (see {log})")
+
+
+@contextlib.contextmanager
+def _living(command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that ends with us, however we end, and takes what it has started along: see `lifeline.sh`."""
+    script = resources.files(__package__).joinpath("debian_scripts/lifeline.sh").read_text()
+    watched = ["sh", "-c", script, "lifeline", *command]
+    process = subprocess.Popen(watched, stdin=subprocess.PIPE, start_new_session=True, **options)
+    assert process.stdin
+    try:
+        yield process
+    finally:
+        process.stdin.close()
+        process.wait()
+
+
+def _follow(process: subprocess.Popen[bytes], program: str, log: Path) -> int:
+    """Tell what the program says, until it has ended; its exit code."""
+    deadline, said = time.monotonic() + LIMIT, ""
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(LOOK)
+        if time.monotonic() > deadline:
+            raise TargetError(f"{program} takes longer than {LIMIT / 60:.0f} minutes: {last_words(log)} (see {log})")
+        before, said = said, _last_step(log)
+        if said != before:
+            tell(f"{program}: {said}")
+
+
+def _last_step(log: Path) -> str:
+    """What mmdebstrap, or the bake script, says that it does, or what has just gone wrong."""
+    lines = [line.strip() for line in files.read_tail(log, 65536).splitlines()]
+    steps = [line.removeprefix("I: ") for line in lines if line.startswith(("I: ", "bake: ", "E: ", "curl: "))]
+    return steps[-1][:_LONGEST] if steps else "begins"
 
 
 def last_words(log: Path) -> str:

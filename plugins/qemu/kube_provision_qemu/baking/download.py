@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from kube_provision_core import TargetError, telling_os_errors
+from kube_provision_core import TargetError, tell, telling_os_errors
 
 from .. import files
 from .sources import Checksum, ImageUrl
@@ -20,6 +21,9 @@ SILENCE = 60.0
 
 LARGEST = 64 * 1024**3
 """Bytes; what is longer is no cloud image."""
+
+LOOK = 5.0
+"""Seconds after which people who wait are told how much is there."""
 
 _CHUNK = 1024 * 1024
 
@@ -63,7 +67,7 @@ def _download(source: ImageUrl, kept: Path) -> None:
 
 def _copy(source: ImageUrl, part: Path) -> str:
     """Its digest."""
-    digest, length = hashlib.new(source.checksum.algorithm), 0
+    digest, length, told = hashlib.new(source.checksum.algorithm), 0, time.monotonic()
     try:
         # The scheme is http or https: the configuration takes no other.
         with urllib.request.urlopen(source.url, timeout=SILENCE) as answer, part.open("xb") as file:  # noqa: S310
@@ -73,6 +77,9 @@ def _copy(source: ImageUrl, part: Path) -> str:
                     raise TargetError(f"{source} is larger than {LARGEST // 1024**3} GiB: is it a cloud image?")
                 digest.update(chunk)
                 file.write(chunk)
+                if time.monotonic() > told + LOOK:
+                    told = time.monotonic()
+                    tell(f"downloads {source}: {length // _CHUNK} MiB so far")
             file.flush()
             os.fsync(file.fileno())
     except urllib.error.HTTPError as refusal:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from kube_provision_core import Baked, Baking, Image, NodeStatus, Power, Role, Stamp, TargetError
+from kube_provision_core import Baked, Baking, Image, NoCloudSeed, NodeStatus, Power, Role, Stamp, TargetError
 
-from .. import addresses, command, forwards, power, processes, record, seed, template, wire
+from .. import addresses, command, forwards, power, processes, record, template, wire
 from ..emulator import Emulator
 from ..files import read_tail
 from ..places import BOOT_DISK, LOG, PID_FILE, QMP_SOCKET, SEED, STATUS
@@ -23,7 +23,7 @@ def write(folder: Path, name: str, image: Image) -> None:
     """The machine's seed and record; its disk lies in the folder already."""
     made = template.read(folder / BOOT_DISK)
     mac = addresses.mac(image.spec, name)
-    seed.write(folder / SEED, image.boot, addresses.network_config(ADDRESS, mac))
+    NoCloudSeed(image.boot, addresses.network_config(ADDRESS, mac)).write(folder / SEED)
     record.write(
         folder,
         Record(

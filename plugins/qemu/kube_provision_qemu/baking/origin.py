@@ -7,9 +7,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from kube_provision_core import Image, TargetError, telling_os_errors
+from kube_provision_core import Image, TargetError
 
-from .. import disks, template
+from .. import chain, disks, template
 from ..emulator import Emulator
 from ..places import BOOT_DISK
 from . import debian
@@ -28,8 +28,7 @@ def require(source: Source, emulator: Emulator) -> None:
     if isinstance(source, DebianRelease):
         debian.require(emulator.architecture)
     elif isinstance(source, ImageFile):
-        with telling_os_errors(f"bake_from: {source} cannot be read"), source.path.open("rb"):
-            pass
+        chain.read(source.path, f"bake_from: {source}")
 
 
 def require_space(folder: Path) -> None:

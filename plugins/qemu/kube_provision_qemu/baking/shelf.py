@@ -12,11 +12,14 @@ from __future__ import annotations
 import secrets
 import shutil
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from kube_provision_core import UNFINISHED, Baked, TargetError, replace_link
 
 from .. import disks, template
+
+_ENDINGS = (".qcow2", ".json", ".vmlinuz", ".initrd")
 
 
 def current(path: Path) -> Baked | None:
@@ -40,22 +43,43 @@ def publish(image_tool: Path, made: template.Template, baked: Baked, path: Path)
     Raises `TargetError` or OSError; then the path leads to where it led before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    stem = f"{path.name.removesuffix('.qcow2')}.{''.join(filter(str.isalnum, baked.date))}"
-    disk = path.with_name(f"{stem}.qcow2")
-    part = path.with_name(f".{stem}.{secrets.token_hex(4)}.part")
     _remove_parts(path)
+    disk = _free(path, baked)
+    part = path.with_name(f".{disk.stem}.{secrets.token_hex(4)}.part")
     try:
+        kernel, initrd = (_copy_beside(disk, source) for source in (made.kernel, made.initrd))
         disks.convert(image_tool, made.disk, part)
         part.replace(disk)
-    finally:
-        part.unlink(missing_ok=True)
-    kernel, initrd = (_copy_beside(disk, source) for source in (made.kernel, made.initrd))
-    finished = template.read(disk)
-    template.write_manifest(
-        replace(made, disk=disk, fingerprint=finished.fingerprint, kernel=kernel, initrd=initrd, contents=baked.document)
-    )
-    replace_link(path, disk.name)
+        finished = template.read(disk)
+        template.write_manifest(
+            replace(made, disk=disk, fingerprint=finished.fingerprint, kernel=kernel, initrd=initrd, contents=baked.document)
+        )
+        replace_link(path, disk.name)
+    except BaseException:  # half a template takes a gigabyte, and nobody would know whose it is
+        if not _leads_to(path, disk):  # Ctrl-C may come when all is done
+            for left in (part, *(disk.with_suffix(ending) for ending in _ENDINGS)):
+                left.unlink(missing_ok=True)
+        raise
     return disk
+
+
+def _leads_to(path: Path, disk: Path) -> bool:
+    return path.is_symlink() and path.readlink() == Path(disk.name)
+
+
+def _free(path: Path, baked: Baked) -> Path:
+    """Where a version goes: machines may have been made from any finished one, be its time the same."""
+    stem = f"{path.name.removesuffix('.qcow2')}.{''.join(filter(str.isalnum, baked.date))}"
+    names = (f"{stem}{f'-{number}' if number > 1 else ''}.qcow2" for number in count(1))
+    return next(disk for name in names if not _is_anothers(disk := path.with_name(name), baked))
+
+
+def _is_anothers(disk: Path, baked: Baked) -> bool:
+    """A killed run may have left this very version, and has let nobody know of it yet."""
+    try:
+        return disk.with_suffix(".json").exists() and template.read(disk).contents != baked.document
+    except TargetError:
+        return True
 
 
 def _copy_beside(disk: Path, source: Path | None) -> Path | None:

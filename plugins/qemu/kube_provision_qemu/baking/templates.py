@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from kube_provision_core import ConfigError, Image, Role, TargetError, Template, replace_file, telling_os_errors
+from kube_provision_core import (
+    Image,
+    Role,
+    TargetError,
+    Template,
+    host_memory,
+    replace_file,
+    tell,
+    telling_os_errors,
+)
 
 from .. import disks, template
+from ..checks import memory_in_use
 from ..config import QemuConfig
 from ..emulator import Emulator
 from ..places import BOOT_DISK, Places
@@ -19,7 +30,8 @@ from . import machine, origin, shelf
 from .sources import Source, parse
 
 BOUNDS = Bounds(powerdown=180.0)
-"""Seconds for shutting down a machine whose disk becomes a template: all that it has written must be on it."""
+"""Seconds for shutting down a machine whose disk becomes a template: all that it has written must be on it, and it may be
+emulated on a busy host."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +49,16 @@ class Site:
 
 
 class Templates:
-    """Thread-safe. Every method raises `TargetError`, `look` also `ConfigError`."""
+    """Thread-safe. Every method raises `TargetError`."""
 
     def __init__(self, root: Path, config: Mapping[Role, QemuConfig], emulator: Callable[[], Emulator]) -> None:
         """`root` is `vm_dir`."""
-        self._config, self._emulator = config, emulator
-        self._places = Places(root / "baking")
-        self._checked = False
+        self._root, self._config, self._emulator = root, config, emulator
+        self._places = Places(root).baking
 
     def look(self, roles: frozenset[Role]) -> tuple[Template, ...]:
-        """The templates of these roles as they are now. What is configured badly is told at the first look."""
-        sites = self._sites(roles)
-        if not self._checked:
-            self._check(sites)
-            self._checked = True
-        return tuple(map(self._template, sites))
+        """The templates of these roles as they are now."""
+        return tuple(map(self._template, self._sites(roles)))
 
     def begin(self, wanted: Template, image: Image) -> None:
         """Make the machine and power it on; what an earlier run has left is deleted."""
@@ -62,16 +69,19 @@ class Templates:
         with telling_os_errors(f"template {site.path} cannot be baked"), self._lock(site):
             self._remove(site)
             origin.require_space(self._places.root)
+            self._require_memory(image)
             folder = self._places.draft(name)
             log = self._places.root / f"{name}.log"
             replace_file(log, b"")
             try:
+                tell(f"makes a disk from {site.source}")
                 origin.make(site.source, image, emulator, folder, log)
                 machine.write(folder, name, image)
                 folder.rename(self._places.machine(name))
             except BaseException:
                 self._places.clear(name)
                 raise
+            tell("powers the machine on")
             machine.start(self._places.machine(name), emulator)
 
     def finish(self, wanted: Template) -> None:
@@ -84,7 +94,9 @@ class Templates:
                 raise TargetError(f"{site.path}: was not made by bake; it is left alone. Move it, or choose another name")
             if shelf.current(site.path) != baked:
                 folder = self._places.machine(site.machine_name)
+                tell("shuts the machine down")
                 machine.stop(folder, BOUNDS)
+                tell("checks its disk and copies it")
                 image_tool = self._emulator().image_tool
                 disks.check_image(image_tool, folder / BOOT_DISK, f"template {site.path}")
                 origin.require_space(site.path.parent)
@@ -110,17 +122,20 @@ class Templates:
                 baked=shelf.current(site.path),
                 baking=machine.look(self._places.machine(site.machine_name)),
                 where=str(site.path.resolve()),
+                hindrances=tuple(dict.fromkeys(self._hindrances(site))),
             )
 
-    def _check(self, sites: tuple[Site, ...]) -> None:
-        problems = []
-        for source in dict.fromkeys(site.source for site in sites if site.source):
-            try:
-                origin.require(source, self._emulator())
-            except TargetError as problem:
-                problems.append(str(problem))
-        if problems:
-            raise ConfigError(*problems)
+    def _hindrances(self, site: Site) -> Iterator[str]:
+        """None for a machine that bakes already: what it needs is there."""
+        source = site.source
+        if source and not self._places.machine(site.machine_name).exists():
+            yield from _problems(lambda: origin.require(source, self._emulator()))
+            for folder in (self._places.root, site.path.parent):
+                yield from _problems(partial(origin.require_space, folder))
+
+    def _require_memory(self, image: Image) -> None:
+        for problem in host_memory().problems(image.machine.memory_gib, memory_in_use(Places(self._root))):
+            raise TargetError(problem)
 
     def _sites(self, roles: frozenset[Role]) -> tuple[Site, ...]:
         using: dict[Path, set[Role]] = {}
@@ -135,3 +150,10 @@ class Templates:
 
     def _lock(self, site: Site) -> AbstractContextManager[None]:
         return self._places.lock_machine(site.machine_name)
+
+
+def _problems(check: Callable[[], None]) -> Iterator[str]:
+    try:
+        check()
+    except TargetError as problem:
+        yield str(problem)

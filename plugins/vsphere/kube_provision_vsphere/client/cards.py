@@ -75,6 +75,8 @@ def _new_card(session: Session, network: Network, mac_address: str | None) -> An
 
 def _backing(session: Session, network: Network) -> Any:
     card = vim.vm.device.VirtualEthernetCard
+    if network.opaque:
+        return card.OpaqueNetworkBackingInfo(opaqueNetworkId=network.opaque[0], opaqueNetworkType=network.opaque[1])
     if network.switch is None:
         return card.NetworkBackingInfo(deviceName=network.name, network=session.managed("Network", network.id))
     port = vim.dvs.PortConnection(switchUuid=network.switch, portgroupKey=network.id)

@@ -8,22 +8,24 @@ from typing import Any
 from ..inventory import Item
 from ..resources import Datastore, Disk, Host, HostCluster, Network, Resources, Template
 from .cards import cards
+from .disks import disks
 from .read import Found, Select, retrieve
 from .session import Session
+from .users import DEVICES
 from .vmomi import managed_id, vim
 
 GIB = 1024**3
 
 CREATED = "config.createDate"
-DEVICES = "config.hardware.device"
 SWITCH = "config.distributedVirtualSwitch"
 PATHS = {
-    "VirtualMachine": [DEVICES, "config.template", CREATED, "runtime.powerState", "snapshot"],
+    "VirtualMachine": [DEVICES, "config.template", CREATED, "runtime.powerState", "snapshot", "network"],
     "Datastore": ["summary.freeSpace", "summary.accessible", "summary.maintenanceMode"],
     "DistributedVirtualPortgroup": [SWITCH],
     "DistributedVirtualSwitch": ["uuid"],
-    "ClusterComputeResource": ["configurationEx"],
-    "HostSystem": ["runtime.connectionState", "runtime.inMaintenanceMode"],
+    "OpaqueNetwork": ["summary"],
+    "ComputeResource": ["configurationEx", "datastore", "network"],
+    "HostSystem": ["runtime.connectionState", "runtime.inMaintenanceMode", "datastore", "network"],
 }
 """By type; a switch of VMware's own and one of another maker are both DistributedVirtualSwitches."""
 
@@ -35,11 +37,11 @@ def read_resources(session: Session, items: Iterable[Item]) -> Resources:
         "read what machines are made from",
         Select(PATHS, [(item.kind, item.id) for item in chosen.values() if item.kind != "Network"]),
     )
-    networks = [Network(item.id, item.name, None) for item in chosen.values() if item.kind == "Network"]
+    networks = [Network(item.id, item.kind, item.name) for item in chosen.values() if item.kind == "Network"]
     return Resources(
         templates={one.id: _template(one) for one in _of("VirtualMachine", found)},
         datastores={one.id: _datastore(one) for one in _of("Datastore", found)},
-        networks={one.id: one for one in [*networks, *_port_groups(found, chosen)]},
+        networks={one.id: one for one in [*networks, *_port_groups(found, chosen), *_opaque_networks(found, chosen)]},
         clusters={one.id: _cluster(one) for one in found if one.kind.endswith("ComputeResource")},
         hosts={one.id: _host(one) for one in _of("HostSystem", found)},
     )
@@ -61,14 +63,10 @@ def _template(one: Found) -> Template:
         snapshot=managed_id(current) if current else None,
         disks=tuple(_disk(device) for device in disks(devices)),
         has_card=bool(cards(devices)),
+        datastores=_ids(getattr(disk.backing, "datastore", None) for disk in disks(devices)),
+        networks=_ids(one.values.get("network") or ()),
         devices=devices,
     )
-
-
-def disks(devices: Iterable[Any]) -> list[Any]:
-    """The virtual disks, the boot disk first: that of the first controller's first place."""
-    found = [device for device in devices if isinstance(device, vim.vm.device.VirtualDisk)]
-    return sorted(found, key=lambda disk: (disk.controllerKey or 0, disk.unitNumber or 0))
 
 
 def _disk(device: Any) -> Disk:
@@ -87,16 +85,33 @@ def _port_groups(found: list[Found], chosen: dict[str, Item]) -> Iterator[Networ
     for one in _of("DistributedVirtualPortgroup", found):
         if SWITCH in one.values:
             switch = switches.get(managed_id(one.values[SWITCH]))
-            yield Network(one.id, chosen[one.id].name, switch)
+            yield Network(one.id, one.kind, chosen[one.id].name, switch)
+
+
+def _opaque_networks(found: list[Found], chosen: dict[str, Item]) -> Iterator[Network]:
+    for one in _of("OpaqueNetwork", found):
+        summary = one.values.get("summary")
+        known = (summary.opaqueNetworkId, summary.opaqueNetworkType) if summary else None
+        yield Network(one.id, one.kind, chosen[one.id].name, opaque=known)
+
+
+def _ids(things: Iterable[Any]) -> frozenset[str]:
+    return frozenset(managed_id(thing) for thing in things if thing is not None)
 
 
 def _cluster(one: Found) -> HostCluster:
     config = one.values.get("configurationEx")
     groups = [group.name for group in getattr(config, "group", None) or () if isinstance(group, vim.cluster.VmGroup)]
     drs = getattr(config, "drsConfig", None)
-    return HostCluster(one.id, bool(drs and drs.enabled), frozenset(groups))
+    return HostCluster(one.id, bool(drs and drs.enabled), frozenset(groups), *_reached(one))
 
 
 def _host(one: Found) -> Host:
     connected = one.values.get("runtime.connectionState") == vim.HostSystem.ConnectionState.connected
-    return Host(one.id, connected and not one.values.get("runtime.inMaintenanceMode"))
+    return Host(one.id, connected and not one.values.get("runtime.inMaintenanceMode"), *_reached(one))
+
+
+def _reached(one: Found) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+    """Datastores and networks; None for what the account may not read."""
+    stores, networks = (_ids(one.values[name]) if name in one.values else None for name in ("datastore", "network"))
+    return stores, networks

@@ -4,14 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http.client import HTTPException
+from typing import Any
 from xml.parsers.expat import ExpatError
 
 from kube_provision_core import TargetError
 
-from .vmomi import vim, vmodl
+from .vmomi import OPTIONAL, vim, vmodl
 
 NETWORK_TROUBLE = (OSError, HTTPException, ExpatError)
 """What a broken connection, or a server that does not speak SOAP, raises inside of pyVmomi."""
+
+
+class UnreadableError(HTTPException):
+    """The server answered, and pyVmomi cannot make anything of it."""
+
+
+class NoAnswerError(TargetError):
+    """vCenter could not be heard. Another call may reach it."""
+
+
+def readable(invoke: Callable[..., Any]) -> Callable[..., Any]:
+    """pyVmomi's way to call the server, but what it stumbles over in an answer is an `UnreadableError`."""
+
+    def call(thing: Any, method: Any, *arguments: Any) -> Any:
+        try:
+            answer = invoke(thing, method, *arguments)
+        except (vmodl.MethodFault, *NETWORK_TROUBLE):
+            raise
+        except Exception as error:
+            said = next(iter(str(error).splitlines()), "")
+            raise UnreadableError(f"its answer cannot be read ({type(error).__name__}: {said})") from error
+        if answer is None and method.result is not type(None) and not method.resultFlags & OPTIONAL:
+            raise UnreadableError(f"its answer to {method.wsdlName} is empty")
+        return answer
+
+    return call
 
 
 class VcenterError(TargetError):

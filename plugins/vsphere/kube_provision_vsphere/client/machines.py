@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kube_provision_core import Power, TargetError
+from kube_provision_core import GuestInfo, Power, TargetError
 
 from .. import stamp
-from ..addresses import GuestNic
+from ..addresses import GuestNetwork, GuestNic
 from ..inventory import unescape
+from . import disks
 from .faults import VcenterError
-from .identity import IDENTITY, STAMP, TEMPLATE, option_path, option_text
-from .read import Found, Select, retrieve, walk
+from .identity import (
+    IDENTITY,
+    INSTANCE,
+    STAMP,
+    TEMPLATE,
+    is_copy,
+    option_path,
+    option_text,
+    parent_of,
+    walk_machines,
+)
+from .read import Found, Select, retrieve
 from .session import Session
 from .specification import Order, clone_spec, options, size_spec
 from .tasks import LIMIT, Tasks
+from .users import DiskUsers
 from .vmomi import managed_id, vim
-from .waiting import Awaited, Seen, Values
+from .waiting import Awaited, Seen, Values, Waiting
+
+log = logging.getLogger(__name__)
 
 POWER_GRACE = 10.0
 """Seconds after a clone in which vCenter powers the machine on, by a task of its own whose failure it does not tell."""
@@ -29,14 +44,20 @@ saves a look in each machine's chain of waits. A server that powers on by a task
 
 POWER = "runtime.powerState"
 CPU, MEMORY = "config.hardware.numCPU", "config.hardware.memoryMB"
-SETTLING_PATHS = (POWER, CPU, MEMORY)
+AWAITED_PATHS = (*IDENTITY, POWER, CPU, MEMORY)
+
+GATHERING = 0.1
+"""Seconds in which those gather who want to know whose a machine is: they share a call."""
 
 POWERS = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.SUSPENDED}
 
 
-STATUS, SCRUBBED = option_path(stamp.STATUS), option_path(stamp.SCRUBBED)
-CHANGING = [POWER, STATUS, SCRUBBED]
-GUEST = ["guest.net", "guest.ipAddress"]
+STATUS, SCRUBBED, TASK = map(option_path, (stamp.STATUS, stamp.SCRUBBED, stamp.TASK))
+USER_DATA = option_path(GuestInfo.USER_DATA)
+BOOT_TIME = "runtime.bootTime"
+CHANGING = [POWER, BOOT_TIME, STATUS, SCRUBBED, TASK]
+GUEST = ["guest.net", "guest.ipAddress", "guest.toolsRunningStatus"]
+ADDRESS = option_path(stamp.ADDRESS)
 
 
 @dataclass(frozen=True)
@@ -49,11 +70,28 @@ class Sighting:
     complete: bool
     """False while vCenter is still making it: nothing but its name is known then."""
     stamp: str | None
+    """None also of a template: one that somebody has made of a machine bears its stamp, and is none of ours."""
+    copy: bool = False
+    """The stamp was written for another machine, which this one is a copy of."""
     power: Power = Power.OFF
+    on_since: float | None = None
+    """In seconds since the epoch, by vCenter's clock."""
     status: str | None = None
-    scrubbed: bool = False
-    nics: tuple[GuestNic, ...] = ()
-    primary: str | None = None
+    marked: bool = False
+    """A run has emptied its user-data for good: what a guest empties itself may come back with the next power-on."""
+    emptied: bool = False
+    """Its user-data is empty; looked at only where somebody asks for it, and of those that are marked: else it is long."""
+    told: GuestNetwork = field(default_factory=GuestNetwork)
+    """By guest tools."""
+    expected: str | None = None
+    """Its static address."""
+    task: str = ""
+    """The digest of the task that waits."""
+
+    @property
+    def scrubbed(self) -> bool:
+        """Whoever can write guestinfo may have put something there since."""
+        return self.marked and self.emptied
 
 
 @dataclass(frozen=True)
@@ -63,21 +101,24 @@ class _Settled:
     id: str
     on: bool
     right_size: bool
+    instance: str = ""
+    """The identity that vCenter has given it in place of the ordered one; empty: it has that."""
 
 
 class Machines:
     """Virtual machines of one vCenter. Thread-safe. Every method raises `TargetError`."""
 
-    def __init__(self, session: Session, tasks: Tasks) -> None:
-        self._session, self._tasks = session, tasks
+    def __init__(self, session: Session, tasks: Tasks, user_data: Waiting) -> None:
+        """`user_data`: looks that show it as well, which is long unless it is empty."""
+        self._session, self._tasks, self._user_data = session, tasks, user_data
+        self._users = DiskUsers(session)
         self._whole = 0
         """Clones in a row that were whole at the first look."""
 
     def scan(self, top_folder: str) -> list[Sighting]:
         """Identity of every machine below the folder: one call."""
         paths = {"VirtualMachine": IDENTITY}
-        walks = [walk("below", "Folder", "childEntity", "below")]
-        select = Select(paths, [("Folder", top_folder)], walks)
+        select = Select(paths, [("Folder", top_folder)], walk_machines())
         return [_sighting(one) for one in retrieve(self._session, "look at the machines", select)]
 
     def look(
@@ -89,11 +130,24 @@ class Machines:
         found = retrieve(
             self._session,
             "look at the machines",
-            _select([*IDENTITY, *CHANGING, *GUEST], ids),
+            _select([*IDENTITY, *CHANGING, *GUEST, USER_DATA, ADDRESS], ids),
             _select([*CHANGING, *GUEST], [one.id for one in known]),
             _select(CHANGING, [one.id for one in settled]),
+            _select([USER_DATA], [one.id for one in before.values() if one.marked]),
         )
         return [_seen_again(before[one.id], one) if one.id in before else _sighting(one) for one in found]
+
+    def identity(self, machine: str, *, user_data: bool = False) -> Sighting | None:
+        """The machine as it is now, but for what changes often; None where it is gone. Who asks at once, shares a call.
+
+        `user_data`: with whether that is empty.
+        """
+
+        def judge(values: Values | None, waited: float) -> Seen[Sighting]:
+            return Seen(None if values is None else _sighting(Found("VirtualMachine", machine, dict(values))))
+
+        waiting = self._user_data if user_data else self._tasks.waiting
+        return waiting.wait(Awaited("VirtualMachine", machine, judge, expected=GATHERING))
 
     def clone(self, order: Order) -> str:
         """The id of the new machine, which is powered on and has the ordered size when this returns.
@@ -143,9 +197,35 @@ class Machines:
         spec = vim.vm.ConfigSpec(extraConfig=options(values))
         self._run(f"{name}: {doing}", machine, "ReconfigVM_Task", spec)
 
-    def destroy(self, name: str, machine: str) -> None:
-        """Delete a machine that is powered off, with its disks."""
+    def destroy(self, name: str, machine: str, *, running: bool) -> None:
+        """Power off and delete, with the disks that it was made with. Others are detached and kept, or, where that is
+        impossible, named: then nothing is deleted."""
+        if running:
+            self._look_at_disks(name, machine)  # what is refused goes on running
+            self.power_off(name, machine)
+        self._detach_others(name, machine)  # a storage driver may have attached one until now
         self._run(f"{name}: delete", machine, "Destroy_Task")
+
+    def _look_at_disks(self, name: str, machine: str) -> disks.Disks:
+        found = disks.look(self._session, self._users, name, machine)
+        if found.in_snapshots:
+            kept = ", ".join(found.in_snapshots)
+            raise TargetError(
+                f"{name}: {kept} was not made with it alone, and would be deleted with its snapshots; delete those, and run "
+                "again"
+            )
+        return found
+
+    def _detach_others(self, name: str, machine: str) -> None:
+        found = self._look_at_disks(name, machine)
+        if not found.others:
+            return
+        removals = [vim.vm.device.VirtualDeviceSpec(operation="remove", device=disk) for disk in found.others]
+        self._run(f"{name}: detach {found.files}", machine, "ReconfigVM_Task", vim.vm.ConfigSpec(deviceChange=removals))
+        log.warning("%s: not its own alone, so detached before it is deleted, and kept: %s", name, found.files)
+        left = self._look_at_disks(name, machine)
+        if left.others:
+            raise TargetError(f"{name}: {left.files} is not its own alone and cannot be detached; nothing is deleted")
 
     def _begin_clone(self, order: Order) -> Any:
         template = self._session.managed("VirtualMachine", order.template.id)
@@ -157,14 +237,17 @@ class Machines:
             seen = values or {}
             on = seen.get(POWER) == vim.VirtualMachine.PowerState.poweredOn
             right = seen.get(CPU) == order.cpu and seen.get(MEMORY) == order.memory_mib
-            self._whole = self._whole + 1 if on and right else 0
+            instance = str(seen[INSTANCE]) if is_copy(seen) else ""
+            self._whole = self._whole + 1 if on and right and not instance else 0
             if on or not right or waited > POWER_GRACE:
-                return Seen(_Settled(machine, on, right))
+                return Seen(_Settled(machine, on, right, instance))
             return None
 
         return Awaited("VirtualMachine", machine, judge)
 
     def _complete(self, order: Order, settled: _Settled) -> None:
+        if settled.instance:
+            self.set_options(order.name, settled.id, {stamp.INSTANCE: settled.instance}, "note which machine it is")
         if settled.on and settled.right_size:
             return
         if not settled.right_size:
@@ -190,13 +273,14 @@ def _select(paths: Collection[str], machines: Collection[str]) -> Select:
 
 def _sighting(one: Found) -> Sighting:
     values = one.values
-    parent = values.get("parent")
     identity = Sighting(
         id=one.id,
         name=unescape(values.get("name", "")),
-        folder=managed_id(parent) if parent is not None else None,
+        folder=parent_of(values),
         complete=TEMPLATE in values,
-        stamp=option_text(values.get(STAMP)),
+        stamp=None if values.get(TEMPLATE) else option_text(values.get(STAMP)),
+        copy=is_copy(values),
+        expected=option_text(values.get(ADDRESS)),
     )
     return _seen_again(identity, one)
 
@@ -206,10 +290,16 @@ def _seen_again(before: Sighting, one: Found) -> Sighting:
     return replace(
         before,
         power=POWERS.get(str(values.get(POWER)), Power.OFF),
+        on_since=values[BOOT_TIME].timestamp() if BOOT_TIME in values else None,
         status=option_text(values.get(STATUS)),
-        scrubbed=option_text(values.get(SCRUBBED)) is not None,
-        nics=tuple(_nics(values.get("guest.net") or ())),
-        primary=values.get("guest.ipAddress"),
+        task=stamp.task(option_text(values.get(TASK))),
+        marked=option_text(values.get(SCRUBBED)) is not None,
+        emptied=GuestInfo.is_scrubbed(option_text(values.get(USER_DATA))),
+        told=GuestNetwork(
+            tuple(_nics(values.get("guest.net") or ())),
+            values.get("guest.ipAddress"),
+            values.get("guest.toolsRunningStatus") == "guestToolsRunning",
+        ),
     )
 
 
@@ -217,4 +307,4 @@ def _nics(nets: Collection[Any]) -> Iterator[GuestNic]:
     for net in nets:
         config = net.ipConfig.ipAddress if net.ipConfig else ()
         detailed = [entry.ipAddress for entry in config if entry.state in (None, "preferred", "unknown")]
-        yield GuestNic(net.deviceConfigId, tuple(detailed or net.ipAddress))
+        yield GuestNic(net.deviceConfigId, tuple(detailed or net.ipAddress), bool(net.connected))

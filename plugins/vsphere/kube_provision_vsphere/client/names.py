@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..inventory import DATACENTER, Inventory, Item, unescape, wanted
-from .identity import IDENTITY, STAMP, TEMPLATE, option_text
+from .details import SWITCH
+from .identity import IDENTITY, STAMP, TEMPLATE, is_copy, option_text, parent_of, walk_machines
 from .read import Found, Select, retrieve, walk
 from .session import Session
 from .vmomi import managed_id
@@ -35,7 +36,7 @@ def _inside(session: Session, doing: str, tops: dict[str, str]) -> list[Found]:
     machines = Select(
         {"Folder": ["name", "parent"], "VirtualMachine": IDENTITY},
         [("Folder", tops["vmFolder"])],
-        [walk("machines", "Folder", "childEntity", "machines")],
+        walk_machines(),
     )
     hosts = [
         walk("hosts", "Folder", "childEntity", "hosts", "pool", "members"),
@@ -51,16 +52,19 @@ def _inside(session: Session, doing: str, tops: dict[str, str]) -> list[Found]:
         machines,
         Select(names, [("Folder", tops["hostFolder"])], hosts),
         Select(names, [("Folder", tops["networkFolder"]), ("Folder", tops["datastoreFolder"])], flat),
+        Select({"DistributedVirtualPortgroup": [SWITCH]}, [("Folder", tops["networkFolder"])], flat),
     )
 
 
 def _item(found: Found) -> Item:
-    parent = found.values.get("parent")
+    switch = found.values.get(SWITCH)
     return Item(
         kind=found.kind,
         id=found.id,
         name=unescape(found.values.get("name", found.id)),
-        parent=managed_id(parent) if parent is not None else None,
+        parent=parent_of(found.values),
         template=bool(found.values.get(TEMPLATE)),
         stamp=option_text(found.values.get(STAMP)),
+        copy=is_copy(found.values),
+        switch=managed_id(switch) if switch is not None else None,
     )

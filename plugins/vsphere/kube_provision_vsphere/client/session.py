@@ -6,12 +6,12 @@ import ssl
 from collections.abc import Callable
 from http.client import RemoteDisconnected
 from threading import Lock
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from kube_provision_core import TargetError
 
-from .faults import NETWORK_TROUBLE, VcenterError, explain
+from .faults import NETWORK_TROUBLE, NoAnswerError, VcenterError, explain, readable
 from .vmomi import SoapStubAdapter, vim, vmodl
 
 T = TypeVar("T")
@@ -26,6 +26,12 @@ LOGOUT_TIMEOUT = 3.0
 
 LOGIN_PAUSE = 5.0
 """Seconds before a login that got no answer is tried again: threads that wait for it must not try one after the other."""
+
+SILENCE = 10.0
+"""Seconds without any answer after which vCenter is given up: its front door says 503 while it is busy or restarts."""
+
+SILENCE_PAUSE = 0.5
+"""Seconds before a call that got no answer is made again."""
 
 IDLE_SECONDS = 60
 """Kept connections are closed after this time: servers and firewalls drop them silently some time later."""
@@ -49,6 +55,8 @@ class Session:
         self._lock = Lock()
         self._stub: Any = None
         self._content: Any = None
+        self._silent_since: float | None = None
+        """When the first call was made since which vCenter has not answered any; None: it answers."""
         self.key = ""
         """vCenter's name for this session."""
         self._logins = 0
@@ -73,7 +81,25 @@ class Session:
         return getattr(vim, kind)(item_id, self._stub)
 
     def call(self, doing: str, function: Callable[[], T]) -> T:
-        """What the function returns. Raises `TargetError` that begins with `doing`; `VcenterError` for vCenter's faults."""
+        """What the function returns. Raises `TargetError` that begins with `doing`; `VcenterError` for vCenter's faults.
+
+        A call without an answer is made again for some seconds: one that got lost fails nobody. The first login is not: who
+        has just begun a run would rather know.
+        """
+        while True:
+            begun = monotonic()
+            try:
+                result = self._call_once(doing, function)
+            except NoAnswerError:
+                since = self._silent_since = min(self._silent_since or begun, begun)
+                if not self._logins or monotonic() - since > SILENCE:
+                    raise
+            else:
+                self._silent_since = None
+                return result
+            sleep(SILENCE_PAUSE)
+
+    def _call_once(self, doing: str, function: Callable[[], T]) -> T:
         logins = self._logins or self._log_in(0)
         try:
             try:
@@ -153,7 +179,7 @@ class Session:
 
     def _connect(self) -> Any:
         host, port = self._address
-        return SoapStubAdapter(
+        stub = SoapStubAdapter(
             host=f"[{host}]" if ":" in host else host,
             port=port,
             path="/sdk",
@@ -163,7 +189,9 @@ class Session:
             httpConnectionTimeout=CALL_TIMEOUT,
             connectionPoolTimeout=IDLE_SECONDS,
         )
+        stub.InvokeMethod = readable(stub.InvokeMethod)
+        return stub
 
-    def _lost(self, doing: str, error: Exception) -> TargetError:
+    def _lost(self, doing: str, error: Exception) -> NoAnswerError:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return TargetError("{}: no answer from vCenter {}:{}: {}".format(doing, *self._address, reason))
+        return NoAnswerError("{}: no answer from vCenter {}:{}: {}".format(doing, *self._address, reason))

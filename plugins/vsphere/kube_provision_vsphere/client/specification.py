@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
+from .. import stamp
+from ..inventory import Item
 from ..resources import Network, Template
 from . import cards
-from .details import disks
+from .disks import disks, note
 from .session import Session
 from .vmomi import vim
 
@@ -24,7 +27,7 @@ class Order:
     name: str
     template: Template
     folder: str
-    pool: str
+    pool: Item
     host: str | None
     datastore: str | None
     """None: where the template lies."""
@@ -44,7 +47,7 @@ class Order:
 
 def clone_spec(session: Session, order: Order) -> Any:
     """Only inside of `Session.call`."""
-    location = vim.vm.RelocateSpec(pool=session.managed("ResourcePool", order.pool))
+    location = vim.vm.RelocateSpec(pool=session.managed(order.pool.kind, order.pool.id))
     if order.datastore:
         location.datastore = session.managed("Datastore", order.datastore)
     if order.host:
@@ -67,22 +70,36 @@ def options(values: Mapping[str, str]) -> list[Any]:
 def _config_spec(session: Session, order: Order) -> Any:
     spec = size_spec(order)
     spec.annotation = order.note
-    spec.extraConfig = options(order.extra_config)
-    spec.deviceChange = [*_disk_changes(order), *_card_changes(session, order)]
+    inherited, added = disks(order.template.devices), _added_disks(order)
+    spec.instanceUuid = str(uuid4())
+    own = {stamp.INSTANCE: spec.instanceUuid, stamp.DISKS: note([*inherited, *added])}
+    spec.extraConfig = options({**order.extra_config, **own})
+    spec.deviceChange = [
+        *_grown_disks(order, inherited[0]),
+        *(_change("add", disk, file="create") for disk in added),
+        *_card_changes(session, order),
+    ]
     return spec
 
 
-def _disk_changes(order: Order) -> Iterator[Any]:
-    found = disks(order.template.devices)
+def _grown_disks(order: Order, boot_disk: Any) -> Iterator[Any]:
     if order.boot_disk_gib and order.boot_disk_gib > order.template.disks[0].gib:
-        yield _change("edit", _grown(found[0], order.boot_disk_gib))
-    if order.data_volume_gib:
-        controller, unit = _free_place(order.template.devices, found[0].controllerKey)
-        yield _change("add", _new_disk(order.data_volume_gib, controller, unit), file="create")
+        yield _change("edit", _grown(boot_disk, order.boot_disk_gib))
+
+
+def _added_disks(order: Order) -> list[Any]:
+    if not order.data_volume_gib:
+        return []
+    controller, unit = _free_place(order.template.devices, disks(order.template.devices)[0].controllerKey)
+    return [_new_disk(order.data_volume_gib, controller, unit)]
 
 
 def _grown(disk: Any, gib: int) -> Any:
-    """A copy: the template's description is shared by all threads."""
+    """A copy: the template's description is shared by all threads.
+
+    vCenter wants the backing whole and puts the clone's own file into it. A server that takes the template's literally makes
+    a machine that shares it, which `disks` sees before that machine is deleted.
+    """
     return vim.vm.device.VirtualDisk(
         key=disk.key,
         controllerKey=disk.controllerKey,

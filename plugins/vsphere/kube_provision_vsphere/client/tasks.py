@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, TypeVar
 
-from kube_provision_core import TargetError
+from kube_provision_core import TargetError, tell
 
 from .faults import explain
 from .session import Session
@@ -17,7 +18,30 @@ T = TypeVar("T")
 LIMIT = 3600.0
 """Seconds after which a task is no longer awaited. A clone of a large disk to a slow datastore takes many minutes."""
 
-TASK_PATHS = ("info.state", "info.error", "info.result", "info.queueTime", "info.completeTime")
+TASK_PATHS = ("info.state", "info.progress", "info.error", "info.result", "info.queueTime", "info.completeTime")
+
+
+class _Teller:
+    """Tells how far a task is in the row of the action that began it, from whichever thread looks."""
+
+    def __init__(self, doing: str) -> None:
+        self._what = doing.partition(": ")[2] or doing
+        self._context = copy_context()
+        self._told = ""
+
+    def tell(self, values: Values) -> None:
+        if text := _progress(values):
+            text = f"{self._what}: {text}"
+            if text != self._told:
+                self._told = text
+                self._context.run(tell, text)
+
+
+def _progress(values: Values) -> str:
+    if values.get("info.state") == vim.TaskInfo.State.queued:
+        return "waits in vCenter's queue"
+    done = values.get("info.progress")
+    return f"{done} %" if done is not None else ""
 
 
 class Tasks:
@@ -34,10 +58,13 @@ class Tasks:
 
     def run_then(self, sort: str, doing: str, begin: Callable[[], Any], then: Callable[[Any], Seen[T]]) -> T | None:
         """As `run`, but what comes after success is decided by `then`, which may name a next object to wait for."""
-        task = self._session.call(doing, lambda: managed_id(begin()))
+        task, teller = self._session.call(doing, lambda: managed_id(begin())), _Teller(doing)
 
         def judge(values: Values | None, waited: float) -> Seen[T] | None:
-            return self._judge(sort, doing, then, values, waited)
+            seen = self._judge(sort, doing, then, values, waited)
+            if seen is None:
+                teller.tell(values or {})
+            return seen
 
         return self.waiting.wait(Awaited("Task", task, judge, expected=self._shortest.get(sort, 0.0)))
 

@@ -11,7 +11,6 @@ from kube_provision_core import Power, TargetError
 from .. import stamp
 from ..inventory import escape
 from .cards import forget_addresses
-from .details import DEVICES
 from .faults import VcenterError
 from .identity import TEMPLATE, option_path, option_text
 from .machines import POWER, POWERS
@@ -19,6 +18,7 @@ from .read import Found, Select, retrieve
 from .session import Session
 from .specification import options
 from .tasks import Tasks
+from .users import DEVICES
 from .vmomi import managed_id, managed_kind, vim
 from .waiting import Awaited, Seen, Values
 

@@ -11,7 +11,7 @@ from ..resources import Resources
 from .attributes import Attributes, set_attributes
 from .cluster import ClusterRules
 from .details import read_resources
-from .machines import SETTLING_PATHS, Machines
+from .machines import AWAITED_PATHS, USER_DATA, Machines
 from .names import read_inventory
 from .privileges import missing_privileges
 from .session import Session
@@ -27,10 +27,11 @@ class Vcenter:
         self, address: tuple[str, int], username: str, password: str, trust: Callable[[], ssl.SSLContext], threads: int
     ) -> None:
         self._session = Session(address, username, password, trust, threads)
-        self._waiting = Waiting(self._session, {"Task": TASK_PATHS, "VirtualMachine": SETTLING_PATHS})
+        self._waiting = Waiting(self._session, {"Task": TASK_PATHS, "VirtualMachine": AWAITED_PATHS})
+        self._user_data = Waiting(self._session, {"VirtualMachine": (*AWAITED_PATHS, USER_DATA)})
         self._tasks = Tasks(self._session, self._waiting)
         self._rules_lock = Lock()
-        self.machines = Machines(self._session, self._tasks)
+        self.machines = Machines(self._session, self._tasks, self._user_data)
         self.templates = TemplateMachines(self._session, self._tasks)
 
     def inventory(self, datacenter: str | None) -> Inventory:
@@ -54,4 +55,5 @@ class Vcenter:
     def close(self) -> None:
         """End all waits and log out. Never raises."""
         self._waiting.close()
+        self._user_data.close()
         self._session.close()

@@ -14,6 +14,8 @@ _pyvmomi: Any = pyVmomi
 vim: Any = _pyvmomi.vim
 vmodl: Any = _pyvmomi.vmodl
 SoapStubAdapter: Any = _pyvmomi.SoapStubAdapter
+OPTIONAL: Any = VmomiSupport.F_OPTIONAL
+"""The mark of methods that may answer nothing."""
 
 
 def managed_type(kind: str) -> Any:

@@ -41,7 +41,7 @@ class Plain:
 
 
 class TableConfig(DriverConfig):
-    table_address: str | None = option(None, aliases=["consul_ip"], help="Address of an existing service.")
+    table_address: str | None = option(None, help="Address of an existing service.")
 
 
 class Table:

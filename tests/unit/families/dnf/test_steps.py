@@ -11,9 +11,8 @@ import pytest
 import yaml
 from servers.debian import install, require, unpacked
 
-from kube_provision_centos.config import CentosConfig
 from kube_provision_centos.driver import CentOS
-from kube_provision_core import BootFragment, Packages, Role, Stage
+from kube_provision_core import BootFragment, DnfConfig, Packages, Role, Stage
 from kube_provision_core.testing import cluster_of, node_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -32,7 +31,7 @@ POLICY = """
 
 
 def driver(**keys: object) -> CentOS:
-    return CentOS(dict.fromkeys(Role, CentosConfig.model_validate(keys)))
+    return CentOS(dict.fromkeys(Role, DnfConfig.model_validate(keys)))
 
 
 def rendered(role: Role = Role.WORKER, **keys: object) -> BootFragment:
@@ -59,6 +58,12 @@ def stand_in(tmp_path: Path) -> Callable[[str, str], None]:
         path.chmod(0o755)
 
     return stand_in
+
+
+@pytest.fixture(autouse=True)
+def _kernel_of_its_own(stand_in: Callable[[str, str], None]) -> None:
+    """Wherever these tests run."""
+    stand_in("systemd-detect-virt", "exit 1")
 
 
 @pytest.fixture
@@ -91,7 +96,15 @@ def asked(root: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     ("system", "version", "code"),
-    [("centos", "9", 0), ("centos", "10", 0), ("centos", "8", 1), ("rhel", "9", 1), ("ubuntu", "24.04", 1)],
+    [
+        ("centos", "9", 0),
+        ("centos", "10", 0),
+        ("centos", "10.1", 0),
+        ("centos", "8", 1),
+        ("centos", "90", 1),
+        ("rhel", "9", 1),
+        ("ubuntu", "24.04", 1),
+    ],
 )
 def test_another_system_is_refused_with_a_diagnosis(run: Run, tmp_path: Path, system: str, version: str, code: int) -> None:
     write(tmp_path, "/etc/os-release", f'ID="{system}"\nVERSION_ID="{version}"\nPRETTY_NAME="{system} {version}"\n')
@@ -99,7 +112,7 @@ def test_another_system_is_refused_with_a_diagnosis(run: Run, tmp_path: Path, sy
     assert [(step.stage, step.attempts) for step in fragment.steps if step.name == "release"] == [(Stage.PREPARE, 1)]
     ran = run(script(fragment, "release"))
     assert ran.returncode == code, ran.stderr
-    assert (f"the template runs {system} {version}, not CentOS Stream 9 10" in ran.stderr) == bool(code)
+    assert (f"the template runs {system} {version}, not centos 9 10" in ran.stderr) == bool(code)
 
 
 # --- kernel modules -------------------------------------------------------------------------------------------------
@@ -149,12 +162,25 @@ def test_modules_that_no_package_has_are_named(run: Run, stand_in: Callable[[str
     assert "has no modules br_netfilter: install" in ran.stderr
 
 
+def test_a_container_brings_the_kernel_of_its_host_no_modules(
+    run: Run, tmp_path: Path, stand_in: Callable[[str, str], None]
+) -> None:
+    stand_in("systemd-detect-virt", 'test "$*" = "--quiet --container"')
+    stand_in("modprobe", "exit 1")
+    stand_in("dnf", "exit 1")
+    ran = run(script(installed("kubeadm"), "kernel-modules"))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert not [line for line in asked(tmp_path) if line.startswith("dnf")]
+
+
 # --- kube-proxy -----------------------------------------------------------------------------------------------------
 
 INIT = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: iptables\n"
 
 
-@pytest.mark.parametrize(("version", "mode"), [("9", "iptables"), ("10", "nftables")])
+@pytest.mark.parametrize(
+    ("version", "mode"), [("9", "iptables"), ("9.6", "iptables"), ("10", "nftables"), ("10.1", "nftables")]
+)
 def test_kube_proxys_mode_is_what_the_release_can_do(run: Run, tmp_path: Path, version: str, mode: str) -> None:
     write(tmp_path, "/etc/os-release", f"ID=centos\nVERSION_ID={version}\n")
     configuration = write(tmp_path, "/etc/kube-provision/kubeadm-init.yaml", INIT)
@@ -232,7 +258,7 @@ def test_network_manager_leaves_calicos_devices_alone_besides_those_it_left_befo
     (tmp_path / "lib").mkdir()
     options = [f"--config={tmp_path}/main", f"--config-dir={folder}", f"--system-config-dir={tmp_path}/lib"]
     command = [str(binary), *options, f"--intern-config={tmp_path}/intern", "--print-config"]
-    printed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert printed.returncode == 0, printed.stderr
     (line,) = (line for line in printed.stdout.splitlines() if line.startswith("unmanaged-devices="))
     left = set(line.partition("=")[2].split(","))
@@ -283,7 +309,7 @@ def test_selinuxs_own_compiler_accepts_the_module(tmp_path: Path) -> None:
     (tmp_path / "base.cil").write_text(POLICY)
     (tmp_path / "module.cil").write_text(module)
     command = ["secilc", "--output=policy", "--filecontext=contexts", "base.cil", "module.cil"]
-    compiled = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    compiled = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert compiled.returncode == 0, compiled.stdout + compiled.stderr
 
 
@@ -360,3 +386,23 @@ def test_a_running_firewall_is_told_at_once(run: Run, tmp_path: Path, stand_in: 
     write(tmp_path, "/etc/firewalld/services/kube-provision.xml", "")
     assert run(script(rendered(), "firewall")).returncode == 0
     assert asked(tmp_path)[-1] == "firewall-cmd --reload"
+
+
+def test_a_sites_authorities_take_the_place_of_earlier_ones(
+    run: Run, stand_in: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    anchors, folder = tmp_path / "etc/pki/ca-trust/source/anchors", tmp_path / "etc/kube-provision/the site's"
+    stand_in("update-ca-trust", "")
+    for path, text in {
+        anchors / "kube-provision-9.crt": "old",
+        anchors / "own.crt": "own",
+        folder / "kube-provision-1.crt": "new",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    step = driver().trust_authorities("/etc/kube-provision/the site's")
+    assert step.stage is Stage.PREPARE
+    for _ in range(2):
+        run(step.script)
+    assert {path.name: path.read_text() for path in anchors.iterdir()} == {"kube-provision-1.crt": "new", "own.crt": "own"}
+    assert (tmp_path / "asked").read_text() == "update-ca-trust extract\n" * 2

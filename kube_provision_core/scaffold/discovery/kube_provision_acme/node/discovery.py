@@ -105,6 +105,11 @@ class Share:
     def register(self, name: str, address: str) -> None:
         self._write(f"masters/{name}", address)
 
+    def withdraw(self, name: str) -> None:
+        path = self.folder / "masters" / name
+        with _telling(path):
+            path.unlink(missing_ok=True)
+
     def masters(self) -> dict[str, str]:
         """Address by name, of all masters that have registered, ready or not."""
         folder = self.folder / "masters"
@@ -154,6 +159,9 @@ class Client:
 
     def register(self) -> None:
         self.share.register(self.name, self.address())
+
+    def withdraw(self) -> None:
+        self.share.withdraw(self.name)
 
     def masters(self, index: str, wait: float) -> tuple[str, list[str]]:
         deadline = time.monotonic() + wait

@@ -1,0 +1,34 @@
+"""What `logs` and `exec` share: a session, somebody who waits, and what the machine has said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .options import Input
+from .output import write_told
+from .talk import note
+
+if TYPE_CHECKING:
+    from ..engine.session import Session
+    from ..verbs.asking import Told
+    from ..verbs.run import User
+    from .progress import Progress
+
+
+def ask(given: Input, state: Path, progress: Progress, node: str, asked: Callable[[Session, User], Told]) -> int:
+    """Print what it says, on stdout alone. Returns what its program has returned, or that a page is lost."""
+    from ..engine.session import open_session
+    from .running import Running
+
+    config = given.load()
+    with (
+        open_session(config, state, alone=True) as session,
+        Running(config.core.name, progress, shows_plan=False) as user,
+    ):
+        told = asked(session, user)
+    if told.cut:
+        note(f"{node} has said {told.cut} bytes more before this, which its target's road has no room for")
+    write_told(told.text)
+    return user.exit_code(told.exit_code)

@@ -1,0 +1,61 @@
+"""`kube-provision apply`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..opening import Opening, opening
+from ..options import Input, configuration, debug, output, parallel, progress, state, wait_timeout
+from ..program import EXIT_CODES, SUMMARIES
+from ..restoring import backed_up
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..progress import Progress
+
+
+@click.command("apply", short_help=SUMMARIES["apply"], epilog=EXIT_CODES)
+@click.argument("plan", type=click.Path(), metavar="PLAN.json")
+@opening
+@configuration
+@state
+@parallel
+@wait_timeout
+@progress
+@output
+@debug
+def command(
+    given: Input,
+    plan: str,
+    opening: Opening,
+    state: Path,
+    parallel: int | None,
+    wait_timeout: int | None,
+    progress: Progress,
+    form: str,
+) -> int:
+    """Do what PLAN.json says, which `plan --output json` has printed, if that is still what would be done.
+
+    It is planned anew, with the configuration given here. Where anything has changed since that the plan rests on, that is
+    said and nothing is touched. Nobody is asked again: whoever gives a plan agrees to it.
+    """
+    from ...engine.verb import Options
+    from ...verbs import named
+    from ...verbs.run import opened, run_as_planned
+    from ..plans import read_plan
+    from ..running import Running
+
+    agreed = read_plan(plan)
+    verb = named(agreed.verb)
+    options = Options(**vars(agreed.wish), finish_timeout=wait_timeout, parallel=parallel)
+    source, archive = backed_up(given, options, opening, state)
+    config = source.load_for(verb)
+    with (
+        opened(verb, config, state, alone=True, archive=archive) as session,
+        Running(config.core.name, progress) as user,
+    ):
+        report = run_as_planned(verb, session, agreed, options, user)
+    return user.finish(report, form)

@@ -1,0 +1,36 @@
+"""`kube-provision exec`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..asking import ask
+from ..options import Input, configuration, debug, progress, state
+from ..program import EXIT_CODES, SUMMARIES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..progress import Progress
+
+
+@click.command("exec", short_help=SUMMARIES["exec"], epilog=EXIT_CODES)
+@click.argument("node")
+@click.argument("program", nargs=-1, required=True, metavar="-- COMMAND…")
+@click.option(
+    "--timeout", type=click.IntRange(1, 3600), default=60, show_default=True, metavar="SECONDS", help="Then it is killed."
+)
+@configuration
+@state
+@progress
+@debug
+def command(given: Input, node: str, program: tuple[str, ...], timeout: int, state: Path, progress: Progress) -> int:
+    """Run COMMAND on NODE, as root, and print what it writes: its end, where the way back has no room for all.
+
+    There is no shell (`-- sh -c '…'`) and no input. The exit code is the command's own, 124 where it took too long.
+    """
+    from ...verbs.asking import execute
+
+    return ask(given, state, progress, node, lambda session, user: execute(session, node, program, timeout, user))

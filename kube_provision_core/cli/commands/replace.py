@@ -1,0 +1,72 @@
+"""`kube-provision replace`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..confirming import confirmation
+from ..options import Input, configuration, debug, drifted, output, parallel, progress, state, wait_timeout, yes
+from ..program import EXIT_CODES, SUMMARIES
+from ..turn_options import draining, rolling
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ...engine.wish import Draining, Rolling
+    from ..progress import Progress
+
+
+@click.command("replace", short_help=SUMMARIES["replace"], epilog=EXIT_CODES)
+@click.argument("nodes", nargs=-1, metavar="[NODE]...")
+@configuration
+@drifted
+@rolling
+@draining
+@yes
+@state
+@parallel
+@wait_timeout
+@progress
+@output
+@debug
+def command(
+    given: Input,
+    nodes: tuple[str, ...],
+    drifted: bool,
+    rolling: Rolling,
+    draining: Draining | None,
+    yes: bool,
+    state: Path,
+    parallel: int | None,
+    wait_timeout: int | None,
+    progress: Progress,
+    form: str,
+) -> int:
+    """Make machines anew, turn by turn: drained, destroyed, created, and ready before the next one goes.
+
+    Those that are named, or --drifted. Run it again after any failure: it goes on from what it finds.
+    """
+    from ...engine.session import open_session
+    from ...engine.verb import Options
+    from ...verbs.replace import REPLACE
+    from ...verbs.run import run
+    from ..running import Running
+
+    if bool(nodes) == drifted:
+        raise click.UsageError("Name the machines that are to be replaced, or say --drifted; one of the two.")
+    config = given.load()
+    confirm = confirmation("replace", config.core.name, yes)
+    options = Options(
+        wait=True,
+        nodes=nodes,
+        drifted=drifted,
+        rolling=rolling,
+        draining=draining,
+        finish_timeout=wait_timeout,
+        parallel=parallel,
+    )
+    with open_session(config, state, alone=True) as session, Running(config.core.name, progress, confirm) as user:
+        report = run(REPLACE, session, options, user)
+    return user.finish(report, form)

@@ -1,0 +1,63 @@
+"""`kube-provision restore`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..confirming import confirmation
+from ..opening import Opening, opening
+from ..options import Input, configuration, debug, output, parallel, progress, state, wait_timeout, yes
+from ..program import EXIT_CODES, SUMMARIES
+from ..restoring import abandon_old, backed_up
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..progress import Progress
+
+
+@click.command("restore", short_help=SUMMARIES["restore"], epilog=EXIT_CODES)
+@click.argument("file", type=click.Path(), metavar="FILE")
+@opening
+@abandon_old
+@yes
+@configuration
+@state
+@parallel
+@wait_timeout
+@progress
+@output
+@debug
+def command(
+    given: Input,
+    file: str,
+    opening: Opening,
+    abandon_old: bool,
+    yes: bool,
+    state: Path,
+    parallel: int | None,
+    wait_timeout: int | None,
+    progress: Progress,
+    form: str,
+) -> int:
+    """Make a cluster anew of which nothing is left, with what a backup in FILE has kept: its objects, authorities and names.
+
+    Without --config the configuration in the backup counts. Refused while anything of the cluster is left. Run it again
+    after any failure: it goes on from what it finds.
+    """
+    from ...engine.session import open_session
+    from ...engine.verb import Options
+    from ...verbs.restore import RESTORE
+    from ...verbs.run import run
+    from ..running import Running
+
+    options = Options(wait=True, archive=file, abandon_old=abandon_old, finish_timeout=wait_timeout, parallel=parallel)
+    source, archive = backed_up(given, options, opening, state)
+    config = source.load()
+    name = config.core.name
+    confirm = confirmation("restore --abandon-old", name, yes or not abandon_old)
+    with open_session(config, state, alone=True, archive=archive) as session, Running(name, progress, confirm) as user:
+        report = run(RESTORE, session, options, user)
+    return user.finish(report, form)

@@ -1,0 +1,52 @@
+"""`kube-provision support-bundle`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..options import Input, configuration, debug, progress, state
+from ..output import write
+from ..program import EXIT_CODES, SUMMARIES
+from ..talk import complain, note
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..progress import Progress
+
+
+@click.command("support-bundle", short_help=SUMMARIES["support-bundle"], epilog=EXIT_CODES)
+@click.argument("file", type=click.Path(), metavar="FILE")
+@configuration
+@state
+@progress
+@debug
+def command(given: Input, file: str, state: Path, progress: Progress) -> int:
+    """Write to FILE, a new .tar.zst, what helps somebody else to see what is wrong with this cluster.
+
+    Secrets are looked for and hidden; names and addresses are in it. Whatever cannot be asked is missing, and is told.
+    """
+    import time
+    from pathlib import Path
+
+    from ...engine.report import INTERRUPTED
+    from ...engine.session import open_session
+    from ...support import archive
+    from ...verbs.support_bundle import collect
+    from ..running import Running
+
+    path, now = Path(file).absolute(), time.time()
+    archive.check(path)
+    config = given.load()
+    with open_session(config, state) as session, Running(config.core.name, progress, shows_plan=False) as user:
+        bundle = collect(session, state, user)
+    if user.interrupt.stop.is_set():
+        complain(f"interrupted: {path} is not written")
+        return INTERRUPTED
+    archive.write(path, f"{config.core.name}-support", bundle.texts, now)
+    for line in bundle.missing:
+        note(f"not in it: {line}")
+    write(str(path))
+    return user.exit_code(0)

@@ -1,0 +1,69 @@
+"""`kube-provision upgrade`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..options import Input, configuration, debug, output, parallel, progress, state
+from ..program import EXIT_CODES, SUMMARIES
+from ..turn_options import draining, rolling, upgrading
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ...engine.wish import Draining, Rolling
+    from ..progress import Progress
+
+
+@click.command("upgrade", short_help=SUMMARIES["upgrade"], epilog=EXIT_CODES)
+@configuration
+@rolling
+@draining
+@upgrading
+@state
+@parallel
+@progress
+@output
+@debug
+def command(
+    given: Input,
+    rolling: Rolling,
+    draining: Draining | None,
+    system: bool,
+    only: str,
+    backup: bool,
+    removed_apis: bool,
+    state: Path,
+    parallel: int | None,
+    progress: Progress,
+    form: str,
+) -> int:
+    """Bring the cluster to `kubernetes_version`, or to --k8s-version: a patch of its minor, or of the next one.
+
+    With --os: bring the packages of all nodes to their newest, and reboot those that need it.
+
+    Masters one by one, then workers: each is emptied, upgraded, and must be ready before the next one's turn comes. All is
+    checked and fetched beforehand; `plan upgrade` shows it. Run it again after any failure: it goes on from what it finds.
+    """
+    from ...engine.session import open_session
+    from ...engine.verb import Options
+    from ...verbs import named
+    from ...verbs.run import run
+    from ..running import Running
+
+    config = given.load()
+    options = Options(
+        wait=True,
+        rolling=rolling,
+        draining=draining,
+        system=system,
+        only=only,
+        backup=backup,
+        removed_apis=removed_apis,
+        parallel=parallel,
+    )
+    with open_session(config, state, alone=True) as session, Running(config.core.name, progress) as user:
+        report = run(named("upgrade"), session, options, user)
+    return user.finish(report, form)

@@ -1,0 +1,48 @@
+"""How a run ended, in words: by its report, or by what ended it before there was one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from ...contract.errors import KubeProvisionError
+
+if TYPE_CHECKING:
+    from ...engine.report import Report
+
+_WORDS = {0: "done", 2: "refused", 3: "failed", 4: "partly done", 130: "interrupted"}
+_LOOKS = {0: "good", 4: "warn", 130: "warn"}
+
+
+@dataclass(frozen=True)
+class Ending:
+    exit_code: int
+    lines: tuple[str, ...] = ()
+    """What ended it, where that is no machine's failure."""
+
+    @property
+    def word(self) -> str:
+        return _WORDS.get(self.exit_code, "ended by a bug")
+
+    @property
+    def look(self) -> str:
+        return _LOOKS.get(self.exit_code, "bad")
+
+
+def ending(report: Report | None, error: BaseException | None) -> Ending:
+    match error:
+        case None:
+            return _reported(report) if report else Ending(130)
+        case KubeProvisionError():
+            return Ending(error.exit_code, tuple(str(error).splitlines()))
+        case click.ClickException():
+            return Ending(2, (error.format_message(),))
+        case KeyboardInterrupt() | click.Abort():
+            return Ending(130, ("interrupted before anything was begun",))
+    return Ending(1, (f"{type(error).__name__}: {error}",))
+
+
+def _reported(report: Report) -> Ending:
+    return Ending(report.exit_code, (report.folder_error,) if report.folder_error else ())

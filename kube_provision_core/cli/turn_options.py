@@ -1,0 +1,117 @@
+"""Options of what empties nodes and goes from one to the next."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from .moments import moment
+from .options import Command, given_among, with_options
+
+DRAINING = ("drain", "drain_timeout", "force")
+ROLLING = ("max_unavailable", "burn_in", "pause", "until")
+UPGRADING = ("system", "masters_only", "workers_only", "backup", "removed_apis")
+"""Parameters of the options that `draining`, `rolling` and `upgrading` add."""
+_KUBERNETES = ("kubernetes_version", "backup", "removed_apis")
+"""Those that an upgrade of the nodes' system alone has no use for."""
+
+
+def _seconds(flag: str, default: int, least: int, text: str) -> Callable[[Command], Command]:
+    kind = click.IntRange(min=least)
+    return click.option(flag, type=kind, default=default, show_default=True, metavar="SECONDS", help=text)
+
+
+_DRAINING = (
+    click.option("--drain/--no-drain", default=True, show_default=True, help="Let a node's pods move elsewhere first."),
+    _seconds("--drain-timeout", 600, 1, "How long one node's pods may take for that; then it is left cordoned."),
+    click.option("--force", is_flag=True, help="Evict also pods without a controller, and what others keep in emptyDir."),
+)
+
+
+def draining(command: Command) -> Command:
+    """Add the options of `destroy --node`; the command gets one `Draining`, None where nothing is drained."""
+
+    @functools.wraps(command)
+    def with_draining(*, drain: bool, drain_timeout: int, force: bool, **options: Any) -> Any:
+        from ..engine.wish import Draining
+
+        return command(draining=Draining(drain_timeout, force) if drain else None, **options)
+
+    return with_options(_DRAINING, with_draining)
+
+
+def _at_once(_: click.Context, __: click.Parameter, value: str) -> str:
+    """A number, or a share of all, of which the smallest is one."""
+    number = value.removesuffix("%")
+    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= (100 if number != value else 1000)):
+        raise click.BadParameter(f"{value!r} is neither a number, such as 2, nor a share, such as 20%.")
+    return value
+
+
+_ROLLING = (
+    click.option(
+        "--max-unavailable",
+        default="1",
+        show_default=True,
+        metavar="N|P%",
+        callback=_at_once,
+        help="Workers at once. Masters take turns.",
+    ),
+    _seconds("--burn-in", 0, 0, "How long a node must stay ready before the next one's turn."),
+    _seconds("--pause", 0, 0, "Time between one node and the next."),
+    click.option(
+        "--until",
+        default="",
+        metavar="TIME",
+        callback=moment,
+        help="No turn begins after it: 04:30 (the next one, here) or 2026-11-30T04:30. Another run goes on.",
+    ),
+)
+
+
+def rolling(command: Command) -> Command:
+    """Add the options of whatever goes from node to node; the command gets one `Rolling`."""
+
+    @functools.wraps(command)
+    def with_rolling(*, max_unavailable: str, burn_in: int, pause: int, until: float, **options: Any) -> Any:
+        from ..engine.wish import Rolling
+
+        return command(rolling=Rolling(max_unavailable, burn_in, pause, until), **options)
+
+    return with_options(_ROLLING, with_rolling)
+
+
+_UPGRADING = (
+    click.option("--os", "system", is_flag=True, help="Packages of the nodes' system, with reboots, and not Kubernetes."),
+    click.option("--masters-only", is_flag=True, help="Leave the workers to another run."),
+    click.option("--workers-only", is_flag=True, help="Of masters that are upgraded already."),
+    click.option(
+        "--no-backup",
+        "backup",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="I have a snapshot of etcd, or need none. Else `backup` has to be of the last 24 hours.",
+    ),
+    click.option(
+        "--allow-removed-apis", "removed_apis", is_flag=True, help="Go on although clients use what the new version lacks."
+    ),
+)
+
+
+def upgrading(command: Command) -> Command:
+    """Add the options of `upgrade`; the command gets `system`, `only`, `backup` and `removed_apis` of its `Wish`."""
+
+    @functools.wraps(command)
+    def with_upgrading(*, system: bool, masters_only: bool, workers_only: bool, **options: Any) -> Any:
+        if masters_only and workers_only:
+            raise click.UsageError("--masters-only and --workers-only: one of the two; without any, all have their turn.")
+        if system and (option := given_among(_KUBERNETES)):
+            raise click.UsageError(f"{option} is about Kubernetes, which `upgrade --os` leaves as it is.")
+        only = "master" if masters_only else "worker" if workers_only else ""
+        return command(system=system, only=only, **options)
+
+    return with_options(_UPGRADING, with_upgrading)

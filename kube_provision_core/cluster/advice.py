@@ -1,0 +1,89 @@
+"""What people are told to do about a machine: words and command lines, the same wherever they are shown."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+
+from ..contract.machines import Role
+from ..contract.status import NodeStatus
+from .observe import Observation
+
+VERSION = "--k8s-version"
+
+
+@dataclass(frozen=True)
+class Remedies:
+    """Advice about one cluster. Its command lines work when they are pasted where the run was started."""
+
+    cluster: str
+    options: tuple[str, ...] = ()
+    """The command line's that lead to the cluster's configuration and folder, without secrets."""
+    only_master: str = ""
+    """Name of the master without which the cluster has none; empty where others are left, and where nobody has looked."""
+    replaceable: frozenset[str] = frozenset()
+    """Machines that `replace` makes anew while the cluster goes on."""
+    restoring: bool = False
+    """The cluster is being restored and does not live yet: whatever else makes machines would make another one."""
+
+    def of(self, seen: Observation, *, lives: bool, restoring: bool = False) -> Remedies:
+        """Advice about the cluster as it was observed.
+
+        `lives`: it is known to be initialised. `restoring`: its folder says that it is being restored.
+        """
+        members = {name for name, vm in seen.ours.items() if vm.stamp and vm.stamp.role is not Role.DISCOVERY}
+        replaceable = frozenset(members - {seen.only_master} if lives else ())
+        return replace(self, only_master=seen.only_master, replaceable=replaceable, restoring=restoring and not lives)
+
+    def destroy(self, *names: str) -> str:
+        """Of these machines; without any, of the whole cluster."""
+        return self._command("destroy", "--name", self.cluster, *(word for name in names for word in ("--node", name)))
+
+    def remove(self, name: str) -> str:
+        """Of this machine; with its last master a cluster goes, and `destroy --node` refuses that."""
+        return self.destroy() if name == self.only_master else self.destroy(name)
+
+    def replace(self, name: str) -> str:
+        """What makes it anew; never a command that is refused: `replace` wants a cluster that goes on without it."""
+        if name in self.replaceable:
+            return self._command("replace", name, "--name", self.cluster)
+        if self.restoring:
+            return self.restore_anew()
+        which = " (it is the only master: the whole cluster goes with it)" if name == self.only_master else ""
+        return f"{self.remove(name)}, then provision again{which}"
+
+    def restore_anew(self) -> str:
+        """From the same backup, without anything that an earlier run has made of it."""
+        return self._command("restore", "--abandon-old", "--name", self.cluster, "FILE")
+
+    def provision(self) -> str:
+        return self._command("provision", "--name", self.cluster)
+
+    def backup(self) -> str:
+        return self._command("backup", "--name", self.cluster, "FILE")
+
+    def upgrade(self, version: str) -> str:
+        """To this version, in place of one that the command line names."""
+        named = self.options.index(VERSION) if VERSION in self.options else len(self.options)
+        others = replace(self, options=(*self.options[:named], *self.options[named + 2 :]))
+        return others._command("upgrade", "--name", self.cluster, VERSION, version)
+
+    def bake(self) -> str:
+        return self._command("bake")
+
+    def why(self, name: str) -> str:
+        return self._command("why", name, "--name", self.cluster)
+
+    def advice(self, status: NodeStatus, name: str) -> str:
+        """What helps a machine that is stuck; empty where nobody knows."""
+        anew = f"replace it: {self.replace(name)}" if status.replace else ""
+        return "; ".join(filter(None, [status.advice, anew]))
+
+    def trouble(self, status: NodeStatus, name: str) -> str:
+        """Why a machine is not further, and what helps, in a line: the same for rows, reports, `plan` and `status`."""
+        helps = self.advice(status, name)
+        more = "" if status.replace else f". More: {self.why(name)}"
+        return f"stage {status.stage}: {status.reason}{f'. What helps: {helps}' if helps else ''}{more}"
+
+    def _command(self, *words: str) -> str:
+        return shlex.join(["kube-provision", *words, *self.options])

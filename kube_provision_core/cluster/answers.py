@@ -1,0 +1,59 @@
+"""What the Kubernetes API answers: as it should, page by page, or with a refusal that is told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from ..contract.errors import ControlPlaneError
+from ..folder.pki import ADMINISTRATORS
+from .https_client import FORBIDDEN, Answer, HttpsClient
+
+NODES = "/api/v1/nodes"
+
+PAGE = 250
+MOST_PAGES = 100
+
+OK = (200, 201)
+NOT_FOUND = 404
+CONFLICT = 409
+TOO_MANY_REQUESTS = 429
+
+
+def expect(answer: Answer, trouble: str) -> Answer:
+    """The answer, where it is none but a success. Raises `ControlPlaneError`: the master does what `trouble` says."""
+    if answer.status in OK:
+        return answer
+    raise ControlPlaneError(f"the master at {answer.server} {trouble} ({answer.status}: {answer.reason}){_advice(answer)}")
+
+
+def put(client: HttpsClient, collection: str, document: dict[str, Any]) -> None:
+    """Replace the object or create it; another run may do the same in between. Raises as `expect` does."""
+    name = document["metadata"]["name"]
+    calls = (("PUT", f"{collection}/{name}"), ("POST", collection), ("PUT", f"{collection}/{name}"))
+    for method, path in calls:
+        answer = client.call(method, path, document)
+        if answer.status not in (NOT_FOUND, CONFLICT):
+            break
+    expect(answer, f"does not store {document['kind']} {name}")
+
+
+def items(client: HttpsClient, path: str, trouble: str, **selectors: str) -> Iterator[dict[str, Any]]:
+    """All objects of a collection. `selectors`: those of the API, such as `fieldSelector`. Raises as `expect` does."""
+    token = ""
+    for _ in range(MOST_PAGES):
+        query = urlencode({"limit": PAGE, "continue": token, **selectors})
+        document = expect(client.call("GET", f"{path}?{query}"), trouble).document
+        yield from document.get("items") or ()
+        token = document.get("metadata", {}).get("continue") or ""
+        if not token:
+            return
+
+
+def _advice(answer: Answer) -> str:
+    if answer.status == 401:
+        return ". It does not accept our certificate: compare its clock with ours"
+    if answer.status == FORBIDDEN:
+        return f". Is its ClusterRoleBinding {ADMINISTRATORS} gone?"
+    return ""

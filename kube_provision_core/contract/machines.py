@@ -1,0 +1,211 @@
+"""Machines and clusters as the program and its plugins speak of them: frozen, and without secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from .rules import TaskDigest
+from .status import NodeStatus
+
+
+class Role(StrEnum):
+    """What a machine is for. The discovery machine exists only where no existing service was named."""
+
+    MASTER = "master"
+    """Runs the control plane, and etcd beside it."""
+    WORKER = "worker"
+    """Runs workloads."""
+    DISCOVERY = "discovery"
+    """Runs the discovery service, and nothing of Kubernetes'."""
+
+
+class Power(StrEnum):
+    """Whether a machine runs, as its target says."""
+
+    ON = "on"
+    OFF = "off"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The size of one virtual machine."""
+
+    cpu: int
+    memory_gib: int
+    boot_disk_gib: int | None = None
+    """None keeps the template's size. A disk only ever grows."""
+    data_volume_gib: int | None = None
+    """None: no second disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What marks a virtual machine as ours, written by the target driver at creation and read back by `list_vms`.
+
+    A driver keeps `text`, or `document` among its own notes, and reads it with `parse` or `of`. Those ignore keys that this
+    version does not know, which a later one may have written, and take nothing else for a stamp.
+    """
+
+    cluster: str
+    cluster_id: str
+    role: Role
+    spec: str
+    """Hash of the machine's specification; another hash means that the configuration has changed. It covers `cpu`, `mem`,
+    `boot_disk_size`, `data_volume`, `data_volume_mount`, and of the target's and the operating system's keys those that may
+    differ per role, where they are not their defaults. It covers no secret, no key that says only how to reach the target,
+    and nothing of what the machine boots with."""
+    carries_ca: bool = False
+    """This machine was given the certificate authorities and may initialise the cluster."""
+    instance: str = ""
+    """Another one on each machine, whatever its name, chosen when it is made. What only this machine may read rests on it,
+    so that nothing which was meant for an earlier machine of its name is of use. Empty: made before there was any."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Plain values, for a driver that has notes of its own beside."""
+        return asdict(self) | {"role": self.role.value}
+
+    @property
+    def text(self) -> str:
+        """One line of JSON, the same every time."""
+        return json.dumps(self.document, sort_keys=True)
+
+    @classmethod
+    def of(cls, document: object) -> Stamp | None:
+        """From a `document`; None for anything else: such a machine is foreign."""
+        if not isinstance(document, dict):
+            return None
+        words = [document.get(name) for name in ("cluster", "cluster_id", "spec")]
+        words.append(document.get("instance", ""))
+        role, carries_ca = document.get("role"), document.get("carries_ca", False)
+        if not all(isinstance(word, str) for word in words) or role not in list(Role) or not isinstance(carries_ca, bool):
+            return None
+        cluster, cluster_id, spec, instance = map(str, words)
+        return cls(cluster, cluster_id, Role(role), spec, carries_ca, instance)
+
+    @classmethod
+    def parse(cls, text: str | bytes | None) -> Stamp | None:
+        """From a `text`; None for anything else."""
+        try:
+            return cls.of(json.loads(text or ""))
+        except (ValueError, RecursionError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One machine that should exist. Its name is deterministic, so that every run means the same machine."""
+
+    name: str
+    role: Role
+    index: int
+    """Counted from 1; 0 for the discovery machine."""
+    machine: Machine
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where this host reaches a TCP port of a machine."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What every plugin may know about the cluster. No secrets."""
+
+    name: str
+    id: str
+    kubernetes_version: str
+    """`1.37` or `1.37.1`."""
+    names: frozenset[str]
+    """Every machine name that this run may need; a machine that bears one without our stamp is foreign."""
+    pod_subnet: str = "10.244.0.0/16"
+    service_subnet: str = "10.96.0.0/12"
+    domain: str = "cluster.local"
+    proxy_port: int = 8443
+    """Where every node's own proxy listens on localhost: the way to the API servers."""
+    discovery_address: str | None = None
+    """Address of the discovery service; None until its machine has one."""
+    peers: tuple[str, ...] = ()
+    """Addresses of the cluster's machines as observed: a re-created discovery server joins them."""
+    reach: Mapping[str, Mapping[int, Endpoint]] = field(default_factory=dict, hash=False)
+    """Machines' ports that this host reaches elsewhere than at their address, by address and port; see `Vm.reach`.
+
+    The method `endpoint(address, port)` looks there, and is an `Endpoint` also where there is nothing special."""
+    shares_kernel: bool = False
+    """Its target says that machines run on the kernel of their host. What belongs to that is the host's to set, and no
+    machine's: modules, swap, the clock, all parameters but those of the machine's own network."""
+
+    def endpoint(self, address: str, port: int) -> Endpoint:
+        """Where this host, as opposed to the cluster's machines, reaches a port of the machine at `address`."""
+        return self.reach.get(address, {}).get(port) or Endpoint(address, port)
+
+
+@dataclass(frozen=True, slots=True)
+class Vm:
+    """One virtual machine, as observed."""
+
+    name: str
+    id: str
+    """The target's own identifier (a managed object id, a path, …); only its driver understands it."""
+    power: Power
+    stamp: Stamp | None
+    """None: not ours, never changed and never deleted."""
+    addresses: tuple[str, ...] = ()
+    """Usable addresses, the preferred one first; never link-local or a container bridge's."""
+    status: NodeStatus | None = None
+    scrubbed: bool = False
+    """The boot data that the target still holds is free of secrets."""
+    where: str = ""
+    """For people: the place on the target (an inventory path, a folder)."""
+    complete: bool = True
+    """False: all that a creation which was cut short has left. `provision_vm` makes the machine anew, `destroy_vm` removes
+    what is there."""
+    reach: Mapping[int, Endpoint] = field(default_factory=dict, hash=False)
+    """TCP ports of the machine that this host, unlike its neighbours, reaches elsewhere than at its address."""
+    notice: str = ""
+    """For people who wait for an address: what was seen instead (`only IPv6 so far: 2001:db8::7`, `10.100.1.11 lies in
+    service_subnet 10.96.0.0/12`, `network card 1 is not connected`). Empty where there is nothing to say."""
+
+    copy: bool = False
+    """It bears a stamp of the cluster's that was written for another machine, which it is a copy of; so `stamp` is None."""
+
+    on_since: float | None = field(default=None, compare=False)
+    """When it was powered on last, in seconds since the epoch; None where the target does not know. For people."""
+    console: str = ""
+    """For people who wait for its first word: where they read what it writes to its console, such as a file of this host."""
+    task: TaskDigest = ""
+    """`task_digest` of the task that waits for it; empty where none does."""
+
+    @property
+    def address(self) -> str | None:
+        return self.addresses[0] if self.addresses else None
+
+
+@dataclass(frozen=True, slots=True)
+class MasterRecord:
+    """A healthy master, as discovery sees it."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What the discovery service knows about a cluster."""
+
+    initialised: bool
+    masters: tuple[MasterRecord, ...] = ()
+    """Only masters whose API server answers its health check."""
+    initialising: str | None = None
+    """Name of the machine that has begun to initialise the cluster and has not finished."""
+    cluster_id: str | None = None
+    """Identity in the record of initialisation; another one than ours means another cluster of the same name."""

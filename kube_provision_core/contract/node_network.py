@@ -1,0 +1,39 @@
+"""A type for keys that hold what lies in the nodes' network: there, pods and services must have no part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, ValidationInfo
+
+TAKEN = "taken networks"
+"""Validation context: the networks of pods and services, by key."""
+
+Place = TypeVar("Place", bound=IPv4Address | IPv4Interface | IPv4Network | IPv6Address | IPv6Interface | IPv6Network)
+
+
+def network_fault(value: Place, taken: Mapping[str, IPv4Network]) -> str:
+    """What is wrong with a place outside of the cluster's own networks, which are `taken` by key; empty where nothing is."""
+    for key, network in taken.items():
+        if value.version == 4 and IPv4Network(getattr(value, "ip", value)).subnet_of(network):
+            return (
+                f"{value} lies in {key} {network}, which is for the inside of the cluster alone: "
+                f"choose another address or {key}"
+            )
+    return ""
+
+
+def _free(value: Place, info: ValidationInfo) -> Place:
+    if fault := network_fault(value, (info.context or {}).get(TAKEN, {})):
+        raise ValueError(fault)
+    return value
+
+
+OnNodeNetwork = Annotated[Place, AfterValidator(_free)]
+"""An address or a network on the nodes' side: `OnNodeNetwork[IPv4Address]`, also of an interface, of a network, of a union.
+
+Refused at its line where it lies in `pod_subnet` or `service_subnet`: a node takes what is sent there for a pod's or a
+service's.
+"""

@@ -1,0 +1,1 @@
+"""Debian's family: apt and dpkg."""

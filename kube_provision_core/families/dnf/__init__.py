@@ -1,0 +1,1 @@
+"""RHEL's family: dnf and rpm, SELinux, firewalld, NetworkManager."""

@@ -1,0 +1,1 @@
+"""The cluster's folder on the operator's machine: its secrets, and how they are kept."""

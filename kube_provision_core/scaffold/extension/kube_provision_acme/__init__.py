@@ -1,0 +1,1 @@
+"""The extension `acme` for kube-provision."""

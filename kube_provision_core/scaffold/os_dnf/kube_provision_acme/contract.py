@@ -1,0 +1,22 @@
+"""The driver keeps every promise that kube-provision relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kube_provision_acme.driver import Acme
+from kube_provision_core import DnfConfig, Role
+from kube_provision_core.testing import OsContract
+
+
+class TestContract(OsContract):
+    folders = ("/etc/pki/ca-trust/source/anchors",)
+    releases = tuple(
+        f'ID={Acme.system}\nVERSION_ID="{number}"\nPRETTY_NAME="{Acme.system} {number}"\n' for number in Acme.releases
+    )
+
+    @pytest.fixture
+    def make_driver(self) -> Callable[[], Acme]:
+        return lambda: Acme(dict.fromkeys(Role, DnfConfig()))

@@ -1,0 +1,276 @@
+"""The planner of `provision`: desired minus observed = actions. Pure: it asks nobody and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ..cluster import Living
+from ..cluster.advice import Remedies
+from ..cluster.desired import Desired
+from ..cluster.observe import Observation
+from ..cluster.skew import adopted, adoption
+from ..contract.errors import ConfigError, ControlPlaneError, DiscoveryError
+from ..contract.machines import Node, Power, Role
+from ..engine.facts import Facts, Unknown
+from ..engine.nodes import DeleteNode, ForgetNodes, RemoveMember
+from ..engine.ownership import check_identity
+from ..engine.plan import (
+    Action,
+    ArrangeVms,
+    AwaitBoot,
+    AwaitMasters,
+    AwaitNode,
+    CheckArrangement,
+    CreateVm,
+    ForgetInitialising,
+    MintSecrets,
+    Plan,
+    ScrubNode,
+    StartVm,
+    keys,
+)
+from ..engine.verb import Options, Verb
+from .ending import remember, tell
+from .giving import left_over
+from .refusals import (
+    refuse_another_discovery,
+    refuse_another_port,
+    refuse_blind,
+    refuse_fewer,
+    refuse_foreign,
+    refuse_restoring,
+    refuse_unknown_minor,
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What is missing, and what that means."""
+
+    missing: tuple[Node, ...]
+    """Masters and workers that do not exist."""
+    stopped: tuple[Node, ...]
+    """Machines that exist and are not powered on."""
+    server: Node | None
+    """The discovery machine, where it has to be created."""
+
+    @property
+    def masters(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.missing if node.role is Role.MASTER)
+
+
+def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
+    """The actions that lead from what was observed to what is desired; none that change anything where nothing is missing.
+
+    A living master is asked only where something is missing. Raises `ConfigError` when the wish contradicts what exists,
+    `DiscoveryError` or `ControlPlaneError` when the plan would rest on what nobody can know, `FolderError` where the cluster
+    is another's.
+    """
+    check_identity(facts)
+    refuse_restoring(facts)
+    seen = facts.seen.without_leftovers
+    difference = compare(desired, seen)
+    later = _postponed(seen, difference, facts)
+    if later:
+        desired, difference = desired.without(later), replace(difference, missing=())
+    refuse_blind(desired, seen, bool(difference.missing), facts.lives)
+    living = _living(facts, difference)
+    refuse_unknown_minor(desired, living)
+    refuse_another_port(desired, living)
+    names = tuple(node.name for node in later)
+    versions = adoption(seen.cluster, living.version, facts.remedies)
+    notes = (*_postponement(seen, names), *versions, *_notes(desired, seen, facts.remedies))
+    return Plan(tuple(_actions(desired, seen, difference, facts, living, options.wait)), notes, names)
+
+
+def _actions(
+    desired: Desired, seen: Observation, difference: Difference, facts: Facts, living: Living, wait: bool
+) -> list[Action]:
+    server = server_actions(desired, seen, difference)
+    before = [*_forgotten(desired, facts), *_repairs(seen, difference, facts.lives, living)]
+    before += _mint(seen, difference, facts.lives, living)
+    carrier = _carrier(desired, seen, difference, facts)
+    made = creations(difference, carrier, adopted(seen.cluster, living.version), after=keys((*server, *before)))
+    starts = [StartVm(node=node, reason="it is not powered on") for node in difference.stopped if node != desired.discovery]
+    begun = [*made, *starts]
+    arrange = arrangement(seen, difference, after=keys((*server, *begun))) if facts.arranges else ()
+    looks = list(awaits(desired, seen, [*server[:1], *begun], wait))
+    looks += await_masters(desired, begun, looks)
+    return [*server, *before, *begun, *arrange, *looks, *scrubs(desired, seen), *left_over(desired.all, seen)]
+
+
+def _living(facts: Facts, difference: Difference) -> Living:
+    """What a living master tells; nothing where nobody has to be asked."""
+    if not difference.missing:
+        return Living()
+    return (facts.members if difference.masters else facts.nodes).value
+
+
+def compare(desired: Desired, seen: Observation) -> Difference:
+    """What is missing. Raises `ConfigError` where machines are in the way or more exist than are desired."""
+    refuse_foreign(seen)
+    refuse_another_discovery(desired, seen)
+    refuse_fewer(desired, seen)
+    ours = seen.ours
+    return Difference(
+        missing=tuple(node for node in desired.nodes if node.name not in ours),
+        stopped=tuple(node for node in desired.all if node.name in ours and ours[node.name].power is not Power.ON),
+        server=desired.discovery if desired.discovery and desired.discovery.name not in ours else None,
+    )
+
+
+def _postponed(seen: Observation, difference: Difference, facts: Facts) -> tuple[Node, ...]:
+    """What is missing and has to wait: a cluster lets nobody in while none of its masters is powered on."""
+    masters = seen.of(Role.MASTER)
+    asleep = facts.lives and bool(masters) and all(vm.power is not Power.ON for vm in masters)
+    return difference.missing if asleep else ()
+
+
+def _postponement(seen: Observation, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield (
+            f"no master of cluster {seen.cluster.name} is powered on, and without one nothing can be added: this run starts "
+            f"what there is. Run again for {', '.join(names)}"
+        )
+
+
+def server_actions(desired: Desired, seen: Observation, difference: Difference) -> list[Action]:
+    """The discovery machine first, as far as its address: every other machine is told where it is."""
+    server = desired.discovery
+    if server and server == difference.server:
+        begin: Action = CreateVm(node=server, reason="no existing discovery service was named")
+    elif server and server in difference.stopped:
+        begin = StartVm(node=server, reason="it is not powered on")
+    elif server and not seen.ours[server.name].address:
+        return [AwaitNode(node=server, reason="the others are told its address")]
+    else:
+        return []
+    return [begin, AwaitNode(node=server, reason="the others are told its address", after=keys([begin]))]
+
+
+def forget_nodes(desired: Desired, after: frozenset[str] = frozenset()) -> ForgetNodes:
+    return ForgetNodes(cluster=desired.cluster.name, reason="their machines are lost", after=after)
+
+
+def _forgotten(desired: Desired, facts: Facts) -> Iterator[Action]:
+    """What is left to do of a restoration that was broken off once the cluster lived: whoever goes on begins with it."""
+    if facts.folder.restoring and facts.answering:
+        yield forget_nodes(desired)
+
+
+def _repairs(seen: Observation, difference: Difference, initialised: bool, living: Living) -> Iterator[Action]:
+    """What is left in the cluster of machines that are gone."""
+    for node in difference.missing:
+        if living.member(node.name):
+            yield RemoveMember(name=node.name, reason="its machine is gone")
+        if living.node(node.name):
+            yield DeleteNode(name=node.name, reason="its machine is gone")
+    if difference.masters:
+        for member in living.strangers(seen.master_addresses):
+            yield RemoveMember(name=f"etcd-{member.id}", member=member.id, reason="a learner whose machine is gone")
+    initialising = seen.discovery.initialising if seen.discovery else None
+    if initialising and not initialised and initialising not in seen.ours:
+        yield ForgetInitialising(cluster=seen.cluster.name, name=initialising, reason="its machine is gone")
+
+
+def _mint(seen: Observation, difference: Difference, initialised: bool, living: Living) -> Iterator[Action]:
+    if not (initialised and difference.missing):
+        return
+    what = "a join token and an upload of the certificates" if difference.masters else "a join token"
+    joined = all(vm.status and vm.status.finished and living.joined(vm.name) for vm in seen.of(Role.MASTER))
+    masters = bool(difference.masters)
+    yield MintSecrets(cluster=seen.cluster.name, masters=masters, renew=masters and joined, reason=what)
+
+
+def creations(difference: Difference, carrier: Node | None, version: str, after: frozenset[str]) -> list[Action]:
+    return [
+        CreateVm(
+            node=replace(node, stamp=replace(node.stamp, carries_ca=True)) if node == carrier else node,
+            reason="it may initialise the cluster" if node == carrier else "it does not exist",
+            version=version,
+            after=after,
+        )
+        for node in difference.missing
+    ]
+
+
+def arrangement(seen: Observation, difference: Difference, after: frozenset[str]) -> Iterator[Action]:
+    if difference.missing or difference.server:
+        yield ArrangeVms(cluster=seen.cluster.name, reason="new machines take their places", after=after)
+    else:
+        reason = "an earlier run may not have come to it"
+        yield CheckArrangement(cluster=seen.cluster.name, reason=reason, after=after)
+
+
+def _carrier(desired: Desired, seen: Observation, difference: Difference, facts: Facts) -> Node | None:
+    """The one machine that is given the certificate authorities: only in a cluster that surely has no other such machine."""
+    if facts.lives or any(vm.stamp and vm.stamp.carries_ca for vm in seen.of(Role.MASTER)):
+        return None
+    if isinstance(facts.initialised, Unknown):
+        raise ControlPlaneError(
+            f"cannot know whether cluster {seen.cluster.name} was initialised, and so which machine may do it: "
+            f"{facts.initialised.reason}. Nothing was changed"
+        )
+    if not difference.masters:
+        raise ConfigError(
+            f"no machine of cluster {seen.cluster.name} can initialise it: the one that could is gone. "
+            f"Remove a master and run again: {facts.remedies.remove(seen.of(Role.MASTER)[0].name)}"
+        )
+    if seen.of(Role.MASTER) and seen.discovery is None:
+        raise DiscoveryError(
+            f"cannot know whether cluster {seen.cluster.name} was initialised, and so which machine may do it: "
+            f"{seen.discovery_error or 'its discovery machine is gone'}. Nothing was changed"
+        )
+    return difference.masters[0]
+
+
+def awaits(desired: Desired, seen: Observation, begun: Iterable[Action], wait: bool) -> Iterator[Action]:
+    begun_keys = {action.subject: action.key for action in begun}
+    for node in desired.all if wait else desired.nodes:
+        vm = seen.ours.get(node.name)
+        finished = bool(vm and vm.status and vm.status.finished)
+        after = frozenset(filter(None, [begun_keys.get(node.name)]))
+        if wait and (after or not finished):
+            yield (awaited := AwaitBoot(node=node, after=after))
+            if not finished:
+                yield ScrubNode(node=node, reason="no secret is to stay in its boot data", after=keys([awaited]))
+        elif after or (vm and not vm.address):
+            yield AwaitNode(node=node, after=after)
+
+
+def await_masters(desired: Desired, begun: Iterable[Action], looks: Iterable[Action]) -> Iterator[Action]:
+    """In a run that waits for boots: nobody needs it where none is awaited."""
+    if any(isinstance(action, AwaitBoot) for action in looks):
+        names = {node.name for node in desired.masters}
+        after = keys(action for action in begun if action.subject in names)
+        yield AwaitMasters(cluster=desired.cluster.name, after=after)
+
+
+def scrubs(desired: Desired, seen: Observation) -> Iterator[Action]:
+    for node in desired.all:
+        vm = seen.ours.get(node.name)
+        if vm and vm.status and vm.status.finished and not vm.scrubbed:
+            yield ScrubNode(node=node, reason="it has finished its boot")
+
+
+def _notes(desired: Desired, seen: Observation, remedies: Remedies) -> Iterator[str]:
+    cluster = seen.cluster.name
+    if desired.discovery and desired.discovery.name not in seen.ours and seen.ours:
+        yield (
+            f"cluster {cluster} has no discovery machine any more, and gets one anew. If it was made with an existing "
+            "service, stop and name that one"
+        )
+    for node in desired.all:
+        vm = seen.ours.get(node.name)
+        if vm is None:
+            continue
+        if vm.status and (vm.status.state == "failed" or vm.status.replace):
+            yield f"{node.name} failed: {remedies.trouble(vm.status, node.name)}"
+        elif vm.stamp and vm.stamp.spec != node.stamp.spec:
+            yield f"{node.name} was made from another configuration. To make it anew: {remedies.replace(node.name)}"
+    if seen.discovery_error:
+        yield f"discovery could not be asked: {seen.discovery_error}"
+
+
+PROVISION = Verb("provision", ("provision_vm", "list_vms"), plan, report=tell, begin=remember)

@@ -1,0 +1,85 @@
+"""What verbs refuse: wishes that contradict what exists, and plans that would rest on what nobody can know."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ..cluster import Living
+from ..cluster.desired import Desired
+from ..cluster.observe import Observation
+from ..cluster.skew import adopted, minor
+from ..config.core import SUPPORTED_MINORS
+from ..contract.errors import ConfigError, DiscoveryError
+from ..contract.machines import Role
+from ..engine.facts import Facts
+
+
+def refuse_strangers(names: Collection[str], known: Collection[str], cluster: str, kind: str) -> None:
+    """For names that none of its nodes, masters or machines (`kind`) has. `known`: all of them, in the order of telling."""
+    has = f"its {kind}s are {', '.join(known)}" if known else "it has none"
+    problems = [f"{name}: no {kind} of cluster {cluster}; {has}" for name in sorted(set(names) - set(known))]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def refuse_foreign(seen: Observation) -> None:
+    problems = [
+        f"{vm.where or vm.name}: this machine is not one of cluster {seen.cluster.name}'s and bears a name that the cluster "
+        "needs; it is left alone. Rename it, or choose another --name or --host-prefix"
+        for vm in seen.foreign
+    ]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def refuse_another_discovery(desired: Desired, seen: Observation) -> None:
+    """New machines would look for the cluster where it is not known."""
+    own = seen.of(Role.DISCOVERY)
+    if own and desired.discovery is None and seen.cluster.discovery_address not in {vm.address for vm in own}:
+        raise ConfigError(
+            f"cluster {seen.cluster.name} has a discovery machine of its own, {own[0].name}: name no other service. If it "
+            f"is no longer needed, remove it: {desired.remedies.destroy(own[0].name)}"
+        )
+
+
+def refuse_fewer(desired: Desired, seen: Observation) -> None:
+    surplus = sorted(seen.ours.keys() - {node.name for node in desired.all} - {vm.name for vm in seen.of(Role.DISCOVERY)})
+    if surplus:
+        raise ConfigError(
+            f"cluster {seen.cluster.name} has {len(surplus)} more machine(s) than asked for: {', '.join(surplus)}. "
+            f"To remove them: {desired.remedies.destroy(*surplus)}"
+        )
+
+
+def refuse_blind(desired: Desired, seen: Observation, adds: bool, initialised: bool) -> None:
+    """New machines need discovery. A server of our own may still be booting, as long as the cluster is not initialised."""
+    booting = desired.discovery is not None and not initialised
+    if adds and seen.discovery_error and not booting:
+        raise DiscoveryError(f"{seen.discovery_error}. New machines could not find their cluster; nothing was changed")
+
+
+def refuse_unknown_minor(desired: Desired, living: Living) -> None:
+    """New machines get the cluster's Kubernetes, which must be one that boot data can be written for."""
+    if adopted(desired.cluster, living.version) and minor(living.version) not in SUPPORTED_MINORS:
+        raise ConfigError(
+            f"cluster {desired.cluster.name} runs Kubernetes {living.version}, and this version of kube-provision makes "
+            f"machines for {', '.join(SUPPORTED_MINORS)} alone: it can add none until the cluster runs one of these"
+        )
+
+
+def refuse_restoring(facts: Facts) -> None:
+    """A new cluster would take the place of the one that a restoration has not yet brought back."""
+    if facts.folder.restoring and not facts.lives:
+        raise ConfigError(
+            f"cluster {facts.seen.cluster.name} is being restored, and does not live yet: run restore with the same file"
+        )
+
+
+def refuse_another_port(desired: Desired, living: Living) -> None:
+    """kubeadm gives every node the address that the cluster was made with, where its own proxy must listen."""
+    host, _, port = living.endpoint.rpartition(":")
+    if host == "localhost" and port != str(desired.cluster.proxy_port):
+        raise ConfigError(
+            f"proxy_port: nodes of cluster {desired.cluster.name} look for an API server on their own port {port}, and new "
+            f"machines would listen on {desired.cluster.proxy_port}. Set it to {port}: a cluster keeps what it was made with"
+        )

@@ -1,9 +1,0 @@
-# shellcheck source=/dev/null
-. /etc/os-release
-for release in "${releases[@]}"; do
-  if [ "$ID:$VERSION_ID" = "centos:$release" ]; then
-    exit 0
-  fi
-done
-echo "the template runs $PRETTY_NAME, not CentOS Stream ${releases[*]}: choose another template, or another os" >&2
-exit 1

@@ -1,0 +1,57 @@
+"""What the node's own Consul agent is asked by: its HTTP interface."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+from urllib.parse import urlencode
+
+AGENT = "127.0.0.1:8500"
+
+_TIMEOUT = 10.0
+
+
+class UnavailableError(Exception):
+    """Consul cannot be asked, or does not know. Says where and why."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    index: str
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Agent:
+    """The HTTP interface of the Consul agent on this machine. It adds its own token; none is kept here."""
+
+    address: str = AGENT
+
+    def ask(self, method: str, path: str, query: dict[str, str], body: str = "", wait: float = 0.0) -> Answer:
+        """One request, bounded by `wait` and a little more. Raises `UnavailableError` but for an answer of 200 or 404."""
+        host, _, port = self.address.rpartition(":")
+        connection = HTTPConnection(host, int(port), timeout=_TIMEOUT + wait + wait / 16)  # Consul adds up to a 16th
+        try:
+            connection.request(method, f"{path}?{urlencode(query)}", body or None)
+            response = connection.getresponse()
+            answer = Answer(response.status, response.getheader("X-Consul-Index", ""), response.read())
+        except (OSError, HTTPException) as problem:
+            reason = str(problem) or type(problem).__name__
+            raise UnavailableError(f"the Consul agent at {self.address} does not answer: {reason}") from problem
+        finally:
+            connection.close()
+        if answer.status not in (200, 404):
+            reason = answer.body.decode(errors="replace").strip()[:200]
+            raise UnavailableError(f"the Consul agent at {self.address} answers {answer.status}: {reason}")
+        return answer
+
+
+def duration(seconds: float) -> str:
+    """As Consul reads it, and never zero: it takes that for its own five minutes."""
+    return f"{max(1, round(seconds * 1000))}ms"

@@ -1,0 +1,1 @@
+"""Rocky Linux and AlmaLinux for kube-provision."""

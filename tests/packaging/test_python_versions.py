@@ -1,0 +1,79 @@
+"""A newer Python than the one that tests run with: all distributions, and tests of some rooms, in a tree of Debian 13."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from machines.image import TRIXIE, image
+from servers.wheels import ROOT, projects, succeed, wheel
+
+pytestmark = pytest.mark.integration
+
+VERSION = "3.13"
+ROOMS = ("cluster", "config", "engine", "folder", "node", "public_api", "registry", "verbs")
+"""Of `tests/unit`: those that need nothing but Python, and take two to three minutes together. What Debian 13 boots is run
+by this very Python, so that `node` shows most. The others need programs that the tree lacks (shellcheck, dnf, firewalld,
+mypy), and `testing` takes as long as all of these."""
+VARIABLES = ("PYTHONPATH=/mnt", "PYTHONDONTWRITEBYTECODE=1", "HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis")
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What this machine's pip installs for the other Python."""
+    folder = tmp_path_factory.mktemp("other") / "site"
+    there = ("--target", folder, "--python-version", VERSION, "--implementation", "cp", "--only-binary", ":all:")
+    pip = (sys.executable, "-m", "pip", "install", "-q", *there, "-c", ROOT / "constraints.txt")
+    succeed(*pip, *map(wheel, projects()), "pytest", "hypothesis", "jsonschema")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(site: Path) -> Run:
+    """That Python in its tree, with this checkout as its folder; nothing is written to either.
+
+    The tree becomes the root: under `chroot` the kernel would make none of the namespaces that tests want."""
+    root = image(TRIXIE).root
+
+    def python(*arguments: str) -> str:
+        command = shlex.join(["env", *VARIABLES, "python3", *arguments])
+        script = f"""
+            mount --bind {root} {root}
+            mount --bind {site} {root}/mnt
+            mount --bind --options ro {ROOT} {root}/srv
+            mount --types tmpfs tmpfs {root}/tmp
+            mount --rbind /dev {root}/dev
+            mount --types proc proc {root}/proc
+            cd {root}
+            pivot_root . .
+            umount --lazy .
+            cd /srv
+            exec {command}
+        """
+        return succeed("unshare", "--mount", "--propagation", "private", "sh", "-euc", script)
+
+    return python
+
+
+def test_it_is_that_python(run: Run) -> None:
+    assert run("-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip() == VERSION
+
+
+def test_every_driver_is_found_and_works(run: Run) -> None:
+    found = json.loads(run("/mnt/bin/kube-provision", "plugins", "--output", "json"))
+    assert {plugin["distribution"] for plugin in found} == {path.name for path in _plugins()}
+    assert [plugin["problem"] for plugin in found if plugin["problem"]] == []
+
+
+def _plugins() -> list[Path]:
+    return [path.with_name(f"kube-provision-{path.name}") for path in projects() if path != ROOT]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_tests_of_most_rooms_pass(run: Run, room: str) -> None:
+    assert " passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/unit/{room}")

@@ -1,0 +1,59 @@
+"""Whom a backup is for, and where what opens it must not lie."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from kube_provision_core.backup import Recipients
+from kube_provision_core.contract.errors import ConfigError
+
+KEY, OTHER = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
+TO = Recipients((str(KEY.to_public()),))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A cluster's, with what opens nothing."""
+    (tmp_path / "pki").mkdir()
+    (tmp_path / "cluster.json").write_text('{"name": "prod"}\n')
+    (tmp_path / "other.txt").write_text(f"{OTHER}\nAGE-SECRET-KEY-1NONSENSE\n")
+    (tmp_path / "large").write_bytes(bytes(2 * 1024 * 1024))
+    return tmp_path
+
+
+def refused(recipients: Recipients, folder: Path, lies: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        recipients.refuse_kept_in(folder)
+    line = str(raised.value)
+    assert line.startswith(f"{lies} opens the backup and lies in the cluster's folder")
+    assert "SECRET-KEY" not in line
+    assert "horse" not in line
+
+
+def test_an_identity_of_age(folder: Path) -> None:
+    TO.refuse_kept_in(folder)
+    (folder / "pki/key.txt").write_text(f"# created: today\n{KEY}\n")
+    refused(TO, folder, folder / "pki/key.txt")
+
+
+@pytest.mark.parametrize("form", [[], ["-m", "PEM"]])
+def test_a_key_of_ssh(folder: Path, tmp_path: Path, form: list[str]) -> None:
+    key = folder / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", *form, "-f", key], check=True, timeout=120)
+    recipients = Recipients((key.with_suffix(".pub").read_text().strip(),))
+    refused(recipients, folder, key)
+    key.unlink()
+    recipients.refuse_kept_in(folder)
+
+
+def test_a_passphrase(folder: Path) -> None:
+    recipients = Recipients((), "correct horse")
+    recipients.refuse_kept_in(folder)
+    (folder / "passphrase").write_text("correct horse\n")
+    refused(recipients, folder, folder / "passphrase")
+    Recipients((), "another horse").refuse_kept_in(folder)
+    TO.refuse_kept_in(folder)

@@ -1,0 +1,72 @@
+"""Programs lose words, never behaviour."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import kube_provision_consul
+import kube_provision_node
+from kube_provision_core.boot.minify import HEADER, minify
+
+PROGRAMS = [
+    *Path(*kube_provision_node.__path__).glob("*.py"),
+    *(Path(kube_provision_consul.__file__).parent / "node").glob("*.py"),
+]
+
+
+def without_docstrings(source: str) -> str:
+    """The program's own structure, whatever is said about it."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            kept = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+            node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.name)
+def test_every_program_of_a_node_stays_the_program_that_it_is(program: Path) -> None:
+    source = program.read_text()
+    assert without_docstrings(minify(source)) == without_docstrings(source)
+    assert len(minify(source)) < len(source)
+
+
+def test_what_holds_nothing_else_says_what_has_become_of_its_words() -> None:
+    assert minify('"""A package."""\n') == f"{HEADER}\n"
+
+
+def test_comments_and_docstrings_go_and_strings_stay() -> None:
+    source = '#!/usr/bin/env python3\n"""Doc."""\n\ndef f():\n    """Only this."""\n\nx = "# no comment"  # a comment\n'
+    assert minify(source).splitlines()[0] == "#!/usr/bin/env python3"
+    assert minify(source).splitlines()[1:] == ["def f():", "    ...", 'x = "# no comment"']
+
+
+def test_text_over_several_lines_keeps_its_empty_ones() -> None:
+    source = 'x = """a\n\nb"""\n'
+    assert without_docstrings(minify(source)) == without_docstrings(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "shorter"),
+    [
+        ('def f():\n    """One."""\n    """Two."""\n', "def f():\n    ...\n"),
+        ('def f(): """Only this."""\n', 'def f(): """Only this."""\n'),
+        ('"""Doc."""; x = 1\n', '"""Doc."""; x = 1\n'),
+        ('if x:\n    y()\nelse:\n    """Else nothing."""\n', "if x:\n    y()\nelse:\n    ...\n"),
+        ('f"{done()}"\nb"kept"\n', 'f"{done()}"\nb"kept"\n'),
+    ],
+)
+def test_a_program_stays_one_wherever_its_words_stand(source: str, shorter: str) -> None:
+    assert minify(source) == shorter
+
+
+def test_a_text_keeps_its_spaces() -> None:
+    assert minify('x = """a  \n\n  b  """  # why\n') == 'x = """a  \n\n  b  """\n'
+
+
+def test_what_is_no_python_stays_as_it_is() -> None:
+    assert minify("def (:\n") == "def (:\n"

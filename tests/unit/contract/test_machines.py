@@ -1,0 +1,63 @@
+"""A stamp is read as it was written, also by another version; whatever else stands there is none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kube_provision_core import Role, Stamp
+
+STAMP = Stamp("prod", "an-id", Role.MASTER, "0123456789ab", carries_ca=True, instance="5f")
+STAMPS = st.builds(Stamp, st.text(), st.text(), st.sampled_from(Role), st.text(), st.booleans(), st.text())
+
+
+@given(STAMPS)
+def test_a_stamp_is_read_as_it_was_written(stamp: Stamp) -> None:
+    assert Stamp.parse(stamp.text) == stamp
+    assert Stamp.parse(stamp.text.encode()) == stamp
+    assert Stamp.of(stamp.document) == stamp
+
+
+def test_its_text_is_one_line_and_always_the_same() -> None:
+    assert STAMP.text == (
+        '{"carries_ca": true, "cluster": "prod", "cluster_id": "an-id", "instance": "5f", "role": "master", '
+        '"spec": "0123456789ab"}'
+    )
+
+
+def test_what_a_later_version_has_added_is_ignored() -> None:
+    assert Stamp.of(STAMP.document | {"pool": "gpu"}) == STAMP
+
+
+def test_what_an_earlier_version_did_not_write_has_a_default() -> None:
+    document = STAMP.document
+    del document["carries_ca"], document["instance"]
+    assert Stamp.of(document) == Stamp("prod", "an-id", Role.MASTER, "0123456789ab", carries_ca=False, instance="")
+
+
+@pytest.mark.parametrize("key", ["cluster", "cluster_id", "role", "spec", "instance"])
+@pytest.mark.parametrize("value", [None, 7, [], {}, ["x"]])
+def test_a_stamp_with_something_else_in_it_is_none(key: str, value: object) -> None:
+    assert Stamp.of(STAMP.document | {key: value}) is None
+
+
+@pytest.mark.parametrize("value", [None, 1, "true"])
+def test_who_carries_the_authorities_is_never_guessed(value: object) -> None:
+    assert Stamp.of(STAMP.document | {"carries_ca": value}) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "no json", "[]", "{}", '{"role": "king"}', '{"role": "master"}', '"text"', "7", "[" * 10**5, b"\xff"],
+)
+def test_anything_else_is_no_stamp(text: str | bytes | None) -> None:
+    assert Stamp.parse(text) is None
+
+
+@given(st.text())
+def test_no_text_is_an_error(text: str) -> None:
+    Stamp.parse(text)
+    Stamp.parse(json.dumps({"role": text, "cluster": text}))

@@ -1,0 +1,5 @@
+"""Discovery drivers with one planted bug each, on both sides."""
+
+from .sound import FIXTURES, Sound, Suite
+
+__all__ = ["FIXTURES", "Sound", "Suite"]
