@@ -1,13 +1,35 @@
-"""Nothing may be skipped: what a test needs is installed for it, and a test that cannot run has failed."""
+"""Nothing may be skipped: what a test needs is installed for it, and a test that cannot run has failed.
+
+And nothing may depend on who else tests on this machine.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import os
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from typing import TypeVar
 
 import pytest
+from servers.own_network import outside, own_network
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def network_of_this_process() -> Iterator[None]:
+    """Other workers and checkouts use the same loopback addresses. Only root has a network to itself."""
+    with ExitStack() as stack:
+        if os.geteuid() == 0:
+            stack.enter_context(own_network())
+        yield
+
+
+@pytest.fixture
+def network_of_the_machine() -> Iterator[None]:
+    """For what looks at the machine's own way out."""
+    with outside():
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,7 +8,7 @@ from statistics import median
 from bench.measure import table
 from bench.site import Site
 from kube_provision_core import Role, config
-from kube_provision_core.session import Session, open_session
+from kube_provision_core.engine.session import Session, open_session
 
 
 def measure(site: Site, machines: int) -> str:
@@ -30,10 +30,10 @@ def measure(site: Site, machines: int) -> str:
 
 
 def _render_all(session: Session) -> dict[Role, list[float]]:
-    desired = session.desired
+    desired, secrets = session.desired, session.folder.join_secrets()
     times: dict[Role, list[float]] = {}
     for node in desired.nodes:
         begin = time.perf_counter()
-        session.render(node, desired.cluster)
+        session.render(node, desired.cluster, secrets)
         times.setdefault(node.role, []).append(time.perf_counter() - begin)
     return times

@@ -26,7 +26,9 @@ class Site:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {"KUBE_PROVISION_VCENTER_PASSWORD": self.vcenter.password, "NO_COLOR": "1"}
+        """The caller's, but that the program is compiled once, as one that was installed is, and not at every start."""
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return inherited | {"KUBE_PROVISION_VCENTER_PASSWORD": self.vcenter.password, "NO_COLOR": "1"}
 
     def command(self, *verb: str, masters: int = 3, workers: int = 3) -> list[str | Path]:
         """The program's command line for a cluster of that size; a new cluster each time the size is another."""

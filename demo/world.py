@@ -18,8 +18,9 @@ from servers.living_masters import LivingMasters
 from servers.simulator import STATUS_KEY, Guest, Simulator
 
 from kube_provision_consul import layout
-from kube_provision_core.folder import Folder
-from kube_provision_core.model import Stage
+from kube_provision_core import GuestInfo
+from kube_provision_core.contract.boot import Stage
+from kube_provision_core.folder.store import Folder
 
 NAME = "demo"
 NETWORK = "127.80.1"
@@ -72,11 +73,12 @@ def _booted(world: World) -> list[str]:
 
 
 def _tell(world: World, name: str, step: int) -> None:
-    """What the program on a node publishes: the stage that it is in, and at the end that it is done."""
+    """What the program on a node publishes: its stage, and at the end that it is done; and that its user-data are empty."""
     stages = list(Stage)
     if step <= len(stages):
         stage, state = (stages[step], "running") if step < len(stages) else (Stage.FINISH, "done")
-        world.vcenter.publish(name, {STATUS_KEY: json.dumps({"stage": stage, "state": state, "error": ""})})
+        told = json.dumps({"stage": stage, "state": state, "error": ""})
+        world.vcenter.publish(name, {STATUS_KEY: told, **GuestInfo.scrubbed()})
 
 
 def _register(world: World, name: str, folder: Folder) -> None:
