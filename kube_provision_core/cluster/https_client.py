@@ -134,11 +134,11 @@ class HttpsClient:
         failures = []
         for address in self._addresses:
             try:
-                answer = self.call_at(address, method, path, body, form=form)
+                answer = self._call_started(address, method, path, body, form)
             except ControlPlaneError as problem:
                 failures.append(str(problem))
                 continue
-            if answer.status in refusals or not self._is_failure(address, answer):
+            if answer.status in refusals or not _is_failure(answer):
                 self._addresses = (address, *(other for other in self._addresses if other != address))
                 return answer
             failures.append(f"{answer.server} answers {answer.status} ({answer.reason})")
@@ -156,26 +156,24 @@ class HttpsClient:
     def _call_until(self, deadline: float, address: str, method: str, path: str) -> Answer:
         while time.monotonic() < deadline:
             with suppress(ControlPlaneError):
-                answer = self.call_at(address, method, path)
-                if not self._is_failure(address, answer):
+                answer = self._call_started(address, method, path)
+                if not _is_failure(answer):
                     return answer
             time.sleep(RESTART_POLL)
         return self.call_at(address, method, path)
 
-    def _is_failure(self, address: str, answer: Answer) -> bool:
-        """It says something of the server (5xx, 429), and nothing of the request.
+    def _call_started(self, address: str, method: str, path: str, body: object = None, form: str = JSON) -> Answer:
+        """As `call_at`, of a server that has started: raises ControlPlaneError also where it has not.
 
         An API server that is just starting knows nobody's rights yet and forbids all that is asked of it, its readiness too.
+        One that is ready may have become so since it forbade: what it says now counts.
         """
-        if answer.status == FORBIDDEN:
-            return self._forbids_all(address)
-        return answer.status >= 500 or answer.status == 429
-
-    def _forbids_all(self, address: str) -> bool:
-        try:
-            return self.call_at(address, "GET", "/readyz").status != 200
-        except ControlPlaneError:
-            return True
+        answer = self.call_at(address, method, path, body, form=form)
+        if answer.status != FORBIDDEN:
+            return answer
+        if self.call_at(address, "GET", "/readyz").status != OK:
+            raise ControlPlaneError(f"{answer.server} answers {answer.status} ({answer.reason})")
+        return self.call_at(address, method, path, body, form=form)
 
     def call_at(
         self, address: str, method: str, path: str, body: object = None, timeout: float | None = None, form: str = JSON
@@ -257,6 +255,11 @@ class HttpsClient:
 
     def _server(self, address: str) -> str:
         return f"[{address}]:{self._port}" if ":" in address else f"{address}:{self._port}"
+
+
+def _is_failure(answer: Answer) -> bool:
+    """It says something of the server, and nothing of the request."""
+    return answer.status >= 500 or answer.status == 429
 
 
 def _read(response: BaseHTTPResponse, deadline: float) -> bytes:

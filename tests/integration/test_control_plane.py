@@ -395,13 +395,22 @@ def test_a_master_that_is_just_starting_and_forbids_all_is_passed_over(
         assert api.answering == SECOND
 
 
+def test_a_master_that_has_just_started_when_it_is_asked_why_it_forbids_is_asked_again(
+    pki: Pki, server: ControlPlaneServer
+) -> None:
+    server.faults.append(Fault(status=403, path=NODES))
+    with ControlPlane([FIRST], pki, timeout=5) as api:
+        assert api.nodes() == ()
+        assert api.answering == FIRST
+
+
 @pytest.mark.parametrize(
     ("status", "advice"), [(403, "ClusterRoleBinding kubeadm:cluster-admins"), (401, "compare its clock"), (404, "(404: ")]
 )
 def test_a_refusal_says_who_refused_what_and_what_to_look_at(
     api: ControlPlane, server: ControlPlaneServer, status: int, advice: str
 ) -> None:
-    server.faults.append(Fault(status=status))
+    server.faults.extend([Fault(status=status, path=NODES)] * 2)
     message = trouble(api.nodes)
     assert message.startswith(f"the master at {FIRST}:6443 does not list its nodes ({status}: told to fail)")
     assert advice in message
