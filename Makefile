@@ -10,6 +10,9 @@ HOSTS := $(patsubst %,tests/e2e/test_%.py,\
   upgrade qemu_pair failover choreography_kills choreography choreography_races certificates restore tasks bake_debian registries whole_job \
   upgrade_kills) tests/machines
 
+# What fails beside others is run once more, alone, and told both times.
+AGAIN = PYTHONPATH=tests $(BIN)/python -m again
+
 # Counted branch by branch: each has to be seen by these.
 PLANNERS := $(foreach layer,unit integration,tests/$(layer)/verbs tests/$(layer)/engine)
 
@@ -56,10 +59,10 @@ coverage: $(READY) system  ## the tests of planners and engine, and what those d
 	$(BIN)/coverage report --data-file=build/coverage
 
 servers: $(READY) system  ## all other tests that boot no machine, or a single one
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(HOSTS) $(PLANNERS))
+	$(BIN)/pytest --cache-clear -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(HOSTS) $(PLANNERS)) || $(AGAIN)
 
 hosts: $(READY) system  ## the tests of whole clusters that boot: baked, grown, killed, lost and healed
-	$(BIN)/pytest -m "not night" $(if $(KUBERNETES),$(REAL),-n 2 --dist loadfile --no-loadscope-reorder $(HOSTS))
+	$(BIN)/pytest --cache-clear -m "not night" $(if $(KUBERNETES),$(REAL),-n 2 --dist loadfile --no-loadscope-reorder $(HOSTS)) || $(AGAIN)
 
 # From which call on, and up to which: `make night WALK=17-`, `WALK=17-40`.
 WALK ?= all
