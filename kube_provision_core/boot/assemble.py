@@ -17,10 +17,11 @@ from ..contract.packages import Packages, Repository
 from .cloud_config import document
 from .components import components, versions
 from .kubeadm import recheck
-from .merge import CORE, OwnedStep, merge
+from .merge import CORE, merge
 from .minify import minify
 from .private_keys import value_holds_private_key
 from .relay import NamedFragment, plugin_names
+from .step_order import OwnedStep
 from .trust import trusted
 
 if TYPE_CHECKING:

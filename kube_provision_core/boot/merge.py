@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from ..contract.boot import NODE_DIR, File, Stage, Step
+from ..contract.boot import File, Stage
 from ..contract.errors import BootError
 from ..contract.machines import Role
 from .cloud_values import CloudValues
 from .private_keys import holds_private_key, value_holds_private_key
 from .relay import NamedFragment
-from .step_order import heed_after
+from .step_order import OwnedStep, heed_after
 
 CLOCK = "clock"
 """The core's part whose steps come before all others of their stage."""
@@ -29,25 +29,6 @@ UNIT_DIR = "/etc/systemd/system"
 
 VANISHING = ("/run", "/var/run", "/tmp", "/dev", "/proc", "/sys")  # noqa: S108 - named in order to be refused
 """What is written below these is gone, or hidden by a mount, before the runner or the next boot reads it."""
-
-_ORDER = {stage: f"{position}0-{stage}" for position, stage in enumerate(Stage, start=1)}
-
-
-@dataclass(frozen=True, slots=True)
-class OwnedStep:
-    """A step and whose it is."""
-
-    plugin: str
-    step: Step
-
-    @property
-    def path(self) -> str:
-        return f"{NODE_DIR}/steps/{_ORDER[self.step.stage]}/{self.plugin}-{self.step.name}.sh"
-
-    @property
-    def file(self) -> File:
-        script = f"#!/usr/bin/env bash\nset -euo pipefail\n{self.step.script.rstrip()}\n"
-        return File(self.path, script, mode=0o700)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,32 @@
-"""Steps that say `after`: they, and what their plugins declare behind them, come later than they would."""
+"""Which step runs when. Those that say `after`, and what their plugins declare behind them, come later than they would."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
-from ..contract.boot import Stage
+from ..contract.boot import NODE_DIR, File, Stage, Step
 from ..contract.errors import BootError
 
-if TYPE_CHECKING:
-    from .merge import OwnedStep
+_ORDER = {stage: f"{position}0-{stage}" for position, stage in enumerate(Stage, start=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedStep:
+    """A step and whose it is."""
+
+    plugin: str
+    step: Step
+
+    @property
+    def path(self) -> str:
+        return f"{NODE_DIR}/steps/{_ORDER[self.step.stage]}/{self.plugin}-{self.step.name}.sh"
+
+    @property
+    def file(self) -> File:
+        script = f"#!/usr/bin/env bash\nset -euo pipefail\n{self.step.script.rstrip()}\n"
+        return File(self.path, script, mode=0o700)
 
 
 @lru_cache(maxsize=16)

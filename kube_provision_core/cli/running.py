@@ -13,7 +13,8 @@ from ..engine.executor import Interrupt
 from .bakes import bake_data, bake_table
 from .interrupt import requests
 from .output import OUTPUT_LOST, emit
-from .page.recorder import Recorder, recorded
+from .page.recorded import recorded
+from .page.recorder import Recorder
 from .plans import plan_table
 from .progress import Progress, View, view
 from .reports import report_data, report_table

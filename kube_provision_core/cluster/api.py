@@ -6,13 +6,12 @@ Only through the masters' own addresses, with certificates that are signed here,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 from ..contract.errors import ControlPlaneError
@@ -23,7 +22,7 @@ from ..folder.x509 import KeyPair
 from . import kubeadm_objects
 from .answers import CONFLICT, NODES, NOT_FOUND, expect, items, put
 from .backups import BackupCalls
-from .cordon import Purpose, is_ours, purpose
+from .cluster_node import ClusterNode, read_node
 from .etcd import Etcd, EtcdMember, EtcdQuorum
 from .https_client import HttpsClient
 from .inventory import Inventory
@@ -50,30 +49,6 @@ RBAC = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{kubeadm_objects.NAMESPAC
 KUBEADM_CONFIG = f"/api/v1/namespaces/{kubeadm_objects.NAMESPACE}/configmaps/kubeadm-config"
 
 TOKEN_ATTEMPTS = 3
-
-ROLE_LABEL = "node-role.kubernetes.io/"
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterNode:
-    """A node, as the cluster itself sees it."""
-
-    name: str
-    ready: bool
-    roles: tuple[str, ...]
-    """`control-plane` for a master; none for a worker."""
-    address: str | None
-    message: str = ""
-    """Why it is not ready, in the kubelet's words."""
-    reachable: bool = True
-    """The cluster hears from it. Of one that it does not hear from, nobody knows whether its pods still run."""
-    schedulable: bool = True
-    kubelet: str = ""
-    """The version of its kubelet, such as `1.37.1`; empty where it has not told."""
-    cordoned: bool = False
-    """By us, so that it takes pods again once we are done with it."""
-    purpose: Purpose | None = None
-    """What for; None where that is not told."""
 
 
 class ControlPlane:
@@ -153,7 +128,7 @@ class ControlPlane:
 
     def nodes(self) -> tuple[ClusterNode, ...]:
         """Every node that the cluster counts, ready or not."""
-        return tuple(_node(item) for item in items(self._api, NODES, "does not list its nodes"))
+        return tuple(read_node(item) for item in items(self._api, NODES, "does not list its nodes"))
 
     def delete_node(self, name: str) -> None:
         """Have the cluster forget a machine that is gone; one that it does not know is fine."""
@@ -237,24 +212,3 @@ class ControlPlane:
             if answer.status != CONFLICT:
                 return token, expect(answer, "does not store a token").document
         raise ControlPlaneError(f"{answer.server} does not store a token: every new one is said to exist already")
-
-
-def _node(document: Mapping[str, Any]) -> ClusterNode:
-    metadata, status = document.get("metadata", {}), document.get("status", {})
-    conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
-    readiness = conditions.get("Ready", {})
-    ready = readiness.get("status") == "True"
-    addresses = {entry["type"]: entry["address"] for entry in reversed(status.get("addresses") or ())}
-    labels = metadata.get("labels") or {}
-    return ClusterNode(
-        name=metadata.get("name", ""),
-        ready=ready,
-        roles=tuple(sorted(label.removeprefix(ROLE_LABEL) for label in labels if label.startswith(ROLE_LABEL))),
-        address=addresses.get("InternalIP"),
-        message="" if ready else str(readiness.get("message") or ""),
-        reachable=readiness.get("status") != "Unknown",
-        schedulable=not document.get("spec", {}).get("unschedulable"),
-        kubelet=str((status.get("nodeInfo") or {}).get("kubeletVersion", "")).removeprefix("v"),
-        cordoned=is_ours(document),
-        purpose=purpose(document),
-    )

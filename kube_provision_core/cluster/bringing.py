@@ -18,8 +18,9 @@ from ..contract.errors import ControlPlaneError
 from ..contract.machines import Endpoint
 from ..folder.pki import Pki, Snapshot
 from ..folder.x509 import sign_client
-from .https_client import CONNECT_TIMEOUT, OK, context_for
+from .https_client import CONNECT_TIMEOUT, OK
 from .no_answer import explain
+from .tls import context_for
 
 MASTERS = "system:masters"
 _LIFETIME = timedelta(hours=1)

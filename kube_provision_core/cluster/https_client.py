@@ -7,28 +7,23 @@ since a cluster's own machines are reached directly.
 from __future__ import annotations
 
 import json
-import secrets
 import socket
-import ssl
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import urllib3
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from urllib3 import exceptions
 from urllib3.response import BaseHTTPResponse
 
-from ..contract import kept_files
 from ..contract.errors import ControlPlaneError
 from ..contract.machines import Endpoint
-from ..folder.x509 import KeyPair, load_key
+from ..folder.x509 import KeyPair
 from .no_answer import explain
+from .tls import context_for
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until an address counts as silent; a machine of the same site answers in milliseconds."""
@@ -289,27 +284,3 @@ def _lines(response: BaseHTTPResponse, idle: float) -> Iterator[bytes]:
             raise exceptions.HTTPError("a line of the answer is too large")
     if left:
         yield bytes(left)
-
-
-def context_for(authority: bytes, credential: KeyPair) -> ssl.SSLContext:
-    """Trusts `authority` alone, and verifies the address."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(cadata=authority.decode())
-    _load_credential(context, credential)
-    return context
-
-
-def _load_credential(context: ssl.SSLContext, credential: KeyPair) -> None:
-    """Python's ssl reads keys from files only, so the key passes through one, encrypted with a password that does not.
-
-    A run killed in between leaves nothing of use behind, on any file system.
-    """
-    password = secrets.token_bytes(32).hex()
-    key = load_key(credential.key).private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password.encode())
-    )
-    with tempfile.TemporaryDirectory(prefix="kube-provision-") as folder:
-        path = Path(folder) / "credential.pem"
-        kept_files.create_file(path, credential.certificate + key)
-        context.load_cert_chain(path, password=password)

@@ -10,7 +10,8 @@ from ..contract.errors import ControlPlaneError
 
 if TYPE_CHECKING:
     from ..folder.pki import Pki
-    from .api import ClusterNode, ControlPlane, EtcdMember, EtcdQuorum
+    from .api import ControlPlane, EtcdMember, EtcdQuorum
+    from .cluster_node import ClusterNode
     from .observe import Observation
 
 

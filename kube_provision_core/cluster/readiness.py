@@ -14,8 +14,9 @@ from ..contract.errors import ControlPlaneError
 
 if TYPE_CHECKING:
     from ..folder.pki import Pki
-    from .api import ClusterNode, ControlPlane
+    from .api import ControlPlane
     from .backups import LastBackup
+    from .cluster_node import ClusterNode
     from .observe import Observation
 
 LIMIT = 5.0

@@ -10,7 +10,7 @@ from ..contract.machines import Cluster
 from .advice import Remedies
 
 if TYPE_CHECKING:
-    from .api import ClusterNode
+    from .cluster_node import ClusterNode
 
 EXACT = re.compile(r"\d+\.\d+\.\d+")
 

@@ -12,8 +12,9 @@ from typing import Any
 from ...contract.boot import BootFragment, File
 from ...contract.errors import BootError
 from ...contract.machines import Node
-from ..merge import OwnedStep, merge
+from ..merge import merge
 from ..relay import name_fragment
+from ..step_order import OwnedStep
 
 VERSION = 1
 """Of the document. A machine made by an earlier version of the program knows earlier ones alone."""

@@ -1,27 +1,18 @@
-"""Records a run for its page, beside the view of it that its user has."""
+"""What a run's page will tell, taken down beside the view of it that its user has."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import file
-from .ending import ending
 from .timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ...engine.executor import Event
     from ...engine.identity import Identity
     from ...engine.plan import Plan
     from ...engine.report import Report
-
-Lost = Callable[[OSError], None]
 
 
 class Recorder:
@@ -47,22 +38,3 @@ class Recorder:
     def end(self, report: Report) -> None:
         self.report = report
         self.timeline.settle(report.outcomes, time.monotonic())
-
-
-@contextmanager
-def recorded(cluster: str, path: Path, lost: Lost) -> Iterator[Recorder]:
-    """Write the page when the context ends, however it does. `lost` is called where that cannot be done any more."""
-    recorder, error = Recorder(cluster), None
-    try:
-        yield recorder
-    except BaseException as problem:
-        error = problem
-        raise
-    finally:
-        recorder.ended = time.monotonic()
-        try:
-            from .rendering import page  # jinja2, for who wants a page
-
-            file.write(path, page(recorder, ending(recorder.report, error)))
-        except OSError as problem:
-            lost(problem)
