@@ -29,7 +29,8 @@ from .config import VsphereConfig
 from .inventory import Inventory, Item
 
 if TYPE_CHECKING:
-    from .client.machines import Machines, Sighting
+    from .client.machines import Machines
+    from .client.sightings import Sighting
     from .client.specification import Order
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Fleet:
     def provision(self, node: Node, order: Callable[[], Order]) -> Vm:
         """The machine of that name: taken over where it exists with our stamp, else cloned as ordered."""
         from .client.faults import VcenterError
-        from .client.machines import Sighting
+        from .client.sightings import Sighting
 
         self._scan_when_due(first_only=True)
         with self._lock:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from kube_provision_core import GuestInfo, Power, TargetError
+from kube_provision_core import TargetError
 
 from .. import stamp
-from ..addresses import GuestNetwork, GuestNic
-from ..inventory import unescape
 from . import disks
 from .faults import VcenterError
 from .identity import (
     IDENTITY,
     INSTANCE,
-    STAMP,
-    TEMPLATE,
     is_copy,
-    option_path,
-    option_text,
-    parent_of,
     walk_machines,
 )
 from .read import Found, Select, retrieve
 from .session import Session
+from .sightings import ADDRESS, CHANGING, GUEST, POWER, USER_DATA, Sighting, seen_again, sighting
 from .specification import Order, clone_spec, options, size_spec
 from .tasks import LIMIT, Tasks
 from .users import DiskUsers
@@ -42,56 +36,11 @@ TRUST = 8
 """Clones in a row that were whole when their task was done: after them the server's word is taken for the others, which
 saves a look in each machine's chain of waits. A server that powers on by a task of its own never gets there."""
 
-POWER = "runtime.powerState"
 CPU, MEMORY = "config.hardware.numCPU", "config.hardware.memoryMB"
 AWAITED_PATHS = (*IDENTITY, POWER, CPU, MEMORY)
 
 GATHERING = 0.1
 """Seconds in which those gather who want to know whose a machine is: they share a call."""
-
-POWERS = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.SUSPENDED}
-
-
-STATUS, SCRUBBED, TASK = map(option_path, (stamp.STATUS, stamp.SCRUBBED, stamp.TASK))
-USER_DATA = option_path(GuestInfo.USER_DATA)
-BOOT_TIME = "runtime.bootTime"
-CHANGING = [POWER, BOOT_TIME, STATUS, SCRUBBED, TASK]
-GUEST = ["guest.net", "guest.ipAddress", "guest.toolsRunningStatus"]
-ADDRESS = option_path(stamp.ADDRESS)
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """What a look at a virtual machine showed."""
-
-    id: str
-    name: str
-    folder: str | None
-    complete: bool
-    """False while vCenter is still making it: nothing but its name is known then."""
-    stamp: str | None
-    """None also of a template: one that somebody has made of a machine bears its stamp, and is none of ours."""
-    copy: bool = False
-    """The stamp was written for another machine, which this one is a copy of."""
-    power: Power = Power.OFF
-    on_since: float | None = None
-    """In seconds since the epoch, by vCenter's clock."""
-    status: str | None = None
-    marked: bool = False
-    """A run has emptied its user-data for good: what a guest empties itself may come back with the next power-on."""
-    emptied: bool = False
-    """Its user-data is empty; looked at only where somebody asks for it, and of those that are marked: else it is long."""
-    told: GuestNetwork = field(default_factory=GuestNetwork)
-    """By guest tools."""
-    expected: str | None = None
-    """Its static address."""
-    task: str = ""
-    """The digest of the task that waits."""
-
-    @property
-    def scrubbed(self) -> bool:
-        """Whoever can write guestinfo may have put something there since."""
-        return self.marked and self.emptied
 
 
 @dataclass(frozen=True)
@@ -119,7 +68,7 @@ class Machines:
         """Identity of every machine below the folder: one call."""
         paths = {"VirtualMachine": IDENTITY}
         select = Select(paths, [("Folder", top_folder)], walk_machines())
-        return [_sighting(one) for one in retrieve(self._session, "look at the machines", select)]
+        return [sighting(one) for one in retrieve(self._session, "look at the machines", select)]
 
     def look(
         self, ids: Collection[str], known: Collection[Sighting] = (), settled: Collection[Sighting] = ()
@@ -135,7 +84,7 @@ class Machines:
             _select(CHANGING, [one.id for one in settled]),
             _select([USER_DATA], [one.id for one in before.values() if one.marked]),
         )
-        return [_seen_again(before[one.id], one) if one.id in before else _sighting(one) for one in found]
+        return [seen_again(before[one.id], one) if one.id in before else sighting(one) for one in found]
 
     def identity(self, machine: str, *, user_data: bool = False) -> Sighting | None:
         """The machine as it is now, but for what changes often; None where it is gone. Who asks at once, shares a call.
@@ -144,7 +93,7 @@ class Machines:
         """
 
         def judge(values: Values | None, waited: float) -> Seen[Sighting]:
-            return Seen(None if values is None else _sighting(Found("VirtualMachine", machine, dict(values))))
+            return Seen(None if values is None else sighting(Found("VirtualMachine", machine, dict(values))))
 
         waiting = self._user_data if user_data else self._tasks.waiting
         return waiting.wait(Awaited("VirtualMachine", machine, judge, expected=GATHERING))
@@ -269,42 +218,3 @@ class Machines:
 
 def _select(paths: Collection[str], machines: Collection[str]) -> Select:
     return Select({"VirtualMachine": paths}, [("VirtualMachine", item) for item in machines])
-
-
-def _sighting(one: Found) -> Sighting:
-    values = one.values
-    identity = Sighting(
-        id=one.id,
-        name=unescape(values.get("name", "")),
-        folder=parent_of(values),
-        complete=TEMPLATE in values,
-        stamp=None if values.get(TEMPLATE) else option_text(values.get(STAMP)),
-        copy=is_copy(values),
-        expected=option_text(values.get(ADDRESS)),
-    )
-    return _seen_again(identity, one)
-
-
-def _seen_again(before: Sighting, one: Found) -> Sighting:
-    values = one.values
-    return replace(
-        before,
-        power=POWERS.get(str(values.get(POWER)), Power.OFF),
-        on_since=values[BOOT_TIME].timestamp() if BOOT_TIME in values else None,
-        status=option_text(values.get(STATUS)),
-        task=stamp.task(option_text(values.get(TASK))),
-        marked=option_text(values.get(SCRUBBED)) is not None,
-        emptied=GuestInfo.is_scrubbed(option_text(values.get(USER_DATA))),
-        told=GuestNetwork(
-            tuple(_nics(values.get("guest.net") or ())),
-            values.get("guest.ipAddress"),
-            values.get("guest.toolsRunningStatus") == "guestToolsRunning",
-        ),
-    )
-
-
-def _nics(nets: Collection[Any]) -> Iterator[GuestNic]:
-    for net in nets:
-        config = net.ipConfig.ipAddress if net.ipConfig else ()
-        detailed = [entry.ipAddress for entry in config if entry.state in (None, "preferred", "unknown")]
-        yield GuestNic(net.deviceConfigId, tuple(detailed or net.ipAddress), bool(net.connected))

@@ -13,9 +13,9 @@ from ..inventory import escape
 from .cards import forget_addresses
 from .faults import VcenterError
 from .identity import TEMPLATE, option_path, option_text
-from .machines import POWER, POWERS
 from .read import Found, Select, retrieve
 from .session import Session
+from .sightings import POWER, POWERS
 from .specification import options
 from .tasks import Tasks
 from .users import DEVICES

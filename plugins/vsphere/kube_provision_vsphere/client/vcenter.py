@@ -11,10 +11,11 @@ from ..resources import Resources
 from .attributes import Attributes, set_attributes
 from .cluster import ClusterRules
 from .details import read_resources
-from .machines import AWAITED_PATHS, USER_DATA, Machines
+from .machines import AWAITED_PATHS, Machines
 from .names import read_inventory
 from .privileges import missing_privileges
 from .session import Session
+from .sightings import USER_DATA
 from .tasks import TASK_PATHS, Tasks
 from .templates import TemplateMachines
 from .waiting import Waiting
