@@ -1,11 +1,12 @@
 """Nothing may be skipped: what a test needs is installed for it, and a test that cannot run has failed.
 
-And nothing may depend on who else tests on this machine.
+And nothing may depend on who else tests on this machine, nor on who has begun.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from typing import TypeVar
@@ -23,6 +24,14 @@ def network_of_this_process() -> Iterator[None]:
         if os.geteuid() == 0:
             stack.enter_context(own_network())
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> Iterator[None]:
+    """A shell has what it runs in the background ignore SIGINT, and so would every program that is started from here."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -97,15 +96,6 @@ def test_a_suite_that_is_not_where_its_author_says_is_a_failed_check(run, instal
     assert row["why"].startswith("module or package not found: kube_provision_bad.contract")
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Whoever runs the tests in the background has SIGINT ignored; at the terminal that is meant here nobody has."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_the_checks_and_is_no_success(run, install: Callable[..., Path]) -> None:
     old = "class TestContract(ExtensionContract):"
     new = "import signal\n\n\ndef test_press():\n    signal.raise_signal(signal.SIGINT)\n\n\n" + old
