@@ -56,6 +56,10 @@ class Remedies:
         """From the same backup, without anything that an earlier run has made of it."""
         return self._command("restore", "--abandon-old", "--name", self.cluster, "FILE")
 
+    def restore(self) -> str:
+        """From the same backup, with what an earlier run has made of it."""
+        return self._command("restore", "--name", self.cluster, "FILE")
+
     def provision(self) -> str:
         return self._command("provision", "--name", self.cluster)
 

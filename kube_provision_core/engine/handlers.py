@@ -16,6 +16,7 @@ from .bringing import Bringing
 from .latest import Latest
 from .nodes import CordonNode, DeleteNode, ForgetNodes, RemoveMember, UncordonNode
 from .plan import (
+    AbandonCluster,
     Action,
     ArchiveFolder,
     ArrangeVms,
@@ -189,6 +190,11 @@ class Performer:
         self._hook.forget_cluster(cluster=self._latest.cluster)
         self._latest.note_forgotten()
         return ""
+
+    @_perform.register
+    def _(self, action: AbandonCluster) -> str:
+        self._session.folder.begin_abandoning(action.sha256)
+        return "run again with --abandon-old to go on with it"
 
     @_perform.register
     def _(self, action: BeginRestore) -> str:

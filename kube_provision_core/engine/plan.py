@@ -241,6 +241,18 @@ class ForgetCluster(OfCluster):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AbandonCluster(OfCluster):
+    """Write down that what is left of the cluster is taken away for a restoration that begins with this snapshot."""
+
+    verb = "abandon"
+    sha256: str
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"sha256": self.sha256}
+
+
+@dataclass(frozen=True, kw_only=True)
 class BeginRestore(OfCluster):
     """Write down that what exists of the cluster from now on begins with this snapshot, until it lives."""
 

@@ -51,7 +51,9 @@ class Session:
 
     def remedies_for(self, seen: Observation) -> Remedies:
         """Advice about the cluster as it was observed."""
-        return self.remedies.of(seen, lives=self.remembers(seen), restoring=bool(self.folder.restoring))
+        return self.remedies.of(
+            seen, lives=self.remembers(seen), restoring=bool(self.folder.restoring or self.folder.abandoning)
+        )
 
     def remembers(self, seen: Observation) -> bool:
         """The cluster was initialised, by discovery's record or by the mark in its folder: nobody more has to be asked."""

@@ -5,7 +5,8 @@ STATE/prod/cluster.json     name and identity
 STATE/prod/secrets.json     first token, certificate key, values that drivers had made
 STATE/prod/pki/…            certificate authorities and service-account key
 STATE/prod/initialised      exists once the cluster was observed to be initialised
-STATE/prod/restoring        while it is restored: the digest of the snapshot that what exists of it begins with
+STATE/prod/restoring        while it is restored: the digest of the snapshot that what exists of it begins with; before
+                            that, while what was left of it is destroyed, with the word `abandoning`
 STATE/prod/kubeconfig       for the operator; may be written again at any time
 STATE/prod/known_hosts      host keys that machines have told, no secrets; may be missing
 STATE/prod.config/…         the configuration, where a restored cluster has it from its backup
@@ -37,6 +38,8 @@ from .pki import PKI_FILES, JoinSecrets, Pki, create_certificate_key, create_pki
 
 FORMAT = 1
 """Version of the folder's layout; a folder of a later one is refused."""
+
+_ABANDONING = " abandoning"
 
 Makers = Mapping[str, Callable[[], str]]
 """Name of a value → how to make it."""
@@ -167,8 +170,19 @@ class Folder:
     @property
     def restoring(self) -> str:
         """Digest of the snapshot that what exists of the cluster begins with; empty: it is not being restored."""
-        path = self.path / "restoring"
-        return private_files.read(path).decode(errors="replace").strip() if private_files.is_there(path) else ""
+        digest, abandoning = self._restoration()
+        return "" if abandoning else digest
+
+    @property
+    def abandoning(self) -> str:
+        """Digest of the snapshot for which what is left of the cluster is destroyed, before anything is made that begins
+        with it; empty: it is not, or not any more."""
+        digest, abandoning = self._restoration()
+        return digest if abandoning else ""
+
+    def begin_abandoning(self, sha256: str) -> None:
+        """Until a restoration begins with this snapshot; what exists by then is still what it was. Idempotent."""
+        self._replace("restoring", f"{sha256}{_ABANDONING}\n".encode())
 
     def begin_restore(self, sha256: str) -> None:
         """From now on, and until it is seen again, the cluster is not initialised. Idempotent."""
@@ -181,6 +195,12 @@ class Folder:
         """Idempotent."""
         with telling_os_errors(f"{self.path} cannot be written", FolderError):
             (self.path / "restoring").unlink(missing_ok=True)
+
+    def _restoration(self) -> tuple[str, bool]:
+        """The digest, and whether what was there before is still being destroyed."""
+        path = self.path / "restoring"
+        text = private_files.read(path).decode(errors="replace").strip() if private_files.is_there(path) else ""
+        return text.removesuffix(_ABANDONING), text.endswith(_ABANDONING)
 
     def complete(self, makers: Makers) -> Folder:
         """With the values that are missing, as when a driver was chosen later; kept by `save`. Values that exist stay."""

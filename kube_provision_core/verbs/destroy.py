@@ -44,7 +44,20 @@ def _plan_cluster(facts: Facts) -> Plan:
         actions.append(ForgetCluster(cluster=name, reason=reason, after=keys(nodes)))
     if facts.folder.saved:
         actions.append(ArchiveFolder(cluster=name, reason="its secrets open nothing any more", after=keys(actions)))
-    return Plan(tuple(actions), tuple(_not_forgotten(seen)) if actions else ())
+    return Plan(tuple(actions), (*_restoration(facts), *_not_forgotten(seen)) if actions else ())
+
+
+def _restoration(facts: Facts) -> Iterator[str]:
+    """That it is not an ordinary cluster that goes: somebody is about to bring it back."""
+    folder, name = facts.folder, facts.seen.cluster.name
+    if folder.abandoning:
+        begun, more = "was destroying what is left of it when it was broken off", facts.remedies.restore_anew()
+    elif folder.restoring:
+        begun, more = "has begun, and what was made for that goes, too", facts.remedies.restore()
+    else:
+        return
+    digest = (folder.abandoning or folder.restoring)[:12]
+    yield f"a restoration of cluster {name} (from the snapshot {digest}…) {begun}. To go on with it instead: {more}"
 
 
 def _left_alone(seen: Observation) -> Iterator[str]:
@@ -88,7 +101,7 @@ def _plan_nodes(desired: Desired, facts: Facts, names: Collection[str], draining
     for name in sorted(names):
         first = [drains[name]] if name in drains else []
         actions += [*first, *taken_away(seen, living, name, "it was named by --node", after=keys(first))]
-    return Plan(tuple(actions))
+    return Plan(tuple(actions), tuple(_restoration(facts)))
 
 
 def _drains(seen: Observation, names: Collection[str], living: Living, draining: Draining) -> dict[str, DrainNode]:

@@ -68,10 +68,17 @@ def refuse_unknown_minor(desired: Desired, living: Living) -> None:
 
 
 def refuse_restoring(facts: Facts) -> None:
-    """A new cluster would take the place of the one that a restoration has not yet brought back."""
+    """A new cluster would take the place of the one that a restoration has not yet brought back.
+
+    While that destroys what was there before the cluster counts as initialised still: what answers says whether it lives.
+    """
+    name = facts.seen.cluster.name
     if facts.folder.restoring and not facts.lives:
+        raise ConfigError(f"cluster {name} is being restored, and does not live yet: run restore with the same file")
+    if facts.folder.abandoning and not facts.answering:
         raise ConfigError(
-            f"cluster {facts.seen.cluster.name} is being restored, and does not live yet: run restore with the same file"
+            f"cluster {name} is being restored, and what was left of it may be destroyed in part: run restore --abandon-old "
+            "with the same file"
         )
 
 

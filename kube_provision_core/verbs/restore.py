@@ -2,7 +2,8 @@
 
 Its first master is brought the snapshot and initialises the cluster from it; then the cluster forgets the nodes of before,
 and the others join it as new machines join any cluster that lives. Until those nodes are forgotten its folder says that it
-is being restored: what exists by then belongs to the restoration, and another run goes on with it.
+is being restored: what exists by then belongs to the restoration, and another run goes on with it. Where something is
+destroyed first the folder tells that before, and that it is not the restoration's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..contract.machines import Node, Role
 from ..engine.facts import Facts
 from ..engine.ownership import check_identity
 from ..engine.plan import (
+    AbandonCluster,
     Action,
     AwaitBoot,
     BeginRestore,
@@ -66,7 +68,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     if begun and facts.lives and facts.answering:
         return provision.plan(desired, facts, options)
     goes_on = begun and not facts.lives  # one that has lived, and does no more, was lost once more
-    first = () if goes_on else tuple(_cleared(facts, options))
+    first = () if goes_on else tuple(_cleared(facts, archive.end.sha256, options))
     seen = (facts.seen if goes_on else _afterwards(facts.seen)).without_leftovers
     refuse_blind(desired, seen, True, initialised=False)
     name, version = desired.cluster.name, archive.about.kubernetes
@@ -99,10 +101,11 @@ def _told(archive: Archive) -> str:
     )
 
 
-def _cleared(facts: Facts, options: Options) -> Iterator[Action]:
+def _cleared(facts: Facts, sha256: str, options: Options) -> Iterator[Action]:
     """What takes away all that is left of the cluster. Raises `ConfigError` where it lives, or is not to be abandoned.
 
-    What a restoration has made, and not brought to life, may be abandoned though its API server answers.
+    What a restoration has made, and not brought to life, may be abandoned though its API server answers: of that the folder
+    tells already. Of anything else it tells first that it goes, since it may be broken off in the midst of that.
     """
     seen, name = facts.seen, facts.seen.cluster.name
     failed = facts.folder.restoring and not facts.lives
@@ -113,15 +116,32 @@ def _cleared(facts: Facts, options: Options) -> Iterator[Action]:
         )
     left = sorted(seen.ours)
     if left and not options.abandon_old:
-        raise ConfigError(
-            f"{', '.join(left)}: of cluster {name}, and not known to be lost: what runs there would go on beside the "
-            "restored cluster. Power them on if it may come back; to destroy them first, restore with --abandon-old"
-        )
-    destroyed = [DestroyVm(vm=vm, reason="it is abandoned for the restored cluster") for vm in seen.ours.values()]
-    yield from destroyed
-    if seen.discovery and (seen.discovery.cluster_id or seen.discovery.initialising) and not seen.of(Role.DISCOVERY):
+        raise ConfigError(_left(left, facts))
+    remembered = seen.discovery and (seen.discovery.cluster_id or seen.discovery.initialising)
+    told: tuple[Action, ...] = ()
+    if (left or remembered) and not failed:
+        reason = "a run that is broken off before it begins anew is found again"
+        told = (AbandonCluster(cluster=name, sha256=sha256, reason=reason),)
+    reason = "it is abandoned for the restored cluster"
+    destroyed = [DestroyVm(vm=vm, reason=reason, after=keys(told)) for vm in seen.ours.values()]
+    yield from (*told, *destroyed)
+    if remembered and not seen.of(Role.DISCOVERY):
         reason = "else its first master would wait for those that are lost"
-        yield ForgetCluster(cluster=name, reason=reason, after=keys(destroyed))
+        yield ForgetCluster(cluster=name, reason=reason, after=keys((*told, *destroyed)))
+
+
+def _left(names: Collection[str], facts: Facts) -> str:
+    """Why nothing is made while these machines are there."""
+    name = facts.seen.cluster.name
+    if facts.folder.abandoning:
+        return (
+            f"{', '.join(names)}: left of cluster {name}, which a restoration was destroying when it was broken off. To go "
+            f"on with that: {facts.remedies.restore_anew()}"
+        )
+    return (
+        f"{', '.join(names)}: of cluster {name}, and not known to be lost: what runs there would go on beside the "
+        "restored cluster. Power them on if it may come back; to destroy them first, restore with --abandon-old"
+    )
 
 
 def _afterwards(seen: Observation) -> Observation:

@@ -15,15 +15,17 @@ from typing import Any
 
 import pytest
 from doubles.backups import back_up
+from doubles.memory import MemoryTarget
 from doubles.site import Operator, Site
 from servers.cluster_objects import NODES
 from servers.control_plane import ControlPlaneServer
 
+from kube_provision_core import hookimpl
 from kube_provision_core.backup import Archive
 from kube_provision_core.contract.boot import Stage
 from kube_provision_core.contract.driver import listening
 from kube_provision_core.contract.errors import BackupError, ConfigError, ControlPlaneError, FolderError
-from kube_provision_core.contract.machines import Discovery, MasterRecord
+from kube_provision_core.contract.machines import Discovery, MasterRecord, Vm
 from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine import bringing
 from kube_provision_core.engine.executor import Event, State
@@ -98,6 +100,55 @@ def receiver(folder: Path, archive: Archive, pki: Pki) -> Receiver:
     context.load_cert_chain(folder / "receiver.pem")
     announced = Snapshot(folder / "brought/snapshot.db", archive.end.size, archive.end.sha256)
     return Receiving(announced, folder / "ca", context, (ADDRESSES["m-prod-1"], 6443))
+
+
+class KilledError(BaseException):
+    """As a process that is killed: nobody learns what came of it, and nothing is tidied."""
+
+
+class TestARunThatIsKilledWhileItDestroysWhatIsLeft:
+    @pytest.fixture
+    def half(self, site: Site, archive: Archive) -> Archive:
+        """Two of three machines are gone, and the run that has done that."""
+        Folder.backed_up(site.state, "prod", archive.folder).save()
+        site.provision(**ONE)
+        shutil.rmtree(site.state)
+        marks = list[str]()
+
+        class Killing(MemoryTarget):
+            @hookimpl
+            def destroy_vm(self, vm: Vm) -> bool:
+                assert site.folder
+                marks.append(site.folder.abandoning)
+                del site.world.vms[vm.name]
+                if len(site.world.vms) == 1:
+                    raise KilledError
+                return True
+
+        site.target = Killing
+        with pytest.raises(KilledError):
+            restored(site, archive, abandon_old=True, parallel=1)
+        site.target = MemoryTarget
+        assert set(marks) == {archive.end.sha256}, "something was destroyed that the folder said nothing of"
+        assert len(site.world.vms) == 1
+        return archive
+
+    def test_is_found_again_as_that(self, site: Site, half: Archive) -> None:
+        assert site.folder
+        assert (site.folder.abandoning, site.folder.restoring) == (half.end.sha256, "")
+        with pytest.raises(ConfigError, match="which a restoration was destroying when it was broken off"):
+            restored(site, half)
+        with pytest.raises(ConfigError, match="may be destroyed in part: run restore --abandon-old"):
+            site.provision(**ONE)
+
+    def test_is_gone_on_with(self, site: Site, half: Archive) -> None:
+        left = dict(site.world.vms)
+        site.world.breaks.add("m-prod-1")
+        site.world.statuses["consul-prod"] = FINISHED
+        assert restored(site, half, abandon_old=True).exit_code == 4
+        assert site.folder
+        assert (site.folder.abandoning, site.folder.restoring) == ("", half.end.sha256)
+        assert left.items().isdisjoint(site.world.vms.items())
 
 
 @contextmanager

@@ -412,3 +412,27 @@ def test_archiving_what_is_gone_says_so(folder: Folder) -> None:
     folder.archive()
     with pytest.raises(FolderError, match="No such file"):
         folder.archive()
+
+
+class TestARestoration:
+    """What the folder says of it, from the first thing that is destroyed to the cluster that lives."""
+
+    def test_begins_with_what_is_left_of_the_cluster_which_has_lived(self, state: Path, folder: Folder) -> None:
+        folder.mark_initialised()
+        folder.begin_abandoning("ab" * 32)
+        found = opened(state)
+        assert (found.abandoning, found.restoring, found.initialised) == ("ab" * 32, "", True)
+
+    def test_goes_on_with_what_is_made(self, state: Path, folder: Folder) -> None:
+        folder.mark_initialised()
+        folder.begin_abandoning("ab" * 32)
+        folder.begin_restore("ab" * 32)
+        found = opened(state)
+        assert (found.abandoning, found.restoring, found.initialised) == ("", "ab" * 32, False)
+
+    def test_ends(self, state: Path, folder: Folder) -> None:
+        assert (folder.abandoning, folder.restoring) == ("", "")
+        folder.begin_restore("ab" * 32)
+        folder.end_restore()
+        folder.end_restore()
+        assert (folder.abandoning, folder.restoring) == ("", "")

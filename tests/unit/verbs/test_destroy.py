@@ -202,3 +202,29 @@ def test_a_machine_whose_stamp_was_emptied_is_named_with_what_to_do() -> None:
     (line,) = tell(GivenFacts(seen), Options(), Report("prod", (), seen)).hints
     assert line.startswith("/dc/vm/m-prod-1 is left alone: it bears a name of cluster prod's, but no stamp.")
     assert "delete it on the target" in line
+
+
+class TestAClusterThatIsBeingRestored:
+    """It may be destroyed: whoever does so knows."""
+
+    @pytest.mark.parametrize("nodes", [(), ("w-prod-1",)])
+    @pytest.mark.parametrize(
+        ("mark", "begun", "more"),
+        [
+            ("restoring", "has begun, and what was made for that goes, too", "kube-provision restore --name prod FILE"),
+            (
+                "abandoning",
+                "was destroying what is left of it when it was broken off",
+                "kube-provision restore --abandon-old --name prod FILE",
+            ),
+        ],
+    )
+    def test_the_plan_says_so(self, nodes: tuple[str, ...], mark: str, begun: str, more: str) -> None:
+        facts = GivenFacts(Observation(CLUSTER, VMS, Discovery(True)))
+        setattr(facts.folder, mark, "ab" * 32)
+        told = plan(DESIRED, facts, Options(nodes=nodes)).notes[0]
+        begun = f"a restoration of cluster prod (from the snapshot abababababab…) {begun}"
+        assert told == f"{begun}. To go on with it instead: {more}"
+
+    def test_of_any_other_it_says_nothing(self) -> None:
+        assert plan_cluster(Observation(CLUSTER, VMS, Discovery(True)), folder_saved=True).notes == ()

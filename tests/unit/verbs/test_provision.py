@@ -69,6 +69,7 @@ def planned(
     doubt: str = "",
     arranges: bool = True,
     restoring: bool = False,
+    abandoning: bool = False,
     answers: bool = False,
 ) -> Plan:
     desired = desired or desire()
@@ -83,6 +84,7 @@ def planned(
         answers=answers,
     )
     facts.folder.restoring = "ab" * 32 if restoring else ""
+    facts.folder.abandoning = "ab" * 32 if abandoning else ""
     return plan(desired, facts, Options(wait=wait))
 
 
@@ -113,6 +115,18 @@ class TestAClusterThatIsBeingRestored:
         silent = replace(LIVES, masters=())
         for seen, answers in ((LIVES, False), (silent, True)):
             assert keys(planned(WHOLE, seen, restoring=True, answers=answers)) == ["forget-nodes prod"]
+
+    @pytest.mark.parametrize("marked", [False, True])
+    def test_is_left_to_that_while_what_was_there_is_destroyed(self, marked: bool) -> None:
+        """It counts as initialised still, and a master may be among what is gone."""
+        with pytest.raises(ConfigError, match="may be destroyed in part: run restore --abandon-old"):
+            planned(without("m-prod-2"), abandoning=True, marked=marked)
+
+    def test_that_lives_though_it_was_to_be_destroyed_gets_what_it_lacks(self) -> None:
+        """`restore` refuses it, and says so."""
+        plan = planned(without("w-prod-2"), LIVES, abandoning=True, answers=True)
+        assert keys(plan)[0] == "forget-nodes prod"
+        assert "create w-prod-2" in keys(plan)
 
     def test_forgets_nobody_while_no_master_answers_nor_once_it_has(self) -> None:
         silent = replace(LIVES, masters=())

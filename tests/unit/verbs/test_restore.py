@@ -66,12 +66,14 @@ def planned(
     desired: Desired | None = None,
     archive: Archive | None = None,
     restoring: str = "",
+    abandoning: str = "",
     abandon: bool = False,
     error: str = "",
     **facts: object,
 ) -> Plan:
     desired = desired or desire()
-    folder = SimpleNamespace(saved=bool(restoring), cluster_id="id-1", path="prod", restoring=restoring)
+    marks = {"restoring": restoring, "abandoning": abandoning}
+    folder = SimpleNamespace(saved=bool(restoring or abandoning), cluster_id="id-1", path="prod", **marks)
     given = {"archive": archive or archived(), "answers": False, "folder": folder, "arranges": False} | facts
     seen = Observation(desired.cluster, vms, discovery, error)
     return plan(desired, GivenFacts(seen, **given), Options(wait=True, abandon_old=abandon))
@@ -144,8 +146,9 @@ class TestAfterATotalLoss:
 
     def test_a_service_that_outlives_the_cluster_forgets_it_first(self) -> None:
         plan = planned(discovery=LOST, desired=desire(server=False))
-        assert keys(plan)[:3] == ["forget prod", "begin-restore prod", "create m-prod-1"]
-        assert action(plan, "begin-restore prod").after == {"forget prod"}
+        assert keys(plan)[:4] == ["abandon prod", "forget prod", "begin-restore prod", "create m-prod-1"]
+        assert action(plan, "forget prod").after == {"abandon prod"}
+        assert action(plan, "begin-restore prod").after == {"abandon prod", "forget prod"}
 
     def test_a_service_that_knows_nothing_of_it_has_nothing_to_forget(self) -> None:
         assert "forget prod" not in keys(planned(discovery=ABSENT, desired=desire(server=False)))
@@ -172,13 +175,19 @@ class TestWhatIsLeft:
         plan = planned(WHOLE, abandon=True)
         gone = {f"destroy {it.name}" for it in WHOLE}
         assert {it.key for it in plan.actions if it.verb == "destroy"} == gone
-        assert action(plan, "begin-restore prod").after == gone
+        assert action(plan, "begin-restore prod").after == {"abandon prod", *gone}
         assert "create consul-prod" in keys(plan)
+
+    def test_the_folder_tells_of_it_before_anything_is_destroyed(self) -> None:
+        plan = planned(WHOLE, abandon=True)
+        assert plan.actions[0].details == {"sha256": DIGEST}
+        assert plan.actions[0].key == "abandon prod"
+        assert {it.after for it in plan.actions if it.verb == "destroy"} == {frozenset({"abandon prod"})}
 
     def test_a_machine_that_was_half_made_is_left_too(self) -> None:
         half = vm("m-prod-1", complete=False)
         assert "m-prod-1: of cluster prod" in refused(half)
-        assert keys(planned((half,), abandon=True))[:2] == ["destroy m-prod-1", "begin-restore prod"]
+        assert keys(planned((half,), abandon=True))[:3] == ["abandon prod", "destroy m-prod-1", "begin-restore prod"]
 
     @pytest.mark.parametrize("abandon", [False, True])
     def test_a_cluster_that_lives_is_never_restored(self, abandon: bool) -> None:
@@ -211,6 +220,34 @@ class TestWhatIsLeft:
     def test_a_service_that_does_not_answer_may_know_of_it(self) -> None:
         with pytest.raises(DiscoveryError, match="nobody answers"):
             planned(desired=desire(server=False), error="nobody answers")
+
+
+class TestOneThatWasBrokenOffWhileItDestroyed:
+    """The folder tells of it: what is left is of the cluster of before, and no machine of the restoration's own."""
+
+    LEFT = (vm("m-prod-1", carries_ca=True), vm("w-prod-1", Role.WORKER))
+
+    @pytest.mark.parametrize("lives", [False, True])
+    def test_it_is_told_and_nothing_of_it_is_taken_for_a_restored_machine(self, lives: bool) -> None:
+        said = refused(*self.LEFT, abandoning=DIGEST, initialised=Known(lives))
+        assert said.startswith("m-prod-1, w-prod-1: left of cluster prod, which a restoration was destroying")
+        assert said.endswith("kube-provision restore --abandon-old --name prod FILE")
+
+    @pytest.mark.parametrize("abandoning", [DIGEST, "cd" * 32])
+    def test_the_next_run_destroys_the_rest_from_whichever_backup(self, abandoning: str) -> None:
+        plan = planned(self.LEFT, abandoning=abandoning, abandon=True, initialised=Known(True))
+        before = ["abandon prod", "destroy m-prod-1", "destroy w-prod-1"]
+        assert keys(plan)[:4] == [*before, "begin-restore prod"]
+        assert action(plan, "begin-restore prod").after == set(before)
+
+    @pytest.mark.parametrize("lives", [False, True])
+    def test_where_nothing_is_left_it_begins(self, lives: bool) -> None:
+        assert keys(planned(abandoning=DIGEST, initialised=Known(lives)))[0] == "begin-restore prod"
+
+    @pytest.mark.parametrize("abandon", [False, True])
+    def test_one_that_lives_all_the_same_is_left_alone(self, abandon: bool) -> None:
+        said = refused(*self.LEFT, abandoning=DIGEST, answers=True, abandon=abandon)
+        assert said.startswith("cluster prod lives: a master of it answers")
 
 
 class TestABackup:
@@ -270,7 +307,8 @@ class TestGoingOn:
         lost = {"restoring": DIGEST, "initialised": Known(True)}
         assert "not known to be lost" in refused(SERVER, *left, discovery=LOST, **lost)
         plan = planned((SERVER, *left), LOST, abandon=True, **lost)
-        assert action(plan, "begin-restore prod").after == {"destroy consul-prod", "destroy m-prod-1", "destroy m-prod-2"}
+        gone = {"destroy consul-prod", "destroy m-prod-1", "destroy m-prod-2"}
+        assert action(plan, "begin-restore prod").after == {"abandon prod", *gone}
 
     def test_without_the_one_that_could_begin_it_begins_anew(self) -> None:
         left = tuple(vm(f"m-prod-{index}") for index in (1, 2, 3))
@@ -286,6 +324,7 @@ class TestGoingOn:
         plan = planned(made, ABSENT, restoring=restoring, answers=answers, abandon=True)
         assert action(plan, "begin-restore prod").after == {"destroy consul-prod", "destroy m-prod-1"}
         assert carriers(plan) == ["m-prod-1"]
+        assert "abandon prod" not in keys(plan), "what is left of it is the restoration's own, as its folder tells"
 
     def test_one_that_lives_is_not_abandoned(self) -> None:
         lives = Discovery(initialised=True, masters=(MasterRecord("m-prod-1", "10.0.0.2"),), cluster_id="id-1")
