@@ -1,7 +1,7 @@
 """A cluster in one encrypted file: its etcd, its folder, its configuration."""
 
 from .archive import Archive
-from .contents import EXTRA, About, End
+from .contents import EXTRA, About, End, fit
 from .keeping import clear, file_name, keep
 from .keys import Keys, Recipients
 from .places import Place, place
@@ -24,6 +24,7 @@ __all__ = [
     "check_backup",
     "clear",
     "file_name",
+    "fit",
     "keep",
     "open_backup",
     "place",

@@ -10,9 +10,10 @@ end.json        how much that was: a stream without it is not whole
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
 from ..contract.errors import BackupError
@@ -29,6 +30,9 @@ LARGEST_FILE = 16 * 1024 * 1024
 LARGEST_SUM = 64 * 1024 * 1024
 MOST_FILES = 1000
 """Of what is no snapshot, which is held in memory."""
+
+MOST_ADDRESSES = 16
+"""Of masters: a cluster has nine of them at most, and some more while one takes another's place."""
 
 _UNFIT = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What JSON of anybody's may make of whoever reads it."""
@@ -49,6 +53,8 @@ class About:
     """Role of each machine, by its name."""
     documents: tuple[str, ...] = ()
     """Of the configuration, by their paths below `config/`; a later one beats an earlier one. See `EXTRA`."""
+    addresses: tuple[str, ...] = ()
+    """Where masters were when it was made, as `fit` lets through; none in a backup of before they were kept."""
 
     def refuse_newer(self, *, kubernetes: str = "", etcd: str = "") -> None:
         """Raise `BackupError` where it is of a newer minor than these versions: neither goes back. Empty: any will do."""
@@ -92,9 +98,33 @@ def read_about(content: bytes) -> About:
             created=datetime.strptime(document["created"], "%Y-%m-%dT%H:%M:%S%z"),
             machines={str(name): str(role) for name, role in document["machines"].items()},
             documents=tuple(map(str, document["documents"])),
+            addresses=_addresses(document.get("addresses", [])),
         )
     except _UNFIT as problem:
         raise strange() from problem
+
+
+def fit(told: Iterable[object]) -> tuple[str, ...]:
+    """Of what is told of masters what may be asked later: single IPv4 addresses, each once, not more than `MOST_ADDRESSES`.
+
+    Names are left out: whoever has written the backup would choose whom we ask for them.
+    """
+    return tuple(dict.fromkeys(text for text in told if isinstance(text, str) and _is_of_one_host(text)))[:MOST_ADDRESSES]
+
+
+def _is_of_one_host(text: str) -> bool:
+    try:
+        address = IPv4Address(text)
+    except AddressValueError:
+        return False
+    return not (address.is_unspecified or address.is_multicast or address.is_reserved)
+
+
+def _addresses(told: list[object]) -> tuple[str, ...]:
+    found = fit(told)
+    if list(found) != told:
+        raise ValueError(told)
+    return found
 
 
 def read_end(content: bytes) -> End:

@@ -130,6 +130,14 @@ class Facts:
         healthy = [master.name for master in self.seen.discovery.masters] if self.seen.discovery else []
         return ", ".join(healthy) or ("a master of it" if self.answers else "")
 
+    def who_answers(self, addresses: Collection[str]) -> str:
+        """One of these addresses where a master of the cluster listens, known there or not; empty where none does."""
+        if not addresses:
+            return ""
+        from ..cluster.elsewhere import who_answers
+
+        return who_answers(addresses, self.folder.pki.ca)
+
     @property
     def archive(self) -> Archive | None:
         """The backup that the cluster is restored from."""

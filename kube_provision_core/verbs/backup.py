@@ -71,7 +71,7 @@ def backup(
     with control_plane(_living(facts), folder.pki) as api:
         kubernetes = api.kubeadm_version() or api.version()
         with api.etcd_snapshot() as snapshot:
-            about = _about(facts, kubernetes, snapshot.version, tuple(documents))
+            about = _about(facts, api, kubernetes, snapshot.version, tuple(documents))
             file = place.below(file_name(about)) if kept else place
             end = keep(file, recipients, about, files, snapshot)
         _tell(api, LastBackup(about.created, end.revision, end.size, file.name))
@@ -104,12 +104,19 @@ def _living(facts: Facts) -> Observation:
     return facts.seen
 
 
-def _about(facts: Facts, kubernetes: str, etcd: str, documents: tuple[str, ...]) -> About:
-    from ..backup import About
+def _about(facts: Facts, api: ControlPlane, kubernetes: str, etcd: str, documents: tuple[str, ...]) -> About:
+    from ..backup import About, fit
 
     machines = {vm.name: vm.stamp.role.value for vm in facts.seen.ours.values() if vm.stamp}
     now = datetime.now(UTC).replace(microsecond=0)
-    return About(facts.seen.cluster.name, facts.folder.cluster_id, kubernetes, etcd, now, machines, documents)
+    addresses = fit(_masters(facts.seen, api))
+    return About(facts.seen.cluster.name, facts.folder.cluster_id, kubernetes, etcd, now, machines, documents, addresses)
+
+
+def _masters(seen: Observation, api: ControlPlane) -> Iterator[str]:
+    """Where they are, by all who know: a restoration asks there. Without what this host reaches some other way."""
+    counted = [node.address for node in api.nodes() if "control-plane" in node.roles and node.address]
+    yield from (address for address in (*seen.master_addresses, *counted) if address not in seen.cluster.reach)
 
 
 def _kept_of(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -18,7 +18,7 @@ from ..cluster.observe import Observation
 from ..cluster.skew import adopted, adoption, minor, numbers
 from ..config.core import SUPPORTED_MINORS
 from ..contract.errors import ConfigError
-from ..contract.machines import Node, Role
+from ..contract.machines import Node, Power, Role
 from ..engine.facts import Facts
 from ..engine.ownership import check_identity
 from ..engine.plan import (
@@ -69,6 +69,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
         return provision.plan(desired, facts, options)
     goes_on = begun and not facts.lives  # one that has lived, and does no more, was lost once more
     first = () if goes_on else tuple(_cleared(facts, archive.end.sha256, options))
+    _refuse_elsewhere(facts, archive)
     seen = (facts.seen if goes_on else _afterwards(facts.seen)).without_leftovers
     refuse_blind(desired, seen, True, initialised=False)
     name, version = desired.cluster.name, archive.about.kubernetes
@@ -128,6 +129,25 @@ def _cleared(facts: Facts, sha256: str, options: Options) -> Iterator[Action]:
     if remembered and not seen.of(Role.DISCOVERY):
         reason = "else its first master would wait for those that are lost"
         yield ForgetCluster(cluster=name, reason=reason, after=keys((*told, *destroyed)))
+
+
+def _refuse_elsewhere(facts: Facts, archive: Archive) -> None:
+    """Raise `ConfigError` where a master answers at an address that the backup knows, and that no machine of ours has.
+
+    Machines of this restoration are given the addresses of before, where these are static. As long as one of them tells no
+    address it may be the one that answers, and nobody is asked.
+    """
+    seen = facts.seen
+    masters = seen.of(Role.MASTER)
+    if facts.folder.restoring and not facts.lives and any(vm.power is Power.ON and not vm.addresses for vm in masters):
+        return
+    known = {*seen.master_addresses, *(address for vm in seen.ours.values() for address in vm.addresses)}
+    if found := facts.who_answers([address for address in archive.about.addresses if address not in known]):
+        raise ConfigError(
+            f"cluster {seen.cluster.name} lives: a master of it answers at {found}, as the backup knows, and this "
+            "configuration knows no machine there. A restoration would make a second one of it. End it there first: power "
+            "its machines off, or destroy it with the configuration that it was made with"
+        )
 
 
 def _left(names: Collection[str], facts: Facts) -> str:

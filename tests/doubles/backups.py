@@ -29,14 +29,18 @@ class Snapshot:
 
 
 def back_up(
-    folder: Folder, content: bytes, path: Path, version: str = "1.37.1", documents: Mapping[str, bytes] | None = None
+    folder: Folder,
+    content: bytes,
+    path: Path,
+    version: str = "1.37.1",
+    documents: Mapping[str, bytes] | None = None,
+    addresses: tuple[str, ...] = (),
 ) -> Archive:
     """Write it to `path`, and a key that opens it beside; what comes of reading it."""
     key = pyrage.x25519.Identity.generate()
     path.with_suffix(".key").write_text(f"{key}\n")
-    about = About(
-        folder.name, folder.cluster_id, version, "3.6.8", datetime(2026, 11, 29, tzinfo=UTC), {}, tuple(documents or ())
-    )
+    made = datetime(2026, 11, 29, tzinfo=UTC)
+    about = About(folder.name, folder.cluster_id, version, "3.6.8", made, {}, tuple(documents or ()), addresses)
     files = [file for file in folder.path.rglob("*") if file.is_file() and file.name != "kubeconfig"]
     kept = {f"folder/{file.relative_to(folder.path)}": file.read_bytes() for file in files}
     kept |= {f"config/{name}": document for name, document in (documents or {}).items()}

@@ -25,6 +25,7 @@ class GivenFacts(Facts):
             "nodes": nothing,
             "members": nothing,
             "arranges": True,
+            "who_answers": lambda addresses: "",
             "objections_to": lambda drains, **_: (),
         }
         if seen is not None:

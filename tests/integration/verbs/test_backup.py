@@ -90,6 +90,7 @@ def test_all_that_a_cluster_is_made_of_is_in_it(site: Site, masters: LivingMaste
     assert (about.cluster, about.cluster_id, about.kubernetes) == ("prod", folder.cluster_id, "1.37.1")
     assert about.etcd.startswith("3.")
     assert about.machines["m-prod-1"] == "master"
+    assert about.addresses == tuple(MASTER.values())
     assert {path: archive.configuration[path] for path in about.documents} == DOCUMENTS
     kept = {str(it.relative_to(folder.path)) for it in folder.path.rglob("*") if it.is_file()} - {
         "kubeconfig",

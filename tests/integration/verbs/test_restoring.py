@@ -102,6 +102,42 @@ def receiver(folder: Path, archive: Archive, pki: Pki) -> Receiver:
     return Receiving(announced, folder / "ca", context, (ADDRESSES["m-prod-1"], 6443))
 
 
+class TestAClusterThatLivesWhereNobodyLooks:
+    ELSEWHERE = "127.64.23.7"
+
+    @pytest.fixture
+    def known(self, archive: Archive) -> Archive:
+        """The backup knows where its masters were, and one of these is where the next one will be."""
+        return replace(archive, about=replace(archive.about, addresses=(self.ELSEWHERE, ADDRESSES["m-prod-1"])))
+
+    @pytest.fixture
+    def elsewhere(self, site: Site, archive: Archive) -> ControlPlaneServer:
+        return ControlPlaneServer(Folder.backed_up(site.state, "prod", archive.folder).pki, self.ELSEWHERE)
+
+    @pytest.mark.parametrize("abandon", [False, True])
+    def test_is_found_before_anything_is_touched(
+        self, site: Site, known: Archive, elsewhere: ControlPlaneServer, abandon: bool
+    ) -> None:
+        with elsewhere, pytest.raises(ConfigError, match=f"a master of it answers at {self.ELSEWHERE}, as the backup knows"):
+            restored(site, known, abandon_old=abandon)
+        assert not site.world.vms
+        assert site.folder is None
+
+    def test_a_restoration_that_was_broken_off_does_not_find_itself(
+        self, site: Site, known: Archive, tmp_path: Path, elsewhere: ControlPlaneServer
+    ) -> None:
+        site.world.breaks.add("w-prod-1")
+        site.world.statuses |= {"consul-prod": FINISHED, "m-prod-1": FAILED}
+        assert restored(site, known).exit_code == 4
+        assert "m-prod-1" in site.world.vms
+        site.world.breaks.clear()
+        del site.world.statuses["m-prod-1"]
+        with elsewhere, pytest.raises(ConfigError, match=f"answers at {self.ELSEWHERE}"):
+            restored(site, known)
+        with living(site, tmp_path, known):
+            assert restored(site, known).exit_code == 0
+
+
 class KilledError(BaseException):
     """As a process that is killed: nobody learns what came of it, and nothing is tidied."""
 
@@ -119,10 +155,10 @@ class TestARunThatIsKilledWhileItDestroysWhatIsLeft:
             @hookimpl
             def destroy_vm(self, vm: Vm) -> bool:
                 assert site.folder
+                if len(site.world.vms) == 1:  # whatever was about to begin does not, either
+                    raise KilledError
                 marks.append(site.folder.abandoning)
                 del site.world.vms[vm.name]
-                if len(site.world.vms) == 1:
-                    raise KilledError
                 return True
 
         site.target = Killing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import subprocess
 import tarfile
@@ -15,7 +16,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from kube_provision_core.backup import About, Backup, Keys, Recipients, check_backup, open_backup, write_backup
+from kube_provision_core.backup import About, Backup, Keys, Recipients, check_backup, fit, open_backup, write_backup
 from kube_provision_core.backup import contents as contents_of
 from kube_provision_core.backup.keys import ARMOR
 from kube_provision_core.contract.errors import BackupError, ConfigError
@@ -399,3 +400,48 @@ def test_nothing_secret_is_shown(identity: Path) -> None:
     assert "AGE-SECRET" not in shown
     assert "horse" not in shown
     assert "'secret'" not in shown
+
+
+class TestAddressesOfMasters:
+    """Whoever knows a recipient may have written them, and a restoration asks each."""
+
+    def test_come_out_as_they_went_in(self) -> None:
+        about = replace(ABOUT, addresses=("10.0.0.1", "127.0.0.2"))
+        assert contents_of.read_about(contents_of.written(about)) == about
+
+    def test_of_a_backup_of_before_are_none(self) -> None:
+        document = json.loads(contents_of.written(ABOUT))
+        del document["addresses"]
+        assert contents_of.read_about(json.dumps(document).encode()) == ABOUT
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            ["metadata.example"],
+            ["10.0.0.0/8"],
+            ["10.0.0.1:22"],
+            ["::1"],
+            ["0.0.0.0"],
+            ["224.0.0.1"],
+            ["255.255.255.255"],
+            ["010.0.0.1"],
+            ["10.0.0.1", "10.0.0.1"],
+            [167772161],
+            [None],
+            "10.0.0.1",
+            {"10.0.0.1": 1},
+            7,
+            [f"10.0.{number // 250}.{number % 250 + 1}" for number in range(17)],
+        ],
+    )
+    def test_that_nobody_would_write_are_asked_for_nothing(self, told: object) -> None:
+        document = {**json.loads(contents_of.written(ABOUT)), "addresses": told}
+        with pytest.raises(BackupError, match="is no backup as kube-provision writes it"):
+            contents_of.read_about(json.dumps(document).encode())
+
+    def test_are_written_as_they_may_be_read(self) -> None:
+        many = [f"10.0.0.{number}" for number in range(1, 40)]
+        found = fit(["m-prod-1", "fe80::1", *many, *many])
+        assert found == tuple(many[:16])
+        about = replace(ABOUT, addresses=found)
+        assert contents_of.read_about(contents_of.written(about)) == about

@@ -24,11 +24,11 @@ CONTENT = bytes(range(256)) * 100
 def made(world, tmp_path: Path) -> Callable[..., Folder]:
     """A backup of a cluster that was never there, with the configuration that the current folder has."""
 
-    def made(name: str = "prod", version: str = "1.37.1") -> Folder:
+    def made(name: str = "prod", version: str = "1.37.1", addresses: tuple[str, ...] = ()) -> Folder:
         folder = Folder.create(tmp_path / "made", name, {})
         given = b"masters: 1\nworkers: 2\n"
         documents = {"1-config.yml": Path("config.yml").read_bytes(), "extra/2-command-line.yml": given}
-        back_up(folder, CONTENT, Path("prod.age"), version, documents)
+        back_up(folder, CONTENT, Path("prod.age"), version, documents, addresses)
         return folder
 
     return made
@@ -191,6 +191,12 @@ class TestWhatIsThere:
             ran = run(*verb, *OPEN, "-c", "config.yml", "--abandon-old", *(["--yes"] if verb == ("restore",) else []))
         assert ran.code == 2
         assert "cluster prod lives: a master of it answers" in ran.line
+
+    def test_a_cluster_that_lives_where_the_configuration_does_not_look(self, refused, made, verb) -> None:
+        folder = made(addresses=("127.64.24.1", "127.64.24.2"))
+        with ControlPlaneServer(folder.pki, "127.64.24.2"):
+            line = refused(*verb, *OPEN, "-c", "config.yml", "--abandon-old", *(["--yes"] if verb == ("restore",) else []))
+        assert "cluster prod lives: a master of it answers at 127.64.24.2, as the backup knows" in line
 
 
 class TestWhatIsSaid:

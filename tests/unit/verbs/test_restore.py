@@ -250,6 +250,62 @@ class TestOneThatWasBrokenOffWhileItDestroyed:
         assert said.startswith("cluster prod lives: a master of it answers")
 
 
+class TestWhereTheClusterMayLiveElsewhere:
+    """The configuration may look at another folder, or another hypervisor, than the one where its masters run."""
+
+    KNOWN = ("10.1.0.1", "10.1.0.2")
+
+    @pytest.fixture
+    def asked(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def world(self, asked: list[str]) -> dict[str, object]:
+        """Somebody answers at every address that is asked."""
+
+        def who_answers(addresses: list[str]) -> str:
+            asked.extend(addresses)
+            return addresses[0] if addresses else ""
+
+        return {"archive": archived(addresses=self.KNOWN), "who_answers": who_answers}
+
+    def test_it_is_looked_for_where_the_backup_knows_masters(self, world: dict[str, object], asked: list[str]) -> None:
+        said = refused(**world)
+        assert said.startswith("cluster prod lives: a master of it answers at 10.1.0.1, as the backup knows")
+        assert "End it there first" in said
+        assert asked == list(self.KNOWN)
+
+    @pytest.mark.parametrize("marks", [{}, {"abandoning": DIGEST}, {"restoring": "cd" * 32}])
+    def test_what_is_abandoned_is_not_taken_for_it_and_anything_else_is(
+        self, world: dict[str, object], asked: list[str], marks: dict[str, str]
+    ) -> None:
+        left = vm("m-prod-1", addresses=("192.168.0.1", "10.1.0.1"))
+        assert "answers at 10.1.0.2" in refused(left, **world, **marks, abandon=True)
+        assert asked == ["10.1.0.2"]
+
+    def test_a_restoration_that_goes_on_does_not_find_itself(self, world: dict[str, object], asked: list[str]) -> None:
+        """Machines that are made anew have the addresses of before, where the configuration says which."""
+        made = (SERVER, vm("m-prod-1", carries_ca=True, addresses=("10.1.0.1",)), vm("m-prod-2", addresses=("10.1.0.2",)))
+        plan = planned(made, ABSENT, restoring=DIGEST, **world)
+        assert "snapshot m-prod-1" in keys(plan)
+        assert asked == []
+
+    def test_a_machine_of_it_that_tells_no_address_yet_may_be_the_one_that_answers(self, world: dict[str, object]) -> None:
+        silent = vm("m-prod-1", carries_ca=True, addresses=())
+        assert "snapshot m-prod-1" in keys(planned((SERVER, silent), ABSENT, restoring=DIGEST, **world))
+        off = replace(silent, power=Power.OFF)
+        assert "answers at 10.1.0.1" in refused(SERVER, off, discovery=ABSENT, restoring=DIGEST, **world)
+
+    def test_a_restoration_that_goes_on_finds_the_cluster_of_before(self, world: dict[str, object]) -> None:
+        assert "answers at 10.1.0.1" in refused(restoring=DIGEST, **world)
+
+    def test_one_that_lives_again_is_not_looked_for(self, world: dict[str, object], asked: list[str]) -> None:
+        lives = Discovery(initialised=True, masters=(MasterRecord("m-prod-1", "10.0.0.2"),), cluster_id="id-1")
+        first = vm("m-prod-1", carries_ca=True, status=FINISHED)
+        planned((SERVER, first), lives, restoring=DIGEST, initialised=Known(True), answers=True, **world)
+        assert asked == []
+
+
 class TestABackup:
     def test_without_one_there_is_nothing_to_begin_with(self) -> None:
         desired = desire()
