@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .options import Input
 from .output import write_told
-from .talk import note
+from .talk import complain, note
 
 if TYPE_CHECKING:
     from ..engine.session import Session
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def ask(given: Input, state: Path, progress: Progress, node: str, asked: Callable[[Session, User], Told]) -> int:
-    """Print what it says, on stdout alone. Returns what its program has returned, or that a page is lost."""
+    """Print what it says, on stdout alone. Returns what its program has returned, or that a page is lost, or that the user
+    did not wait for it."""
+    from ..contract.errors import TargetError
+    from ..engine.report import INTERRUPTED
     from ..engine.session import open_session
     from .running import Running
 
@@ -27,7 +30,13 @@ def ask(given: Input, state: Path, progress: Progress, node: str, asked: Callabl
         open_session(config, state, alone=True) as session,
         Running(config.core.name, progress, shows_plan=False) as user,
     ):
-        told = asked(session, user)
+        try:
+            told = asked(session, user)
+        except TargetError as error:
+            if not user.interrupt.stop.is_set():
+                raise
+            complain(str(error))
+            return INTERRUPTED
     if told.cut:
         note(f"{node} has said {told.cut} bytes more before this, which its target's road has no room for")
     write_told(told.text)

@@ -55,11 +55,12 @@ def follow(config: Config, state: Path, node: str, look: Look, lines: int) -> in
     from ..engine.report import INTERRUPTED
     from ..engine.session import open_session
     from ..folder.store import Folder
+    from .running import GIVEN, LOCK
 
     follower, busy = Follower(), ""
     since: str | int = lines
     stop = follower.interrupt.stop
-    with open_session(config, state) as session, requests(follower.interrupt.request):
+    with open_session(config, state) as session, requests(follower.interrupt.request, left=f"{GIVEN}; {LOCK}"):
         while not stop.is_set():
             try:
                 with Folder.lock(state, config.core.name, briefly=True):

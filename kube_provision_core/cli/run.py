@@ -10,21 +10,22 @@ from collections.abc import Sequence
 
 import click
 
-from .interrupt import terminate_as_interrupt
+from .interrupt import INTERRUPTED, end_at_a_second, terminate_as_interrupt
 from .output import lose_stdout
 from .program import program
 from .talk import PROGRAM, complain, say, warnings_told
 
 BAD_INPUT = 2
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (the process's own when None) and return its exit code.
 
-    Only a bug leaves as an exception.
+    Only a bug leaves as an exception. A second Ctrl-C ends the process, where it is the program's own.
     """
     _open_what_is_closed()
+    if arguments is None:
+        end_at_a_second()
     with terminate_as_interrupt(), warnings_told():
         try:
             code = program.main(arguments, PROGRAM, standalone_mode=False)

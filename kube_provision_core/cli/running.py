@@ -11,7 +11,7 @@ import click
 
 from ..engine.executor import Interrupt
 from .bakes import bake_data, bake_table
-from .interrupt import requests
+from .interrupt import leaving, requests
 from .output import OUTPUT_LOST, emit
 from .page.recorded import recorded
 from .page.recorder import Recorder
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from ..engine.identity import Identity
     from ..engine.plan import Plan
     from ..engine.report import Report
+
+
+LOCK = "this run's lock in discovery, which ends by itself within a minute"
+BEGUN = "what was begun on the target, which the next run finds"
+GIVEN = "what a machine was given to do, which the next run takes away that gives it something"
+"""What a run may leave that is ended at once."""
 
 
 class Running(ExitStack):
@@ -43,6 +49,7 @@ class Running(ExitStack):
         self._page_is_lost = False
 
     def __enter__(self) -> Self:
+        self.enter_context(leaving(LOCK))
         if page := self._progress.page:
             self._recorder = self.enter_context(recorded(self._cluster, page, self._lose_page))
         return super().__enter__()
@@ -58,7 +65,8 @@ class Running(ExitStack):
         if plan.actions:
             self._confirm()
         self._view = self.enter_context(view(self._progress.mode, self._cluster, plan.actions))
-        self.enter_context(requests(self._stop))
+        left = BEGUN if self._shows_plan else GIVEN
+        self.enter_context(requests(self._stop, left=left, reports=self._shows_plan))
 
     def listen(self, event: Event) -> None:
         if self._recorder:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..interrupt import leaving
 from ..opening import Opening, naming, opening, read_passphrase
 from ..options import Input, configuration, debug, given_among, output, state
 from ..output import columns, emit, plain
@@ -72,7 +73,8 @@ def _make(given: Input, file: str, recipients: Recipients, keep: int | None, sta
     from ...verbs.backup import backup
 
     where = place(file)
-    with open_session(given.load(), state) as session:
+    left = f"what was begun of {file}, encrypted, under a name that begins with .kube-provision."
+    with open_session(given.load(), state) as session, leaving(left):
         made = backup(session, where, recipients, _documents(given), keep)
     for name in made.deleted:
         note(f"{name} is deleted: {keep} are kept")
