@@ -81,6 +81,8 @@ def _objections(wish: Wish) -> Iterator[str]:
                 yield f"{option} {name!r}: 1 to {LONGEST_NAME} bytes are meant, printable, without blanks around them"
             elif name.startswith(SYSTEM) and not wish.system:
                 yield f"{option} {name}: names of Kubernetes' own begin so{_more(name)}; say --allow-system if it is meant"
+    if wish.name is not None and not (wish.name.isprintable() and wish.name.strip()):
+        yield f"--as {wish.name!r}: a name is meant, printable"
     if wish.user in (OPERATOR, US):
         yield f"--user {wish.user}: the audit log would take them for the operator: choose another name"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--merge", is_flag=True, help="Put it into the file of $KUBECONFIG, or ~/.kube/config, instead of printing it."
 )
 @click.option("--use", is_flag=True, help="With --merge: kubectl speaks to this cluster from now on.")
-@click.option("--as", "name", metavar="NAME", help="How its entries are called (the cluster's name; USER@CLUSTER).")
+@click.option("--as", "called", metavar="NAME", help="How its entries are called (the cluster's name; USER@CLUSTER).")
 @click.option("--user", metavar="NAME", help="For somebody else than the operator.")
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="A group of that user's; repeatable.")
 @click.option("--days", type=click.IntRange(1, 36500), metavar="N", help="How long it lets in (365; with --user 30).")
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @configuration
 @state
 @debug
-def command(given: Input, state: Path, merge: bool, use: bool, **wish: Any) -> None:
+def command(given: Input, state: Path, merge: bool, use: bool, called: str | None, **wish: Any) -> None:
     """Print a kubeconfig for this cluster, which holds a private key; or merge it into the one of kubectl.
 
     A client certificate is made for it. It lasts for `--days` and cannot be withdrawn; what its user and groups may do can.
@@ -45,7 +45,7 @@ def command(given: Input, state: Path, merge: bool, use: bool, **wish: Any) -> N
     if wish["user"] is None and (option := given_among(("groups", "system"))):
         raise click.UsageError(f"{option} goes with --user: the operator's own group is always the same.")
     with open_session(given.load(), state) as session:
-        made = kubeconfig(session, Wish(**wish))
+        made = kubeconfig(session, Wish(name=called, **wish))
     for text in made.notes:
         note(text)
     if merge:

@@ -733,6 +733,15 @@ def test_a_kubeconfig_is_merged_and_nothing_printed(run, kubectls: Path) -> None
     assert kubectls.read_text().startswith("kind: Config\n# mine\n")
 
 
+@pytest.mark.parametrize("words", [["--name", "prod", "--as", "mine"], ["--as", "mine", "--name", "prod"], ["--as", "mine"]])
+def test_entries_are_called_otherwise_and_the_cluster_is_the_same(run, kubectls: Path, words) -> None:
+    ran = run(*KUBECONFIG, *words)
+    assert ran.code == 0, ran.err
+    document = yaml.safe_load(ran.out)
+    assert [document[kind][0]["name"] for kind in ("clusters", "users", "contexts")] == ["mine"] * 3
+    assert document["current-context"] == "mine"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

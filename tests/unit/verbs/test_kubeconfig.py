@@ -61,6 +61,8 @@ def test_a_cluster_that_was_never_made_has_none(tmp_path: Path) -> None:
         ({"user": "ä" * 33}, "--user 'ää"),
         ({"user": "a\nb"}, "--user 'a\\nb': 1 to 64 bytes are meant"),
         ({"user": "a", "groups": (" b",)}, "--group ' b': 1 to 64 bytes are meant"),
+        ({"name": ""}, "--as '': a name is meant"),
+        ({"name": "a\nb"}, "--as 'a\\nb': a name is meant"),
         ({"server": ""}, "--server : it has no host; a host is meant, or host:port"),
         ({"server": "https://api"}, "--server https://api: it has a port that is no number"),
         ({"server": "a/b"}, "--server a/b: it has a host that is no DNS name"),
