@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from .options import Command, with_options
+from .options import Command, FilePath, with_options
 
 if TYPE_CHECKING:
     from ..backup import Archive
@@ -24,13 +24,13 @@ _OPENING = (
         "--identity-file",
         "identity_files",
         multiple=True,
-        type=click.Path(),
+        type=FilePath(),
         metavar="FILE",
         help="What opens the backup: an age identity, or an SSH key; repeatable.",
     ),
     click.option(
         "--passphrase-file",
-        type=click.Path(),
+        type=FilePath(),
         metavar="FILE",
         help="Holds the passphrase of the backup, which else is asked for at a terminal.",
     ),

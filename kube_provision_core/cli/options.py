@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
+class FilePath(click.Path):
+    """Of a file or a folder. An empty one, as a script's variable is that nobody has set, would be the current folder's, or
+    be taken for an option that is not given."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not value:
+            self.fail("it is empty, and a path is meant", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Input(NamedTuple):
     """A configuration as the command line gives it: files, `-e` values, and the flags that are keys."""
 
@@ -110,7 +120,7 @@ _KEYS = {
 """The flags that are keys of the configuration, by key. The config file, `-e` and the environment can say the same."""
 
 _FILES = (
-    click.option("--config", "-c", "paths", multiple=True, type=click.Path(), help="Configuration file; repeatable."),
+    click.option("--config", "-c", "paths", multiple=True, type=FilePath(), help="Configuration file; repeatable."),
     click.option("--extra", "-e", multiple=True, metavar="KEY=VALUE|@FILE", help="More keys; repeatable. No secrets here."),
 )
 
@@ -134,7 +144,7 @@ output = click.option(
 
 state = click.option(
     "--state",
-    type=click.Path(file_okay=False),
+    type=FilePath(file_okay=False),
     callback=_state_folder,
     help="Where the clusters' folders of secrets are (~/.local/state/kube-provision).",
 )
@@ -217,6 +227,7 @@ _TELLING = (
     ),
     click.option(
         "--report",
+        type=FilePath(readable=False),
         metavar="FILE.html",
         callback=_page,
         help="Write a picture of the run there: one page, however it ends. Only an earlier one is replaced.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..opening import Opening, opening
-from ..options import Input, configuration, debug, output, parallel, progress, state, wait_timeout
+from ..options import FilePath, Input, configuration, debug, output, parallel, progress, state, wait_timeout
 from ..program import EXIT_CODES, SUMMARIES
 from ..restoring import backed_up
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("apply", short_help=SUMMARIES["apply"], epilog=EXIT_CODES)
-@click.argument("plan", type=click.Path(), metavar="PLAN.json")
+@click.argument("plan", type=FilePath(), metavar="PLAN.json")
 @opening
 @configuration
 @state

@@ -10,7 +10,7 @@ import click
 
 from ..interrupt import leaving
 from ..opening import Opening, naming, opening, read_passphrase
-from ..options import Input, configuration, debug, given_among, output, state
+from ..options import FilePath, Input, configuration, debug, given_among, output, state
 from ..output import columns, emit, plain
 from ..program import EXIT_CODES, SUMMARIES
 from ..talk import note
@@ -25,13 +25,13 @@ SAID = "command-line.yml"
 
 
 @click.command("backup", short_help=SUMMARIES["backup"], epilog=EXIT_CODES)
-@click.argument("file", metavar="FILE|URL")
+@click.argument("file", type=FilePath(readable=False), metavar="FILE|URL")
 @click.option("--recipient", "recipients", multiple=True, metavar="KEY", help="Who can open it: age1…, ssh-…; repeatable.")
 @click.option(
     "--recipients-file",
     "files",
     multiple=True,
-    type=click.Path(),
+    type=FilePath(),
     metavar="FILE",
     help="More of them, one a line; repeatable.",
 )

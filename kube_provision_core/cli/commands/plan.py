@@ -8,7 +8,7 @@ import click
 
 from ...verbs import NAMES
 from ..opening import OPENING, Opening, opening
-from ..options import Input, again, configuration, debug, drifted, given_among, nodes, output, state, wait
+from ..options import FilePath, Input, again, configuration, debug, drifted, given_among, nodes, output, state, wait
 from ..program import EXIT_CODES, SUMMARIES
 from ..restoring import abandon_old, backed_up
 from ..turn_options import DRAINING, ROLLING, UPGRADING, draining, rolling, upgrading
@@ -33,7 +33,7 @@ ONE_OF = (
 
 @click.command("plan", short_help=SUMMARIES["plan"], epilog=EXIT_CODES)
 @click.argument("verb", type=click.Choice(NAMES), default="provision", metavar="[VERB]")
-@click.argument("file", type=click.Path(), required=False, metavar="[FILE]")
+@click.argument("file", type=FilePath(), required=False, metavar="[FILE|URL]")
 @opening
 @abandon_old
 @configuration

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..options import debug, output
+from ..options import FilePath, debug, output
 from ..output import emit, plain, table
 from ..program import EXIT_CODES, SUMMARIES
 from ..talk import say
@@ -38,7 +38,7 @@ def command(context: click.Context, check: bool, form: str) -> None:
 @click.argument("name")
 @click.option(
     "--directory",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="DIR",
     help="The folder to make; kube-provision-NAME in the working directory unless given.",
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, debug, output, state
+from ..options import FilePath, Input, configuration, debug, output, state
 from ..output import emit, table
 from ..program import EXIT_CODES, SUMMARIES
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("render", short_help=SUMMARIES["render"], epilog=EXIT_CODES)
-@click.argument("folder", type=click.Path(file_okay=False), metavar="FOLDER")
+@click.argument("folder", type=FilePath(file_okay=False), metavar="FOLDER")
 @configuration
 @click.option("--with-secrets", is_flag=True, help="Write secrets too, readable by nobody else.")
 @click.option("--force", is_flag=True, help="Replace what an earlier run wrote to FOLDER.")

@@ -8,7 +8,7 @@ import click
 
 from ..confirming import confirmation
 from ..opening import Opening, opening
-from ..options import Input, configuration, debug, output, parallel, progress, state, wait_timeout, yes
+from ..options import FilePath, Input, configuration, debug, output, parallel, progress, state, wait_timeout, yes
 from ..program import EXIT_CODES, SUMMARIES
 from ..restoring import abandon_old, backed_up
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("restore", short_help=SUMMARIES["restore"], epilog=EXIT_CODES)
-@click.argument("file", type=click.Path(), metavar="FILE")
+@click.argument("file", type=FilePath(), metavar="FILE|URL")
 @opening
 @abandon_old
 @yes

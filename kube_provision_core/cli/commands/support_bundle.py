@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, debug, progress, state
+from ..options import FilePath, Input, configuration, debug, progress, state
 from ..output import write
 from ..program import EXIT_CODES, SUMMARIES
 from ..talk import complain, note
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("support-bundle", short_help=SUMMARIES["support-bundle"], epilog=EXIT_CODES)
-@click.argument("file", type=click.Path(), metavar="FILE")
+@click.argument("file", type=FilePath(), metavar="FILE")
 @configuration
 @state
 @progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from importlib import import_module
 
 import click
@@ -140,3 +141,49 @@ def test_help_shows_the_commands_and_the_options_of_provisioning(run) -> None:
 def test_every_command_has_help(run) -> None:
     for name in program.list_commands(click.Context(program)):
         assert run(name, "--help").out.startswith(f"Usage: kube-provision {name}")
+
+
+def commands(group: click.Group = program, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    """All of them, with those below others."""
+    context = click.Context(group)
+    for word in group.list_commands(context):
+        found = group.get_command(context, word)
+        assert found
+        yield f"{name} {word}".strip(), found
+        if isinstance(found, click.Group):
+            yield from commands(found, f"{name} {word}".strip())
+
+
+@pytest.mark.parametrize(("name", "command"), [pytest.param(*it, id=it[0]) for it in commands()])
+def test_no_option_says_what_another_one_is_for(name: str, command: click.Command) -> None:
+    """The library gives parameters of one name the value of the option that stands last."""
+    names = [it.name for it in command.params if it.expose_value]
+    options = [word for it in command.params for word in (*it.opts, *it.secondary_opts)]
+    assert sorted(set(names)) == sorted(names)
+    assert sorted(set(options)) == sorted(options)
+
+
+def takes_path(parameter: click.Parameter) -> bool:
+    said = f"{parameter.metavar}".strip("[]").split("|")
+    return isinstance(parameter.type, click.Path) or bool({"FILE", "FILE.html", "PLAN.json", "FOLDER", "DIR"} & {*said})
+
+
+PATHS = [
+    pytest.param(name, parameter, id=f"{name} {parameter.opts[0]}")
+    for name, command in commands()
+    for parameter in command.params
+    if takes_path(parameter)
+]
+
+
+@pytest.mark.parametrize(("name", "parameter"), PATHS)
+def test_an_empty_path_is_bad_input_and_not_the_current_folder(run, tmp_path, monkeypatch, name, parameter) -> None:
+    """As a script says that has not set its variable."""
+    monkeypatch.chdir(tmp_path)
+    words = [parameter.opts[0], ""] if isinstance(parameter, click.Option) else [""]
+    if (name, parameter.name) == ("plan", "file"):
+        words = ["restore", ""]
+    ran = run(*name.split(), *words)
+    assert ran.code == 2
+    assert "it is empty, and a path is meant" in ran.line
+    assert list(tmp_path.iterdir()) == []
