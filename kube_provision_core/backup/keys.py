@@ -24,6 +24,8 @@ AGE = b"age-encryption.org/v1\n"
 IDENTITY = "AGE-SECRET-KEY-"
 """How one begins."""
 _LARGEST = 1024 * 1024
+_TOLD = 5
+"""Of a file with more lines that are no recipients it was meant another file."""
 
 Recipient: TypeAlias = object
 Identity: TypeAlias = object
@@ -44,7 +46,7 @@ class Recipients:
         """`given` by themselves, and one a line of `files`. Raises `ConfigError` with all that are none."""
         places = [("--recipient", text) for text in given]
         places += [place for path in files for place in _lines(path)]
-        problems = [problem for place, text in places if (problem := _problem(place, text))]
+        problems = _first_of([problem for place, text in places if (problem := _problem(place, text))])
         if not places and not passphrase:
             problems = ["nobody could open the backup: name whom it is for by --recipient, or give it a passphrase"]
         if problems:
@@ -111,8 +113,17 @@ def of_passphrase(sealed: bytes, passphrase: str) -> Identity:
     return identity
 
 
+def _first_of(problems: Sequence[str]) -> list[str]:
+    left = len(problems) - _TOLD
+    return [*problems[:_TOLD], *([f"and {left} more like these"] if left > 0 else [])]
+
+
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(_content(path).decode(errors="replace").splitlines(), 1):
+    try:
+        text = _content(path).decode()
+    except UnicodeDecodeError as problem:
+        raise ConfigError(f"{path} is no list of recipients, one a line: it holds no text") from problem
+    for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield f"{path}:{number}", line
 

@@ -57,3 +57,20 @@ def test_a_passphrase(folder: Path) -> None:
     refused(recipients, folder, folder / "passphrase")
     Recipients((), "another horse").refuse_kept_in(folder)
     TO.refuse_kept_in(folder)
+
+
+@pytest.mark.parametrize("content", [b"age-encryption.org/v1\n-> \xff\n" * 500, bytes(range(256))])
+def test_a_file_that_holds_no_text_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "list").write_bytes(content)
+    with pytest.raises(ConfigError) as raised:
+        Recipients.read([], [tmp_path / "list"])
+    assert str(raised.value) == f"{tmp_path}/list is no list of recipients, one a line: it holds no text"
+
+
+def test_of_a_file_that_was_meant_for_something_else_a_few_lines_are_told(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("a: b\n" * 900)
+    with pytest.raises(ConfigError) as raised:
+        Recipients.read([], [tmp_path / "list"])
+    lines = str(raised.value).splitlines()
+    assert (len(lines), lines[-1]) == (6, "and 895 more like these")
+    assert lines[0].startswith(f"{tmp_path}/list:1: no recipient")
