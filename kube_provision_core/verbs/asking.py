@@ -87,6 +87,7 @@ def _of(units: Sequence[str]) -> Iterator[str]:
 
 def ask(session: Session, name: str, node: str, program: str, seconds: int, user: User) -> Told:
     """What a line of shell writes there, run for a verb of that `name` in so many `seconds`. Raises as `execute` does."""
+    _refuse_no_text(program)
 
     def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
         check_identity(facts)
@@ -119,6 +120,17 @@ def ask_each(
     report = run(Verb(name, _NEEDS, plan, renders=False), session, Options(), user)
     nodes = [node.name for node in session.desired.nodes if node.name in report.observation.ours]
     return {node: {of: silence(node, report.observation) or _told(report, node, of) for of in programs} for node in nodes}
+
+
+def _refuse_no_text(program: str) -> None:
+    """A command line may hold any bytes, and a task is JSON, which holds text alone."""
+    try:
+        program.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"what a machine is given to run is UTF-8, and {ascii(program[error.start : error.end])} is none: let a shell "
+            "there make it, as in: -- sh -c 'cat caf*'"
+        ) from error
 
 
 def _plan(nodes: Sequence[Node], programs: Mapping[str, str], seconds: int, facts: Facts) -> Plan:

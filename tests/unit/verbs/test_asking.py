@@ -196,3 +196,12 @@ def test_whoever_stops_waiting_is_told_nothing(site: Site) -> None:
 def test_what_an_earlier_run_left_for_it_is_taken_away_first(site: Site, living: Member) -> None:
     site.world.tasks[NAME] = b"of an earlier run"
     assert run(site, "echo", "well").text == b"well\n"
+
+
+@pytest.mark.parametrize("words", [["cat", "caf\udce9"], ["caf\udce9"]])
+def test_words_that_are_no_text_are_refused_before_anything_is_given(site: Site, words: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"what a machine is given to run is UTF-8, and '\\udce9' is none"):
+        run(site, *words)
+    with pytest.raises(ConfigError, match="UTF-8"), site.session() as session:
+        read_journal(session, NAME, words[-1], 5, Operator(site))
+    assert site.world.tasks == {}
