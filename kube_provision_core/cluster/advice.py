@@ -25,6 +25,8 @@ class Remedies:
     """Machines that `replace` makes anew while the cluster goes on."""
     restoring: bool = False
     """The cluster is being restored and does not live yet: whatever else makes machines would make another one."""
+    unwritten: bool = False
+    """The configuration is a backup's, which lies nowhere before a restoration begins: no command line leads to it."""
 
     def of(self, seen: Observation, *, lives: bool, restoring: bool = False) -> Remedies:
         """Advice about the cluster as it was observed.
@@ -61,6 +63,9 @@ class Remedies:
         return self._command("restore", "--name", self.cluster, "FILE")
 
     def provision(self) -> str:
+        if self.unwritten:
+            command = shlex.join(["kube-provision", "provision", "--name", self.cluster])
+            return f"{command}, with the configuration that it was made with"
         return self._command("provision", "--name", self.cluster)
 
     def backup(self) -> str:

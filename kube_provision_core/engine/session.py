@@ -47,7 +47,8 @@ class Session:
 
     @property
     def remedies(self) -> Remedies:
-        return Remedies(self.config.core.name, self.config.options)
+        unwritten = any(not path.exists() for path in self.config.unwritten)
+        return Remedies(self.config.core.name, self.config.options, unwritten=unwritten)
 
     def remedies_for(self, seen: Observation) -> Remedies:
         """Advice about the cluster as it was observed."""

@@ -198,6 +198,16 @@ class TestWhatIsThere:
             line = refused(*verb, *OPEN, "-c", "config.yml", "--abandon-old", *(["--yes"] if verb == ("restore",) else []))
         assert "cluster prod lives: a master of it answers at 127.64.24.2, as the backup knows" in line
 
+    def test_what_helps_names_no_document_that_nobody_has_written(self, run, made, world, verb) -> None:
+        """The backup's own configuration is kept once a restoration begins, and this one does not."""
+        folder = made()
+        shutil.copytree(folder.path, STATE / "prod")
+        assert run("provision", "-c", "config.yml", "--no-wait", "-m", "1", "-w", "0").code == 0
+        with ControlPlaneServer(folder.pki, world.address("m-prod-1")):
+            refusal = run(*verb, *OPEN).err.splitlines()[-1]
+        assert "is made by: kube-provision provision --name prod, with the configuration that it was made with" in refusal
+        assert "--config" not in refusal
+
 
 class TestWhatIsSaid:
     def test_a_file_is_named(self, refused) -> None:
