@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..contract.errors import ConfigError
 from ..contract.kept_files import create_file, replace_file, sync_folder, telling_os_errors
+from .home import home
 
 COPY = ".before-kube-provision"
 """What the name of the copy ends in: the file as it was before it was changed last."""
@@ -20,9 +21,8 @@ def kubectl_file(environ: Mapping[str, str]) -> Path:
 
     Raises `ConfigError` where there is none.
     """
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
     listed = [Path(name) for name in environ.get("KUBECONFIG", "").split(os.pathsep) if name]
-    files = listed or [home / ".kube" / "config"]
+    files = listed or [home(environ) / ".kube" / "config"]
     for file in files:
         path = Path(os.path.realpath(file))
         if _writable(path):

@@ -33,6 +33,7 @@ from ..contract.kept_files import create_file, leftovers, replace_file, sync_fol
 from ..contract.machines import Endpoint
 from . import lock as run_lock
 from . import private_files
+from .home import home
 from .kubeconfig import render_kubeconfig
 from .pki import PKI_FILES, JoinSecrets, Pki, create_certificate_key, create_pki, create_token
 
@@ -46,10 +47,12 @@ Makers = Mapping[str, Callable[[], str]]
 
 
 def default_state(environ: Mapping[str, str]) -> Path:
-    """Where folders are kept unless `--state` says otherwise, by the XDG rules: a relative setting is ignored."""
+    """Where folders are kept unless `--state` says otherwise, by the XDG rules: a relative setting is ignored.
+
+    Raises `ConfigError` for who has no home folder.
+    """
     configured = Path(environ.get("XDG_STATE_HOME", ""))
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
-    return (configured if configured.is_absolute() else home / ".local" / "state") / "kube-provision"
+    return (configured if configured.is_absolute() else home(environ) / ".local" / "state") / "kube-provision"
 
 
 @dataclass(frozen=True, slots=True)
