@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..contract.errors import ConfigError
-from ..engine.plan import AwaitNode
+from ..engine.nodes import DrainNode
+from ..engine.plan import AwaitNode, keys
 from .output import columns
 
 if TYPE_CHECKING:
@@ -50,8 +51,10 @@ def read_plan(path: str) -> Identity:
 
 
 def plan_table(plan: Plan) -> str:
-    """What would change; what is only looked at is left out."""
-    rows = [(action.mark, action.verb, action.subject, action.reason) for action in plan.changes]
+    """What would change, and the drains, which are looked at while they end pods; what is only looked at is left out."""
+    changes = keys(plan.changes)
+    shown = (action for action in plan.actions if action.key in changes or isinstance(action, DrainNode))
+    rows = [(action.mark, action.verb, action.subject, action.reason) for action in shown]
     if rows:
         return columns(rows)
     awaited = ", ".join(sorted({action.subject for action in plan.actions if isinstance(action, AwaitNode)}))
