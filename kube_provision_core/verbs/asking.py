@@ -128,7 +128,7 @@ def _refuse_no_text(program: str) -> None:
         program.encode()
     except UnicodeEncodeError as error:
         raise ConfigError(
-            f"what a machine is given to run is UTF-8, and {ascii(program[error.start : error.end])} is none: let a shell "
+            f"what a machine is given to run is UTF-8, and {program[error.start : error.end]!a} is none: let a shell "
             "there make it, as in: -- sh -c 'cat caf*'"
         ) from error
 

@@ -53,7 +53,7 @@ def learn_host_keys(session: Session, name: str, way: Way, user: User) -> None:
     told = ask(session, "ssh", name, "cat /etc/ssh/ssh_host_*_key.pub", 60, user)
     keys = [found[0] for line in told.text.decode(errors="replace").splitlines() if (found := _KEY.match(line))]
     if not keys:
-        raise TargetError(f"{name} has told no host key: does it run an SSH server?")
+        raise TargetError(f"{name} has told no host key, as one does that runs no SSH server")
     others = [line for line in _kept(session) if not line.startswith(f"{name.lower()}.")]
     session.folder.write_known_hosts(
         "".join(f"{line}\n" for line in [*others, *(f"{way.alias} {key}" for key in keys)]).encode()
