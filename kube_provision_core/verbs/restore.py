@@ -8,6 +8,7 @@ destroyed first the folder tells that before, and that it is not the restoration
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -96,9 +97,11 @@ def _fitting(desired: Desired, facts: Facts) -> Archive:
 
 def _told(archive: Archive) -> str:
     about, end = archive.about, archive.end
+    roles = Counter(about.machines.values())
     return (
         f"the backup is of {about.created:%Y-%m-%d %H:%M} UTC: {end.size / 1e6:.1f} MB at revision {end.revision}, "
-        f"Kubernetes {about.kubernetes}. What was written since is lost"
+        f"Kubernetes {about.kubernetes}, masters: {roles[Role.MASTER]}, workers: {roles[Role.WORKER]}. "
+        "What was written since is lost"
     )
 
 

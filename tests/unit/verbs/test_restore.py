@@ -133,8 +133,10 @@ class TestAfterATotalLoss:
             assert action(plan, f"create {name}").after == {"forget-nodes prod", "mint prod"}
 
     def test_the_user_is_told_what_the_backup_is(self) -> None:
-        assert planned().notes[0] == (
-            "the backup is of 2026-11-29 00:00 UTC: 0.0 MB at revision 42, Kubernetes 1.36.2. What was written since is lost"
+        machines = {"consul-prod": "discovery", "m-prod-1": "master", "w-prod-1": "worker", "w-prod-2": "worker"}
+        assert planned(archive=archived(machines=machines)).notes[0] == (
+            "the backup is of 2026-11-29 00:00 UTC: 0.0 MB at revision 42, Kubernetes 1.36.2, masters: 1, workers: 2. "
+            "What was written since is lost"
         )
 
     def test_machines_get_the_kubernetes_of_the_backup(self) -> None:
