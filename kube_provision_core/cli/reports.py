@@ -8,7 +8,7 @@ from .output import columns, plain
 from .talk import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..engine.executor import Outcome
     from ..engine.report import NodeReport, Report
@@ -62,7 +62,13 @@ def report_table(report: Report) -> str:
 def _node_row(node: NodeReport) -> tuple[object, ...]:
     text = node.text if node.state in ("skipped", "abandoned") else ""
     seconds = f"{node.seconds:.1f}" if node.actions else ""
-    return (node.name, node.role, node.state, ", ".join(node.actions), seconds, node.address, node.ready, text)
+    return (node.name, node.role, node.state, ", ".join(_told(node.actions)), seconds, node.address, node.ready, text)
+
+
+def _told(actions: Sequence[str]) -> list[str]:
+    """That a task is handed over, and taken away, goes without saying where it is told of itself."""
+    beside = {f"{way}-{task}" for task in actions for way in ("give", "clear")}
+    return [action for action in actions if action not in beside]
 
 
 def _short(outcome: Outcome) -> str:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from doubles.member import NODE
 
+from kube_provision_core import BootFragment
+from kube_provision_core.boot.tasks import make
 from kube_provision_core.cli.reports import report_table
 from kube_provision_core.cli.talk import complain, note
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.machines import Cluster
 from kube_provision_core.engine.executor import Outcome, State
+from kube_provision_core.engine.nodes import UncordonNode
 from kube_provision_core.engine.plan import ArrangeVms
 from kube_provision_core.engine.report import Report
+from kube_provision_core.verbs.giving import given
 
 EVIL = "gone\x1b[2J\nkube-provision: all is well\u202e"
 
@@ -41,3 +46,12 @@ def test_a_hint_is_one_line_whatever_a_machine_says() -> None:
     seen = Observation(Cluster("prod", "id", "1.36", frozenset()))
     report = Report("prod", (Outcome(ArrangeVms(cluster="prod"), State.DONE),), seen, hints=(EVIL,))
     assert report_table(report).splitlines()[-1] == "hint: gone [2J kube-provision: all is well"
+
+
+def test_a_task_is_named_once_in_a_report_and_not_how_it_came_and_went() -> None:
+    task = make("upgrade", NODE, {"test": BootFragment()})
+    actions = [*given(NODE, task, "it is old"), UncordonNode(name=NODE.name)]
+    seen = Observation(Cluster("prod", "id", "1.36", frozenset()))
+    report = Report("prod", tuple(Outcome(action, State.DONE) for action in actions), seen)
+    assert report.nodes[0].actions == ("give-upgrade", "upgrade", "clear-upgrade", "uncordon")
+    assert "  upgrade, uncordon  " in report_table(report).splitlines()[1]
