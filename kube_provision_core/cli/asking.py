@@ -37,6 +37,7 @@ def ask(given: Input, state: Path, progress: Progress, node: str, asked: Callabl
                 raise
             complain(str(error))
             return INTERRUPTED
+        user.returned(told.exit_code)
     if told.cut:
         note(f"{node} has said {told.cut} bytes more before this, which its target's road has no room for")
     write_told(told.text)

@@ -78,6 +78,11 @@ class Running(ExitStack):
         if self._recorder:
             self._recorder.end(report)
 
+    def returned(self, code: int) -> None:
+        """What a program on a machine has, which the command returns, too."""
+        if self._recorder:
+            self._recorder.returned = code
+
     def finish(self, report: Report, form: str) -> int:
         """Print the report; the exit code says how the run ended, or that its page is lost."""
         return self.exit_code(finish(report, form))

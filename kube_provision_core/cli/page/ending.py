@@ -21,18 +21,23 @@ class Ending:
     exit_code: int
     lines: tuple[str, ...] = ()
     """What ended it, where that is no machine's failure."""
+    of_program: bool = False
+    """The code is that of a program on a machine: it says what that means by it."""
 
     @property
     def word(self) -> str:
-        return _WORDS.get(self.exit_code, "ended by a bug")
+        return "the program failed" if self.of_program else _WORDS.get(self.exit_code, "ended by a bug")
 
     @property
     def look(self) -> str:
-        return _LOOKS.get(self.exit_code, "bad")
+        return "bad" if self.of_program else _LOOKS.get(self.exit_code, "bad")
 
 
-def ending(report: Report | None, error: BaseException | None) -> Ending:
+def ending(report: Report | None, error: BaseException | None, returned: int = 0) -> Ending:
+    """`returned`: by a program on a machine, which the run was for."""
     match error:
+        case None if returned:
+            return Ending(returned, (f"what was run on the machine has returned {returned}",), of_program=True)
         case None:
             return _reported(report) if report else Ending(130)
         case KubeProvisionError():

@@ -28,6 +28,6 @@ def recorded(cluster: str, path: Path, lost: Lost) -> Iterator[Recorder]:
         try:
             from .rendering import page  # jinja2, for who wants a page
 
-            file.write(path, page(recorder, ending(recorder.report, error)))
+            file.write(path, page(recorder, ending(recorder.report, error, recorder.returned)))
         except OSError as problem:
             lost(problem)

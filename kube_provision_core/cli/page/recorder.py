@@ -27,6 +27,8 @@ class Recorder:
         self.plan: Plan | None = None
         self.identity: Identity | None = None
         self.report: Report | None = None
+        self.returned = 0
+        """By a program on a machine, which the run was for."""
 
     def begin(self, plan: Plan, identity: Identity) -> None:
         self.plan, self.identity = plan, identity

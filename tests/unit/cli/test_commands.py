@@ -599,6 +599,15 @@ def test_what_a_machine_says_is_printed_byte_for_byte_with_its_exit_code(run, to
 
 
 @pytest.mark.parametrize("words", [["exec", "w-prod-1", "--", "true"], ["logs", "w-prod-1"]])
+def test_the_page_has_the_exit_code_of_the_command(run, told, words) -> None:
+    assert run("-c", "config.yml", words[0], "--report", "run.html", *words[1:]).code == 7
+    page = Path("run.html").read_text()
+    assert "exit code <b>7</b>" in page
+    assert "the program failed" in page
+    assert "what was run on the machine has returned 7" in page
+
+
+@pytest.mark.parametrize("words", [["exec", "w-prod-1", "--", "true"], ["logs", "w-prod-1"]])
 def test_a_machine_that_is_off_is_one_line_and_given_nothing(run, world, words) -> None:
     run(*PROVISION)
     world.vms["w-prod-1"] = replace(world.vms["w-prod-1"], power=Power.OFF)
