@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from .options import Input
 from .output import write_told
-from .talk import complain, note
+from .talk import note
 
 if TYPE_CHECKING:
     from ..engine.session import Session
@@ -17,11 +20,21 @@ if TYPE_CHECKING:
     from .progress import Progress
 
 
-def ask(given: Input, state: Path, progress: Progress, node: str, asked: Callable[[Session, User], Told]) -> int:
-    """Print what it says, on stdout alone. Returns what its program has returned, or that a page is lost, or that the user
-    did not wait for it."""
+@contextmanager
+def interruptible(user: User) -> Iterator[None]:
+    """Who has stopped a question has the exit code of that, and not of a machine that does not answer."""
     from ..contract.errors import TargetError
-    from ..engine.report import INTERRUPTED
+
+    try:
+        yield
+    except TargetError as error:
+        if user.interrupt.stop.is_set():
+            raise click.Abort from error
+        raise
+
+
+def ask(given: Input, state: Path, progress: Progress, node: str, asked: Callable[[Session, User], Told]) -> int:
+    """Print what it says, on stdout alone. Returns what its program has returned, or that a page is lost."""
     from ..engine.session import open_session
     from .running import Running
 
@@ -30,13 +43,8 @@ def ask(given: Input, state: Path, progress: Progress, node: str, asked: Callabl
         open_session(config, state, alone=True) as session,
         Running(config.core.name, progress, shows_plan=False) as user,
     ):
-        try:
+        with interruptible(user):
             told = asked(session, user)
-        except TargetError as error:
-            if not user.interrupt.stop.is_set():
-                raise
-            complain(str(error))
-            return INTERRUPTED
         user.returned(told.exit_code)
     if told.cut:
         note(f"{node} has said {told.cut} bytes more before this, which its target's road has no room for")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..asking import interruptible
 from ..options import Input, configuration, debug, progress, state
 from ..program import EXIT_CODES, SUMMARIES
 
@@ -61,6 +62,7 @@ def _learn(config: Config, state: Path, node: str, found: Way, progress: Progres
         Running(config.core.name, progress, shows_plan=False) as user,
     ):
         try:
-            learn_host_keys(session, node, found, user)
+            with interruptible(user):
+                learn_host_keys(session, node, found, user)
         except (ConfigError, TargetError) as error:
             raise type(error)(f"{error}. Its host keys are not known; --accept-new trusts those that are shown") from error

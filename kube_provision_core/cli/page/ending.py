@@ -45,7 +45,7 @@ def ending(report: Report | None, error: BaseException | None, returned: int = 0
         case click.ClickException():
             return Ending(2, (error.format_message(),))
         case KeyboardInterrupt() | click.Abort():
-            return Ending(130, ("interrupted before anything was begun",))
+            return Ending(130, () if report else ("interrupted before anything was begun",))
     return Ending(1, (f"{type(error).__name__}: {error}",))
 
 

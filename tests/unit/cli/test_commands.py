@@ -9,13 +9,14 @@ import tarfile
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 import zstandard
 from doubles.memory import World
 
-from kube_provision_core import Endpoint, NodeStatus, Power, Stage
+from kube_provision_core import Endpoint, NodeStatus, Power, Stage, TargetError
 
 OLDEST = ["--config", "config.yml", "--masters", "3", "--workers", "2", "--name", "prod"]
 PROVISION = [*OLDEST, "--no-wait"]
@@ -605,6 +606,21 @@ def test_the_page_has_the_exit_code_of_the_command(run, told, words) -> None:
     assert "exit code <b>7</b>" in page
     assert "the program failed" in page
     assert "what was run on the machine has returned 7" in page
+
+
+@pytest.mark.parametrize("words", [["exec", "w-prod-1", "--", "true"], ["logs", "w-prod-1"], ["ssh", "w-prod-1"]])
+def test_who_stops_a_question_has_interrupted_it_and_the_machine_is_not_blamed(run, world, monkeypatch, words) -> None:
+    from kube_provision_core.verbs import asking, ssh
+
+    def stopped(*words: Any) -> None:
+        words[-1].interrupt.request()
+        raise TargetError("w-prod-1: it was not asked: interrupted")
+
+    for module, name in ((asking, "execute"), (asking, "read_journal"), (ssh, "learn_host_keys")):
+        monkeypatch.setattr(module, name, stopped)
+    run(*PROVISION)
+    ran = run("-c", "config.yml", *words)
+    assert (ran.code, ran.line) == (130, "kube-provision: interrupted")
 
 
 @pytest.mark.parametrize("words", [["exec", "w-prod-1", "--", "true"], ["logs", "w-prod-1"]])

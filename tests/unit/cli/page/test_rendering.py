@@ -13,6 +13,9 @@ from kube_provision_core.cli.page.ending import Ending, ending
 from kube_provision_core.cli.page.file import MARK
 from kube_provision_core.cli.page.recorder import Recorder
 from kube_provision_core.cli.page.rendering import page
+from kube_provision_core.cluster.observe import Observation
+from kube_provision_core.contract.machines import Cluster
+from kube_provision_core.engine.report import Report
 
 PLANTED = {
     "abcdef.0123456789abcdef": "a bootstrap token",
@@ -98,6 +101,12 @@ def test_a_run_that_was_refused_before_it_had_a_plan_has_a_page_too() -> None:
 )
 def test_how_it_ended_is_told_by_what_ended_it(error: BaseException | None, code: int) -> None:
     assert ending(None, error).exit_code == code
+
+
+def test_of_a_run_that_was_begun_nobody_says_that_nothing_was() -> None:
+    report = Report("prod", (), Observation(Cluster("prod", "id", "1.37", frozenset()), ()))
+    assert ending(report, KeyboardInterrupt()) == Ending(130)
+    assert ending(None, KeyboardInterrupt()).lines == ("interrupted before anything was begun",)
 
 
 def test_the_style_and_the_template_come_with_the_package() -> None:
