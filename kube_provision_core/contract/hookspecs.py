@@ -175,6 +175,20 @@ def destroy_vm(vm: Vm) -> bool | None:
     """
 
 
+# --- what is asked of others ---------------------------------------------------------------------------------------
+
+
+@hookspec
+def render_grants(nodes: Sequence[Node]) -> str | None:
+    """What somebody else must grant to the accounts and tokens that the configuration names, ready to be applied.
+
+    Asked of every plugin; `kube-provision plugins grants` prints all answers. A text in the words of the service that
+    grants, such as a script of its own tool, with a comment of what each right is for: exactly what the plugin needs for
+    these masters and workers. A function of its arguments and of the plugin's configuration: no I/O, no secrets. None:
+    nothing is asked of anybody.
+    """
+
+
 # --- baking templates ----------------------------------------------------------------------------------------------
 
 

@@ -54,6 +54,9 @@ class Extension(Protocol):
     def seal_image(self) -> Sequence[Step] | None:
         return None
 
+    def render_grants(self, nodes: Sequence[Node]) -> str | None:
+        return None
+
     def close(self) -> None:
         return None
 

@@ -25,6 +25,7 @@ class Hooks:
         self.provision_vm = self._needed(hookspecs.provision_vm)
         self.list_vms = self._needed(hookspecs.list_vms)
         self.preflight = self._every(hookspecs.preflight)
+        self.render_grants = self._every(hookspecs.render_grants)
         self.arrange_vms = self._done(hookspecs.arrange_vms)
         self.start_vm = self._done(hookspecs.start_vm)
         self.scrub_boot = self._done(hookspecs.scrub_boot)

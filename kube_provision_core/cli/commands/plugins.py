@@ -1,4 +1,4 @@
-"""`kube-provision plugins`, `plugins new` and `plugins check`."""
+"""`kube-provision plugins`, `plugins new`, `plugins check` and `plugins grants`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from ..options import FilePath, debug, output
-from ..output import emit, plain, table
+from ..options import FilePath, Input, configuration, debug, output
+from ..output import emit, plain, table, write
 from ..program import EXIT_CODES, SUMMARIES
 from ..talk import say
 
@@ -84,3 +84,21 @@ def check(name: str, form: str) -> None:
         raise PluginError(f"{name}: its suite has no check")
     if failed:
         raise PluginError(f"{name}: {len(failed)} of {len(data)} checks failed")
+
+
+@command.command("grants", short_help="Print what others must grant, ready to be applied.", epilog=EXIT_CODES)
+@configuration
+@debug
+def grants(given: Input) -> None:
+    """Print what the administrators of other services must grant for a configuration, such as the rights of its tokens.
+
+    No server is asked, and no secret is printed: whoever administers the service can read it, and then apply it.
+    """
+    from ...engine.session import open_session
+
+    with open_session(given.load(), None) as session:
+        texts = session.hook.render_grants(nodes=session.desired.nodes)
+    for text in texts:
+        write(text.rstrip("\n"))
+    if not texts:
+        say("Nothing: no chosen plugin says that it needs to be granted anything.")

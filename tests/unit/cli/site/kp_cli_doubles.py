@@ -58,3 +58,7 @@ class Table:
     @hookimpl
     def discover_masters(self) -> Discovery:
         return Discovery(initialised=False)
+
+    @hookimpl
+    def render_grants(self, nodes) -> str | None:
+        return f"GRANT SELECT TO {' '.join(node.name for node in nodes)}\n" if self.address else None
