@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import consul
+from consul.callback import CB
 
 from kube_provision_core import DiscoveryError, Endpoint
 
@@ -103,7 +104,13 @@ class Client:
         with self._failures():
             with suppress(consul.ConsulException):  # only a machine that has gossiped can be made to leave
                 self._consul.agent.force_leave(name)
-            self._consul.catalog.deregister(name)
+            self._deregister(name)
+
+    def _deregister(self, name: str) -> None:
+        """py-consul's own call repeats the token in the body, which Consul refuses (400: unknown field `WriteRequest`)."""
+        body = json.dumps({"Datacenter": self._consul.dc, "Node": name})
+        headers = self._consul.prepare_headers()
+        self._consul.http.put(CB.boolean(), "/v1/catalog/deregister", headers=headers, data=body)
 
     # --- sessions --------------------------------------------------------------------------------------------------
 

@@ -91,7 +91,9 @@ class Client:
             self.agent.ask("PUT", "/v1/agent/service/register", {"replace-existing-checks": "true"}, json.dumps(definition))
 
     def withdraw(self) -> None:
-        self.agent.ask("PUT", f"/v1/agent/service/deregister/{quote(self._service)}", {})
+        """Asks first: where Consul has ACLs, it answers 500 for a service that there is not."""
+        if self._registered() is not None:
+            self.agent.ask("PUT", f"/v1/agent/service/deregister/{quote(self._service)}", {})
 
     def masters(self, index: str, wait: float) -> tuple[str, list[str]]:
         query = {"passing": "", "wait": duration(wait), **({"index": index} if index else {})}
@@ -122,11 +124,12 @@ class Client:
         }
 
     def _is_registered(self, definition: dict[str, Any]) -> bool:
+        known = self._registered()
+        return bool(known and known["Address"] == definition["Address"] and known["Port"] == definition["Port"])
+
+    def _registered(self) -> dict[str, Any] | None:
         answer = self.agent.ask("GET", f"/v1/agent/service/{quote(self._service)}", {})
-        if answer.status == 404:
-            return False
-        known = answer.json()
-        return bool(known["Address"] == definition["Address"] and known["Port"] == definition["Port"])
+        return None if answer.status == 404 else dict(answer.json())
 
 
 def _next_index(before: str, after: str) -> str:
