@@ -9,7 +9,7 @@ from typing import Any
 
 from kube_provision_core import DISCOVERY_PACKAGE, BootFragment, Cluster, Component, File, Node, Role, Stage, Step, Unit
 
-from . import layout
+from . import access, layout
 from .config import ConsulConfig
 
 _RETRY_INTERVAL = "5s"
@@ -75,10 +75,12 @@ def retry_join(node: Node, cluster: Cluster, config: ConsulConfig) -> list[str]:
 
 def client_data(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str, Any]:
     """What the programs in `node` are told."""
+    rights = [[right.kind, right.name, right.access] for right in access.of_node(node)] if config.consul_token else []
     return {
         "server": "" if node.role is Role.DISCOVERY else server_address(cluster, config),
         "is_server": node.role is Role.DISCOVERY,
         "interface": config.consul_bind_interface or "",
+        **({"rights": rights} if rights else {}),
     }
 
 
@@ -93,7 +95,9 @@ def _secret_files(config: ConsulConfig) -> tuple[File, ...]:
     if config.consul_encrypt:
         secrets["encrypt"] = config.consul_encrypt.get_secret_value()
     if config.consul_token:
-        secrets["acl"] = {"enabled": True, "tokens": {"default": config.consul_token.get_secret_value()}}
+        # An agent judges by a default of its own, too, which is to allow: it would tell of no right that is missing.
+        tokens = {"default": config.consul_token.get_secret_value()}
+        secrets["acl"] = {"enabled": True, "default_policy": "deny", "tokens": tokens}
     return (File(layout.SECRETS_FILE, _json(secrets), mode=0o600, secret=True),) if secrets else ()
 
 

@@ -7,10 +7,11 @@ construction; proxies of the environment are passed by, since the servers' addre
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import consul
 from consul.callback import CB
@@ -18,9 +19,17 @@ from consul.callback import CB
 from kube_provision_core import DiscoveryError, Endpoint
 
 from . import layout
+from .access import Right, lacking
+from .node.api import AUTHORIZE, question
+
+log = logging.getLogger(__name__)
+
+_OK, _DENIED = 200, 403
 
 TIMEOUT = 10.0
 """Seconds for any one request."""
+
+Found = TypeVar("Found", list[Any], dict[str, Any], set[str])
 
 
 @dataclass(frozen=True)
@@ -44,8 +53,10 @@ class Service:
 class Client:
     """One connection to one Consul server; not to be shared between threads. Every method may raise `DiscoveryError`."""
 
-    def __init__(self, at: Endpoint, datacenter: str, token: str | None) -> None:
+    def __init__(self, at: Endpoint, datacenter: str, token: str | None, rights: Sequence[Right] = ()) -> None:
+        """`rights`: what the token must be allowed. What it is not is said where Consul refuses something or hides it."""
         self._where = f"Consul at {at.host}:{at.port}"
+        self._rights = rights
         self._consul = consul.Consul(
             host=at.host,
             port=at.port,
@@ -60,6 +71,27 @@ class Client:
 
     def close(self) -> None:
         self._consul.http.session.close()
+
+    def missing(self, rights: Sequence[Right]) -> list[Right]:
+        """Which of them the token lacks; none where Consul has no ACLs, or does not tell."""
+        with self._failures():
+            answer = self._consul.http.post(
+                lambda response: response,
+                AUTHORIZE,
+                [("dc", self._consul.dc)],
+                question([(right.kind, right.name, right.access) for right in rights]),
+                self._consul.prepare_headers(),
+            )
+        if answer.code == _DENIED:
+            raise DiscoveryError(f"{self._where} denies permission: it knows no such consul_token ({answer.body.strip()})")
+        if answer.code != _OK:
+            return []
+        return [right for right, told in zip(rights, json.loads(answer.body), strict=True) if not told["Allow"]]
+
+    def check_rights(self) -> None:
+        """Raise `DiscoveryError` that names whatever right is missing."""
+        if missing := self.missing(self._rights):
+            raise DiscoveryError(f"{self._where} denies permission: {lacking(missing, 'consul_token')}")
 
     def read(self, key: str) -> Entry | None:
         """None only if there is certainly no such key."""
@@ -84,26 +116,30 @@ class Client:
             _, entries = self._consul.health.service(service, passing=True)
         return [
             Service(entry["Node"]["Node"], entry["Service"]["ID"], entry["Service"]["Address"] or entry["Node"]["Address"])
-            for entry in entries
+            for entry in self._seen(entries)
         ]
 
     def nodes(self, meta: dict[str, str] | None = None) -> dict[str, dict[str, str]]:
         """Metadata of every node in the catalog that has `meta`, by name."""
         with self._failures():
             _, nodes = self._consul.catalog.nodes(node_meta=meta)
-        return {node["Node"]: node.get("Meta") or {} for node in nodes}
+        return {node["Node"]: node.get("Meta") or {} for node in self._seen(nodes)}
 
     def living_nodes(self) -> set[str]:
         """Names of the nodes whose agents answer."""
         with self._failures():
             _, checks = self._consul.health.state("passing")
-        return {check["Node"] for check in checks if check["CheckID"] == "serfHealth"}
+        return {check["Node"] for check in self._seen(checks) if check["CheckID"] == "serfHealth"}
 
     def remove_node(self, name: str) -> None:
         """Take a node and its services out of the catalog. An agent that still runs comes back by itself."""
         with self._failures():
-            with suppress(consul.ConsulException):  # only a machine that has gossiped can be made to leave
+            try:
                 self._consul.agent.force_leave(name)
+            except consul.ACLPermissionDenied:
+                raise
+            except consul.ConsulException as error:  # only a machine that has gossiped can be made to leave
+                log.debug("%s: %s", name, error)
             self._deregister(name)
 
     def _deregister(self, name: str) -> None:
@@ -131,14 +167,22 @@ class Client:
         with self._failures():
             return bool(self._consul.kv.put(key, value, acquire=session))
 
+    def _seen(self, found: Found) -> Found:
+        """What a token may not see is left out of an answer without a word: none at all may mean no right."""
+        if not found:
+            self.check_rights()
+        return found
+
     @contextmanager
     def _failures(self) -> Iterator[None]:
         """Turn whatever goes wrong on the way into the one line that the user reads."""
         try:
             yield
         except consul.ACLPermissionDenied as error:
+            self.check_rights()
             raise DiscoveryError(
-                f"{self._where} denies permission: consul_token needs the rights in the driver's README"
+                f"{self._where} denies permission: consul_token needs what `kube-provision plugins grants` prints"
+                f" ({_first_line(error)})"
             ) from error
         except consul.ConsulException as error:
             raise DiscoveryError(f"{self._where} cannot answer: {_first_line(error)}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from kube_provision_core import (
@@ -21,10 +21,11 @@ from kube_provision_core import (
     hookimpl,
 )
 
-from . import boot, layout
+from . import access, boot, layout
 from .config import ConsulConfig
 
 if TYPE_CHECKING:
+    from .access import Right
     from .client import Client
 
 
@@ -73,21 +74,36 @@ class Consul(DiscoveryDriver):
 
     @hookimpl
     def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
-        """Names that somebody else's agents bear already in an existing Consul: two of one name break both silently."""
-        if self._own.consul_ip is None:
+        """Of an existing Consul: names that are taken there, and rights that the nodes' tokens lack."""
+        nodes = [node for node, _ in machines]
+        if self._own.consul_ip is None or not nodes:
             return ()
-        with self._open(Endpoint(str(self._own.consul_ip), self.port)) as client:
-            nodes, living = client.nodes(), client.living_nodes()
-        foreign = {
-            node.name
-            for node, _ in machines
-            if node.name in living and nodes.get(node.name, {}).get(layout.CLUSTER_ID_META) != node.stamp.cluster_id
-        }
-        return tuple(
-            f"{name}: Consul at {self._own.consul_ip} knows another living machine of this name. Choose another --name or"
-            " --host-prefix"
-            for name in sorted(foreign)
-        )
+        at = Endpoint(str(self._own.consul_ip), self.port)
+        return (*self._taken_names(at, nodes), *self._missing_rights(at, nodes))
+
+    def _taken_names(self, at: Endpoint, nodes: Sequence[Node]) -> Iterator[str]:
+        """Names that somebody else's agents bear already: two of one name break both silently."""
+        rights = access.of_operator(nodes[0].stamp.cluster, (node.name for node in nodes))
+        with closing(self._client(at, rights)) as client:
+            known, living = client.nodes(), client.living_nodes()
+        for node in sorted(nodes, key=lambda node: node.name):
+            if node.name in living and known.get(node.name, {}).get(layout.CLUSTER_ID_META) != node.stamp.cluster_id:
+                yield (
+                    f"{node.name}: Consul at {at.host} knows another living machine of this name. Choose another --name or"
+                    " --host-prefix"
+                )
+
+    def _missing_rights(self, at: Endpoint, nodes: Sequence[Node]) -> Iterator[str]:
+        for role, node in {node.role: node for node in nodes}.items():
+            with closing(self._client(at, role=role)) as client:
+                missing = client.missing(access.of_node(node))
+            if missing:
+                yield f"Consul at {at.host}:{at.port}: {access.lacking(missing, f'consul_token of {role.value}s')}"
+
+    @hookimpl
+    def render_grants(self, nodes: Sequence[Node]) -> str | None:
+        """Nothing for a server that is provisioned: it has no ACLs."""
+        return access.script(nodes) if self._own.consul_ip else None
 
     @hookimpl
     def lock_cluster(self, cluster: Cluster) -> AbstractContextManager[None] | None:
@@ -97,7 +113,8 @@ class Consul(DiscoveryDriver):
         if not address:
             return None
         at = cluster.endpoint(address, self.port)
-        return run_lock(lambda: self._client(at), cluster.name)
+        rights = access.of_operator(cluster.name, cluster.names)
+        return run_lock(lambda: self._client(at, rights), cluster.name)
 
     @hookimpl
     def forget_initialising(self, cluster: Cluster, node_name: str) -> bool:
@@ -141,20 +158,13 @@ class Consul(DiscoveryDriver):
                 f"cluster {cluster.name} has no Consul server with a known address yet: provision it, or name one with"
                 " --consul-ip"
             )
-        with self._open(cluster.endpoint(address, self.port)) as client:
+        rights = access.of_operator(cluster.name, cluster.names)
+        with closing(self._client(cluster.endpoint(address, self.port), rights)) as client:
             yield client
 
-    @contextmanager
-    def _open(self, at: Endpoint) -> Iterator[Client]:
-        client = self._client(at)
-        try:
-            yield client
-        finally:
-            client.close()
-
-    def _client(self, at: Endpoint) -> Client:
-        """Loads the client library only where Consul is really asked: rendering needs none of it."""
+    def _client(self, at: Endpoint, rights: Sequence[Right] = (), role: Role = Role.DISCOVERY) -> Client:
+        """With the role's token. Loads the client library only where Consul is really asked: rendering needs none of it."""
         from .client import Client
 
-        token = self._own.consul_token
-        return Client(at, self._own.consul_datacenter, token.get_secret_value() if token else None)
+        token = self._config[role].consul_token
+        return Client(at, self._own.consul_datacenter, token.get_secret_value() if token else None, rights)

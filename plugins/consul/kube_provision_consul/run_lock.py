@@ -28,10 +28,14 @@ _PATIENCE = 5.0
 
 @contextmanager
 def run_lock(connect: Callable[[], Client], cluster: str) -> Iterator[None]:
-    """Hold the lock. Raises `BusyError` naming the holder, else `DiscoveryError`. Losing it is logged and ends nothing."""
+    """Hold the lock. Raises `BusyError` naming the holder, else `DiscoveryError`. Losing it is logged and ends nothing.
+
+    What the token must be allowed for the rest of the run is asked for first: half-way through is late.
+    """
     client = connect()
     over = threading.Event()
     try:
+        client.check_rights()
         session = client.create_session(f"kube-provision run for {cluster}", TTL)
         renewal = threading.Thread(target=_renew, args=(connect, session, over), daemon=True)
         try:

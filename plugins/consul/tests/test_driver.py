@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import socket
@@ -10,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from servers.consul_agents import ConsulAgent, consul_server, eventually, unused_network
@@ -109,25 +107,6 @@ def test_the_environment_overrules_nothing(
         monkeypatch.setenv(name, value)
     put_record(server, cluster, record(cluster, "initialised"))
     assert make_consul().discover_masters(cluster).initialised
-
-
-def test_a_missing_permission_says_so(make_consul: MakeConsul, tmp_path: Path) -> None:
-    root = "1a2b3c4d-0000-4000-8000-000000000000"
-    rules = {"enabled": True, "default_policy": "deny", "tokens": {"master": root, "default": root}}
-    with consul_server(tmp_path, f"{unused_network()}.9", acl=rules) as closed:
-        assert eventually(lambda: _has_acl(closed))
-        powerless = closed.ask("PUT", "/v1/acl/token", {})["SecretID"]
-        cluster = cluster_of(address=closed.address)
-        for token in (powerless, "2a2b3c4d-0000-4000-8000-000000000000"):
-            with pytest.raises(DiscoveryError, match="denies permission: consul_token"):
-                make_consul(consul_token=token).discover_masters(cluster)
-        assert not make_consul(consul_token=root).discover_masters(cluster).initialised
-
-
-def _has_acl(agent: ConsulAgent) -> bool:
-    with contextlib.suppress(ValueError):
-        return bool(agent.ask("GET", "/v1/acl/token/self"))
-    return False
 
 
 def test_two_runs_cannot_hold_the_lock(make_consul: MakeConsul, cluster: Cluster) -> None:

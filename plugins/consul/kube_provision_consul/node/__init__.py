@@ -102,6 +102,8 @@ class Client:
             raise UnavailableError(f"the Consul agent at {self.agent.address} does not know services")
         entries = filter(self._is_ours, answer.json())
         addresses = {entry["Service"]["Address"] or entry["Node"]["Address"] for entry in entries}
+        if not addresses:
+            self.agent.check_rights()  # what a token may not see is left out, without a word
         return _next_index(index, answer.index), sorted(addresses)
 
     def _is_ours(self, entry: dict[str, Any]) -> bool:
@@ -143,7 +145,7 @@ def connect(node: dict[str, Any], folder: Path) -> Client:
     """The client for the node that `node` (node.json) describes, with the driver's own discovery.json from `folder`."""
     own = json.loads((folder / "discovery.json").read_text())
     return Client(
-        agent=Agent(own.get("agent", AGENT)),
+        agent=Agent(own.get("agent", AGENT), own.get("rights", ())),
         node=node["name"],
         cluster=node["cluster"],
         cluster_id=node["cluster_id"],

@@ -59,6 +59,7 @@ def wait_until_joined(agent: Agent, server: str, limit: float) -> None:
     while True:
         try:
             if agent.ask("GET", "/v1/status/leader", {}).json():
+                agent.check_rights()
                 return
             reason = "no Consul server leads"
         except UnavailableError as problem:
@@ -98,7 +99,7 @@ def main() -> int:
             configure(chosen.folder, chosen.output)
         else:
             own = json.loads((chosen.folder / "discovery.json").read_text())
-            wait_until_joined(Agent(own.get("agent", AGENT)), own["server"], chosen.limit)
+            wait_until_joined(Agent(own.get("agent", AGENT), own.get("rights", ())), own["server"], chosen.limit)
     except UnavailableError as problem:
         print(f"{UNREACHABLE if chosen.command == 'wait' else ''}{problem}", file=sys.stderr)
         return 1

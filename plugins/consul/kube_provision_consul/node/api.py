@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlencode
 
 AGENT = "127.0.0.1:8500"
+AUTHORIZE = "/v1/internal/acl/authorize"
+"""Says what a token may. Consul's own pages ask it; where it does not answer, nothing is known of rights."""
 
 _TIMEOUT = 10.0
 
@@ -32,6 +35,8 @@ class Agent:
     """The HTTP interface of the Consul agent on this machine. It adds its own token; none is kept here."""
 
     address: str = AGENT
+    rights: Sequence[Sequence[str]] = ()
+    """What that token must be allowed: (kind, name, access) of each rule."""
 
     def ask(self, method: str, path: str, query: dict[str, str], body: str = "", wait: float = 0.0) -> Answer:
         """One request, bounded by `wait` and a little more. Raises `UnavailableError` but for an answer of 200 or 404."""
@@ -47,9 +52,33 @@ class Agent:
         finally:
             connection.close()
         if answer.status not in (200, 404):
+            if answer.status == 403 and path != AUTHORIZE:
+                self.check_rights()
             reason = answer.body.decode(errors="replace").strip()[:200]
             raise UnavailableError(f"the Consul agent at {self.address} answers {answer.status}: {reason}")
         return answer
+
+    def check_rights(self) -> None:
+        """Raise `UnavailableError` if rights are missing. Where Consul has no ACLs, or does not tell, none are."""
+        try:
+            answers = self.ask("POST", AUTHORIZE, {}, question(self.rights)).json() if self.rights else []
+        except (UnavailableError, ValueError):
+            return
+        missing = [rule(*right) for right, answer in zip(self.rights, answers) if not answer["Allow"]]
+        if missing:
+            raise UnavailableError(
+                f"this machine's consul_token lacks {', '.join(missing)}: `kube-provision plugins grants` prints its policy"
+            )
+
+
+def question(rights: Sequence[Sequence[str]]) -> str:
+    """How Consul is asked which of these rights a token has."""
+    return json.dumps([{"Resource": kind.split("_")[0], "Segment": name, "Access": access} for kind, name, access in rights])
+
+
+def rule(kind: str, name: str, access: str) -> str:
+    """As it stands in a policy."""
+    return f'{kind} "{name}" {{ policy = "{access}" }}' if kind != "operator" else f'{kind} = "{access}"'
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,98 @@
+"""What tokens for an existing Consul must be allowed: right by right, and as policies that are ready to be applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from kube_provision_core import Node, Role
+
+from . import layout
+from .node.api import rule
+
+_SCRIPT = """\
+# For the administrator of Consul, with the command `consul` and a token that may write ACLs: the policies that
+# kube-provision needs for the cluster {cluster}. Running it again brings them up to date.
+set -eu
+policy() {{
+    rules=$(cat)
+    if consul acl policy read -name "$1" >/dev/null 2>&1; then do=update; else do=create; fi
+    consul acl policy $do -name "$1" -rules "$rules"
+}}
+"""
+_TOKENS = """
+# A token for each, or one for all, which is consul_token in kube-provision's configuration; those of masters and workers
+# may stand under masters: and workers:
+#   consul acl token create -policy-name NAME
+"""
+
+
+class Right(NamedTuple):
+    """One rule of a policy: `node_prefix "m-prod-" { policy = "write" }`."""
+
+    kind: str
+    name: str
+    access: str
+    why: str
+
+    @property
+    def rule(self) -> str:
+        return rule(self.kind, self.name, self.access)
+
+
+def of_operator(cluster: str, names: Iterable[str]) -> tuple[Right, ...]:
+    """Of the operator's token. `names`: of the cluster's machines."""
+    return (
+        Right("key_prefix", layout.prefix(cluster), "write", "the record of initialisation; destroy deletes it"),
+        Right("key", layout.run_lock_key(cluster), "write", "one run at a time"),
+        Right("session_prefix", "", "write", "holds that lock, by the server that is asked, whatever its name"),
+        Right("service", layout.service_name(cluster), "read", "the healthy masters"),
+        *(
+            Right("node_prefix", prefix, "write", "whose names these are; machines that are gone leave the catalog")
+            for prefix in sorted(set(map(_prefix, names)))
+        ),
+        Right("operator", "", "write", "they leave the gossip, too"),
+    )
+
+
+def of_node(node: Node) -> tuple[Right, ...]:
+    """Of a master's or a worker's token, which its agent uses for itself, too."""
+    cluster, own = node.stamp.cluster, _prefix(node.name)
+    known = Right("node_prefix", own, "write", "an agent makes itself known")
+    if node.role is not Role.MASTER:
+        return (
+            known,
+            Right("service", layout.service_name(cluster), "read", "the healthy masters"),
+            Right("node_prefix", "", "read", "they are shown with their machines, or not at all"),
+        )
+    return (
+        known,
+        Right("service", layout.service_name(cluster), "write", "masters register there"),
+        Right("key_prefix", layout.prefix(cluster), "write", "the record of initialisation, and the masters' lock"),
+        Right("session_prefix", own, "write", "holds that lock"),
+    )
+
+
+def script(nodes: Sequence[Node]) -> str:
+    """Shell that makes the policies of a cluster, one each for the operator, its masters and its workers."""
+    cluster = nodes[0].stamp.cluster
+    policies = {"operator": of_operator(cluster, (node.name for node in nodes))}
+    policies |= {f"{node.role.value}s": of_node(node) for node in nodes}
+    texts = [_policy(f"kube-provision-{cluster}-{who}", rights) for who, rights in policies.items()]
+    return "\n".join([_SCRIPT.format(cluster=cluster), *texts]) + _TOKENS
+
+
+def lacking(rights: Iterable[Right], whose: str) -> str:
+    """The line that says what is missing."""
+    rules = ", ".join(right.rule for right in rights)
+    return f"{whose} lacks {rules}: `kube-provision plugins grants` prints its policy"
+
+
+def _policy(name: str, rights: Sequence[Right]) -> str:
+    rules = "".join(f"# {right.why}\n{right.rule}\n" for right in rights)
+    return f"policy {name} <<'END'\n{rules}END\n"
+
+
+def _prefix(name: str) -> str:
+    """What the names of all machines of a role begin with: they come and go, rules stay."""
+    return name.rstrip("0123456789")
