@@ -258,7 +258,7 @@ def test_the_first_one_takes_away_what_a_machine_was_given(start: Start, words: 
     hear(process, "asked")
     press(process)
     hear(process, "taken away")
-    assert last_line(process) == "kube-provision: m-prod-1: it was not asked: interrupted"
+    assert last_line(process) == "kube-provision: interrupted"
 
 
 @pytest.mark.parametrize("hangs", [DEAF, THREAD], ids=["a library hangs", "threads hang that are waited for at the end"])
