@@ -73,6 +73,17 @@ def of_node(node: Node) -> tuple[Right, ...]:
     )
 
 
+def unless_leaving(rights: Iterable[Right]) -> list[Right]:
+    """Those of an operator who takes no machine away."""
+    kept = (right for right in rights if right.kind != "operator")
+    return [right._replace(access="read") if right.kind == "node_prefix" else right for right in kept]
+
+
+def to_see(rights: Iterable[Right]) -> list[Right]:
+    """Those without which machines and masters are left out of an answer."""
+    return [right._replace(access="read") for right in rights if right.kind in ("service", "node_prefix")]
+
+
 def script(nodes: Sequence[Node]) -> str:
     """Shell that makes the policies of a cluster, one each for the operator, its masters and its workers."""
     cluster = nodes[0].stamp.cluster

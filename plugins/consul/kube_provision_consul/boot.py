@@ -95,9 +95,10 @@ def _secret_files(config: ConsulConfig) -> tuple[File, ...]:
     if config.consul_encrypt:
         secrets["encrypt"] = config.consul_encrypt.get_secret_value()
     if config.consul_token:
-        # An agent judges by a default of its own, too, which is to allow: it would tell of no right that is missing.
+        # An agent judges by a default of its own, too, which is to allow: it would tell of no right that is missing. While
+        # no server answers it denies nothing: what it is asked concerns itself.
         tokens = {"default": config.consul_token.get_secret_value()}
-        secrets["acl"] = {"enabled": True, "default_policy": "deny", "tokens": tokens}
+        secrets["acl"] = {"enabled": True, "default_policy": "deny", "down_policy": "allow", "tokens": tokens}
     return (File(layout.SECRETS_FILE, _json(secrets), mode=0o600, secret=True),) if secrets else ()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,12 +19,14 @@ from consul.callback import CB
 from kube_provision_core import DiscoveryError, Endpoint
 
 from . import layout
-from .access import Right, lacking
+from .access import Right, lacking, to_see, unless_leaving
 from .node.api import AUTHORIZE, question
 
 log = logging.getLogger(__name__)
 
 _OK, _DENIED = 200, 403
+_UNKNOWN = "ACL not found"
+"""So Consul says it; whoever denies in other words, such as a proxy before it, has not looked at the token."""
 
 TIMEOUT = 10.0
 """Seconds for any one request."""
@@ -82,15 +84,29 @@ class Client:
                 question([(right.kind, right.name, right.access) for right in rights]),
                 self._consul.prepare_headers(),
             )
-        if answer.code == _DENIED:
+        if answer.code == _DENIED and _UNKNOWN in answer.body:
             raise DiscoveryError(f"{self._where} denies permission: it knows no such consul_token ({answer.body.strip()})")
         if answer.code != _OK:
             return []
-        return [right for right, told in zip(rights, json.loads(answer.body), strict=True) if not told["Allow"]]
+        with suppress(LookupError, TypeError, ValueError):
+            return [right for right, told in zip(rights, json.loads(answer.body), strict=True) if not told["Allow"]]
+        return []
 
     def check_rights(self) -> None:
         """Raise `DiscoveryError` that names whatever right is missing."""
-        if missing := self.missing(self._rights):
+        self._refuse(self.missing(self._rights))
+
+    def check_before_run(self) -> None:
+        """As `check_rights`, but what only machines that go need is a warning: none may go."""
+        try:
+            self.check_rights()
+        except DiscoveryError as error:
+            if self.missing(unless_leaving(self._rights)):
+                raise
+            log.warning("%s; machines that go stay in Consul until then", error)
+
+    def _refuse(self, missing: Sequence[Right]) -> None:
+        if missing:
             raise DiscoveryError(f"{self._where} denies permission: {lacking(missing, 'consul_token')}")
 
     def read(self, key: str) -> Entry | None:
@@ -170,7 +186,7 @@ class Client:
     def _seen(self, found: Found) -> Found:
         """What a token may not see is left out of an answer without a word: none at all may mean no right."""
         if not found:
-            self.check_rights()
+            self._refuse(self.missing(to_see(self._rights)))
         return found
 
     @contextmanager

@@ -30,12 +30,13 @@ _PATIENCE = 5.0
 def run_lock(connect: Callable[[], Client], cluster: str) -> Iterator[None]:
     """Hold the lock. Raises `BusyError` naming the holder, else `DiscoveryError`. Losing it is logged and ends nothing.
 
-    What the token must be allowed for the rest of the run is asked for first: half-way through is late.
+    What the token must be allowed for the rest of the run is asked for first: half-way through is late. What it lacks only
+    for machines that go is logged.
     """
     client = connect()
     over = threading.Event()
     try:
-        client.check_rights()
+        client.check_before_run()
         session = client.create_session(f"kube-provision run for {cluster}", TTL)
         renewal = threading.Thread(target=_renew, args=(connect, session, over), daemon=True)
         try:

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from itertools import count
@@ -26,7 +26,7 @@ from kube_provision_consul.config import ConsulConfig
 from kube_provision_consul.driver import Consul
 from kube_provision_consul.node.agent import wait_until_joined
 from kube_provision_consul.node.api import Agent, UnavailableError
-from kube_provision_core import Cluster, Discovery, DiscoveryError, Node, Role
+from kube_provision_core import Cluster, Discovery, DiscoveryError, Endpoint, Node, Role
 from kube_provision_core.testing import boot_of, client_of, cluster_of, node_of
 
 pytestmark = pytest.mark.integration
@@ -87,14 +87,14 @@ class Closed:
         return cluster_of(*(it.name for it in NODES), name="prod", address=self.server.address)
 
     @contextmanager
-    def joined(self, it: Node, token: str) -> Iterator[Agent]:
-        """The agent of a machine, configured as its boot data say."""
+    def joined(self, it: Node, token: str, **more: object) -> Iterator[Agent]:
+        """The agent of a machine, configured as its boot data say, and with `more`."""
         number = next(self.numbers)
         address = f"{self.network}.{number}"
         fragment = self.driver(**{it.role.value: token}).render_boot(it, self.cluster)
         files = {file.path: json.loads(file.content) for file in fragment.files if file.path.endswith(".json")}
         own = files[layout.AGENT_FILE] | files[layout.SECRETS_FILE]
-        with Member(self.folder / str(number), address, own):
+        with Member(self.folder / str(number), address, own | more):
             yield Agent(f"{address}:8500", files[layout.CLIENT_DATA]["rights"])
 
 
@@ -236,11 +236,47 @@ def names_just(right: Right, text: str) -> bool:
 
 
 @without("operator")
-def test_what_the_operators_token_lacks_is_said_before_a_run_does_anything(closed: Closed, right: Right) -> None:
+def test_what_the_operators_token_lacks_is_said_before_a_run_does_anything(
+    closed: Closed, right: Right, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What only machines that go need keeps nobody from making some."""
     driver = closed.driver(operator=closed.token_for([it for it in RIGHTS["operator"] if it != right]))
-    with pytest.raises(DiscoveryError, match=r"denies permission: consul_token lacks") as caught:
-        driver.lock_cluster(closed.cluster).__enter__()  # type: ignore[union-attr]
-    assert names_just(right, str(caught.value)), caught.value
+    lock = driver.lock_cluster(closed.cluster)
+    if right.kind == "operator":
+        with lock, caplog.at_level("WARNING"):  # type: ignore[union-attr]
+            pass
+        (said,) = (record.getMessage() for record in caplog.records)
+    else:
+        with pytest.raises(DiscoveryError, match=r"denies permission: consul_token lacks") as caught:
+            lock.__enter__()  # type: ignore[union-attr]
+        said = str(caught.value)
+    assert names_just(right, said), said
+
+
+def test_an_operator_who_may_only_look_is_warned_that_machines_that_go_stay(
+    closed: Closed, caplog: pytest.LogCaptureFixture
+) -> None:
+    rights = access.unless_leaving(RIGHTS["operator"])
+    with closed.driver(operator=closed.token_for(rights)).lock_cluster(closed.cluster):  # type: ignore[union-attr]
+        pass
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said.endswith("machines that go stay in Consul until then")
+    assert said.count("policy =") == len({it for it in RIGHTS["operator"] if it.kind == "node_prefix"})
+
+
+def test_who_may_only_look_sees_that_nobody_is_healthy(closed: Closed) -> None:
+    rights = [access.Right("key_prefix", layout.prefix("prod"), "read", ""), *access.to_see(RIGHTS["operator"])]
+    found = closed.driver(operator=closed.token_for(rights)).discover_masters(closed.cluster)
+    assert found.masters == ()
+
+
+def test_a_proxy_that_denies_the_question_says_nothing_of_the_token(closed: Closed, tokens: Mapping[str, str]) -> None:
+    master = machine(Role.MASTER, next(closed.numbers))
+    with closed.joined(master, tokens["master"], http_config={"block_endpoints": ["/v1/internal"]}) as agent:
+        at = Endpoint(address_of(agent), 8500)
+        with closing(closed.driver(**tokens)._client(at)) as asking:
+            assert asking.missing(RIGHTS["operator"]) == []
+        agent.check_rights()
 
 
 @without("operator")
@@ -280,7 +316,7 @@ def test_a_master_needs_every_right_and_says_which_is_missing(
         page.flag.touch()
         assert names_just(right, complaint(agent))
         monkeypatch.setattr(Agent, "check_rights", lambda _: None)
-        assert use_as_master(agent, master, page.port) != "named"
+        assert use_as_master(agent, master, page.port, 6.0) != "named"
 
 
 @without("worker")
@@ -361,8 +397,8 @@ def address_of(agent: Agent) -> str:
     return agent.address.partition(":")[0]
 
 
-def use_as_master(agent: Agent, it: Node, port: int) -> str:
-    """All that a master asks of discovery. `named`: and in the end it is found."""
+def use_as_master(agent: Agent, it: Node, port: int, wait: float = SOON) -> str:
+    """All that a master asks of discovery. `named`: and in the end, in so many seconds, it is found."""
     mine = client(agent, it, port)
     try:
         with mine.lock(5.0):
@@ -370,7 +406,7 @@ def use_as_master(agent: Agent, it: Node, port: int) -> str:
             written = mine.replace_record(RECORD, record.version) if record else mine.create_record(RECORD)
             assert written
         mine.register()
-        found = eventually(lambda: mine.address() in mine.masters("", 0.1)[1], 6.0)
+        found = eventually(lambda: mine.address() in mine.masters("", 0.1)[1], wait)
     except UnavailableError as problem:
         return str(problem)
     return "named" if found else "never named"

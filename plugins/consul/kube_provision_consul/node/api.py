@@ -62,9 +62,9 @@ class Agent:
         """Raise `UnavailableError` if rights are missing. Where Consul has no ACLs, or does not tell, none are."""
         try:
             answers = self.ask("POST", AUTHORIZE, {}, question(self.rights)).json() if self.rights else []
-        except (UnavailableError, ValueError):
+            missing = [rule(*right) for right, answer in zip(self.rights, answers) if not answer["Allow"]]
+        except (UnavailableError, LookupError, TypeError, ValueError):
             return
-        missing = [rule(*right) for right, answer in zip(self.rights, answers) if not answer["Allow"]]
         if missing:
             raise UnavailableError(
                 f"this machine's consul_token lacks {', '.join(missing)}: `kube-provision plugins grants` prints its policy"
