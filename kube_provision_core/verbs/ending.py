@@ -48,9 +48,14 @@ def _mark_initialised(facts: Facts) -> None:
 
 
 def _end_restoration(facts: Facts, report: Report) -> None:
-    """Once nodes of before are forgotten it is a cluster as any other that lives, whatever is missing of it still."""
-    if any(isinstance(outcome.action, ForgetNodes) and outcome.state is State.DONE for outcome in report.outcomes):
+    """Once nodes of before are forgotten it is a cluster as any other that lives, whatever is missing of it still.
+
+    So is one that was to be destroyed for a restoration, and lives all the same: its nodes are its own.
+    """
+    forgotten = any(isinstance(outcome.action, ForgetNodes) and outcome.state is State.DONE for outcome in report.outcomes)
+    if forgotten:
         facts.folder.mark_initialised()
+    if forgotten or (facts.folder.abandoning and facts.answering):
         facts.folder.end_restore()
 
 

@@ -154,9 +154,8 @@ def forget_nodes(desired: Desired, after: frozenset[str] = frozenset()) -> Forge
 
 
 def _forgotten(desired: Desired, facts: Facts) -> Iterator[Action]:
-    """What is left to do of a restoration that was broken off once the cluster lived, or while it was taken away and lives
-    all the same: whoever goes on begins with it."""
-    if (facts.folder.restoring or facts.folder.abandoning) and facts.answering:
+    """What is left to do of a restoration that was broken off once the cluster lived: whoever goes on begins with it."""
+    if facts.folder.restoring and facts.answering:
         yield forget_nodes(desired)
 
 

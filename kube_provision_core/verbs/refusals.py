@@ -78,7 +78,7 @@ def refuse_restoring(facts: Facts) -> None:
     if facts.folder.abandoning and not facts.answering:
         raise ConfigError(
             f"cluster {name} is being restored, and what was left of it may be destroyed in part: run restore --abandon-old "
-            "with the same file"
+            "with the same file, or start a master of it that is left"
         )
 
 

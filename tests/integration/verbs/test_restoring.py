@@ -241,6 +241,20 @@ def test_a_lost_cluster_begins_with_the_snapshot_and_forgets_nodes_of_before(
     assert site.folder.initialised
 
 
+def test_a_cluster_that_was_to_be_destroyed_and_lives_keeps_all_its_nodes(
+    site: Site, archive: Archive, tmp_path: Path
+) -> None:
+    """It was never restored: what it knows beside our machines, somebody has joined to it."""
+    with living(site, tmp_path, archive) as server:
+        restored(site, archive)
+        assert site.folder
+        site.folder.begin_abandoning(archive.end.sha256)
+        server.objects.add_node("joined-by-hand", "127.64.23.10")
+        assert site.provision(**ONE).exit_code == 0
+        assert set(server.objects.all(NODES)) == {"m-prod-1", "w-prod-1", "joined-by-hand"}
+    assert (site.folder.abandoning, site.folder.initialised) == ("", True)
+
+
 def test_a_run_that_failed_is_gone_on_with_by_the_next_one_alone(site: Site, archive: Archive, tmp_path: Path) -> None:
     site.world.breaks.add("m-prod-1")
     site.world.statuses["consul-prod"] = FINISHED
