@@ -17,6 +17,9 @@ INTERRUPTED = 130
 REPORT_TIME = 3.0
 """Seconds that a run has, from the second Ctrl-C on, to report what it leaves to itself."""
 
+_LAST_WORDS = 1.0
+"""Seconds for a line to a terminal or a pipe that nobody reads."""
+
 _ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -106,7 +109,10 @@ class _Second:
             begun = True
 
     def _end(self, restore: Callable[[], None], left: Sequence[str]) -> None:
-        """Says so by system calls alone: whoever holds a stream's lock is not waited for."""
+        """Says so by system calls alone: whoever holds a stream's lock is not waited for, nor whoever reads what is said."""
+        late = threading.Timer(_LAST_WORDS, os._exit, (INTERRUPTED,))
+        late.daemon = True
+        late.start()
         what = "; ".join(filter(None, dict.fromkeys(left)))
         line = f"{PROGRAM}: interrupted, and ended at once{f'. May be left: {what}' if what else ''}\n"
         with suppress(Exception):  # of a terminal that is gone

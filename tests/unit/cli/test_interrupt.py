@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -18,8 +19,7 @@ import pytest
 
 HERE = Path(__file__).parent
 LIMIT = 120.0
-AT_ONCE = 10.0
-"""Seconds in which a busy machine does it at once."""
+"""Seconds for whatever the program says or does next: what hangs in it, hangs for ever."""
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -145,10 +145,15 @@ def press(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGI
     process.send_signal(number)
 
 
+def await_output(descriptor: int) -> None:
+    if not select.select([descriptor], [], [], LIMIT)[0]:
+        pytest.fail(f"it has said nothing for {LIMIT:.0f} s")
+
+
 def hear(process: subprocess.Popen[bytes], text: str) -> None:
     assert process.stderr
     told = []
-    while line := process.stderr.readline().decode():
+    while line := (await_output(process.stderr.fileno()), process.stderr.readline().decode())[1]:
         told.append(line)
         if text in line:
             return
@@ -157,12 +162,10 @@ def hear(process: subprocess.Popen[bytes], text: str) -> None:
 
 def last_line(process: subprocess.Popen[bytes]) -> str:
     """Of a program that has just been ended."""
-    begin = time.monotonic()
     errors = process.communicate(timeout=LIMIT)[1].decode()
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert "ignored" not in errors
-    assert time.monotonic() - begin < AT_ONCE
     return errors.splitlines()[-1]
 
 
@@ -199,7 +202,7 @@ class TestOfARun:
 
     def test_the_second_one_leaves_what_runs_and_the_report_has_its_time(self, start: Start) -> None:
         """And no more: here the target does not let go of the session."""
-        process = start("leaving", *self.WORDS)
+        process = start("leaving", *self.WORDS, before="interrupt.REPORT_TIME = 10")
         hear(process, "asked")
         press(process)
         hear(process, "stopping")
@@ -222,7 +225,7 @@ class TestOfARun:
         assert "what was begun on the target" not in last_line(process), "the run is over"
 
     def test_a_report_is_printed(self, start: Start) -> None:
-        process = start("nowhere", *self.WORDS)
+        process = start("nowhere", *self.WORDS, before=f"interrupt.REPORT_TIME = {LIMIT}")
         hear(process, "asked")
         press(process)
         hear(process, "stopping")
@@ -311,4 +314,5 @@ def test_the_terminal_is_given_back_as_it_was(start: Start) -> None:
 def see(terminal: int, text: bytes) -> None:
     seen = b""
     while text not in seen:
+        await_output(terminal)
         seen += os.read(terminal, 1000)
