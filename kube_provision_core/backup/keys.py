@@ -119,13 +119,13 @@ def _first_of(problems: Sequence[str]) -> list[str]:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        text = _content(path).decode()
-    except UnicodeDecodeError as problem:
-        raise ConfigError(f"{path} is no list of recipients, one a line: it holds no text") from problem
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield f"{path}:{number}", line
+    for number, line in enumerate(_content(path).splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith(b"#"):
+            continue
+        try:
+            yield f"{path}:{number}", line.decode()
+        except UnicodeDecodeError as problem:
+            raise ConfigError(f"{path} is no list of recipients, one a line: line {number} holds no text") from problem
 
 
 def _content(path: Path) -> bytes:

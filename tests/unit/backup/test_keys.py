@@ -59,12 +59,17 @@ def test_a_passphrase(folder: Path) -> None:
     TO.refuse_kept_in(folder)
 
 
-@pytest.mark.parametrize("content", [b"age-encryption.org/v1\n-> \xff\n" * 500, bytes(range(256))])
-def test_a_file_that_holds_no_text_is_one_line(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(("content", "line"), [(b"age-encryption.org/v1\n-> \xff\n" * 500, 2), (bytes(range(256)), 3)])
+def test_a_file_that_holds_no_text_is_one_line(tmp_path: Path, content: bytes, line: int) -> None:
     (tmp_path / "list").write_bytes(content)
     with pytest.raises(ConfigError) as raised:
         Recipients.read([], [tmp_path / "list"])
-    assert str(raised.value) == f"{tmp_path}/list is no list of recipients, one a line: it holds no text"
+    assert str(raised.value) == f"{tmp_path}/list is no list of recipients, one a line: line {line} holds no text"
+
+
+def test_comments_may_be_of_any_alphabet(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(f"# f\xfcr uns\n{TO.names[0]}\n".encode("latin-1"))
+    assert Recipients.read([], [tmp_path / "list"]).names == TO.names
 
 
 def test_of_a_file_that_was_meant_for_something_else_a_few_lines_are_told(tmp_path: Path) -> None:
