@@ -283,7 +283,9 @@ class TestInterrupts:
         with ConsulServer(site.server_address) as site.consul:
             process = site.start("--masters", "1", "--workers", "1", "--no-wait")
             until(lambda: site.vcenter.counts().get("CloneVM_Task", 0) >= 1)
+            process.send_signal(signal.SIGSTOP)  # however long the second one takes to begin
             second = site.provision(masters=1, workers=1)
+            process.send_signal(signal.SIGCONT)
             assert finish(process).code == 0
         assert second.code == 2
         assert "prod" in second.errors
