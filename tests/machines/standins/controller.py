@@ -20,28 +20,32 @@ from servers.control_plane import ControlPlaneServer
 
 from kube_provision_core.folder.x509 import create_authority
 
-RENEW_DEADLINE = 10.0
-"""Seconds without the API server after which it has lost its lease, and ends."""
-PERIOD = 2.0
+
+def seconds(text: str) -> float:
+    return float(text.removesuffix("s"))
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--kubeconfig", type=Path, required=True)
     arguments.add_argument("--secure-port", type=int, required=True)
-    chosen = arguments.parse_args()
+    # Without the API server for so long it has lost its lease, and ends; half of it is for one answer.
+    arguments.add_argument("--leader-elect-renew-deadline", type=seconds, default=10.0)
+    arguments.add_argument("--leader-elect-retry-period", type=seconds, default=2.0)
+    chosen, _ = arguments.parse_known_args()
+    deadline, period = chosen.leader_elect_renew_deadline, chosen.leader_elect_retry_period
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     api = connect(chosen.kubeconfig)
     own = create_authority("localhost", str(chosen.secure_port))
     heard = time.monotonic()
     with ControlPlaneServer(load_pki(), "127.0.0.1", chosen.secure_port, credential=own):
-        while time.monotonic() < heard + RENEW_DEADLINE:
+        while time.monotonic() < heard + deadline:
             try:
-                if api.call("GET", "/readyz", timeout=PERIOD)[0] == 200:
+                if api.call("GET", "/readyz", timeout=deadline / 2)[0] == 200:
                     heard = time.monotonic()
             except (OSError, HTTPException):
                 pass
-            time.sleep(PERIOD)
+            time.sleep(period)
     sys.exit("leaderelection lost")
 
 

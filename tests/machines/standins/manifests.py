@@ -16,6 +16,8 @@ Pod = dict[str, Any]
 REPOSITORY = "registry.k8s.io"
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 """In the order in which they are upgraded."""
+SETTINGS = {"controller-manager": "controllerManager", "scheduler": "scheduler"}
+"""Where a ClusterConfiguration says what they are started with besides."""
 ADVERTISED = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint"
 ETCD_ADVERTISED = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 
@@ -28,7 +30,8 @@ def control_plane(cluster: Mapping[str, Any], address: str) -> Iterator[Pod]:
     yield api_server
     for name, port in CONTROLLERS.items():
         own = f"kube-{name}"
-        yield _pod(own, images, [own, f"--kubeconfig={KUBERNETES / name}.conf", f"--secure-port={port}"])
+        more = [f"--{it['name']}={it['value']}" for it in cluster.get(SETTINGS[name], {}).get("extraArgs") or ()]
+        yield _pod(own, images, [own, f"--kubeconfig={KUBERNETES / name}.conf", f"--secure-port={port}", *more])
 
 
 def etcd(cluster: Mapping[str, Any], name: str, address: str, members: Sequence[str] = (), state: str = "") -> Pod:
