@@ -59,16 +59,16 @@ coverage: $(READY) system  ## the tests of planners and engine, and what those d
 	$(BIN)/coverage report --data-file=build/coverage
 
 servers: $(READY) system  ## all other tests that boot no machine, or a single one
-	$(BIN)/pytest --cache-clear -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(HOSTS) $(PLANNERS)) || { test $$? -eq 1 && $(AGAIN); }
+	$(BIN)/pytest --cache-clear -m "not night" -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(HOSTS) $(PLANNERS)) || { test $$? -eq 1 && $(AGAIN); }
 
 hosts: $(READY) system  ## the tests of whole clusters that boot: baked, grown, killed, lost and healed
 	$(BIN)/pytest --cache-clear -m "not night" $(if $(KUBERNETES),$(REAL),-n 2 --dist loadfile --no-loadscope-reorder $(HOSTS)) || { test $$? -eq 1 && $(AGAIN); }
 
 # From which call on, and up to which: `make night WALK=17-`, `WALK=17-40`.
 WALK ?= all
-night: $(READY) system  ## what takes longer: the program killed after each of its calls; certificates outlived by their cluster; whole systems upgraded; power cut in upgrades
+night: $(READY) system  ## what takes longer: the program killed after each of its calls; certificates outlived by their cluster; whole systems upgraded; power cut in upgrades; emulated machines powered off
 	WALK=$(WALK) $(BIN)/pytest -n 3 tests/e2e/test_crash_points.py
-	$(BIN)/pytest -m night tests/e2e/test_certificates.py tests/e2e/test_upgrade.py tests/e2e/test_upgrade_kills.py
+	$(BIN)/pytest -m night tests/packaging $(foreach it,certificates upgrade upgrade_kills qemu_pair,tests/e2e/test_$(it).py)
 
 kubernetes: $(READY)  ## fill the folder KUBERNETES with upstream's packages and images of VERSION, a minor or a release
 	PYTHONPATH=tests $(BIN)/python -m machines.real.fetch $(KUBERNETES) --version $(VERSION)

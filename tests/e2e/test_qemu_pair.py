@@ -134,6 +134,7 @@ class TestSecrets:
         assert [what for what, text in wanted.items() for entry in stored if text.encode() in entry] == []
 
 
+@pytest.mark.night
 class TestAfterAPowerOff:
     def test_the_machines_are_seen_as_off(self, cluster: Home, before: dict[str, str]) -> None:
         assert {name: row["power"] for name, row in cluster.status().items()} == dict.fromkeys(MACHINES, "off")
