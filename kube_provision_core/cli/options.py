@@ -101,7 +101,7 @@ def _state_folder(ctx: click.Context, _: click.Parameter, value: str | None) -> 
         return None
     from pathlib import Path
 
-    from ..folder.store import default_state
+    from ..folder.on_disk import default_state
 
     return Path(value).absolute() if value else default_state(os.environ)
 

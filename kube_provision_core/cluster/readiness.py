@@ -93,7 +93,7 @@ def _backups(api: ControlPlane) -> tuple[LastBackup, ...] | None:
     return None
 
 
-def hint(readiness: Readiness, finished: Sequence[str], *, network_plugin: bool, kubeconfig: Path) -> str:
+def hint(readiness: Readiness, finished: Sequence[str], *, network_plugin: bool, kubeconfig: Path | None) -> str:
     """Why machines that have finished their boot are not ready; empty where all are, and where nobody knows why.
 
     `network_plugin`: the configuration has manifests applied that should bring one.
@@ -105,7 +105,7 @@ def hint(readiness: Readiness, finished: Sequence[str], *, network_plugin: bool,
     messages = {node.message for node in unready if node.message}
     if not any(map(_lacks_network, messages)) and (messages or network_plugin):
         return f"{names}: not Ready: {'; '.join(sorted(messages)) or 'Kubernetes does not say why'}"
-    kubectl = f"kubectl --kubeconfig {shlex.quote(str(kubeconfig))}"
+    kubectl = f"kubectl --kubeconfig {shlex.quote(str(kubeconfig))}" if kubeconfig else "kubectl"
     if network_plugin:
         return f"{names}: not Ready: the network plugin does not run there yet: {kubectl} get pods --all-namespaces"
     return (

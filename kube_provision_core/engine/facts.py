@@ -158,8 +158,7 @@ class Facts:
         """Why nodes whose boot has finished are not ready."""
         finished = [vm.name for vm in self.seen.ours.values() if vm.status and vm.status.finished]
         manifests = self._session.config.by_role[Role.MASTER].seed_manifests
-        kubeconfig = self.folder.path / "kubeconfig"
-        found = alive.hint(self.readiness, finished, network_plugin=bool(manifests), kubeconfig=kubeconfig)
+        found = alive.hint(self.readiness, finished, network_plugin=bool(manifests), kubeconfig=self.folder.kubeconfig)
         return (found,) if found else ()
 
     @property

@@ -16,8 +16,8 @@ def check_identity(facts: Facts) -> None:
     name = seen.cluster.name
     if _of_another_cluster(facts) and not _is_known(facts):
         raise FolderError(
-            f"cluster {name} exists ({len(seen.ours)} machines), but its folder of secrets {folder.path} does not. Bring it "
-            f"back (--state names its parent), or remove the cluster: {facts.remedies.destroy()}"
+            f"cluster {name} exists ({len(seen.ours)} machines), but its folder of secrets {folder.where} does not. Bring "
+            f"it back (--state names its parent), or remove the cluster: {facts.remedies.destroy()}"
         )
     check_machines(facts)
     remembered = seen.discovery.cluster_id if seen.discovery else None
@@ -35,7 +35,7 @@ def check_machines(facts: Facts) -> None:
     """
     others, folder = _of_another_cluster(facts), facts.folder
     if others and _is_known(facts):
-        holds = "the backup" if facts.archive else str(folder.path)
+        holds = "the backup" if facts.archive else folder.where
         raise FolderError(
             f"{', '.join(others)}: of another cluster that is also named {facts.seen.cluster.name}; {holds} holds the "
             f"secrets of cluster {folder.cluster_id}. {_elsewhere(facts, ' or --state')}"

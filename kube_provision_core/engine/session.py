@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..contract.packages import Packages
     from ..contract.templates import Image
     from ..folder.pki import JoinSecrets
+    from ..folder.state import State
     from ..registry import Hooks
 
 
@@ -129,13 +130,14 @@ _NOWHERE = Path("/nonexistent")
 
 @contextmanager
 def open_session(
-    config: Config, state: Path | None, *, alone: bool = False, archive: Archive | None = None
+    config: Config, state: State | Path | None, *, alone: bool = False, archive: Archive | None = None
 ) -> Iterator[Session]:
     """Connect the configured drivers. Nothing is written: a cluster without a folder gets a draft of one.
 
-    `state` None: no cluster's folder matters. `alone`: no other run of this machine may act on the cluster meanwhile. Raises
-    `BusyError` naming the one that does. `archive`: the draft is of the cluster in it; raises `ConfigError` where that is
-    another one than the configuration's, and `FolderError` where there is another one's folder, or none whole in it.
+    `state`: where folders are, a path for those on a disk; None: no cluster's folder matters. `alone`: no other run of this
+    machine may act on the cluster meanwhile. Raises `BusyError` naming the one that does. `archive`: the draft is of the
+    cluster in it; raises `ConfigError` where that is another one than the configuration's, and `FolderError` where there is
+    another one's folder, or none whole in it.
     """
     name = config.core.name
     with Folder.lock(state, name) if alone and state else nullcontext():
@@ -146,7 +148,7 @@ def open_session(
             yield Session(config, folder, manager, archive)
 
 
-def _folder(state: Path | None, name: str, archive: Archive | None) -> Folder | None:
+def _folder(state: State | Path | None, name: str, archive: Archive | None) -> Folder | None:
     """The one that lies there, else the one of the archive. Both have to be one cluster's."""
     if archive is not None and archive.about.cluster != name:
         raise ConfigError(
@@ -162,6 +164,6 @@ def _folder(state: Path | None, name: str, archive: Archive | None) -> Folder | 
         )
     if found and (found.cluster_id, found.pki) != (backed_up.cluster_id, backed_up.pki):
         raise FolderError(
-            f"{found.path} is the folder of another cluster than the backup's: move it aside, or choose another --state"
+            f"{found.where} is the folder of another cluster than the backup's: move it aside, or choose another --state"
         )
     return found or backed_up

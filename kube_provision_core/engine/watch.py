@@ -228,7 +228,7 @@ class Watcher:
         if not unready:
             return Sight(State.DONE, self._kubeconfig)
         plugin = bool(self._session.config.by_role[Role.MASTER].seed_manifests)
-        kubeconfig = self._session.folder.path / "kubeconfig"
+        kubeconfig = self._session.folder.kubeconfig
         why = hint(readiness, unready, network_plugin=plugin, kubeconfig=kubeconfig) or f"{', '.join(unready)}: not Ready"
         if not plugin:
             return Sight(State.DONE, why)
@@ -252,4 +252,4 @@ class Watcher:
         with suppress(FolderError):
             path = self._session.folder.write_kubeconfig(address, seen.cluster.endpoint(address, API_PORT))
             name = next((vm.name for vm in seen.of(Role.MASTER) if address in vm.addresses), address)
-            self._kubeconfig = f"{name} serves; kubeconfig: {path}"
+            self._kubeconfig = f"{name} serves; kubeconfig: {path}" if path else f"{name} serves"

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from ..contract.errors import FolderError
 from ..contract.kept_files import replace_file, telling_os_errors
-from .store import path_of
+from .on_disk import path_of, state_of
+from .state import State
 
 
-def folder_of(state: Path, name: str) -> Path:
+def folder_of(state: State | Path, name: str) -> Path:
     """Where the cluster's documents are kept. Raises FolderError for what cannot be a cluster's name."""
-    return path_of(state, name).with_name(f"{name}.config")
+    return path_of(state_of(state).local, name).with_name(f"{name}.config")
 
 
 def changed(documents: Mapping[Path, bytes]) -> tuple[Path, ...]:

@@ -1,44 +1,32 @@
 """The cluster's folder of secrets: the only thing that is kept between runs.
 
-STATE/prod.lock             held by the run that acts on the cluster
-STATE/prod/cluster.json     name and identity
-STATE/prod/secrets.json     first token, certificate key, values that drivers had made
-STATE/prod/pki/…            certificate authorities and service-account key
-STATE/prod/initialised      exists once the cluster was observed to be initialised
-STATE/prod/restoring        while it is restored: the digest of the snapshot that what exists of it begins with; before
-                            that, while what was left of it is destroyed, with the word `abandoning`
-STATE/prod/kubeconfig       for the operator; may be written again at any time
-STATE/prod/known_hosts      host keys that machines have told, no secrets; may be missing
-STATE/prod.config/…         the configuration, where a restored cluster has it from its backup
+cluster.json     name and identity
+secrets.json     first token, certificate key, values that drivers had made
+pki/…            certificate authorities and service-account key
+initialised      exists once the cluster was observed to be initialised
+restoring        while it is restored: the digest of the snapshot that what exists of it begins with; before that, while what
+                 was left of it is destroyed, with the word `abandoning`
+known_hosts      host keys that machines have told, no secrets; may be missing
 """
 
 from __future__ import annotations
 
-import errno
-import json
-import re
-import secrets
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 from uuid import uuid4
 
 from ..contract.errors import FolderError
-from ..contract.kept_files import create_file, leftovers, replace_file, sync_folder, telling_os_errors
+from ..contract.kept_files import replace_file, telling_os_errors
 from ..contract.machines import Endpoint
-from . import lock as run_lock
-from . import private_files
-from .home import home
+from .documents import IDENTITY, SECRETS, Read, identity_document, read_identity, read_pki, read_values, values_document
 from .kubeconfig import render_kubeconfig
-from .pki import PKI_FILES, JoinSecrets, Pki, create_certificate_key, create_pki, create_token
-
-FORMAT = 1
-"""Version of the folder's layout; a folder of a later one is refused."""
+from .on_disk import made_meanwhile, state_of
+from .pki import JoinSecrets, Pki, create_certificate_key, create_pki, create_token
+from .state import Files, State
 
 _ABANDONING = " abandoning"
 
@@ -46,20 +34,11 @@ Makers = Mapping[str, Callable[[], str]]
 """Name of a value → how to make it."""
 
 
-def default_state(environ: Mapping[str, str]) -> Path:
-    """Where folders are kept unless `--state` says otherwise, by the XDG rules: a relative setting is ignored.
-
-    Raises `ConfigError` for who has no home folder.
-    """
-    configured = Path(environ.get("XDG_STATE_HOME", ""))
-    return (configured if configured.is_absolute() else home(environ) / ".local" / "state") / "kube-provision"
-
-
 @dataclass(frozen=True, slots=True)
 class Folder:
     """One cluster's folder, read and checked. Change it only while holding its lock."""
 
-    path: Path
+    files: Files = field(repr=False)
     name: str
     cluster_id: str
     pki: Pki = field(repr=False)
@@ -69,64 +48,54 @@ class Folder:
     """Values made once for drivers, by field name."""
 
     @staticmethod
-    @contextmanager
-    def lock(state: Path, name: str, *, briefly: bool = False) -> Iterator[None]:
-        """Let no other run act on this cluster, nor create its folder, meanwhile. Creates `state` if need be.
+    def lock(state: State | Path, name: str, *, briefly: bool = False) -> AbstractContextManager[None]:
+        """Let no other run of this host act on this cluster, nor create its folder, meanwhile.
 
-        `briefly`: others wait for its end.
-
-        Raises BusyError that names the other run. What a killed run had begun to write is cleared away.
+        `briefly`: others wait for its end. Raises BusyError that names the other run.
         """
-        create_state(state)
-        with run_lock.hold(path_of(state, name).with_name(f"{name}.lock"), f"cluster {name}", briefly=briefly):
-            _clear_away(state, name)
-            yield
+        return state_of(state).lock(name, briefly=briefly)
 
     @classmethod
-    def open(cls, state: Path, name: str) -> Folder | None:
+    def open(cls, state: State | Path, name: str) -> Folder | None:
         """The cluster's folder, None if there is none. Raises FolderError if it is damaged or open to others."""
-        path = path_of(state, name)
-        if not private_files.is_there(path):
+        files = state_of(state).files(name)
+        if not files.exists():
             return None
-        for folder in (path, path / "pki", path / "pki" / "etcd"):
-            private_files.check_folder(folder)
-        return cls._of(path, lambda file: private_files.read(path / file))
+        files.check()
+        return cls._of(files, name, files.read)
 
     @classmethod
-    def backed_up(cls, state: Path, name: str, files: Mapping[str, bytes]) -> Folder:
+    def backed_up(cls, state: State | Path, name: str, files: Mapping[str, bytes]) -> Folder:
         """The one that was kept as `files`, by their paths in it: in memory until it is saved.
 
         Raises FolderError if it is damaged, or that of a cluster of another name.
         """
-        path = path_of(state, name)
 
         def read(file: str) -> bytes:
             if file not in files:
                 raise FolderError(f"the backup of the folder lacks {file}: it was not made by kube-provision")
             return files[file]
 
-        return cls._of(path, read)
+        return cls._of(state_of(state).files(name), name, read)
 
     @classmethod
-    def _of(cls, path: Path, read: Callable[[str], bytes]) -> Folder:
-        identity = _parse_identity(read("cluster.json"), path)
-        shape = {"token": str, "certificate_key": str, "generated": dict}
-        values = _parse_json(read("secrets.json"), path / "secrets.json", shape)
+    def _of(cls, files: Files, name: str, read: Read) -> Folder:
+        cluster_id, values = read_identity(read, files.where, name), read_values(read, files.where)
         return cls(
-            path=path,
-            name=path.name,
-            cluster_id=identity["cluster_id"],
-            pki=_read_pki(path / "pki", read),
-            token=values["token"],
-            certificate_key=values["certificate_key"],
-            generated=MappingProxyType({key: str(value) for key, value in values["generated"].items()}),
+            files=files,
+            name=name,
+            cluster_id=cluster_id,
+            pki=read_pki(read, files.where),
+            token=values.token,
+            certificate_key=values.certificate_key,
+            generated=MappingProxyType(values.generated),
         )
 
     @classmethod
-    def draft(cls, state: Path, name: str, makers: Makers) -> Folder:
+    def draft(cls, state: State | Path, name: str, makers: Makers) -> Folder:
         """A new identity for a cluster that does not exist yet, in memory until it is saved."""
         return cls(
-            path=path_of(state, name),
+            files=state_of(state).files(name),
             name=name,
             cluster_id=str(uuid4()),
             pki=create_pki(name),
@@ -136,39 +105,59 @@ class Folder:
         )
 
     @classmethod
-    def create(cls, state: Path, name: str, makers: Makers) -> Folder:
+    def create(cls, state: State | Path, name: str, makers: Makers) -> Folder:
         """A draft, saved."""
         created = cls.draft(state, name, makers)
         created.save()
         return created
 
     @property
+    def where(self) -> str:
+        """As people know it."""
+        return self.files.where
+
+    @property
+    def path(self) -> Path:
+        """A folder of this host for what is no secret: the very one where it lies on a disk."""
+        return self.files.path
+
+    @property
     def saved(self) -> bool:
         """Whether there is a folder. A cluster's first machine is not created before."""
-        return private_files.is_there(self.path)
+        return self.files.exists()
 
     def save(self) -> None:
-        """Write a draft, in one step: a run killed meanwhile leaves nothing of that name. A saved one: its completed values.
+        """Write a draft, in one step. A saved one: its completed values, with which a run begins.
 
-        Raises FolderError if there is another cluster's folder in its place.
+        Raises FolderError if there is another cluster's folder in its place, or another run was quicker.
         """
-        if self.saved:
-            _check_same(self)
-            self._replace("secrets.json", self._secrets())
-            return
-        create_state(self.path.parent)
-        with telling_os_errors(f"{self.path} cannot be written", FolderError):
-            self._write()
+        if not self.saved:
+            self.files.create(self._documents())
+        elif read_identity(self.files.read, self.where, self.name) != self.cluster_id:
+            raise made_meanwhile(self.where)
+        else:
+            self.files.change({SECRETS: self._secrets()}, begins=True)
 
     @property
     def initialised(self) -> bool:
         """Whether a run has seen the cluster initialised; from then on the first token and certificate key are history."""
-        return (self.path / "initialised").exists()
+        return self.files.has("initialised")
+
+    @property
+    def initialised_at(self) -> datetime | None:
+        """When a run has first seen it so; None where none has. Long ago where none has said when."""
+        if not self.initialised:
+            return None
+        try:
+            text = self.files.read("initialised").decode().strip()
+            return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        except (FolderError, ValueError):
+            return datetime.min.replace(tzinfo=UTC)
 
     def mark_initialised(self) -> None:
         """Idempotent."""
         if not self.initialised:
-            self._replace("initialised", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode())
+            self.files.change({"initialised": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode()})
 
     @property
     def restoring(self) -> str:
@@ -185,24 +174,20 @@ class Folder:
 
     def begin_abandoning(self, sha256: str) -> None:
         """Until a restoration begins with this snapshot; what exists by then is still what it was. Idempotent."""
-        self._replace("restoring", f"{sha256}{_ABANDONING}\n".encode())
+        self.files.change({"restoring": f"{sha256}{_ABANDONING}\n".encode()})
 
     def begin_restore(self, sha256: str) -> None:
         """From now on, and until it is seen again, the cluster is not initialised. Idempotent."""
-        self._replace("restoring", f"{sha256}\n".encode())
-        with telling_os_errors(f"{self.path} cannot be written", FolderError):
-            (self.path / "initialised").unlink(missing_ok=True)
-            sync_folder(self.path)
+        self.files.change({"restoring": f"{sha256}\n".encode(), "initialised": None})
 
     def end_restore(self) -> None:
         """Idempotent."""
-        with telling_os_errors(f"{self.path} cannot be written", FolderError):
-            (self.path / "restoring").unlink(missing_ok=True)
+        if self.files.has("restoring"):
+            self.files.change({"restoring": None})
 
     def _restoration(self) -> tuple[str, bool]:
         """The digest, and whether what was there before is still being destroyed."""
-        path = self.path / "restoring"
-        text = private_files.read(path).decode(errors="replace").strip() if private_files.is_there(path) else ""
+        text = self.files.read("restoring").decode(errors="replace").strip() if self.files.has("restoring") else ""
         return text.removesuffix(_ABANDONING), text.endswith(_ABANDONING)
 
     def complete(self, makers: Makers) -> Folder:
@@ -213,18 +198,26 @@ class Folder:
     def renew_certificate_key(self) -> str:
         """Make and keep a new certificate key, for a later upload of the certificates than the first one."""
         renewed = replace(self, certificate_key=create_certificate_key())
-        renewed._replace("secrets.json", renewed._secrets())
+        renewed.files.change({SECRETS: renewed._secrets()})
         return renewed.certificate_key
 
-    def write_kubeconfig(self, server_host: str, reached_at: Endpoint | None = None) -> Path:
-        """Write or replace the operator's kubeconfig, for the master at the address `server_host`."""
-        return self._replace("kubeconfig", render_kubeconfig(self.name, server_host, self.pki, reached_at=reached_at))
+    @property
+    def kubeconfig(self) -> Path | None:
+        """Where the operator's access lies, or will; None: in no file, and whoever wants it asks for it."""
+        return self.files.kubeconfig
+
+    def write_kubeconfig(self, server_host: str, reached_at: Endpoint | None = None) -> Path | None:
+        """Write or replace the operator's kubeconfig, for the master at the address `server_host`, where one is kept."""
+        if self.kubeconfig is not None:
+            _replace(self.kubeconfig, render_kubeconfig(self.name, server_host, self.pki, reached_at=reached_at))
+        return self.kubeconfig
 
     def read_kubeconfig(self) -> bytes | None:
         """The operator's kubeconfig as it lies there, None if there is none. Raises FolderError."""
-        path = self.path / "kubeconfig"
-        with telling_os_errors(f"{path} cannot be read", FolderError):
-            return path.read_bytes() if path.exists() else None
+        if self.kubeconfig is None:
+            return None
+        with telling_os_errors(f"{self.kubeconfig} cannot be read", FolderError):
+            return self.kubeconfig.read_bytes() if self.kubeconfig.exists() else None
 
     @property
     def known_hosts(self) -> Path:
@@ -232,130 +225,24 @@ class Folder:
         return self.path / "known_hosts"
 
     def write_known_hosts(self, content: bytes) -> None:
-        self._replace(self.known_hosts.name, content)
+        _replace(self.known_hosts, content)
 
     def join_secrets(self) -> JoinSecrets:
         """The secrets of the first run; later ones mint a token and a certificate key through a living master."""
         return JoinSecrets(self.pki, self.token, self.certificate_key)
 
-    def archive(self) -> Path:
+    def archive(self) -> str:
         """Move the folder aside, so that the next cluster of this name gets its own. Returns where to."""
-        base = f"{self.name}.destroyed-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        names = (base, *(f"{base}-{number}" for number in range(2, 100)))
-        aside = next(path for path in map(self.path.with_name, names) if not path.exists())
-        with telling_os_errors(f"{self.path} cannot be moved aside", FolderError):
-            self.path.rename(aside)
-            sync_folder(aside.parent)
-        return aside
+        return self.files.archive()
 
-    def _write(self) -> None:
-        """Write everything beside the folder's place, then move it there."""
-        beside = self.path.with_name(f".{self.name}.new-{secrets.token_hex(8)}")
-        try:
-            self._write_files(beside)
-            beside.rename(self.path)
-        except BaseException as problem:
-            shutil.rmtree(beside, ignore_errors=True)
-            if isinstance(problem, OSError) and problem.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise _made_meanwhile(self.path) from problem
-            raise
-        sync_folder(self.path.parent)
-
-    def _write_files(self, path: Path) -> None:
-        folders = (path, path / "pki", path / "pki" / "etcd")
-        for folder in folders:
-            private_files.make_folder(folder)
-        for file, content in self.pki.files.items():
-            create_file(path / "pki" / file, content)
-        identity = {"format": FORMAT, "name": self.name, "cluster_id": self.cluster_id}
-        create_file(path / "cluster.json", _json(identity))
-        create_file(path / "secrets.json", self._secrets())
-        for folder in folders:
-            sync_folder(folder)
+    def _documents(self) -> Mapping[str, bytes]:
+        pki = {f"pki/{file}": content for file, content in self.pki.files.items()}
+        return {**pki, IDENTITY: identity_document(self.name, self.cluster_id), SECRETS: self._secrets()}
 
     def _secrets(self) -> bytes:
-        return _json(
-            {"token": self.token, "certificate_key": self.certificate_key, "generated": dict(self.generated)},
-        )
-
-    def _replace(self, file: str, content: bytes) -> Path:
-        path = self.path / file
-        with telling_os_errors(f"{path} cannot be written", FolderError):
-            replace_file(path, content)
-        return path
+        return values_document(self.token, self.certificate_key, self.generated)
 
 
-@contextmanager
-def lock_templates(state: Path) -> Iterator[None]:
-    """Let no other run bake meanwhile. Creates `state` if need be. Raises BusyError that names the other run."""
-    create_state(state)
-    with run_lock.hold(state / ".bake.lock", "templates"):
-        yield
-
-
-def path_of(state: Path, name: str) -> Path:
-    """The folder's place. Raises FolderError for what cannot be a cluster's name."""
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", name):
-        raise FolderError(f"{name!r} is no cluster name: it must be a DNS label")
-    return state / name
-
-
-def create_state(state: Path) -> None:
-    """Idempotent. Raises FolderError."""
-    with telling_os_errors(f"{state} cannot be made", FolderError):
-        try:
-            state.parent.mkdir(parents=True, exist_ok=True)
-            state.mkdir(mode=0o700, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as problem:
-            raise FolderError(f"{problem.filename} is no folder: choose another --state") from problem
-
-
-def _clear_away(state: Path, name: str) -> None:
-    with telling_os_errors(f"{state} cannot be cleared of what a killed run left", FolderError):
-        for leftover in state.glob(f".{name}.new-*"):
-            shutil.rmtree(leftover)
-        for leftover in leftovers(state / name):
-            leftover.unlink()
-
-
-def _read_pki(path: Path, read: Callable[[str], bytes]) -> Pki:
-    pki = Pki({file: read(f"pki/{file}") for file in PKI_FILES})
-    damaged = pki.damaged()
-    if damaged:
-        files = ", ".join(str(path / file) for file in damaged)
-        raise FolderError(f"damaged or not made for each other: {files}; restore the folder from your backup")
-    return pki
-
-
-def _parse_json(content: bytes, path: Path, shape: Mapping[str, type]) -> dict[str, Any]:
-    try:
-        document = json.loads(content)
-        sound = all(isinstance(document[key], kind) for key, kind in shape.items())
-    except (ValueError, TypeError, KeyError) as problem:
-        raise FolderError(f"{path} is damaged: restore it from your backup") from problem
-    if not sound:
-        raise FolderError(f"{path} is damaged: restore it from your backup")
-    return dict(document)
-
-
-def _parse_identity(content: bytes, path: Path) -> dict[str, Any]:
-    identity = _parse_json(content, path / "cluster.json", {"format": int, "name": str, "cluster_id": str})
-    if identity["format"] > FORMAT:
-        raise FolderError(f"{path} was written by a later version of kube-provision: use that one")
-    if identity["name"] != path.name:
-        raise FolderError(f"{path} holds the secrets of cluster {identity['name']}, not of {path.name}: rename it back")
-    return identity
-
-
-def _check_same(folder: Folder) -> None:
-    identity = _parse_identity(private_files.read(folder.path / "cluster.json"), folder.path)
-    if identity["cluster_id"] != folder.cluster_id:
-        raise _made_meanwhile(folder.path)
-
-
-def _made_meanwhile(path: Path) -> FolderError:
-    return FolderError(f"{path} exists already, which another run may have made: run again")
-
-
-def _json(document: Mapping[str, object]) -> bytes:
-    return json.dumps(document, indent=2).encode() + b"\n"
+def _replace(path: Path, content: bytes) -> None:
+    with telling_os_errors(f"{path} cannot be written", FolderError):
+        replace_file(path, content)

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cluster import control_plane
 from ..cluster.backups import LastBackup
 from ..cluster.observe import Observation
-from ..contract.errors import ConfigError, ControlPlaneError, FolderError
-from ..contract.kept_files import UNFINISHED, telling_os_errors
+from ..contract.errors import ConfigError, ControlPlaneError
 from ..engine.facts import Facts
 from ..engine.session import Session
-from ..folder import private_files
 from .run import look
 
 if TYPE_CHECKING:
     from ..backup import About, Place, Recipients
     from ..cluster import ControlPlane
+    from ..folder.state import Files
 
 OLD = timedelta(days=7)
 """A cluster without a backup for so long is warned of."""
@@ -58,7 +56,7 @@ def backup(
 
     folder = session.folder
     if not folder.saved:
-        raise ConfigError(f"cluster {session.config.core.name} has no folder at {folder.path}: name another --state")
+        raise ConfigError(f"cluster {session.config.core.name} has no folder at {folder.where}: name another --state")
     recipients.refuse_kept_in(folder.path)
     place.refuse_inside(folder.path)
     if kept is None:
@@ -67,7 +65,7 @@ def backup(
         place.require_folder()
     facts = look(session)
     files = {f"config/{name}": content for name, content in documents.items()}
-    files |= {f"folder/{name}": content for name, content in _kept_of(folder.path)}
+    files |= {f"folder/{name}": content for name, content in _kept_of(folder.files)}
     with control_plane(_living(facts), folder.pki) as api:
         kubernetes = api.kubeadm_version() or api.version()
         with api.etcd_snapshot() as snapshot:
@@ -119,21 +117,11 @@ def _masters(seen: Observation, api: ControlPlane) -> Iterator[str]:
     yield from (address for address in (*seen.master_addresses, *counted) if address not in seen.cluster.reach)
 
 
-def _kept_of(folder: Path) -> Iterator[tuple[str, bytes]]:
+def _kept_of(files: Files) -> Iterator[tuple[str, bytes]]:
     """The files of the cluster's folder, by their paths in it."""
-    with telling_os_errors(f"{folder} cannot be read", FolderError):
-        paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(UNFINISHED))
-    for path in paths:
-        if path.name not in LEFT_OUT:
-            yield str(path.relative_to(folder)), private_files.read(path)
+    yield from ((name, files.read(name)) for name in files.names() if name.rpartition("/")[2] not in LEFT_OUT)
 
 
 def _initialised(facts: Facts) -> datetime:
-    """When a run has first seen it so. Where none has yet that is still to come; where none has said when, long ago."""
-    path = facts.folder.path / "initialised"
-    if not path.exists():
-        return datetime.max.replace(tzinfo=UTC)
-    try:
-        return datetime.strptime(path.read_text().strip(), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except (OSError, ValueError):
-        return datetime.min.replace(tzinfo=UTC)
+    """When a run has first seen it so. Where none has yet that is still to come."""
+    return facts.folder.initialised_at or datetime.max.replace(tzinfo=UTC)

@@ -60,7 +60,7 @@ def warnings(facts: Facts) -> Iterator[str]:
         first = min(certificate.end for certificate in found if certificate.end)
         names = ", ".join(certificate.name for certificate in found)
         verb = "ended" if first < now else "ends"
-        yield f"{machine or facts.folder.path}: {names} {verb} on {first:%Y-%m-%d}: {_help(machine)}"
+        yield f"{machine or facts.folder.where}: {names} {verb} on {first:%Y-%m-%d}: {_help(machine)}"
 
 
 def _all(facts: Facts, told: Mapping[str, bytes | str]) -> Iterator[Certificate]:

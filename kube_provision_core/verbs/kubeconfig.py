@@ -60,7 +60,7 @@ def kubeconfig(session: Session, wish: Wish) -> Made:
     """
     folder, cluster = session.folder, session.config.core.name
     if not folder.saved:
-        raise ConfigError(f"cluster {cluster} has no folder at {folder.path}: provision it, or name another --state")
+        raise ConfigError(f"cluster {cluster} has no folder at {folder.where}: provision it, or name another --state")
     if problems := [*_objections(wish), *_too_long(wish, folder.pki)]:
         raise ConfigError(*problems)
     server, notes = _named_server(wish.server, folder.pki) if wish.server is not None else (_answering(session), ())

@@ -27,13 +27,14 @@ from ..engine.report import Report
 from ..engine.session import Session, open_session
 from ..engine.verb import Options, Verb
 from ..engine.watch import Watcher
-from ..folder.store import lock_templates
+from ..folder.on_disk import lock_templates, state_of
 from ..registry import declared
 from . import unbaked
 
 if TYPE_CHECKING:
     from ..backup import Archive
     from ..config import Config
+    from ..folder.state import State
 
 
 class User(Protocol):
@@ -97,7 +98,7 @@ def look(session: Session) -> Facts:
 
 @contextmanager
 def opened(
-    verb: Verb, config: Config, state: Path, *, alone: bool = False, archive: Archive | None = None
+    verb: Verb, config: Config, state: State | Path, *, alone: bool = False, archive: Archive | None = None
 ) -> Iterator[Session]:
     """A session for the verb. `alone`: no other run of this user may do the like meanwhile. `archive`: as for a session.
 
@@ -107,7 +108,7 @@ def opened(
         with open_session(config, state, alone=alone, archive=archive) as session:
             yield session
     else:
-        with lock_templates(state) if alone else nullcontext(), open_session(config, None) as session:
+        with lock_templates(state_of(state).local) if alone else nullcontext(), open_session(config, None) as session:
             yield session
 
 

@@ -73,7 +73,8 @@ class Status:
     discovery_address: str
     discovery_error: str
     nodes: tuple[NodeStatusRow, ...]
-    folder: Path | None
+    folder: str | None
+    """Where it is: a path, or a place in a store."""
     kubeconfig: Path | None
     kubernetes_error: str
     """Why nobody could tell which nodes are ready; empty where a master told, and where there is surely no cluster yet."""
@@ -87,7 +88,8 @@ def status(session: Session) -> Status:
 
 def standing(session: Session, facts: Facts) -> Status:
     """As it was seen already."""
-    seen, folder, kubeconfig = facts.seen, facts.folder, facts.folder.path / "kubeconfig"
+    seen, folder = facts.seen, facts.folder
+    kubeconfig = folder.kubeconfig
     return Status(
         cluster=seen.cluster.name,
         cluster_id=folder.cluster_id if folder.saved else "",
@@ -95,8 +97,8 @@ def standing(session: Session, facts: Facts) -> Status:
         discovery_address=seen.cluster.discovery_address or "",
         discovery_error=seen.discovery_error,
         nodes=_rows(session, facts),
-        folder=folder.path if folder.saved else None,
-        kubeconfig=kubeconfig if kubeconfig.exists() else None,
+        folder=folder.where if folder.saved else None,
+        kubeconfig=kubeconfig if kubeconfig and kubeconfig.exists() else None,
         kubernetes_error=facts.kubernetes_error,
         hints=(*facts.hints, *_versions(facts), *warnings(facts), *backup.warnings(facts)),
     )

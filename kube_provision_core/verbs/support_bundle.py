@@ -26,6 +26,7 @@ from ..engine.facts import Facts, Known, learn
 from ..engine.identity import version_of
 from ..engine.session import Session
 from ..engine.verb import Options
+from ..folder.state import State
 from ..folder.store import Folder
 from ..support.collecting import Collection
 from ..support.known import Known as KnownSecrets
@@ -84,7 +85,7 @@ class Bundle:
     """What could not be asked, and what was cut, in a line each."""
 
 
-def collect(session: Session, state: Path, user: User) -> Bundle:
+def collect(session: Session, state: State | Path, user: User) -> Bundle:
     """Ask whatever answers. Raises nothing that a part of a cluster causes.
 
     Nodes are asked under the cluster's lock, as by any run; while another one is at work they are not.
@@ -201,7 +202,7 @@ def _ask_cluster(found: Collection, seen: Observation, session: Session) -> None
 # --- what nodes tell -----------------------------------------------------------------------------------------------
 
 
-def _add_nodes(found: Collection, session: Session, state: Path, user: User) -> None:
+def _add_nodes(found: Collection, session: Session, state: State | Path, user: User) -> None:
     told = found.learn("what nodes tell, their journals among it", lambda: _ask_nodes(session, state, user))
     for node, answers in (told or {}).items():
         silent: dict[str, list[str]] = {}
@@ -217,7 +218,7 @@ def _add_nodes(found: Collection, session: Session, state: Path, user: User) -> 
             found.miss(", ".join(paths), why)
 
 
-def _ask_nodes(session: Session, state: Path, user: User) -> Mapping[str, Mapping[str, Told | str]]:
+def _ask_nodes(session: Session, state: State | Path, user: User) -> Mapping[str, Mapping[str, Told | str]]:
     with Folder.lock(state, session.config.core.name):
         return ask_each(session, "support-bundle", PROGRAMS, PROGRAM_SECONDS, user)
 

@@ -17,7 +17,7 @@ from kube_provision_core.contract.machines import Role
 from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine.executor import Interrupt
 from kube_provision_core.engine.watch import PATIENCE
-from kube_provision_core.folder.store import lock_templates
+from kube_provision_core.folder.on_disk import lock_templates
 
 Run = Callable[..., Any]
 SUMMARY = "2026-11-27: kubeadm 1.37.1-1.1"

@@ -12,7 +12,7 @@ import pytest
 from kube_provision_core.contract.errors import ConfigError
 from kube_provision_core.folder.home import home
 from kube_provision_core.folder.kubectl_file import kubectl_file
-from kube_provision_core.folder.store import default_state
+from kube_provision_core.folder.on_disk import default_state
 
 NOBODY = 2**31 - 5
 """A user whom no system lists."""

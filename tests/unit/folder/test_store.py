@@ -18,8 +18,9 @@ from threading import Barrier
 import pytest
 
 from kube_provision_core.contract.errors import FolderError
+from kube_provision_core.folder.on_disk import FilesOnDisk, default_state
 from kube_provision_core.folder.pki import PKI_FILES, create_pki
-from kube_provision_core.folder.store import Folder, default_state
+from kube_provision_core.folder.store import Folder
 
 MAKERS = {"consul_encrypt": lambda: "gossip"}
 
@@ -41,7 +42,7 @@ def folder(state: Path, original: Folder) -> Folder:
     """A copy of a folder, which is quicker than a new one."""
     state.mkdir()
     shutil.copytree(original.path, state / "prod")
-    return replace(original, path=state / "prod")
+    return replace(original, files=FilesOnDisk(state / "prod"))
 
 
 @contextmanager
@@ -376,6 +377,7 @@ def test_a_value_that_is_needed_later_is_made_and_kept_and_old_ones_stay(state: 
 
 def test_the_kubeconfig_is_replaced_in_one_step(folder: Folder) -> None:
     first = folder.write_kubeconfig("10.0.0.1")
+    assert first
     with first.open() as old:
         assert folder.write_kubeconfig("10.0.0.2") == first
         assert "10.0.0.1" in old.read()
@@ -392,12 +394,14 @@ def test_what_stands_in_a_files_place_is_named(folder: Folder) -> None:
 def test_a_kubeconfig_that_is_a_link_is_replaced_and_not_followed(folder: Folder, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     (folder.path / "kubeconfig").symlink_to(tmp_path / "mine")
-    assert not folder.write_kubeconfig("10.0.0.1").is_symlink()
+    written = folder.write_kubeconfig("10.0.0.1")
+    assert written
+    assert not written.is_symlink()
     assert (tmp_path / "mine").read_text() == "mine"
 
 
 def test_an_archived_folder_makes_room_for_the_next_cluster(state: Path, folder: Folder) -> None:
-    aside = folder.archive()
+    aside = Path(folder.archive())
     assert re.fullmatch(r"prod\.destroyed-\d{8}T\d{6}Z", aside.name)
     assert sorted(modes(aside)) == sorted([".", "pki", "pki/etcd", *EVERY_FILE])
     assert Folder.open(state, "prod") is None

@@ -21,7 +21,7 @@ from kube_provision_core.engine.executor import State
 from kube_provision_core.engine.report import Report
 from kube_provision_core.engine.verb import Options
 from kube_provision_core.engine.watch import PATIENCE
-from kube_provision_core.folder.store import lock_templates
+from kube_provision_core.folder.on_disk import lock_templates
 from kube_provision_core.verbs import run
 from kube_provision_core.verbs.bake import BAKE, script
 
