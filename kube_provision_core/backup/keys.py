@@ -42,9 +42,11 @@ class Recipients:
     """Whoever knows it, too; empty: nobody more."""
 
     @classmethod
-    def read(cls, given: Iterable[str], files: Iterable[Path], passphrase: str = "") -> Recipients:
+    def read(
+        cls, given: Iterable[str], files: Iterable[Path], passphrase: str = "", option: str = "--recipient"
+    ) -> Recipients:
         """`given` by themselves, and one a line of `files`. Raises `ConfigError` with all that are none."""
-        places = [("--recipient", text) for text in given]
+        places = [(option, text) for text in given]
         places += [place for path in files for place in _lines(path)]
         problems = _first_of([problem for place, text in places if (problem := _problem(place, text))])
         if not places and not passphrase:

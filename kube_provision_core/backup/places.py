@@ -241,12 +241,9 @@ def place(text: str) -> Place:
         return _on_disk(text, text)
     if scheme in ("file", "local"):  # fsspec would make files there that others may read
         return _on_disk(rest, text)
-    if _may_tell_a_secret(text):
-        raise BackupError(
-            f"a password, or what may be one, stands in the {scheme} URL before the host or after a `?`, where others see "
-            "it: give it as fsspec's settings do"
-        )
-    return _remote(scheme, text)
+    files, path = filesystem(text)
+    folder, _, name = str(path).rstrip("/").rpartition("/")
+    return Place(Remote(files, folder), name, text)
 
 
 def _may_tell_a_secret(url: str) -> bool:
@@ -264,14 +261,25 @@ def _on_disk(path: str, text: str) -> Place:
     return Place(Disk(at.parent), at.name, text)
 
 
-def _remote(scheme: str, text: str) -> Place:
+def refuse_secrets_in(url: str) -> None:
+    """Raise `BackupError`."""
+    if _may_tell_a_secret(url):
+        raise BackupError(
+            f"a password, or what may be one, stands in the {url.partition('://')[0]} URL before the host or after a `?`, "
+            "where others see it: give it as fsspec's settings do"
+        )
+
+
+def filesystem(url: str, **settings: object) -> tuple[Any, str]:
+    """fsspec's own, and the path in it. Raises `BackupError` for a URL that cannot be used."""
+    refuse_secrets_in(url)
+    scheme = url.partition("://")[0]
     try:
         from fsspec.core import url_to_fs
     except ImportError as problem:
-        raise BackupError(f"{text} is a URL, for which fsspec has to be installed: {LIBRARY}") from problem
+        raise BackupError(f"{url} is a URL, for which fsspec has to be installed: {LIBRARY}") from problem
     try:
-        files, path = url_to_fs(text)
+        files, path = url_to_fs(url, **settings)
     except Exception as problem:
-        raise BackupError(f"{text}: fsspec cannot use {scheme} ({reason(problem)})") from problem
-    folder, _, name = str(path).rstrip("/").rpartition("/")
-    return Place(Remote(files, folder), name, text)
+        raise BackupError(f"{url}: fsspec cannot use {scheme} ({reason(problem)})") from problem
+    return files, str(path)

@@ -15,6 +15,7 @@ from .talk import note
 
 if TYPE_CHECKING:
     from ..engine.session import Session
+    from ..folder.state import State
     from ..verbs.asking import Told
     from ..verbs.run import User
     from .progress import Progress
@@ -33,7 +34,7 @@ def interruptible(user: User) -> Iterator[None]:
         raise
 
 
-def ask(given: Input, state: Path, progress: Progress, node: str, asked: Callable[[Session, User], Told]) -> int:
+def ask(given: Input, state: State | Path, progress: Progress, node: str, asked: Callable[[Session, User], Told]) -> int:
     """Print what it says, on stdout alone. Returns what its program has returned, or that a page is lost."""
     from ..engine.session import open_session
     from .running import Running

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..engine.plan import Plan
     from ..engine.report import Report
     from ..engine.session import Session
+    from ..folder.state import State
     from ..verbs.asking import Told
     from ..verbs.run import User
 
@@ -47,7 +48,7 @@ class Follower:
         pass
 
 
-def follow(config: Config, state: Path, node: str, look: Look, lines: int) -> int:
+def follow(config: Config, state: State | Path, node: str, look: Look, lines: int) -> int:
     """Print what comes, as it comes, until the user ends it or something fails. Returns the exit code.
 
     The cluster's lock is held for one question at a time: runs of this host wait for its end, and are waited for.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -40,8 +40,8 @@ class Input(NamedTuple):
     paths: tuple[str, ...]
     extra: tuple[str, ...]
     flags: Mapping[str, object]
-    state: Path | None = None
-    """Where `--state` was given."""
+    state: tuple[str, ...] = ()
+    """What was said of the state on the command line, in words for the next one."""
     unwritten: Mapping[Path, bytes] = {}
     """Content of files that are not there yet."""
 
@@ -61,7 +61,7 @@ class Input(NamedTuple):
             defaults=defaults,
             unwritten=self.unwritten,
         )
-        return replace(config, options=(*config.options, "--state", str(self.state))) if self.state else config
+        return replace(config, options=(*config.options, *self.state))
 
     def load_for(self, verb: Verb) -> Config:
         """A template has no name: in progress and reports the verb's own stands for it."""
@@ -94,16 +94,6 @@ def _dropped(flag: str, instead: str) -> Callable[[Command], Command]:
 
 def _remember_debug(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     ctx.meta[DEBUG] = wanted
-
-
-def _state_folder(ctx: click.Context, _: click.Parameter, value: str | None) -> Path | None:
-    if ctx.resilient_parsing:
-        return None
-    from pathlib import Path
-
-    from ..folder.on_disk import default_state
-
-    return Path(value).absolute() if value else default_state(os.environ)
 
 
 _KEYS = {
@@ -142,12 +132,73 @@ output = click.option(
     "--output", "-o", "form", type=click.Choice(FORMATS), default="table", show_default=True, help="How data is printed."
 )
 
-state = click.option(
-    "--state",
-    type=FilePath(file_okay=False),
-    callback=_state_folder,
-    help="Where the clusters' folders of secrets are (~/.local/state/kube-provision).",
-)
+STATE = {
+    "state": click.option(
+        "--state",
+        type=FilePath(file_okay=False),
+        metavar="DIR|URL",
+        envvar="KUBE_PROVISION_STATE",
+        help="Where the clusters' folders of secrets are (~/.local/state/kube-provision), or a store for them, encrypted.",
+    ),
+    "state_recipients": click.option(
+        "--state-recipient",
+        "state_recipients",
+        multiple=True,
+        metavar="KEY",
+        help="Who can open a state in a store: age1…, ssh-…; repeatable.",
+    ),
+    "state_recipients_files": click.option(
+        "--state-recipients-file",
+        "state_recipients_files",
+        multiple=True,
+        type=FilePath(),
+        envvar="KUBE_PROVISION_STATE_RECIPIENTS_FILE",
+        metavar="FILE",
+        help="More of them, one a line; repeatable.",
+    ),
+    "state_identity_files": click.option(
+        "--state-identity-file",
+        "state_identity_files",
+        multiple=True,
+        type=FilePath(),
+        envvar="KUBE_PROVISION_STATE_IDENTITY_FILE",
+        metavar="FILE",
+        help="What opens it: an age identity, or an SSH key; repeatable.",
+    ),
+}
+"""Options that say where the clusters' folders are, by parameter."""
+
+
+def state(command: Command) -> Command:
+    """Add them; the command gets one `State`, or a path."""
+
+    @functools.wraps(command)
+    def with_state(**options: Any) -> Any:
+        from .state_option import Said
+
+        said = Said(*(options.pop(parameter) for parameter in STATE))
+        return command(state=said.state(), **options)
+
+    return with_options(list(STATE.values()), with_state)
+
+
+def _state_said(options: Mapping[str, Any]) -> Iterator[str]:
+    """What the command line itself says of the state."""
+    context = click.get_current_context()
+    written = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    for parameter in STATE:
+        if context.get_parameter_source(parameter) is ParameterSource.COMMANDLINE:
+            values = options[parameter]
+            for value in [values] if isinstance(values, str) else values:
+                yield from (written[parameter], _from_anywhere(parameter, value))
+
+
+def _from_anywhere(parameter: str, value: str) -> str:
+    """A path is told as it is found from every folder."""
+    from pathlib import Path
+
+    return value if "://" in value or parameter == "state_recipients" else str(Path(value).absolute())
+
 
 parallel = click.option(
     "--parallel", type=click.IntRange(min=1), metavar="N", help="Machines worked on at once; default: the target's."
@@ -254,8 +305,7 @@ def configuration(command: Command) -> Command:
     @functools.wraps(command)
     def with_input(*, paths: tuple[str, ...], extra: tuple[str, ...], **options: Any) -> Any:
         flags = {key: value for key in (*_KEYS, *plugins) if (value := options.pop(key)) is not None}
-        named = click.get_current_context().get_parameter_source("state") is ParameterSource.COMMANDLINE
-        return command(given=Input(paths, extra, flags, options["state"] if named else None), **options)
+        return command(given=Input(paths, extra, flags, tuple(_state_said(options))), **options)
 
     return with_options([*_FILES, *_KEYS.values(), *plugins.values(), *_DROPPED], with_input)
 

@@ -17,11 +17,12 @@ from .talk import note
 if TYPE_CHECKING:
     from ..backup import Archive
     from ..engine.wish import Wish
+    from ..folder.state import State
 
 abandon_old = click.option("--abandon-old", is_flag=True, help="Destroy first what is left of the cluster's machines.")
 
 
-def backed_up(given: Input, wish: Wish, opening: Opening, state: Path) -> tuple[Input, Archive | None]:
+def backed_up(given: Input, wish: Wish, opening: Opening, state: State | Path) -> tuple[Input, Archive | None]:
     """The backup that is wished for, and the configuration that is given, else the one in the backup, which the run keeps.
 
     Where none is wished for, the configuration alone. Raises `BackupError`, and `FolderError` where another one is kept.
@@ -32,7 +33,7 @@ def backed_up(given: Input, wish: Wish, opening: Opening, state: Path) -> tuple[
     return (given if given.paths else _with_the_one_in(archive, given, state)), archive
 
 
-def _with_the_one_in(archive: Archive, given: Input, state: Path) -> Input:
+def _with_the_one_in(archive: Archive, given: Input, state: State | Path) -> Input:
     from ..folder.configuration import changed, folder_of
 
     about = archive.about

@@ -62,6 +62,12 @@ class FolderError(KubeProvisionError):
     exit_code = 2
 
 
+class StateError(FolderError):
+    """The store that keeps clusters' folders cannot be asked, or does not do as it should. What it has is as it was."""
+
+    exit_code = 3
+
+
 class BusyError(FolderError, DiscoveryError):
     """Another run is at work on the cluster, and holds its lock, here or in discovery: what is refused now is not later."""
 

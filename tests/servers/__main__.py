@@ -34,6 +34,7 @@ PACKAGES = (
     "netbase",
     "nginx",
     "openssh-client",
+    "openssh-server",
     "openssl",
     "procps",
     "python3-firewall",

@@ -14,6 +14,7 @@ from ..restoring import backed_up
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -31,7 +32,7 @@ def command(
     given: Input,
     plan: str,
     opening: Opening,
-    state: Path,
+    state: State | Path,
     parallel: int | None,
     wait_timeout: int | None,
     progress: Progress,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...backup import Recipients
+    from ...folder.state import State
 
 
 SAID = "command-line.yml"
@@ -50,7 +51,7 @@ def command(
     keep: int | None,
     verify: bool,
     opening: Opening,
-    state: Path,
+    state: State | Path,
     form: str,
 ) -> None:
     """Write the cluster into FILE, encrypted: all its objects, its folder of secrets, its configuration.
@@ -67,7 +68,7 @@ def command(
         _make(given, file, _recipients(recipients, files, opening.passphrase_file), keep, state, form)
 
 
-def _make(given: Input, file: str, recipients: Recipients, keep: int | None, state: Path, form: str) -> None:
+def _make(given: Input, file: str, recipients: Recipients, keep: int | None, state: State | Path, form: str) -> None:
     from ...backup import place
     from ...engine.session import open_session
     from ...verbs.backup import backup

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...config import Config
+    from ...folder.state import State
     from ..progress import Progress
 
 SECTIONS = {"masters": "master", "workers": "worker", "discovery": "discovery"}
@@ -47,7 +48,7 @@ def command(
     script: bool,
     sections: tuple[str, ...],
     wait_timeout: int | None,
-    state: Path,
+    state: State | Path,
     parallel: int | None,
     progress: Progress,
     form: str,

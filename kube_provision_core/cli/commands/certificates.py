@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...config import Config
+    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -35,7 +36,7 @@ def _nothing_else(_: click.Context, __: click.Parameter, value: str | None) -> s
 @output
 @debug
 def command(
-    given: Input, renew: str | None, nodes: tuple[str, ...], files: bool, state: Path, progress: Progress, form: str
+    given: Input, renew: str | None, nodes: tuple[str, ...], files: bool, state: State | Path, progress: Progress, form: str
 ) -> int | None:
     """Show when the certificates of the cluster's masters end, and those of its folder.
 
@@ -55,7 +56,7 @@ def command(
     return None
 
 
-def _ask(config: Config, state: Path, progress: Progress) -> Mapping[str, bytes | str]:
+def _ask(config: Config, state: State | Path, progress: Progress) -> Mapping[str, bytes | str]:
     """What masters tell of their files, or why they do not."""
     from ...engine.session import open_session
     from ...verbs.read_certificates import read_files
@@ -65,7 +66,7 @@ def _ask(config: Config, state: Path, progress: Progress) -> Mapping[str, bytes 
         return read_files(session, user)
 
 
-def _show(config: Config, state: Path, form: str, told: Mapping[str, bytes | str]) -> None:
+def _show(config: Config, state: State | Path, form: str, told: Mapping[str, bytes | str]) -> None:
     from ...engine.session import open_session
     from ...verbs.certificates import certificates
 
@@ -74,7 +75,7 @@ def _show(config: Config, state: Path, form: str, told: Mapping[str, bytes | str
     emit(plain(found), form, lambda: table(plain(found.certificates), "machine", "certificate", "ends", "days", "text"))
 
 
-def _renew(config: Config, state: Path, nodes: tuple[str, ...], progress: Progress, form: str) -> int:
+def _renew(config: Config, state: State | Path, nodes: tuple[str, ...], progress: Progress, form: str) -> int:
     from ...engine.session import open_session
     from ...engine.verb import Options
     from ...verbs.renew import RENEW

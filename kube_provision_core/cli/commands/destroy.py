@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...engine.wish import Draining
+    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -33,7 +34,7 @@ def command(
     nodes: tuple[str, ...],
     draining: Draining | None,
     yes: bool,
-    state: Path,
+    state: State | Path,
     parallel: int | None,
     progress: Progress,
     form: str,

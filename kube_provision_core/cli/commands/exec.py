@@ -13,6 +13,7 @@ from ..program import EXIT_CODES, SUMMARIES
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @state
 @progress
 @debug
-def command(given: Input, node: str, program: tuple[str, ...], timeout: int, state: Path, progress: Progress) -> int:
+def command(given: Input, node: str, program: tuple[str, ...], timeout: int, state: State | Path, progress: Progress) -> int:
     """Run COMMAND on NODE, as root, and print what it writes: its end, where the way back has no room for all.
 
     There is no shell (`-- sh -c '…'`) and no input. The exit code is the command's own, 124 where it took too long.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...folder.kubeconfig import Access
+    from ...folder.state import State
 
 
 @click.command("kubeconfig", short_help=SUMMARIES["kubeconfig"], epilog=EXIT_CODES)
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @configuration
 @state
 @debug
-def command(given: Input, state: Path, merge: bool, use: bool, called: str | None, **wish: Any) -> None:
+def command(given: Input, state: State | Path, merge: bool, use: bool, called: str | None, **wish: Any) -> None:
     """Print a kubeconfig for this cluster, which holds a private key; or merge it into the one of kubectl.
 
     A client certificate is made for it. It lasts for `--days` and cannot be withdrawn; what its user and groups may do can.

@@ -13,6 +13,7 @@ from ..program import EXIT_CODES, SUMMARIES
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 @state
 @progress
 @debug
-def command(given: Input, node: str, unit: str | None, lines: int, follows: bool, state: Path, progress: Progress) -> int:
+def command(
+    given: Input, node: str, unit: str | None, lines: int, follows: bool, state: State | Path, progress: Progress
+) -> int:
     """Print the last lines of NODE's journal, those of one UNIT (kubelet, containerd, …) or of all.
 
     The machine is asked through its hypervisor, so that neither its API server nor its network has to be well. With

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...engine.wish import Draining, Rolling
+    from ...folder.state import State
 
 ONE_OF = (
     (("wait",), ("provision",)),
@@ -53,7 +54,7 @@ def command(
     file: str | None,
     opening: Opening,
     abandon_old: bool,
-    state: Path,
+    state: State | Path,
     wait: bool,
     nodes: tuple[str, ...],
     drifted: bool,

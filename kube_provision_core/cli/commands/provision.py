@@ -12,6 +12,7 @@ from ..program import EXIT_CODES, SUMMARIES, Default
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
 @output
 @debug
 def command(
-    given: Input, state: Path, parallel: int | None, wait: bool, wait_timeout: int | None, progress: Progress, form: str
+    given: Input,
+    state: State | Path,
+    parallel: int | None,
+    wait: bool,
+    wait_timeout: int | None,
+    progress: Progress,
+    form: str,
 ) -> int:
     """Create what a cluster lacks: observe, plan, apply. Run it again after any failure."""
     from ...engine.session import open_session

@@ -13,6 +13,8 @@ from ..program import EXIT_CODES, SUMMARIES
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ...folder.state import State
+
 
 @click.command("render", short_help=SUMMARIES["render"], epilog=EXIT_CODES)
 @click.argument("folder", type=FilePath(file_okay=False), metavar="FOLDER")
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 @state
 @output
 @debug
-def command(given: Input, folder: str, with_secrets: bool, force: bool, state: Path, form: str) -> None:
+def command(given: Input, folder: str, with_secrets: bool, force: bool, state: State | Path, form: str) -> None:
     """Write every machine's boot files to FOLDER: NODE/user-data, and its files under NODE/rootfs.
 
     No server is asked. The secrets are the cluster's own where its folder exists, else made for the occasion. A discovery

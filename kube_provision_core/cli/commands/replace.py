@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...engine.wish import Draining, Rolling
+    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -38,7 +39,7 @@ def command(
     rolling: Rolling,
     draining: Draining | None,
     yes: bool,
-    state: Path,
+    state: State | Path,
     parallel: int | None,
     wait_timeout: int | None,
     progress: Progress,

@@ -15,6 +15,7 @@ from ..restoring import abandon_old, backed_up
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -36,7 +37,7 @@ def command(
     opening: Opening,
     abandon_old: bool,
     yes: bool,
-    state: Path,
+    state: State | Path,
     parallel: int | None,
     wait_timeout: int | None,
     progress: Progress,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...config import Config
+    from ...folder.state import State
     from ...verbs.ssh import Way
     from ..progress import Progress
 
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
 @progress
 @debug
 def command(
-    given: Input, node: str, program: tuple[str, ...], login: str | None, accept_new: bool, state: Path, progress: Progress
+    given: Input,
+    node: str,
+    program: tuple[str, ...],
+    login: str | None,
+    accept_new: bool,
+    state: State | Path,
+    progress: Progress,
 ) -> None:
     """Log in on NODE by the system's ssh, with its address, port and host key, or run COMMAND there.
 
@@ -51,7 +58,7 @@ def command(
     os.execvp(words[0], words)
 
 
-def _learn(config: Config, state: Path, node: str, found: Way, progress: Progress) -> None:
+def _learn(config: Config, state: State | Path, node: str, found: Way, progress: Progress) -> None:
     from ...contract.errors import ConfigError, TargetError
     from ...engine.session import open_session
     from ...verbs.ssh import learn_host_keys

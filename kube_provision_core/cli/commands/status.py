@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from ...folder.state import State
     from ...verbs.status import NodeStatusRow, Status
 
 COLUMNS = ("name", "role", "power", "address", "stage", "healthy", "ready", "version", "drifted", "scrubbed")
@@ -25,7 +26,7 @@ COLUMNS = ("name", "role", "power", "address", "stage", "healthy", "ready", "ver
 @state
 @output
 @debug
-def command(given: Input, state: Path, form: str) -> None:
+def command(given: Input, state: State | Path, form: str) -> None:
     """Show the cluster's machines as the target and discovery see them now."""
     from ...engine.session import open_session
     from ...verbs.status import status

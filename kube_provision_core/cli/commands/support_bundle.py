@@ -14,6 +14,7 @@ from ..talk import complain, note
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @state
 @progress
 @debug
-def command(given: Input, file: str, state: Path, progress: Progress) -> int:
+def command(given: Input, file: str, state: State | Path, progress: Progress) -> int:
     """Write to FILE, a new .tar.zst, what helps somebody else to see what is wrong with this cluster.
 
     Secrets are looked for and hidden; names and addresses are in it. Whatever cannot be asked is missing, and is told.

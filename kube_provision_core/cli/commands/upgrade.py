@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...engine.wish import Draining, Rolling
+    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -35,7 +36,7 @@ def command(
     only: str,
     backup: bool,
     removed_apis: bool,
-    state: Path,
+    state: State | Path,
     parallel: int | None,
     progress: Progress,
     form: str,

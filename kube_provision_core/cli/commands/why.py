@@ -14,6 +14,7 @@ from ..talk import one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ...folder.state import State
     from ...verbs.why import Explanation
 
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @state
 @output
 @debug
-def command(given: Input, node: str, state: Path, form: str) -> None:
+def command(given: Input, node: str, state: State | Path, form: str) -> None:
     """Say why NODE is not further, and what helps: from what it tells its hypervisor, without entering it."""
     from ...engine.session import open_session
     from ...verbs.why import explain

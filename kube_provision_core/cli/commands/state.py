@@ -1,0 +1,112 @@
+"""`kube-provision state list`, `pull`, `push`, `verify` and `rotate-recipients`."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..options import STATE, Command, FilePath, debug, output, with_options
+from ..output import columns, emit, plain, table
+from ..program import EXIT_CODES, SUMMARIES
+from ..talk import note
+
+if TYPE_CHECKING:
+    from ...state import SealedState
+
+
+def _store(command: Command) -> Command:
+    """Add the options that say where it is; the command gets one `SealedState`."""
+
+    @functools.wraps(command)
+    def with_store(**options: Any) -> Any:
+        from ..state_option import Said
+
+        said = Said(*(options.pop(parameter) for parameter in STATE))
+        return command(state=said.store(), **options)
+
+    return with_options(list(STATE.values()), with_store)
+
+
+@click.group("state", short_help=SUMMARIES["state"], epilog=EXIT_CODES)
+@debug
+def command() -> None:
+    """See to a cluster's folder of secrets in a store, which `--state URL` names.
+
+    Each change of it is a number of its own, encrypted here, and the last one counts.
+    """
+
+
+@command.command("list", short_help="Show each number: when, and by whom.", epilog=EXIT_CODES)
+@click.argument("cluster")
+@_store
+@output
+@debug
+def list_(cluster: str, state: SealedState, form: str) -> None:
+    """Show what was written of the cluster, and when and by whom."""
+    from ...state import entries
+
+    found = plain(entries(state, cluster))
+    emit(found, form, lambda: table(found, "number", "written", "by", "changed", "recipients"))
+
+
+@command.command("pull", short_help="Write the cluster's folder to a disk.", epilog=EXIT_CODES)
+@click.argument("cluster")
+@click.argument("folder", type=FilePath(file_okay=False, path_type=Path), metavar="DIR")
+@_store
+@debug
+def pull(cluster: str, folder: Path, state: SealedState) -> None:
+    """Write the cluster's folder, in clear, to DIR/CLUSTER, for `--state DIR`. Prints its path."""
+    from ... import state as sealed
+
+    click.echo(sealed.pull(state, cluster, folder.absolute()))
+
+
+@command.command("push", short_help="Bring the cluster's folder from a disk.", epilog=EXIT_CODES)
+@click.argument("cluster")
+@click.argument("folder", type=FilePath(file_okay=False, path_type=Path), metavar="DIR")
+@_store
+@debug
+def push(cluster: str, folder: Path, state: SealedState) -> None:
+    """Bring DIR/CLUSTER, as `--state DIR` has it, to a store that has none of this name. The one on the disk stays."""
+    from ... import state as sealed
+
+    number = sealed.push(state, cluster, folder.absolute())
+    note(f"{cluster} is number {number} of {state.url}: delete {folder / cluster} once all runs go by that")
+
+
+@command.command("verify", short_help="Read and decrypt all numbers.", epilog=EXIT_CODES)
+@click.argument("cluster")
+@_store
+@output
+@debug
+def verify(cluster: str, state: SealedState, form: str) -> None:
+    """Read and decrypt all numbers: each whole, and each written after the one before it."""
+    from ... import state as sealed
+    from ...contract.errors import FolderError
+
+    numbers, faults = sealed.verify(state, cluster)
+    rows: list[list[object]] = [["numbers:", len(numbers)]]
+    rows += [[f"{fault.number}:", fault.problem] for fault in faults]
+    emit({"numbers": numbers, "faults": plain(faults)}, form, lambda: columns(rows))
+    if broken := [fault for fault in faults if not fault.for_others]:
+        raise FolderError(f"{len(broken)} of {len(numbers)} numbers of cluster {cluster} are not as they should be")
+
+
+@command.command("rotate-recipients", short_help="Say who can open it from now on.", epilog=EXIT_CODES)
+@click.argument("cluster")
+@click.option("--prune", is_flag=True, help="Delete all numbers before the new one, too.")
+@_store
+@debug
+def rotate_recipients(cluster: str, prune: bool, state: SealedState) -> None:
+    """Write the last number once more, for the recipients that are named now."""
+    from ... import state as sealed
+
+    number = sealed.rotate(state, cluster)
+    note(f"number {number} of cluster {cluster} is for {len(state.recipients.names)} recipients")
+    if prune:
+        note(f"{sealed.prune(state, cluster)} older numbers are deleted: old versions that the store itself keeps are not")
+    else:
+        note("whoever could open older numbers still can: --prune deletes them. What they have read they know")

@@ -1,0 +1,7 @@
+"""Clusters' folders of secrets in a store that many hands share: encrypted here, in numbers that are each written once."""
+
+from .clusters import Entry, Fault, entries, prune, pull, push, rotate, verify
+from .sealed import SealedState
+from .stores import check_url
+
+__all__ = ["Entry", "Fault", "SealedState", "check_url", "entries", "prune", "pull", "push", "rotate", "verify"]
