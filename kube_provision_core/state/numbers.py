@@ -74,7 +74,9 @@ class Numbers:
             if not self._holds(record.number, content):
                 if isinstance(problem, FileExistsError):
                     raise TakenError from problem
-                raise StateError(f"{self.where}: number {record.number} is not written: {reason(problem)}") from problem
+                raise StateError(
+                    f"{self.where}: number {record.number} could not be written: {reason(problem)}"
+                ) from problem
         written = Numbered(record, _digest(content))
         self._remember(written)
         return written

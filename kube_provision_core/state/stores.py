@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from ..backup import filesystem, refuse_secrets_in
@@ -119,7 +119,7 @@ class Sftp:
     def create(self, name: str, content: bytes) -> None:
         with self._connected() as (files, folder):
             beside = f"{folder}/{UNFINISHED}{name}.{secrets.token_hex(6)}"
-            files.makedirs(folder, exist_ok=True)
+            _make_folders(files, PurePosixPath(folder))
             try:
                 files.pipe_file(beside, content)
                 _take_free_name(files, beside, f"{folder}/{name}")
@@ -139,6 +139,18 @@ class Sftp:
             yield files, f"{path.rstrip('/')}/{self.cluster}"
         finally:
             files.client.close()
+
+
+def _make_folders(files: Any, folder: PurePosixPath) -> None:
+    """Others may make them, too, in the very moment, of which the server says no more than `Failure`."""
+    if files.exists(str(folder)):
+        return
+    _make_folders(files, folder.parent)
+    try:
+        files.ftp.mkdir(str(folder))
+    except OSError:
+        if not files.exists(str(folder)):
+            raise
 
 
 def _take_free_name(files: Any, beside: str, path: str) -> None:

@@ -55,7 +55,13 @@ def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Cuttin
 
 
 def _client(server: SftpServer) -> dict[str, object]:
-    return {"key_filename": str(server.key), "look_for_keys": False, "allow_agent": False, "banner_timeout": 120}
+    return {
+        "key_filename": str(server.key),
+        "look_for_keys": False,
+        "allow_agent": False,
+        "banner_timeout": 120,
+        "auth_timeout": 120,
+    }
 
 
 @pytest.fixture(params=["s3", "sftp", "disk"])

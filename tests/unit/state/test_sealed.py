@@ -232,7 +232,7 @@ class TestTheStore:
         monkeypatch.setattr(MemoryFileSystem, "pipe_file", fail)
         with pytest.raises(StateError) as told:
             folder.mark_initialised()
-        assert str(told.value) == f"{state.url}/prod: number 2 is not written: the wire is cut"
+        assert str(told.value) == f"{state.url}/prod: number 2 could not be written: the wire is cut"
         monkeypatch.setattr(MemoryFileSystem, "ls", fail)
         with pytest.raises(StateError, match="the wire is cut"):
             Folder.open(state, "prod")
