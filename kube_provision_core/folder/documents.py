@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from ..contract.errors import FolderError
@@ -59,6 +60,11 @@ def identity_document(name: str, cluster_id: str) -> bytes:
 
 def values_document(token: str, certificate_key: str, generated: Mapping[str, str]) -> bytes:
     return _document({"token": token, "certificate_key": certificate_key, "generated": dict(generated)})
+
+
+def initialised_document() -> bytes:
+    """The mark of now."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode()
 
 
 def _parsed(content: bytes, where: str, shape: Mapping[str, type]) -> dict[str, Any]:

@@ -22,7 +22,17 @@ from uuid import uuid4
 from ..contract.errors import FolderError
 from ..contract.kept_files import replace_file, telling_os_errors
 from ..contract.machines import Endpoint
-from .documents import IDENTITY, SECRETS, Read, identity_document, read_identity, read_pki, read_values, values_document
+from .documents import (
+    IDENTITY,
+    SECRETS,
+    Read,
+    identity_document,
+    initialised_document,
+    read_identity,
+    read_pki,
+    read_values,
+    values_document,
+)
 from .kubeconfig import render_kubeconfig
 from .on_disk import made_meanwhile, state_of
 from .pki import JoinSecrets, Pki, create_certificate_key, create_pki, create_token
@@ -157,7 +167,7 @@ class Folder:
     def mark_initialised(self) -> None:
         """Idempotent."""
         if not self.initialised:
-            self.files.change({"initialised": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode()})
+            self.files.change({"initialised": initialised_document()})
 
     @property
     def restoring(self) -> str:

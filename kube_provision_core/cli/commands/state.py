@@ -1,4 +1,4 @@
-"""`kube-provision state list`, `pull`, `push`, `verify` and `rotate-recipients`."""
+"""`kube-provision state list`, `pull`, `push`, `verify`, `rotate-recipients` and `rebuild`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import STATE, Command, FilePath, debug, output, with_options
+from ..options import STATE, Command, FilePath, debug, output, state, with_options
 from ..output import columns, emit, plain, table
 from ..program import EXIT_CODES, SUMMARIES
 from ..talk import note
 
 if TYPE_CHECKING:
+    from ...folder.state import State
     from ...state import SealedState
 
 
@@ -110,3 +111,24 @@ def rotate_recipients(cluster: str, prune: bool, state: SealedState) -> None:
         note(f"{sealed.prune(state, cluster)} older numbers are deleted: old versions that the store itself keeps are not")
     else:
         note("whoever could open older numbers still can: --prune deletes them. What they have read they know")
+
+
+@command.command("rebuild", short_help="Make a lost folder anew from a master.", epilog=EXIT_CODES)
+@click.argument("cluster")
+@click.argument("archive", type=FilePath(path_type=Path))
+@click.option("--values", type=FilePath(path_type=Path), metavar="FILE", help="Values made for drivers, as YAML.")
+@state
+@debug
+def rebuild(cluster: str, archive: Path, values: Path | None, state: State | Path) -> None:
+    """Make the folder of a cluster that lives anew, in a store or on a disk, from ARCHIVE, which was made on a master.
+
+    \b
+    sudo tar -C / -czf pki.tgz etc/kubernetes/pki etc/kube-provision/node.json
+    """
+    from ...folder.rebuilding import read_values
+    from ...folder.rebuilding import rebuild as rebuilt
+
+    folder = rebuilt(state, cluster, archive, read_values(values))
+    note(f"{folder.where} is that of cluster {folder.cluster_id}: delete {archive}, which holds its authorities' keys")
+    if not folder.generated:
+        note("it has no values that were made for drivers, such as consul_encrypt: --values says them, or new ones are made")

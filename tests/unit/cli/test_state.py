@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -164,3 +167,20 @@ def test_what_is_not_whole_is_told_by_the_exit_code(run, url: str, store: tuple[
     assert "00000001.age is not whole" in found.out
     assert "2:        " in found.out  # which was not written after that
     assert "2 of 2 numbers of cluster prod are not as they should be" in found.err
+
+
+@pytest.mark.parametrize("where", ["disk", "store"])
+def test_a_lost_folder_is_made_anew_from_a_master(run, url: str, store: tuple[str, ...], where: str) -> None:
+    lost = Folder.create(Path("lost"), "prod", {"consul_encrypt": lambda: "gossip"})
+    node = Path("root/etc/kube-provision/node.json")
+    node.parent.mkdir(parents=True)
+    node.write_text(json.dumps({"cluster": "prod", "cluster_id": lost.cluster_id, "ca_pin": lost.pki.ca_pin}))
+    shutil.copytree("lost/prod/pki", "root/etc/kubernetes/pki")
+    paths = ["etc/kubernetes/pki", "etc/kube-provision/node.json"]
+    subprocess.run(["tar", "-C", "root", "-czf", "pki.tgz", *paths], check=True, timeout=60)
+    Path("values.yml").write_text("consul_encrypt: gossip\n")
+    given = store if where == "store" else ("--state", "anew")
+    told = run("state", "rebuild", "prod", "pki.tgz", "--values", "values.yml", *given)
+    assert (told.code, f"is that of cluster {lost.cluster_id}: delete pki.tgz" in told.line) == (0, True)
+    again = run("state", "rebuild", "prod", "pki.tgz", *given)
+    assert (again.code, "is there already: nothing was changed" in again.line) == (2, True)

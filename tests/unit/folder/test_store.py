@@ -345,7 +345,7 @@ def test_a_folder_of_a_later_version_is_refused(state: Path, folder: Folder) -> 
 
 
 def test_a_folder_rebuilt_by_hand_from_a_master_is_a_folder(state: Path, folder: Folder) -> None:
-    """As docs/secrets.md describes it."""
+    """As its page has described it for long."""
     for file in ("cluster.json", "secrets.json"):
         (folder.path / file).unlink()
     (folder.path / "cluster.json").write_text(json.dumps({"format": 1, "name": "prod", "cluster_id": folder.cluster_id}))
