@@ -79,7 +79,7 @@ def _held(archive: Path) -> Mapping[str, bytes]:
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, bytes]:
     file = tar.extractfile(member) if member.isfile() and member.size <= _LARGEST else None
     if file is None:
-        raise ConfigError(f"{tar.name}: {member.name} is no file of keys")
+        raise ConfigError(f"{member.name} in the archive is no file of keys: make it on a master by: {HOW}")
     return _path(member), file.read()
 
 

@@ -77,12 +77,20 @@ class Numbers:
                 raise StateError(
                     f"{self.where}: number {record.number} could not be written: {reason(problem)}"
                 ) from problem
+        self._refuse_pruned(record.number)
         written = Numbered(record, _digest(content))
         self._remember(written)
         return written
 
     def delete(self, number: int) -> None:
         self._told(lambda: self.store.delete(_name(number)))
+
+    def _refuse_pruned(self, number: int) -> None:
+        """What another run had written was deleted, as it was followed: the number was free, and is not the last one."""
+        there = self.all()
+        if there[-1:] > [number] and number > 1 and number - 1 not in there:
+            self.delete(number)
+            raise TakenError
 
     def _holds(self, number: int, content: bytes) -> bool:
         with suppress(Exception):

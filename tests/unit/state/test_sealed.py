@@ -122,6 +122,17 @@ class TestMeanwhile:
             folder.renew_certificate_key()
         assert opened(state).certificate_key == kept
 
+    def test_a_number_that_is_free_again_is_not_taken(self, state: SealedState, folder: Folder) -> None:
+        """It was pruned."""
+        theirs = opened(state)
+        theirs.mark_initialised()
+        kept = theirs.renew_certificate_key()
+        prune(state, "prod")
+        with pytest.raises(BusyError, match="number 3"):
+            folder.save()
+        assert [it.number for it in entries(state, "prod")] == [3]
+        assert opened(state).certificate_key == kept
+
     def test_a_cluster_that_is_gone_is_not_brought_back(self, state: SealedState, folder: Folder) -> None:
         opened(state).archive()
         with pytest.raises(BusyError):
