@@ -69,7 +69,7 @@ def ask(node: dict[str, str], tmp_path: Path) -> Callable[..., Sequence[str]]:
 
 
 def test_what_they_take_passes(ask: Callable[..., Sequence[str]]) -> None:
-    assert ask(KEPT, "featureGates: {NodeSwap: false}") == []
+    assert ask(KEPT, "featureGates: {NodeSwap: true}") == []
 
 
 def test_each_setting_that_they_do_not_take_is_told_in_a_line_with_where_it_stands(
@@ -79,9 +79,16 @@ def test_each_setting_that_they_do_not_take_is_told_in_a_line_with_where_it_stan
     assert ask(f"{KEPT}{scheduler}", "featureGates: {LongGone: true, NodeSwap: true}") == [
         "v1.37.0 does not take kube-scheduler --long-gone (Error: unknown flag: --long-gone): "
         "take it out of the ConfigMap kubeadm-config in kube-system",
-        "v1.37.0 does not take kubelet's feature gate LongGone (Error: unrecognized feature gate: LongGone): "
+        'v1.37.0 does not take kubelet\'s feature gate LongGone ("unrecognized feature gate: LongGone"): '
         "take it out of the ConfigMap kubelet-config in kube-system",
     ]
+
+
+def test_a_gate_that_cannot_be_set_any_more_is_told_as_well(ask: Callable[..., Sequence[str]]) -> None:
+    (line,) = ask("apiServer: {extraArgs: [{name: feature-gates, value: NodeSwap=false}]}")
+    assert (
+        'kube-apiserver --feature-gates ("cannot set feature gate NodeSwap to false, feature is locked to true"): ' in line
+    )
 
 
 def test_etcd_s_own_way_of_refusing_is_told_without_its_usage(ask: Callable[..., Sequence[str]]) -> None:

@@ -18,6 +18,7 @@ var known = map[string]string{
 }
 
 const gates = " SidecarContainers NodeSwap "
+const locked = " NodeSwap=false "
 
 func main() {
 	name := filepath.Base(os.Args[0])
@@ -28,9 +29,7 @@ func main() {
 		}
 		if flag == "feature-gates" {
 			for _, gate := range strings.Split(value, ",") {
-				if !strings.Contains(gates, " "+strings.Split(gate, "=")[0]+" ") {
-					fail(1, "Error: unrecognized feature gate: "+strings.Split(gate, "=")[0])
-				}
+				refuseGate(gate)
 			}
 		}
 	}
@@ -42,6 +41,19 @@ func refuse(name, flag string) {
 		fail(2, "flag provided but not defined: -"+flag+"\nUsage:\n\n  etcd [flags]\n    Start an etcd server. Errors are told.")
 	}
 	fail(1, "Error: unknown flag: --"+flag)
+}
+
+// What is told of them comes from another place than what is told of flags.
+func refuseGate(gate string) {
+	why := ""
+	if !strings.Contains(gates, " "+strings.Split(gate, "=")[0]+" ") {
+		why = "unrecognized feature gate: " + strings.Split(gate, "=")[0]
+	} else if strings.Contains(locked, " "+gate+" ") {
+		why = "cannot set feature gate NodeSwap to false, feature is locked to true"
+	}
+	if why != "" {
+		fail(1, "E1129 20:16:26.892388   13670 run.go:72] \"command failed\" err=\""+why+"\"")
+	}
 }
 
 func fail(code int, line string) {

@@ -22,8 +22,8 @@ takes() { # PROGRAM ARGUMENT NAME CONFIG_MAP
     ctr --namespace k8s.io images mount "$(grep "/$1:" <<<"$images")" "$root" >/dev/null
   fi
   if ! said=$(timeout 60 chroot "$root" "$1" "$2" --version 2>&1); then
-    said=$(grep --max-count 1 --extended-regexp '^(Error|flag|invalid)' <<<"$said" || head --lines 1 <<<"$said")
-    echo "$version does not take $3 ($said): take it out of the ConfigMap $4 in kube-system" >&2
+    said=$(grep --max-count 1 --extended-regexp '^(Error|flag)|err=' <<<"$said" || head --lines 1 <<<"$said")
+    echo "$version does not take $3 (${said##*err=}): take it out of the ConfigMap $4 in kube-system" >&2
     refused=1
   fi
 }
