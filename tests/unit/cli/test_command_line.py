@@ -183,6 +183,8 @@ def test_an_empty_path_is_bad_input_and_not_the_current_folder(run, tmp_path, mo
     words = [parameter.opts[0], ""] if isinstance(parameter, click.Option) else [""]
     if (name, parameter.name) == ("plan", "file"):
         words = ["restore", ""]
+    if name.startswith("state ") and isinstance(parameter, click.Argument):
+        words = ["prod", ""]
     ran = run(*name.split(), *words)
     assert ran.code == 2
     assert "it is empty, and a path is meant" in ran.line
