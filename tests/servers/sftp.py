@@ -57,4 +57,6 @@ def _serve(listening: socket.socket, configuration: Path, begun: list[subprocess
         except OSError:  # it is over
             return
         with connection:
-            begun.append(subprocess.Popen(command, stdin=connection, stdout=connection, stderr=subprocess.DEVNULL))
+            begun.append(
+                subprocess.Popen(command, stdin=connection.fileno(), stdout=connection.fileno(), stderr=subprocess.DEVNULL)
+            )
