@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .leaders import leaders
 from .living import Living, control_plane, look
+from .quorum import leaders
 from .readiness import Readiness, ask_readiness, hint
 from .roll import Roll
 

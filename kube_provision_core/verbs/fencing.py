@@ -62,7 +62,8 @@ def _refuse_living(facts: Facts, options: Options) -> None:
     for name, leader in facts.leaders.items():
         if isinstance(leader, Exception):
             raise ConfigError(
-                f"{name} runs, and does not say whether etcd has lost its quorum: {leader}. Power it off, and restore again"
+                f"{name} is not off, and does not say whether etcd has lost its quorum: {leader}. Power it off, and run "
+                "again"
             )
         if leader:
             raise ConfigError(_lives(facts, f"etcd of {name} follows a leader, and so a quorum of it"))

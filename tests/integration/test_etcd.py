@@ -14,7 +14,7 @@ from queue import Queue
 import pytest
 from servers.etcd import EtcdServers
 
-from kube_provision_core.cluster import ControlPlane, leaders
+from kube_provision_core.cluster import ControlPlane, leaders, quorum
 from kube_provision_core.cluster.etcd import EtcdMember, EtcdQuorum
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.errors import ControlPlaneError
@@ -140,7 +140,10 @@ def test_without_a_quorum_nothing_is_changed_then_or_later(three: EtcdServers, a
     assert set(ids(api)) == set(MASTERS)
 
 
-def test_a_quorum_is_lost_where_every_master_that_may_run_says_that_it_follows_nobody(three: EtcdServers, pki: Pki) -> None:
+def test_a_quorum_is_lost_where_every_master_that_may_run_says_that_it_follows_nobody(
+    three: EtcdServers, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quorum, "PAUSE", 0.1)
     masters = tuple(master(name, address) for name, address in MASTERS.items())
     assert all(leader and isinstance(leader, str) for leader in leaders(seen(*masters), pki).values())
     three.kill("m-2")
@@ -153,6 +156,18 @@ def test_a_quorum_is_lost_where_every_master_that_may_run_says_that_it_follows_n
     assert str(said["m-3"]) == "it tells no address"
     assert leaders(seen(*off), pki) == {}
     assert str(leaders(seen(replace(masters[0], addresses=())), pki)["m-1"]) == "it tells no address"
+
+
+def test_those_who_are_about_to_elect_a_leader_have_a_quorum(three: EtcdServers, pki: Pki) -> None:
+    """Where two of three live they follow nobody for a moment, or one who has died."""
+    masters = {name: master(name, address) for name, address in MASTERS.items()}
+    with ControlPlane(list(MASTERS.values()), pki) as api:
+        leader = api.etcd_leader_at(MASTERS["m-1"])
+        name = next(member.name for member in api.etcd_members() if member.id == leader)
+    three.kill(name)
+    said = leaders(seen(*(replace(vm, power=Power.OFF) if vm.name == name else vm for vm in masters.values())), pki)
+    assert all(said.values())
+    assert leader not in said.values()
 
 
 def master(name: str, address: str) -> Vm:

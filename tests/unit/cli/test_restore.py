@@ -243,8 +243,8 @@ class TestMastersAlone:
         world.vms["m-prod-1"] = replace(world.vms["m-prod-1"], power=Power.ON)
         ran = run(*verb, *OPEN, "--masters", "--abandon-old", *(["--yes"] if verb == ("restore",) else []), *self.SIZE)
         assert ran.code == 2
-        assert "m-prod-1 runs, and does not say whether etcd has lost its quorum: " in ran.line
-        assert "Power it off, and restore again" in ran.line
+        assert "m-prod-1 is not off, and does not say whether etcd has lost its quorum: " in ran.line
+        assert "Power it off, and run again" in ran.line
 
     def test_a_number_says_how_many_there_are(self, run, made) -> None:
         made()

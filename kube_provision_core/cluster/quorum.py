@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from .api import ControlPlane
     from .observe import Observation
 
-ATTEMPTS = 3
-ELECTION_SECONDS = 1.5
-"""A follower names a leader that has died until an election has failed: for so long it is asked again."""
+LOOKS = 4
+PAUSE = 2.0
+"""Seconds between two looks, of which the last counts: an election takes one or two, and may need another round. Before it
+followers name a leader that has died, and in its midst those who are about to elect one follow nobody."""
 
 
 def leaders(seen: Observation, pki: Pki) -> Mapping[str, str | ControlPlaneError]:
@@ -31,11 +32,11 @@ def leaders(seen: Observation, pki: Pki) -> Mapping[str, str | ControlPlaneError
     if not any(vm.address for vm in running):
         return {vm.name: ControlPlaneError("it tells no address") for vm in running}
     with control_plane(seen, pki) as api, ThreadPoolExecutor(len(running)) as pool:
-        for _ in range(ATTEMPTS):
+        for look in range(LOOKS):
+            time.sleep(PAUSE if look else 0.0)
             said = dict(zip((vm.name for vm in running), pool.map(lambda vm: _leader(api, vm), running), strict=True))
-            if not any(isinstance(leader, str) and leader for leader in said.values()):
+            if any(isinstance(leader, ControlPlaneError) for leader in said.values()):
                 break
-            time.sleep(ELECTION_SECONDS)
     return said
 
 
