@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 
 import consul
 from consul.callback import CB
+from requests.adapters import HTTPAdapter
 
-from kube_provision_core import DiscoveryError, Endpoint
+from kube_provision_core import DiscoveryError
 
 from . import layout
 from .access import Right, lacking, to_see, unless_leaving
+from .endpoint import ConsulEndpoint, Tls
 from .node.api import AUTHORIZE, question
 
 log = logging.getLogger(__name__)
@@ -52,27 +54,54 @@ class Service:
     address: str
 
 
+def connect(to: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
+    """To the first server that answers and knows a leader; a single one is asked nothing more than what one wants to know.
+
+    Raises `DiscoveryError` that says of each why it is of no use.
+    """
+    if len(to.servers) == 1:
+        return Client(to, rights)
+    refusals = []
+    for server in to.servers:
+        client = Client(to.only(server), rights)
+        try:
+            client.check_leader()
+            return client
+        except DiscoveryError as error:
+            client.close()
+            refusals.append(str(error))
+    raise DiscoveryError("; ".join(refusals))
+
+
 class Client:
     """One connection to one Consul server; not to be shared between threads. Every method may raise `DiscoveryError`."""
 
-    def __init__(self, at: Endpoint, datacenter: str, token: str | None, rights: Sequence[Right] = ()) -> None:
+    def __init__(self, to: ConsulEndpoint, rights: Sequence[Right] = ()) -> None:
         """`rights`: what the token must be allowed. What it is not is said where Consul refuses something or hides it."""
-        self._where = f"Consul at {at.host}:{at.port}"
+        self._where = str(to)
         self._rights = rights
         self._consul = consul.Consul(
-            host=at.host,
-            port=at.port,
-            scheme="http",
+            host=to.servers[0].host,
+            port=to.servers[0].port,
+            scheme=to.scheme,
             verify=True,
-            dc=datacenter,
+            dc=to.datacenter,
             consistency="consistent",
             connections_timeout=TIMEOUT,
         )
-        self._consul.token = token
+        self._consul.token = to.token
         self._consul.http.session.trust_env = False
+        if to.tls:
+            self._consul.http.session.mount("https://", _Trusting(to.tls))
 
     def close(self) -> None:
         self._consul.http.session.close()
+
+    def check_leader(self) -> None:
+        """Raise `DiscoveryError` unless this server knows one."""
+        with self._failures():
+            if not self._consul.status.leader():
+                raise DiscoveryError(f"{self._where} knows no leader")
 
     def missing(self, rights: Sequence[Right]) -> list[Right]:
         """Which of them the token lacks; none where Consul has no ACLs, or does not tell."""
@@ -207,6 +236,21 @@ class Client:
                 f"{self._where} cannot be reached: {_cause(error)}. Check that it runs, that consul_ip is right, and that no"
                 " firewall is between"
             ) from error
+
+
+class _Trusting(HTTPAdapter):
+    """HTTPS by our own context, to which the library adds no authorities of its own."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        super().__init__()
+
+    def init_poolmanager(self, *sizes: Any, **more: Any) -> None:
+        name = self._tls.server_name or None
+        super().init_poolmanager(*sizes, **more, ssl_context=self._tls.context(), assert_hostname=name, server_hostname=name)
+
+    def cert_verify(self, *_: object) -> None:
+        """The context does."""
 
 
 def decode_record(text: str, cluster: str) -> dict[str, Any]:

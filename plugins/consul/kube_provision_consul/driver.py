@@ -23,6 +23,7 @@ from kube_provision_core import (
 
 from . import access, boot, layout
 from .config import ConsulConfig
+from .endpoint import ConsulEndpoint
 
 if TYPE_CHECKING:
     from .access import Right
@@ -78,27 +79,27 @@ class Consul(DiscoveryDriver):
         nodes = [node for node, _ in machines]
         if self._own.consul_ip is None or not nodes:
             return ()
-        at = Endpoint(str(self._own.consul_ip), self.port)
-        return (*self._taken_names(at, nodes), *self._missing_rights(at, nodes))
+        return (*self._taken_names(nodes), *self._missing_rights(nodes))
 
-    def _taken_names(self, at: Endpoint, nodes: Sequence[Node]) -> Iterator[str]:
+    def _taken_names(self, nodes: Sequence[Node]) -> Iterator[str]:
         """Names that somebody else's agents bear already: two of one name break both silently."""
-        rights = access.of_operator(nodes[0].stamp.cluster, (node.name for node in nodes))
-        with closing(self._client(at, rights)) as client:
+        rights, endpoint = access.of_operator(nodes[0].stamp.cluster, (node.name for node in nodes)), self._existing()
+        with closing(_connect(endpoint, rights)) as client:
             known, living = client.nodes(), client.living_nodes()
         for node in sorted(nodes, key=lambda node: node.name):
             if node.name in living and known.get(node.name, {}).get(layout.CLUSTER_ID_META) != node.stamp.cluster_id:
                 yield (
-                    f"{node.name}: Consul at {at.host} knows another living machine of this name. Choose another --name or"
+                    f"{node.name}: {endpoint} knows another living machine of this name. Choose another --name or"
                     " --host-prefix"
                 )
 
-    def _missing_rights(self, at: Endpoint, nodes: Sequence[Node]) -> Iterator[str]:
+    def _missing_rights(self, nodes: Sequence[Node]) -> Iterator[str]:
         for role, node in {node.role: node for node in nodes}.items():
-            with closing(self._client(at, role=role)) as client:
+            endpoint = self._existing(role)
+            with closing(_connect(endpoint)) as client:
                 missing = client.missing(access.of_node(node))
             if missing:
-                yield f"Consul at {at.host}:{at.port}: {access.lacking(missing, f'consul_token of {role.value}s')}"
+                yield f"{endpoint}: {access.lacking(missing, f'consul_token of {role.value}s')}"
 
     @hookimpl
     def render_grants(self, nodes: Sequence[Node]) -> str | None:
@@ -109,12 +110,11 @@ class Consul(DiscoveryDriver):
     def lock_cluster(self, cluster: Cluster) -> AbstractContextManager[None] | None:
         from .run_lock import run_lock
 
-        address = self._address_for(cluster)
-        if not address:
+        endpoint = self._endpoint(cluster)
+        if endpoint is None:
             return None
-        at = cluster.endpoint(address, self.port)
         rights = access.of_operator(cluster.name, cluster.names)
-        return run_lock(lambda: self._client(at, rights), cluster.name)
+        return run_lock(lambda: _connect(endpoint, rights), cluster.name)
 
     @hookimpl
     def forget_initialising(self, cluster: Cluster, node_name: str) -> bool:
@@ -132,7 +132,7 @@ class Consul(DiscoveryDriver):
     @hookimpl
     def forget_cluster(self, cluster: Cluster) -> bool | None:
         """Delete the cluster's keys, and its nodes with their services. Nothing to do where no server is known."""
-        if not self._address_for(cluster):
+        if self._endpoint(cluster) is None:
             return None
         with self._connected(cluster) as client:
             for name, meta in client.nodes({layout.CLUSTER_META: cluster.name}).items():
@@ -147,24 +147,36 @@ class Consul(DiscoveryDriver):
         unless the user says so."""
         return self._config[Role.DISCOVERY]
 
-    def _address_for(self, cluster: Cluster) -> str:
-        return boot.server_address(cluster, self._own)
+    def _endpoint(self, cluster: Cluster) -> ConsulEndpoint | None:
+        """The existing Consul's, or that of the server that was provisioned; None where there is none yet."""
+        if self._own.consul_ip:
+            return self._existing()
+        if cluster.discovery_address:
+            return self._to(cluster.endpoint(cluster.discovery_address, self.port))
+        return None
+
+    def _existing(self, role: Role = Role.DISCOVERY) -> ConsulEndpoint:
+        """With the token of the role."""
+        return self._to(Endpoint(str(self._own.consul_ip), self.port), role=role)
+
+    def _to(self, *servers: Endpoint, role: Role = Role.DISCOVERY) -> ConsulEndpoint:
+        token = self._config[role].consul_token
+        return ConsulEndpoint(servers, self._own.consul_datacenter, token.get_secret_value() if token else None)
 
     @contextmanager
     def _connected(self, cluster: Cluster) -> Iterator[Client]:
-        address = self._address_for(cluster)
-        if not address:
+        endpoint = self._endpoint(cluster)
+        if endpoint is None:
             raise DiscoveryError(
                 f"cluster {cluster.name} has no Consul server with a known address yet: provision it, or name one with"
                 " --consul-ip"
             )
-        rights = access.of_operator(cluster.name, cluster.names)
-        with closing(self._client(cluster.endpoint(address, self.port), rights)) as client:
+        with closing(_connect(endpoint, access.of_operator(cluster.name, cluster.names))) as client:
             yield client
 
-    def _client(self, at: Endpoint, rights: Sequence[Right] = (), role: Role = Role.DISCOVERY) -> Client:
-        """With the role's token. Loads the client library only where Consul is really asked: rendering needs none of it."""
-        from .client import Client
 
-        token = self._config[role].consul_token
-        return Client(at, self._own.consul_datacenter, token.get_secret_value() if token else None, rights)
+def _connect(endpoint: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
+    """Loads the client library only where Consul is really asked: rendering needs none of it."""
+    from .client import connect
+
+    return connect(endpoint, rights)

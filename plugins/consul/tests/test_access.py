@@ -24,6 +24,7 @@ from kube_provision_consul.access import Right
 from kube_provision_consul.client import Client
 from kube_provision_consul.config import ConsulConfig
 from kube_provision_consul.driver import Consul
+from kube_provision_consul.endpoint import ConsulEndpoint
 from kube_provision_consul.node.agent import wait_until_joined
 from kube_provision_consul.node.api import Agent, UnavailableError
 from kube_provision_core import Cluster, Discovery, DiscoveryError, Endpoint, Node, Role
@@ -274,8 +275,8 @@ def test_who_may_only_look_sees_that_nobody_is_healthy(closed: Closed) -> None:
 def test_a_proxy_that_denies_the_question_says_nothing_of_the_token(closed: Closed, tokens: Mapping[str, str]) -> None:
     master = machine(Role.MASTER, next(closed.numbers))
     with closed.joined(master, tokens["master"], http_config={"block_endpoints": ["/v1/internal"]}) as agent:
-        at = Endpoint(address_of(agent), 8500)
-        with closing(closed.driver(**tokens)._client(at)) as asking:
+        to = ConsulEndpoint((Endpoint(address_of(agent), 8500),), "dc1", tokens["operator"])
+        with closing(Client(to)) as asking:
             assert asking.missing(RIGHTS["operator"]) == []
         agent.check_rights()
 
@@ -300,7 +301,7 @@ def operate(closed: Closed, driver: Consul) -> str:
     try:
         with driver.lock_cluster(closed.cluster):  # type: ignore[union-attr]
             found = driver.discover_masters(closed.cluster)
-            taken = list(driver._taken_names(closed.cluster.endpoint(closed.server.address, 8500), NODES))
+            taken = list(driver._taken_names(NODES))
             told = f"{found.initialising} {len(found.masters)} {len(taken)}"
             return f"{told} {driver.forget_initialising(closed.cluster, 'm-prod-1')} {driver.forget_cluster(closed.cluster)}"
     except DiscoveryError as error:
