@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from kube_provision_core import (
 from . import access, boot, layout
 from .config import ConsulConfig
 from .endpoint import ConsulEndpoint
+from .failures import unresolved
 
 if TYPE_CHECKING:
     from .access import Right
@@ -44,9 +46,8 @@ class Consul(DiscoveryDriver):
 
     @property
     def address(self) -> str | None:
-        """The existing server's address; None: one is to be provisioned."""
-        own = self._own.consul_ip
-        return str(own) if own else None
+        """The existing Consul's first; None: one is to be provisioned."""
+        return next(iter(self._own.hosts), None)
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
@@ -75,11 +76,19 @@ class Consul(DiscoveryDriver):
 
     @hookimpl
     def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
-        """Of an existing Consul: names that are taken there, and rights that the nodes' tokens lack."""
-        nodes = [node for node, _ in machines]
-        if self._own.consul_ip is None or not nodes:
+        """Of an existing Consul: its own names that do not resolve, names of machines that are taken there, and rights that
+        the nodes' tokens lack."""
+        if self._own.consul_ip is None or not machines:
             return ()
-        return (*self._taken_names(nodes), *self._missing_rights(nodes))
+        return (*self._unresolved(), *self._taken_names([node for node, _ in machines]), *self._missing_rights(machines))
+
+    def _unresolved(self) -> Iterator[str]:
+        """Where others answer, Consul is asked all the same; but machines are told all names for good."""
+        for server in self._own.servers(self.port):
+            try:
+                socket.getaddrinfo(server.host, server.port, socket.AF_INET)
+            except socket.gaierror as error:
+                yield f"consul_ip: {server.host}: {unresolved(error)}"
 
     def _taken_names(self, nodes: Sequence[Node]) -> Iterator[str]:
         """Names that somebody else's agents bear already: two of one name break both silently."""
@@ -93,11 +102,12 @@ class Consul(DiscoveryDriver):
                     " --host-prefix"
                 )
 
-    def _missing_rights(self, nodes: Sequence[Node]) -> Iterator[str]:
-        for role, node in {node.role: node for node in nodes}.items():
+    def _missing_rights(self, machines: Sequence[tuple[Node, Boot]]) -> Iterator[str]:
+        """Of those that the machines are told."""
+        for role, it in {node.role: it for node, it in machines}.items():
             endpoint = self._existing(role)
             with closing(_connect(endpoint)) as client:
-                missing = client.missing(access.of_node(node))
+                missing = client.missing(boot.rights_in(it))
             if missing:
                 yield f"{endpoint}: {access.lacking(missing, f'consul_token of {role.value}s')}"
 
@@ -152,16 +162,18 @@ class Consul(DiscoveryDriver):
         if self._own.consul_ip:
             return self._existing()
         if cluster.discovery_address:
-            return self._to(cluster.endpoint(cluster.discovery_address, self.port))
+            return self._to((cluster.endpoint(cluster.discovery_address, self.port),))
         return None
 
     def _existing(self, role: Role = Role.DISCOVERY) -> ConsulEndpoint:
         """With the token of the role."""
-        return self._to(Endpoint(str(self._own.consul_ip), self.port), role=role)
+        return self._to(self._own.servers(self.port), role)
 
-    def _to(self, *servers: Endpoint, role: Role = Role.DISCOVERY) -> ConsulEndpoint:
+    def _to(self, servers: tuple[Endpoint, ...], role: Role = Role.DISCOVERY) -> ConsulEndpoint:
         token = self._config[role].consul_token
-        return ConsulEndpoint(servers, self._own.consul_datacenter, token.get_secret_value() if token else None)
+        return ConsulEndpoint(
+            servers, self._own.consul_datacenter, token.get_secret_value() if token else None, self._own.tls
+        )
 
     @contextmanager
     def _connected(self, cluster: Cluster) -> Iterator[Client]:

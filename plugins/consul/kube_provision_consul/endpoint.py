@@ -6,7 +6,11 @@ import ssl
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kube_provision_core import DiscoveryError, Endpoint
+from kube_provision_core import ConfigError, DiscoveryError, Endpoint
+
+
+class BadInputError(ConfigError, DiscoveryError):
+    """What keeps Consul from being asked is written in the configuration, and stays until that is changed."""
 
 
 @dataclass(frozen=True)
