@@ -24,7 +24,7 @@ from kube_provision_core import (
 
 from . import access, layout
 from .access import Right
-from .certificates import authorities, read
+from .certificates import authorities, content_of
 from .config import ConsulConfig
 
 _RETRY_INTERVAL = "5s"
@@ -115,10 +115,10 @@ def _tls_settings(config: ConsulConfig) -> dict[str, Any]:
 
 def _tls_files(config: ConsulConfig) -> Iterator[File]:
     if config.consul_ca_file:
-        yield File(layout.CA_FILE, authorities(config.consul_ca_file))
+        yield File(layout.CA_FILE, content_of(config.consul_ca_file, authorities))
     if config.consul_client_cert_file and config.consul_client_key_file:
-        yield File(layout.CERT_FILE, read(config.consul_client_cert_file))
-        yield File(layout.KEY_FILE, read(config.consul_client_key_file), mode=0o600, secret=True, own_key=True)
+        yield File(layout.CERT_FILE, content_of(config.consul_client_cert_file))
+        yield File(layout.KEY_FILE, content_of(config.consul_client_key_file), mode=0o600, secret=True, own_key=True)
 
 
 def server_addresses(cluster: Cluster, config: ConsulConfig) -> tuple[str, ...]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
-from kube_provision_core import BootError, telling_os_errors
+from kube_provision_core import ConfigError
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----\n", re.DOTALL)
 _ENCRYPTED = re.compile(r"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE)
@@ -17,7 +18,7 @@ def authorities(file: Path) -> str:
 
     Raises ValueError where there are none, and OSError.
     """
-    found = "".join(_CERTIFICATE.findall(f"{_text(file)}\n"))
+    found = "".join(_CERTIFICATE.findall(f"{text(file)}\n"))
     if not found:
         raise ValueError(f"{file} is no PEM file of certificates (`openssl x509 -inform der` makes one of a DER file)")
     try:
@@ -29,7 +30,7 @@ def authorities(file: Path) -> str:
 
 def check_pair(certificate: Path, key: Path) -> None:
     """Raise ValueError unless a server would take them together."""
-    if _ENCRYPTED.search(_text(key)):
+    if _ENCRYPTED.search(text(key)):
         raise ValueError(f"{key} is protected by a password, which machines do not have: give a key without one")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="none")  # noqa: S106 - never a prompt
@@ -38,11 +39,16 @@ def check_pair(certificate: Path, key: Path) -> None:
         raise ValueError(f"{key}, the key of {certificate}: {reason} ({error.reason or error})") from error
 
 
-def read(file: Path) -> str:
-    """For a machine. Raises `BootError`."""
-    with telling_os_errors(f"{file}: cannot be read", BootError):
-        return _text(file)
-
-
-def _text(file: Path) -> str:
+def text(file: Path) -> str:
+    """Raises OSError."""
     return file.read_text(errors="replace").replace("\r\n", "\n")
+
+
+def content_of(file: Path, read: Callable[[Path], str] = text) -> str:
+    """Raises `ConfigError` where the file has changed for the worse since the configuration was checked."""
+    try:
+        return read(file)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -33,6 +33,8 @@ _UNKNOWN, _NO_ACLS = "ACL not found", "ACL support disabled"
 
 TIMEOUT = 10.0
 """Seconds for any one request."""
+PROBE = 3.0
+"""Seconds in which one server of several has to say who leads."""
 
 Found = TypeVar("Found", list[Any], dict[str, Any], set[str])
 
@@ -64,12 +66,11 @@ def connect(to: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
         return Client(to, rights)
     refusals: list[DiscoveryError] = []
     for server in to.servers:
-        client = Client(to.only(server), rights)
         try:
-            client.check_leader()
-            return client
+            with closing(Client(to.only(server), timeout=PROBE)) as probe:
+                probe.check_leader()
+            return Client(to.only(server), rights)
         except DiscoveryError as error:
-            client.close()
             refusals.append(error)
     kind = BadInputError if all(isinstance(error, BadInputError) for error in refusals) else DiscoveryError
     raise kind("; ".join(map(str, refusals)))
@@ -78,18 +79,19 @@ def connect(to: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
 class Client:
     """One connection to one Consul server; not to be shared between threads. Every method may raise `DiscoveryError`."""
 
-    def __init__(self, to: ConsulEndpoint, rights: Sequence[Right] = ()) -> None:
+    def __init__(self, to: ConsulEndpoint, rights: Sequence[Right] = (), timeout: float | None = None) -> None:
         """`rights`: what the token must be allowed. What it is not is said where Consul refuses something or hides it."""
+        self.server = to.servers[0]
         self._where = str(to)
         self._rights = rights
         self._consul = consul.Consul(
-            host=to.servers[0].host,
-            port=to.servers[0].port,
+            host=self.server.host,
+            port=self.server.port,
             scheme=to.scheme,
             verify=True,
             dc=to.datacenter,
             consistency="consistent",
-            connections_timeout=TIMEOUT,
+            connections_timeout=timeout or TIMEOUT,
         )
         self._consul.token = to.token
         self._consul.http.session.trust_env = False

@@ -43,6 +43,8 @@ class Consul(DiscoveryDriver):
         """`port`: of the server's HTTP interface; another one than Consul's own is for tests."""
         self._config = config
         self.port = port
+        self._answered: Endpoint | None = None
+        """The server that did last: others may be waited for in vain."""
 
     @property
     def address(self) -> str | None:
@@ -93,7 +95,7 @@ class Consul(DiscoveryDriver):
     def _taken_names(self, nodes: Sequence[Node]) -> Iterator[str]:
         """Names that somebody else's agents bear already: two of one name break both silently."""
         rights, endpoint = access.of_operator(nodes[0].stamp.cluster, (node.name for node in nodes)), self._existing()
-        with closing(_connect(endpoint, rights)) as client:
+        with closing(self._connect(endpoint, rights)) as client:
             known, living = client.nodes(), client.living_nodes()
         for node in sorted(nodes, key=lambda node: node.name):
             if node.name in living and known.get(node.name, {}).get(layout.CLUSTER_ID_META) != node.stamp.cluster_id:
@@ -106,7 +108,7 @@ class Consul(DiscoveryDriver):
         """Of those that the machines are told."""
         for role, it in {node.role: it for node, it in machines}.items():
             endpoint = self._existing(role)
-            with closing(_connect(endpoint)) as client:
+            with closing(self._connect(endpoint)) as client:
                 missing = client.missing(boot.rights_in(it))
             if missing:
                 yield f"{endpoint}: {access.lacking(missing, f'consul_token of {role.value}s')}"
@@ -124,7 +126,7 @@ class Consul(DiscoveryDriver):
         if endpoint is None:
             return None
         rights = access.of_operator(cluster.name, cluster.names)
-        return run_lock(lambda: _connect(endpoint, rights), cluster.name)
+        return run_lock(lambda: self._connect(endpoint, rights), cluster.name)
 
     @hookimpl
     def forget_initialising(self, cluster: Cluster, node_name: str) -> bool:
@@ -183,12 +185,13 @@ class Consul(DiscoveryDriver):
                 f"cluster {cluster.name} has no Consul server with a known address yet: provision it, or name one with"
                 " --consul-ip"
             )
-        with closing(_connect(endpoint, access.of_operator(cluster.name, cluster.names))) as client:
+        with closing(self._connect(endpoint, access.of_operator(cluster.name, cluster.names))) as client:
             yield client
 
+    def _connect(self, endpoint: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
+        """Loads the client library only where Consul is really asked: rendering needs none of it."""
+        from .client import connect
 
-def _connect(endpoint: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
-    """Loads the client library only where Consul is really asked: rendering needs none of it."""
-    from .client import connect
-
-    return connect(endpoint, rights)
+        client = connect(endpoint.first(self._answered), rights)
+        self._answered = client.server
+        return client

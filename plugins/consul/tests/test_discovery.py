@@ -231,6 +231,15 @@ def test_the_address_is_that_of_the_interface_where_one_is_named() -> None:
     assert node.own_address("lo", ["10.0.0.9"]) == "127.0.0.1"
 
 
+def test_the_address_is_that_of_the_route_to_the_first_server_that_there_is_one_to() -> None:
+    assert node.own_address("", ["consul.invalid", "127.0.0.5"]) == "127.0.0.1"
+
+
+def test_where_no_server_has_a_route_all_are_named() -> None:
+    with pytest.raises(UnavailableError, match=r"no IPv4 address on the route to a\.invalid, b\.invalid .*consul_bind"):
+        node.own_address("", ["a.invalid", "b.invalid"])
+
+
 def test_an_interface_that_is_missing_says_which_key_to_set() -> None:
     with pytest.raises(UnavailableError, match=r"no IPv4 address on interface ens99 .*consul_bind_interface"):
         node.own_address("ens99", ["10.0.0.9"])
@@ -245,6 +254,12 @@ def test_waiting_for_a_server_says_what_is_missing() -> None:
         agent.wait_until_joined(Agent("127.254.254.253:1"), ["10.0.0.9"], 0.1)
 
 
+def test_silence_is_told_only_of_servers_of_which_none_answers(server: ConsulAgent) -> None:
+    assert agent.silence_of(["127.254.254.253", server.address]) == ""
+    both = agent.silence_of(["127.254.254.253", "127.254.254.252"])
+    assert both == " (127.254.254.253:8301: Connection refused; 127.254.254.252:8301: Connection refused)"
+
+
 def test_an_agent_that_says_nothing_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "_TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -253,15 +268,16 @@ def test_an_agent_that_says_nothing_is_given_up(client: Client, monkeypatch: pyt
             mute.read_record()
 
 
-def test_secrets_become_readable_to_the_agents_user_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["secrets.json", "tls/key.pem"])
+def test_secrets_become_readable_to_the_agents_user_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     owners = []
     monkeypatch.setattr("shutil.chown", lambda path, *who: owners.append((path.name, *who)))
-    (tmp_path / "consul").mkdir()
-    secrets = tmp_path / "consul/secrets.json"
+    secrets = tmp_path / "consul" / name
+    secrets.parent.mkdir(parents=True)
     secrets.write_text("{}")
     (tmp_path / "discovery.json").write_text(json.dumps({"servers": ["127.0.0.1"], "is_server": False, "interface": ""}))
     agent.configure(tmp_path, tmp_path / "run/machine.json")
-    assert (owners, secrets.stat().st_mode & 0o777) == ([("secrets.json", "root", "consul")], 0o640)
+    assert (owners, secrets.stat().st_mode & 0o777) == ([(secrets.name, "root", "consul")], 0o640)
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

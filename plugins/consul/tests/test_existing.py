@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,7 +22,7 @@ from kube_provision_consul import access, layout
 from kube_provision_consul.config import ConsulConfig
 from kube_provision_consul.driver import Consul
 from kube_provision_consul.node import version
-from kube_provision_core import BusyError, Cluster, ConfigError, DiscoveryError, Node, Role
+from kube_provision_core import BusyError, Cluster, ConfigError, DiscoveryError, Endpoint, Node, Role
 from kube_provision_core.testing import boot_of, cluster_of, node_of
 
 from .conftest import MakeConsul
@@ -199,6 +200,21 @@ def test_the_first_server_that_answers_is_asked(make_consul: MakeConsul, server:
     assert driver.address == NOBODY
     with driver.lock_cluster(cluster):  # type: ignore[union-attr]
         assert not driver.discover_masters(cluster).initialised
+
+
+def test_a_server_that_answered_is_asked_first_from_then_on(
+    make_consul: MakeConsul, server: ConsulAgent, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the next one when it answers no more."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        driver = make_consul(consul_ip=[f"127.0.0.1:{silent.getsockname()[1]}", server.address])
+        driver.discover_masters(cluster)
+        caplog.clear()
+        with caplog.at_level("DEBUG"):
+            driver.discover_masters(cluster)
+        assert "http://127.0.0.1:" not in caplog.text
+    driver._answered = Endpoint(NOBODY, 8500)
+    assert not driver.discover_masters(cluster).initialised
 
 
 def test_where_none_answers_each_is_named(make_consul: MakeConsul, cluster: Cluster) -> None:
