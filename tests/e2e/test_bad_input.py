@@ -140,7 +140,7 @@ def test_an_existing_consul_whose_name_does_not_resolve(bare: Site) -> None:
 
 def test_an_existing_consul_with_a_token_in_its_url(bare: Site) -> None:
     run = bare.provision("--consul-ip=https://:a-token-of-mine@consul.invalid")
-    refused(bare, run, 2, "consul_ip", "consul_token")
+    refused(bare, run, 2, "--consul-ip", "consul_token")
     assert "a-token-of-mine" not in run.errors + run.output
 
 

@@ -24,7 +24,7 @@ from kube_provision_core import (
 
 from . import access, layout
 from .access import Right
-from .certificates import authorities, content_of
+from .certificates import certificates, content_of
 from .config import ConsulConfig
 
 _RETRY_INTERVAL = "5s"
@@ -103,8 +103,8 @@ def client_data(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str,
 
 def rights_in(boot: Boot) -> list[Right]:
     """What a machine with this boot data looks for in Consul."""
-    told = next((json.loads(file.content) for file in boot.files if file.path == layout.CLIENT_DATA), {})
-    return [Right(*right, why="") for right in told.get("rights", ())]
+    told: dict[str, Any] = next((json.loads(it.content) for it in boot.files if it.path == layout.CLIENT_DATA), {})
+    return [Right(kind, name, access, "") for kind, name, access in told.get("rights", ())]
 
 
 def _tls_settings(config: ConsulConfig) -> dict[str, Any]:
@@ -115,9 +115,9 @@ def _tls_settings(config: ConsulConfig) -> dict[str, Any]:
 
 def _tls_files(config: ConsulConfig) -> Iterator[File]:
     if config.consul_ca_file:
-        yield File(layout.CA_FILE, content_of(config.consul_ca_file, authorities))
+        yield File(layout.CA_FILE, content_of(config.consul_ca_file, certificates))
     if config.consul_client_cert_file and config.consul_client_key_file:
-        yield File(layout.CERT_FILE, content_of(config.consul_client_cert_file))
+        yield File(layout.CERT_FILE, content_of(config.consul_client_cert_file, certificates))
         yield File(layout.KEY_FILE, content_of(config.consul_client_key_file), mode=0o600, secret=True, own_key=True)
 
 

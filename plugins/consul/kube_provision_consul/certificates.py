@@ -13,8 +13,8 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICA
 _ENCRYPTED = re.compile(r"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE)
 
 
-def authorities(file: Path) -> str:
-    """The certificates in a file, and nothing else of it: they go to every machine.
+def certificates(file: Path) -> str:
+    """The certificates in a file, and nothing else of it: anybody on a machine may read them.
 
     Raises ValueError where there are none, and OSError.
     """

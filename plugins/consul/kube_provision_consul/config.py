@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationInfo, field_validator, model_validator
 
 from kube_provision_core import DriverConfig, Endpoint, LocalFile, option
 
-from .certificates import authorities, check_pair, content_of
+from .certificates import certificates, check_pair, content_of
 from .endpoint import Tls
 from .layout import HTTPS_PORT
 from .server_address import ConsulServers, ServerAddress, parse
@@ -80,7 +80,7 @@ class ConsulConfig(DriverConfig):
     @classmethod
     def _holds_certificates(cls, file: Path | None) -> Path | None:
         if file is not None:
-            authorities(file)
+            certificates(file)
         return file
 
     @field_validator("consul_client_key_file")
@@ -147,7 +147,7 @@ class ConsulConfig(DriverConfig):
         if self.scheme == "http" or not self.consul_ca_file:
             return None
         return Tls(
-            content_of(self.consul_ca_file, authorities),
+            content_of(self.consul_ca_file, certificates),
             self.consul_client_cert_file,
             self.consul_client_key_file,
             self.consul_tls_server_name or "",

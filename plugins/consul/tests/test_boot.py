@@ -82,8 +82,11 @@ def test_agents_join_all_servers_that_are_named_and_show_a_certificate(make_cons
     assert (told["servers"], told["tls"]) == (hosts, settings | {"verify_outgoing": True})
 
 
-def test_a_key_is_a_secret_file_of_the_machines_own(make_consul: MakeConsul, tls: dict[str, Any]) -> None:
-    fragment = render(make_consul, Role.WORKER, **tls)
+def test_a_key_is_a_secret_file_of_the_machines_own(make_consul: MakeConsul, tls: dict[str, Any], tmp_path: Path) -> None:
+    """Also where the certificate's file holds it."""
+    both = tmp_path / "both.pem"
+    both.write_bytes(b"".join(tls[name].read_bytes() for name in ("consul_client_key_file", "consul_client_cert_file")))
+    fragment = render(make_consul, Role.WORKER, **tls | {"consul_client_cert_file": both})
     holding = [found for found in fragment.files if "PRIVATE KEY" in str(found.content)]
     assert [(it.path, it.mode, it.secret, it.own_key) for it in holding] == [(layout.KEY_FILE, 0o600, True, True)]
 
