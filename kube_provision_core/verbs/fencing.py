@@ -135,4 +135,4 @@ def afterwards(seen: Observation, gone: Collection[str]) -> Observation:
     servers = seen.of(Role.DISCOVERY)
     if servers and all(vm.name in gone for vm in servers):
         return Observation(locate(replace(seen.cluster, discovery_address=None), kept), kept)
-    return Observation(locate(seen.cluster, kept), kept, discovery_error=seen.discovery_error)
+    return replace(seen, cluster=locate(seen.cluster, kept), vms=kept, discovery=None)
