@@ -5,13 +5,14 @@ secrets.json     first token, certificate key, values that drivers had made
 pki/…            certificate authorities and service-account key
 initialised      exists once the cluster was observed to be initialised
 restoring        while it is restored: the digest of the snapshot that what exists of it begins with; before that, while what
-                 was left of it is destroyed, with the word `abandoning`
+                 was left of it is destroyed, with the word `abandoning`. With the word `masters` where they alone are
+                 restored, and workers are those of before
 known_hosts      host keys that machines have told, no secrets; may be missing
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -38,7 +39,7 @@ from .on_disk import made_meanwhile, state_of
 from .pki import JoinSecrets, Pki, create_certificate_key, create_pki, create_token
 from .state import Files, State
 
-_ABANDONING = " abandoning"
+_ABANDONING, _MASTERS = "abandoning", "masters"
 
 Makers = Mapping[str, Callable[[], str]]
 """Name of a value → how to make it."""
@@ -172,33 +173,40 @@ class Folder:
     @property
     def restoring(self) -> str:
         """Digest of the snapshot that what exists of the cluster begins with; empty: it is not being restored."""
-        digest, abandoning = self._restoration()
-        return "" if abandoning else digest
+        digest, words = self._restoration()
+        return "" if _ABANDONING in words else digest
 
     @property
     def abandoning(self) -> str:
         """Digest of the snapshot for which what is left of the cluster is destroyed, before anything is made that begins
         with it; empty: it is not, or not any more."""
-        digest, abandoning = self._restoration()
-        return digest if abandoning else ""
+        digest, words = self._restoration()
+        return digest if _ABANDONING in words else ""
 
-    def begin_abandoning(self, sha256: str) -> None:
+    @property
+    def masters_only(self) -> bool:
+        """Whether it is masters alone that are restored, or destroyed for that; workers are those of before."""
+        return _MASTERS in self._restoration()[1]
+
+    def begin_abandoning(self, sha256: str, *, masters_only: bool = False) -> None:
         """Until a restoration begins with this snapshot; what exists by then is still what it was. Idempotent."""
-        self.files.change({"restoring": f"{sha256}{_ABANDONING}\n".encode()})
+        self.files.change({"restoring": _restoration_of(sha256, *([_MASTERS] if masters_only else []), _ABANDONING)})
 
-    def begin_restore(self, sha256: str) -> None:
+    def begin_restore(self, sha256: str, *, masters_only: bool = False) -> None:
         """From now on, and until it is seen again, the cluster is not initialised. Idempotent."""
-        self.files.change({"restoring": f"{sha256}\n".encode(), "initialised": None})
+        mark = _restoration_of(sha256, *([_MASTERS] if masters_only else []))
+        self.files.change({"restoring": mark, "initialised": None})
 
     def end_restore(self) -> None:
         """Idempotent."""
         if self.files.has("restoring"):
             self.files.change({"restoring": None})
 
-    def _restoration(self) -> tuple[str, bool]:
-        """The digest, and whether what was there before is still being destroyed."""
-        text = self.files.read("restoring").decode(errors="replace").strip() if self.files.has("restoring") else ""
-        return text.removesuffix(_ABANDONING), text.endswith(_ABANDONING)
+    def _restoration(self) -> tuple[str, Sequence[str]]:
+        """The digest, and the words after it."""
+        text = self.files.read("restoring").decode(errors="replace") if self.files.has("restoring") else ""
+        digest, *words = text.split() or [""]
+        return digest, words
 
     def complete(self, makers: Makers) -> Folder:
         """With the values that are missing, as when a driver was chosen later; kept by `save`. Values that exist stay."""
@@ -251,6 +259,10 @@ class Folder:
 
     def _secrets(self) -> bytes:
         return values_document(self.token, self.certificate_key, self.generated)
+
+
+def _restoration_of(*words: str) -> bytes:
+    return f"{' '.join(words)}\n".encode()
 
 
 def _replace(path: Path, content: bytes) -> None:
