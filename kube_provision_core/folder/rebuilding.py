@@ -58,7 +58,7 @@ def read_values(path: Path | None) -> Mapping[str, str]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
         raise ConfigError(f"{path} cannot be read as YAML") from problem
     if not isinstance(document, dict) or not all(isinstance(it, str) for pair in document.items() for it in pair):
-        raise ConfigError(f"{path}: keys with texts are meant, such as `consul_encrypt: …`")
+        raise ConfigError(f"{path}: keys with texts are meant, such as `KEY: TEXT`")
     return document
 
 

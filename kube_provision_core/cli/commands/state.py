@@ -131,4 +131,4 @@ def rebuild(cluster: str, archive: Path, values: Path | None, state: State | Pat
     folder = rebuilt(state, cluster, archive, read_values(values))
     note(f"{folder.where} is that of cluster {folder.cluster_id}: delete {archive}, which holds its authorities' keys")
     if not folder.generated:
-        note("it has no values that were made for drivers, such as consul_encrypt: --values says them, or new ones are made")
+        note("it has none of the values that were made for drivers: name them by --values, or the next run makes new ones")

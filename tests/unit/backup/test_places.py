@@ -338,7 +338,7 @@ def test_a_user_who_logs_in_may_stand_in_a_url() -> None:
     assert place("memory://operator@backups/prod.age").text == "memory://operator@backups/prod.age"
 
 
-@pytest.mark.parametrize("url", ["nonsense://host/file", "s3://bucket/file"])
+@pytest.mark.parametrize("url", ["nonsense://host/file", "gs://bucket/file"])
 def test_a_store_that_cannot_be_used_is_told_in_a_line(url: str) -> None:
     """Unknown, or known and without its own library."""
     with pytest.raises(BackupError, match="fsspec cannot use") as raised:
