@@ -6,13 +6,17 @@ wait, which depends on how fast its processors are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
+from ..config.kubeadm_fields import KUBEADM_API, VERSIONS
 from ..contract.machines import Cluster, Node, Role
 from ..folder.pki import JoinSecrets
+from .laying_under import laid_under
 
-API = "kubeadm.k8s.io/v1beta4"
+if TYPE_CHECKING:
+    from ..config.core import CoreConfig
+
 NODE_IP = "@NODE_IP@"
 VERSION = "@KUBERNETES_VERSION@"
 ELECTIONS = {"lease-duration": "@LEASE_DURATION@", "renew-deadline": "@RENEW_DEADLINE@", "retry-period": "@RETRY_PERIOD@"}
@@ -24,14 +28,31 @@ TIMEOUTS = (
 )
 """All of v1beta4."""
 API_PORT = 6443
+KUBELET_DROP_INS = "/etc/kubernetes/kubelet.conf.d"
+"""Where the kubelet's own documentation has them. kubeadm leaves the folder alone."""
 
 Document = Mapping[str, Any]
 
 
-def init_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, image_repository: str | None) -> tuple[Document, ...]:
-    """For `kubeadm init`, on a master that carries the authorities."""
-    init = {
-        "apiVersion": API,
+def init_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, config: CoreConfig) -> tuple[Document, ...]:
+    """For `kubeadm init`, on a master that carries the authorities. Each has under it what the user wishes for."""
+    user = config.kubeadm
+    return (
+        laid_under(user.init, _init(node, secrets, config)),
+        laid_under(user.cluster, _cluster_configuration(cluster, config)),
+        _kubelet(cluster),
+        *_kube_proxy(cluster, config),
+    )
+
+
+def join_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, config: CoreConfig) -> tuple[Document, ...]:
+    """For `kubeadm join`, on every node: also the one that may initialise finds itself joining if another one was faster."""
+    return (laid_under(config.kubeadm.join, _join(node, cluster, secrets, config)),)
+
+
+def _init(node: Node, secrets: JoinSecrets, config: CoreConfig) -> Document:
+    return {
+        "apiVersion": KUBEADM_API,
         "kind": "InitConfiguration",
         "bootstrapTokens": [
             {
@@ -44,16 +65,14 @@ def init_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, image_rep
         ],
         "certificateKey": secrets.certificate_key,
         "localAPIEndpoint": _api_endpoint(),
-        "nodeRegistration": _registration(node),
+        "nodeRegistration": _registration(node, config),
         "timeouts": _timeouts(),
     }
-    return init, _cluster_configuration(cluster, image_repository), _kubelet(cluster), _kube_proxy(cluster)
 
 
-def join_documents(node: Node, cluster: Cluster, secrets: JoinSecrets) -> tuple[Document, ...]:
-    """For `kubeadm join`, on every node: also the one that may initialise finds itself joining if another one was faster."""
+def _join(node: Node, cluster: Cluster, secrets: JoinSecrets, config: CoreConfig) -> Document:
     join: dict[str, Any] = {
-        "apiVersion": API,
+        "apiVersion": KUBEADM_API,
         "kind": "JoinConfiguration",
         "discovery": {
             "bootstrapToken": {
@@ -62,17 +81,17 @@ def join_documents(node: Node, cluster: Cluster, secrets: JoinSecrets) -> tuple[
                 "caCertHashes": [secrets.pki.ca_pin],
             }
         },
-        "nodeRegistration": _registration(node),
+        "nodeRegistration": _registration(node, config),
         "timeouts": _timeouts(),
     }
     if node.role is Role.MASTER:
         join["controlPlane"] = {"certificateKey": secrets.certificate_key, "localAPIEndpoint": _api_endpoint()}
-    return (join,)
+    return join
 
 
-def _cluster_configuration(cluster: Cluster, image_repository: str | None) -> Document:
+def _cluster_configuration(cluster: Cluster, config: CoreConfig) -> Document:
     configuration: dict[str, Any] = {
-        "apiVersion": API,
+        "apiVersion": KUBEADM_API,
         "kind": "ClusterConfiguration",
         "clusterName": cluster.name,
         "kubernetesVersion": _version(cluster.kubernetes_version),
@@ -86,8 +105,10 @@ def _cluster_configuration(cluster: Cluster, image_repository: str | None) -> Do
             "dnsDomain": cluster.domain,
         },
     }
-    if image_repository:
-        configuration["imageRepository"] = image_repository
+    if config.image_repository:
+        configuration["imageRepository"] = config.image_repository
+    if config.kube_proxy.get("mode") == "none":
+        configuration["proxy"] = {"disabled": True}
     return configuration
 
 
@@ -102,23 +123,36 @@ def _version(version: str) -> str:
 
 
 def _kubelet(cluster: Cluster) -> Document:
-    """Where the host may swap, pods still do not: the kubelet's `swapBehavior` is `NoSwap` unless it is told otherwise."""
-    kubelet = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "cgroupDriver": "systemd"}
-    return kubelet | ({"failSwapOn": False} if cluster.shares_kernel else {})
+    """For all nodes of the cluster; a user's settings lie beside it on each of them, see `kubelet.py`.
+
+    Where the host may swap, pods still do not: the kubelet's `swapBehavior` is `NoSwap` unless it is told otherwise.
+    """
+    return (
+        begun("KubeletConfiguration")
+        | {"cgroupDriver": "systemd"}
+        | ({"failSwapOn": False} if cluster.shares_kernel else {})
+    )
 
 
-def _kube_proxy(cluster: Cluster) -> Document:
+def _kube_proxy(cluster: Cluster, config: CoreConfig) -> Iterator[Document]:
     """Zeroes: the kernel's table of connections stays as large as it is."""
-    proxy = {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": "iptables"}
-    return proxy | ({"conntrack": {"maxPerCore": 0, "min": 0}} if cluster.shares_kernel else {})
+    user = config.kube_proxy
+    if (mode := user.get("mode", "iptables")) != "none":
+        ours = begun("KubeProxyConfiguration") | {"mode": mode}
+        yield laid_under(user, ours | ({"conntrack": {"maxPerCore": 0, "min": 0}} if cluster.shares_kernel else {}))
 
 
-def _registration(node: Node) -> Document:
+def begun(kind: str) -> dict[str, Any]:
+    return {"apiVersion": VERSIONS[kind], "kind": kind}
+
+
+def _registration(node: Node, config: CoreConfig) -> Document:
+    arguments = {"node-ip": NODE_IP} | ({"config-dir": KUBELET_DROP_INS} if config.kubelet else {})
     return {
         "name": node.name,
         "criSocket": CRI_SOCKET,
         "imagePullPolicy": "IfNotPresent",
-        "kubeletExtraArgs": [{"name": "node-ip", "value": NODE_IP}],
+        "kubeletExtraArgs": [{"name": name, "value": value} for name, value in arguments.items()],
     }
 
 

@@ -16,6 +16,7 @@ from ..contract.machines import Role
 from ..contract.urls import Url, without_credentials
 from ..registry.names import default
 from .authorities import Authorities
+from .kubeadm_documents import Kubeadm, KubeletDocument, KubeProxyDocument
 from .manifests import faults
 from .ports import FreePort
 from .registries import MirrorUrl, Registry
@@ -136,6 +137,19 @@ class CoreConfig(ScriptConfig):
     proxy_port: FreePort = option(
         8443,
         help="Port on which every node's own proxy leads to the API servers, on localhost alone. A cluster keeps its own.",
+    )
+    kubeadm: Kubeadm = option(
+        Kubeadm(),
+        help="kubeadm's own documents under ours, in kubeadm's names: `cluster` (ClusterConfiguration), `init`, `join`. See "
+        "[kubeadm's documents](kubeadm.md).",
+    )
+    kubelet: KubeletDocument = option(
+        {}, per_role=True, help="What the kubelet is configured with besides, in the names of its KubeletConfiguration."
+    )
+    kube_proxy: KubeProxyDocument = option(
+        {},
+        help="`none`, `iptables`, `nftables` or `ipvs`; or what kube-proxy is configured with besides, in the names of its "
+        "KubeProxyConfiguration.",
     )
     image_repository: ImageRepository | None = option(
         None, help="Where Kubernetes' own images are pulled from: `registry.example/k8s`."

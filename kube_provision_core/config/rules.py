@@ -17,7 +17,7 @@ from ..contract.kubeadm_limits import (
     service_network_fault,
 )
 from ..contract.node_network import network_fault
-from .core import CoreConfig
+from .core import DEFAULT_CNI, CoreConfig
 from .problems import Place, Problems
 from .registries import DOCKER_HUB, faults
 from .values import Way
@@ -43,6 +43,12 @@ def check(core: CoreConfig, machine: bool, nodes: IPv4Network | None, place: Pla
     _check_names(core, machine, place, problems)
     _check_networks(core, nodes, place, problems)
     _check_registries(core, place, problems)
+    if core.kube_proxy.get("mode") == "none" and DEFAULT_CNI in core.seed_manifests:
+        problems.add(
+            place("kube_proxy"),
+            "kube_proxy: none leaves services to the network plugin, and the default one serves none; name one in "
+            "seed_manifests that does, or [] to bring it later",
+        )
     for name in {name for name in core.extensions if core.extensions.count(name) > 1}:
         problems.add(place("extensions"), f"extensions lists {name} twice")
 
@@ -68,6 +74,11 @@ def check_role(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
 def check_shared_kernel(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
     """Add what would be set for the host of such machines, and so for all of them. `place`: as for a machine of the role."""
     theirs = f"machines of target {core.target} share with their host: set"
+    conntrack = core.kube_proxy.get("conntrack")
+    for key in ("maxPerCore", "min"):
+        if isinstance(conntrack, dict) and key in conntrack:
+            place_of_it = place("kube_proxy", way=("conntrack", key))
+            problems.add(place_of_it, f"kube_proxy.conntrack.{key} belongs to the kernel, which {theirs} it there")
     for name in core.sysctls:
         if not _OWN_PARAMETERS.match(name):
             problems.add(place("sysctls", way=(name,)), f"sysctls.{name} belongs to the kernel, which {theirs} it there")

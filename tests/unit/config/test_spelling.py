@@ -17,7 +17,7 @@ KEYS = sorted({key for row in ROWS for key in re.findall(r"`(\w+)`", row)})
 KNOWN = [*KEYS, "count"]
 
 KUBESPRAY = """kube_network_plugin kube_network_plugin_multus kube_network_node_prefix kube_apiserver_ip
-    kube_apiserver_port kube_proxy kube_proxy_mode kube_proxy_strict_arp kube_encrypt_secret_data ndots
+    kube_apiserver_port kube_proxy_mode kube_proxy_strict_arp kube_encrypt_secret_data ndots
     dns_mode enable_nodelocaldns nodelocaldns_ip resolvconf_mode container_manager kata_containers_enabled
     kubeadm_certificate_key kubernetes_audit event_ttl_duration auto_renew_certificates kubeadm_patches
     system_reserved kube_reserved eviction_hard kubelet_deployment_type helm_enabled registry_enabled
@@ -29,10 +29,10 @@ KUBESPRAY = """kube_network_plugin kube_network_plugin_multus kube_network_node_
 KUBEONE = """apiVersion kind versions kubernetes cloudProvider vsphere csiConfig cloudConfig hosts publicAddress
     privateAddress bastion bastionPort sshPort sshUsername sshPrivateKeyFile sshAgentSocket taints labels
     annotations hostname isLeader providerSpec apiEndpoint alternativeNames clusterNetwork nodePortRange cni
-    canal weaveNet external kubeProxy ipvs iptables features podNodeSelector staticAuditLog metricsServer
+    canal weaveNet external ipvs iptables features podNodeSelector staticAuditLog metricsServer
     openidConnect encryptionProviders addons systemPackages configureRepositories overwriteRegistry
     insecureRegistry containerRuntime containerd assetConfiguration machineController loggingConfig
-    helmReleases certificateAuthority tlsCipherSuites kubelet maxPods"""
+    helmReleases certificateAuthority tlsCipherSuites maxPods"""
 KARINA = """domain endpoint platform patches configFrom ldap dex monitoring thanos vault harbor minio velero nodes
     gatekeeper calico antrea nsx namespaceConfigurator quack sealedSecrets eck canaryChecker flux fluentd
     filebeat journalbeat registryCreds externalDns kubeAPIServer etcd ingressCA dns import bootstrapToken
