@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..config.kubeadm_fields import KUBEADM_API, VERSIONS
+from ..config.node_words import taint_parts
+from ..contract.kubeadm_limits import node_label_fault
 from ..contract.machines import Cluster, Node, Role
 from ..folder.pki import JoinSecrets
 from .laying_under import laid_under
@@ -96,7 +98,7 @@ def _cluster_configuration(cluster: Cluster, config: CoreConfig) -> Document:
         "clusterName": cluster.name,
         "kubernetesVersion": _version(cluster.kubernetes_version),
         "controlPlaneEndpoint": _endpoint(cluster),
-        "apiServer": {"certSANs": ["localhost", "127.0.0.1"]},  # kubeadm itself adds only the first of these
+        "apiServer": {"certSANs": _api_server_names(config)},
         "controllerManager": _patient_elections(),
         "scheduler": _patient_elections(),
         "networking": {
@@ -110,6 +112,11 @@ def _cluster_configuration(cluster: Cluster, config: CoreConfig) -> Document:
     if config.kube_proxy.get("mode") == "none":
         configuration["proxy"] = {"disabled": True}
     return configuration
+
+
+def _api_server_names(config: CoreConfig) -> list[str]:
+    """Besides kubeadm's own. Of the two of a node's proxy kubeadm itself adds only the first one."""
+    return list(dict.fromkeys(("localhost", "127.0.0.1", *config.api_server_sans)))
 
 
 def _endpoint(cluster: Cluster) -> str:
@@ -147,12 +154,24 @@ def begun(kind: str) -> dict[str, Any]:
 
 
 def _registration(node: Node, config: CoreConfig) -> Document:
-    arguments = {"node-ip": NODE_IP} | ({"config-dir": KUBELET_DROP_INS} if config.kubelet else {})
+    taints = {} if config.taints is None else {"taints": [taint_parts(taint) for taint in config.taints]}
     return {
         "name": node.name,
         "criSocket": CRI_SOCKET,
         "imagePullPolicy": "IfNotPresent",
-        "kubeletExtraArgs": [{"name": name, "value": value} for name, value in arguments.items()],
+        "kubeletExtraArgs": [{"name": name, "value": value} for name, value in _arguments(config).items() if value],
+        **taints,
+    }
+
+
+def _arguments(config: CoreConfig) -> Mapping[str, str | None]:
+    """Of the kubelet. Labels that it may not give its own node are given to it by the run."""
+    labels = [f"{key}={value}" for key, value in sorted(config.labels.items()) if not node_label_fault(key)]
+    return {
+        "node-ip": NODE_IP,
+        "config-dir": KUBELET_DROP_INS if config.kubelet else None,
+        "cloud-provider": config.cloud_provider,
+        "node-labels": ",".join(labels),
     }
 
 

@@ -19,7 +19,7 @@ from .shapes import shape_of
 MACHINE_KEYS = ("cpu", "mem", "boot_disk_size", "data_volume", "data_volume_mount")
 """The core's keys that describe the machine itself."""
 
-NODE_KEYS = ("kubelet",)
+NODE_KEYS = ("kubelet", "taints", "cloud_provider")
 """The core's keys that a machine of the cluster is made a node with. Defaults do not count, so that a version with more of
 them makes no machine look changed."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, ValidationInfo
 
@@ -18,6 +18,7 @@ from ..registry.names import default
 from .authorities import Authorities
 from .kubeadm_documents import Kubeadm, KubeletDocument, KubeProxyDocument
 from .manifests import faults
+from .node_words import LabelKey, LabelValue, ServerName, Taints
 from .ports import FreePort
 from .registries import MirrorUrl, Registry
 from .script import ScriptConfig, Strict
@@ -138,10 +139,27 @@ class CoreConfig(ScriptConfig):
         8443,
         help="Port on which every node's own proxy leads to the API servers, on localhost alone. A cluster keeps its own.",
     )
+    api_server_sans: list[ServerName] = option(
+        [], help="Further names and addresses in the API servers' certificates, such as a load balancer's."
+    )
+    labels: dict[LabelKey, LabelValue] = option(
+        {}, per_role=True, help="Labels of nodes. See [labels and taints](kubeadm.md#labels-and-taints)."
+    )
+    taints: Taints | None = option(
+        None,
+        per_role=True,
+        help="Taints of nodes, `key=value:Effect` or `key:Effect`. Unset, masters have kubeadm's; `[]`: none, so that "
+        "workloads run there.",
+    )
+    cloud_provider: Literal["external"] | None = option(
+        None,
+        help="`external`: a cloud controller manager, which is yours to bring, tells the cluster what its nodes are; until "
+        "then no workload begins there.",
+    )
     kubeadm: Kubeadm = option(
         Kubeadm(),
         help="kubeadm's own documents under ours, in kubeadm's names: `cluster` (ClusterConfiguration), `init`, `join`. See "
-        "[kubeadm's documents](kubeadm.md).",
+        "[kubeadm's own documents](kubeadm.md#kubeadms-own-documents).",
     )
     kubelet: KubeletDocument = option(
         {}, per_role=True, help="What the kubelet is configured with besides, in the names of its KubeletConfiguration."

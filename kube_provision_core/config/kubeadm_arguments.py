@@ -31,7 +31,9 @@ _NODE = {
     **dict.fromkeys(("config", "config-dir"), "must be left out: the key `kubelet` holds the kubelet's settings"),
     **dict.fromkeys(("kubeconfig", "bootstrap-kubeconfig"), _OURS),
     "container-runtime-endpoint": "is that of containerd, which each node runs",
-    "register-with-taints": "must be left out: kubeadm gives masters their taint",
+    "register-with-taints": "is the key `taints`",
+    "node-labels": "is the key `labels`",
+    "cloud-provider": "is the key `cloud_provider`",
 }
 REFUSED: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("ClusterConfiguration", "apiServer.extraArgs"): {

@@ -384,3 +384,43 @@ def test_masters_see_to_calico_where_kube_proxy_is_to_use_nftables(
     rendered = fragment(make_node(role), kube_proxy=mode)
     assert rendered is not None
     assert [step.stage for step in rendered.steps if step.name == "calico"] == [Stage.FINISH] * steps
+
+
+@pytest.mark.parametrize("verb", ["init", "join"])
+def test_short_keys_reach_every_node_by_its_registration(
+    fragment: Fragment, make_node: Callable[..., Node], verb: str
+) -> None:
+    labels = {"disk": "fast", "example.com/tier": "1", "node-role.kubernetes.io/storage": ""}
+    rendered = fragment(
+        make_node(carries_ca=True),
+        labels=labels,
+        taints=["dedicated=gpu:NoSchedule", "a:NoExecute"],
+        cloud_provider="external",
+    )
+    registration = next(iter(documents(rendered, verb).values()))["nodeRegistration"]
+    assert registration["taints"] == [
+        {"key": "dedicated", "value": "gpu", "effect": "NoSchedule"},
+        {"key": "a", "effect": "NoExecute"},
+    ]
+    assert registration["kubeletExtraArgs"] == [
+        {"name": "node-ip", "value": "@NODE_IP@"},
+        {"name": "cloud-provider", "value": "external"},
+        {"name": "node-labels", "value": "disk=fast,example.com/tier=1"},
+    ]
+
+
+def test_masters_without_taints_say_so_and_others_leave_them_to_kubeadm(
+    fragment: Fragment, make_node: Callable[..., Node]
+) -> None:
+    def registration(**keys: Any) -> Any:
+        return documents(fragment(make_node(), **keys), "join")["JoinConfiguration"]["nodeRegistration"]
+
+    assert registration(taints=[])["taints"] == []
+    assert "taints" not in registration()
+
+
+def test_further_names_stand_in_the_api_servers_certificate(fragment: Fragment, make_node: Callable[..., Node]) -> None:
+    rendered = fragment(make_node(carries_ca=True), api_server_sans=["api.example", "127.0.0.1"])
+    assert documents(rendered, "init")["ClusterConfiguration"]["apiServer"]["certSANs"] == [
+        *("localhost", "127.0.0.1", "api.example")
+    ]
