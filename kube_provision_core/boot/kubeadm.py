@@ -15,7 +15,7 @@ from ..contract.errors import BootError
 from ..contract.machines import Cluster, Node, Role
 from ..families.scripts import text
 from ..folder.x509 import sign_server
-from . import container_runtime, kubelet, proxies, registries
+from . import api_server, container_runtime, kubelet, proxies, registries
 from .containers import NAMESPACE
 from .kubeadm_checks import check_documents, check_settings
 from .kubeadm_config import Document, init_documents, join_documents
@@ -125,6 +125,8 @@ def _system_files(node: Node, cluster: Cluster, config: CoreConfig) -> Iterator[
     yield from registries.files(config)
     yield kubelet.once_configured()
     yield from kubelet.settings(config)
+    if node.role is Role.MASTER:
+        yield from api_server.files(config)
     yield from kubelet.with_its_disks(node, config)
     if proxies.is_proxied(config):
         yield proxies.drop_in("containerd.service")

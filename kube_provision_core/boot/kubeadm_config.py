@@ -14,6 +14,7 @@ from ..config.node_words import taint_parts
 from ..contract.kubeadm_limits import node_label_fault
 from ..contract.machines import Cluster, Node, Role
 from ..folder.pki import JoinSecrets
+from . import api_server
 from .laying_under import laid_under
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _cluster_configuration(cluster: Cluster, config: CoreConfig) -> Document:
         "clusterName": cluster.name,
         "kubernetesVersion": _version(cluster.kubernetes_version),
         "controlPlaneEndpoint": _endpoint(cluster),
-        "apiServer": {"certSANs": _api_server_names(config)},
+        "apiServer": {"certSANs": _api_server_names(config), **api_server.settings(config)},
         "controllerManager": _patient_elections(),
         "scheduler": _patient_elections(),
         "networking": {

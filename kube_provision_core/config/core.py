@@ -15,6 +15,7 @@ from ..contract.local_paths import readable, resolve
 from ..contract.machines import Role
 from ..contract.urls import Url, without_credentials
 from ..registry.names import default
+from .api_server import AuditPolicy, Oidc, PodSecurity
 from .authorities import Authorities
 from .kubeadm_documents import Kubeadm, KubeletDocument, KubeProxyDocument
 from .manifests import faults
@@ -155,6 +156,18 @@ class CoreConfig(ScriptConfig):
         None,
         help="`external`: a cloud controller manager, which is yours to bring, tells the cluster what its nodes are; until "
         "then no workload begins there.",
+    )
+    oidc: Oidc | None = option(
+        None,
+        help="An OpenID provider whose tokens the API servers take: `issuer_url`, `client_id`, claims and prefixes, `ca`. "
+        "See [logins from elsewhere](kubeadm.md#logins-from-elsewhere).",
+    )
+    audit_policy: AuditPolicy = option(
+        "", help="File with the audit policy of the API servers: what is asked of them, by whom, is written down."
+    )
+    pod_security: PodSecurity | None = option(
+        None,
+        help="Which of the Pod Security Standards holds in namespaces that say nothing themselves; not in `kube-system`.",
     )
     kubeadm: Kubeadm = option(
         Kubeadm(),

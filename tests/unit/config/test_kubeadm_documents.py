@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import yaml
 from kube_provision_core import Role
 from kube_provision_core.config import kubeadm_arguments, kubeadm_documents
 from kube_provision_core.config.kubeadm_fields import VERSIONS, fields, read
+from kube_provision_core.folder.x509 import create_authority
 
 MINIMAL = "name: prod\ntarget: moon\nos: plain\ndiscovery: beacon\ntemplate: t\n"
 LINE = "\n"
@@ -203,5 +205,7 @@ def test_a_stamp_of_a_machine_without_these_keys_is_the_one_that_it_always_was(l
 
 
 @pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
-def test_the_pages_examples_are_configurations(load_text, text: str) -> None:
+def test_the_pages_examples_are_configurations(load_text, folder: Path, text: str) -> None:
+    (folder / "site-ca.pem").write_bytes(create_authority("site", "example").certificate)
+    (folder / "audit-policy.yaml").write_text(dedent(PAGE.partition("secrets' neither:\n\n")[2].partition("\n\n")[0]))
     load_text(MINIMAL + text)
