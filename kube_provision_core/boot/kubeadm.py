@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from yaml import YAMLError
 
+from ..config.kubeadm_patches import patches
 from ..contract.boot import NODE_CONFIG_DIR, BootFragment, File, Stage, Step
 from ..contract.components import Component
 from ..contract.errors import BootError
@@ -18,7 +19,7 @@ from ..folder.x509 import sign_server
 from . import api_server, container_runtime, kubelet, proxies, registries
 from .containers import NAMESPACE
 from .kubeadm_checks import check_documents, check_settings
-from .kubeadm_config import Document, init_documents, join_documents
+from .kubeadm_config import PATCHES, Document, init_documents, join_documents
 from .node_part import program
 from .pki_checks import check_pki
 from .templating import render
@@ -125,6 +126,7 @@ def _system_files(node: Node, cluster: Cluster, config: CoreConfig) -> Iterator[
     yield from registries.files(config)
     yield kubelet.once_configured()
     yield from kubelet.settings(config)
+    yield from (File(f"{PATCHES}/{name}", text) for name, text in patches(config.kubeadm_patches, node.role).items())
     if node.role is Role.MASTER:
         yield from api_server.files(config)
     yield from kubelet.with_its_disks(node, config)

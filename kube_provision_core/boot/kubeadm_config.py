@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..config.kubeadm_fields import KUBEADM_API, VERSIONS
+from ..config.kubeadm_patches import patches
 from ..config.node_words import taint_parts
 from ..contract.kubeadm_limits import node_label_fault
 from ..contract.machines import Cluster, Node, Role
@@ -34,6 +35,9 @@ API_PORT = 6443
 KUBELET_DROP_INS = "/etc/kubernetes/kubelet.conf.d"
 """Where the kubelet's own documentation has them. kubeadm leaves the folder alone."""
 
+PATCHES = "/etc/kubernetes/patches"
+"""Where upgrades look for them too: the node's `upgrading.py` names it."""
+
 Document = Mapping[str, Any]
 
 
@@ -41,7 +45,7 @@ def init_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, config: C
     """For `kubeadm init`, on a master that carries the authorities. Each has under it what the user wishes for."""
     user = config.kubeadm
     return (
-        laid_under(user.init, _init(node, secrets, config)),
+        laid_under(user.init, _init(node, secrets, config) | _patches(node, config)),
         laid_under(user.cluster, _cluster_configuration(cluster, config)),
         _kubelet(cluster),
         *_kube_proxy(cluster, config),
@@ -50,10 +54,10 @@ def init_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, config: C
 
 def join_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, config: CoreConfig) -> tuple[Document, ...]:
     """For `kubeadm join`, on every node: also the one that may initialise finds itself joining if another one was faster."""
-    return (laid_under(config.kubeadm.join, _join(node, cluster, secrets, config)),)
+    return (laid_under(config.kubeadm.join, _join(node, cluster, secrets, config) | _patches(node, config)),)
 
 
-def _init(node: Node, secrets: JoinSecrets, config: CoreConfig) -> Document:
+def _init(node: Node, secrets: JoinSecrets, config: CoreConfig) -> dict[str, Any]:
     return {
         "apiVersion": KUBEADM_API,
         "kind": "InitConfiguration",
@@ -73,7 +77,7 @@ def _init(node: Node, secrets: JoinSecrets, config: CoreConfig) -> Document:
     }
 
 
-def _join(node: Node, cluster: Cluster, secrets: JoinSecrets, config: CoreConfig) -> Document:
+def _join(node: Node, cluster: Cluster, secrets: JoinSecrets, config: CoreConfig) -> dict[str, Any]:
     join: dict[str, Any] = {
         "apiVersion": KUBEADM_API,
         "kind": "JoinConfiguration",
@@ -90,6 +94,10 @@ def _join(node: Node, cluster: Cluster, secrets: JoinSecrets, config: CoreConfig
     if node.role is Role.MASTER:
         join["controlPlane"] = {"certificateKey": secrets.certificate_key, "localAPIEndpoint": _api_endpoint()}
     return join
+
+
+def _patches(node: Node, config: CoreConfig) -> dict[str, Any]:
+    return {"patches": {"directory": PATCHES}} if patches(config.kubeadm_patches, node.role) else {}
 
 
 def _cluster_configuration(cluster: Cluster, config: CoreConfig) -> Document:

@@ -14,6 +14,7 @@ from ..contract.driver import DriverConfig
 from ..contract.machines import Role
 from ..registry import ChosenDriver, declared
 from .core import CoreConfig
+from .kubeadm_patches import patches
 from .shapes import shape_of
 
 MACHINE_KEYS = ("cpu", "mem", "boot_disk_size", "data_volume", "data_volume_mount")
@@ -73,12 +74,15 @@ class Config:
         core = self.by_role[role]
         own = {} if role is Role.DISCOVERY else core.model_dump(mode="json", include={*NODE_KEYS}, exclude_defaults=True)
         join = {"join": core.kubeadm.join} if core.kubeadm.join and role is not Role.DISCOVERY else {}
-        return own | join
+        found = patches(core.kubeadm_patches, role)
+        return own | join | ({"patches": found} if found else {})
 
     def content(self, role: Role) -> str:
         """Hash of all that is wished for a role; of files that it names their content counts, of secrets nothing."""
         configs = [self.by_role[role], *(driver.config[role] for driver in self.drivers)]
         dumped = [_plain(config.model_dump(exclude_defaults=True)) for config in configs]
+        if found := patches(self.by_role[role].kubeadm_patches, role):
+            dumped.append(dict(found))
         return hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:12]
 
     def generated(self) -> Mapping[str, Callable[[], str]]:

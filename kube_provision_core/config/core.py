@@ -18,6 +18,7 @@ from ..registry.names import default
 from .api_server import AuditPolicy, Oidc, PodSecurity
 from .authorities import Authorities
 from .kubeadm_documents import Kubeadm, KubeletDocument, KubeProxyDocument
+from .kubeadm_patches import PatchFolder
 from .manifests import faults
 from .node_words import LabelKey, LabelValue, ServerName, Taints
 from .ports import FreePort
@@ -173,6 +174,11 @@ class CoreConfig(ScriptConfig):
         Kubeadm(),
         help="kubeadm's own documents under ours, in kubeadm's names: `cluster` (ClusterConfiguration), `init`, `join`. See "
         "[kubeadm's own documents](kubeadm.md#kubeadms-own-documents).",
+    )
+    kubeadm_patches: PatchFolder | None = option(
+        None,
+        help="Folder of patches of kubeadm's, for what no setting reaches: `kube-apiserver0+merge.yaml`, "
+        "`kubeletconfiguration.json`. Upgrades apply them again.",
     )
     kubelet: KubeletDocument = option(
         {}, per_role=True, help="What the kubelet is configured with besides, in the names of its KubeletConfiguration."

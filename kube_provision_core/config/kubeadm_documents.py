@@ -21,7 +21,7 @@ Document = dict[str, JsonValue]
 
 _RUN = "is decided for each node by the run"
 _PHASES = "must be left out: the choreography of first boots counts on every phase"
-_PATCHES = "must be left out: an upgrade knows nothing of them, and would undo them"
+_PATCHES = "is the key `kubeadm_patches`"
 _TAINTS = "is the key `taints`"
 _REGISTRATION = {
     "name": "is the machine's name",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -424,3 +425,15 @@ def test_further_names_stand_in_the_api_servers_certificate(fragment: Fragment, 
     assert documents(rendered, "init")["ClusterConfiguration"]["apiServer"]["certSANs"] == [
         *("localhost", "127.0.0.1", "api.example")
     ]
+
+
+def test_patches_lie_where_kubeadm_is_told_to_look(
+    fragment: Fragment, make_node: Callable[..., Node], tmp_path: Path
+) -> None:
+    (tmp_path / "kube-apiserver.yaml").write_text("spec: {}\n")
+    master, worker = (fragment(make_node(role), kubeadm_patches=tmp_path) for role in (Role.MASTER, Role.WORKER))
+    assert content(master, "/etc/kubernetes/patches/kube-apiserver.yaml") == "spec: {}\n"
+    assert documents(master, "join")["JoinConfiguration"]["patches"] == {"directory": "/etc/kubernetes/patches"}
+    assert "patches" not in documents(worker, "join")["JoinConfiguration"]
+    carrier = fragment(make_node(carries_ca=True), kubeadm_patches=tmp_path)
+    assert documents(carrier, "init")["InitConfiguration"]["patches"] == {"directory": "/etc/kubernetes/patches"}

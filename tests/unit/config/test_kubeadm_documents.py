@@ -207,5 +207,7 @@ def test_a_stamp_of_a_machine_without_these_keys_is_the_one_that_it_always_was(l
 @pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
 def test_the_pages_examples_are_configurations(load_text, folder: Path, text: str) -> None:
     (folder / "site-ca.pem").write_bytes(create_authority("site", "example").certificate)
+    (folder / "patches").mkdir()
+    (folder / "patches/kube-apiserver.yaml").write_text("spec: {priority: 2000001000}\n")
     (folder / "audit-policy.yaml").write_text(dedent(PAGE.partition("secrets' neither:\n\n")[2].partition("\n\n")[0]))
     load_text(MINIMAL + text)
