@@ -126,7 +126,7 @@ def _system_files(node: Node, cluster: Cluster, config: CoreConfig) -> Iterator[
     yield from registries.files(config)
     yield kubelet.once_configured()
     yield from kubelet.settings(config)
-    yield from (File(f"{PATCHES}/{name}", text) for name, text in patches(config.kubeadm_patches, node.role).items())
+    yield from (File(f"{PATCHES}/{name}", patch) for name, patch in patches(config.kubeadm_patches, node.role).items())
     if node.role is Role.MASTER:
         yield from api_server.files(config)
     yield from kubelet.with_its_disks(node, config)
@@ -140,7 +140,7 @@ def _kernel(cluster: Cluster, config: CoreConfig) -> str:
 
 
 def _modules(config: CoreConfig) -> tuple[str, ...]:
-    """Those of IPVS as kube-proxy's own documentation names them: it falls back to another mode where one is not loaded."""
+    """Those of IPVS as kube-proxy's own documentation names them: it ends where one is not there."""
     ipvs = ("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack")
     return ("overlay", "br_netfilter", *(ipvs if config.kube_proxy.get("mode") == "ipvs" else ()))
 

@@ -191,11 +191,18 @@ class _Upgrade:
 
 def _unread(facts: Facts, version: str) -> Iterator[str]:
     """Of settings that kubeadm cannot check beforehand."""
-    if settings := ", ".join(facts.unread_settings()):
+    if settings := ", ".join(dict.fromkeys((*facts.unread_settings(), *_kubelet_gates(facts)))):
         yield (
             f"whether {version} knows {settings} shows only when it starts: kubeadm puts a control plane back that does not "
             "start, and a kubelet that does not ends the run at its node. Look them up in the release's notes"
         )
+
+
+def _kubelet_gates(facts: Facts) -> Iterator[str]:
+    """Those that lie on the nodes, and not in the cluster."""
+    for role in (Role.MASTER, Role.WORKER):
+        gates = facts.core(role).kubelet.get("featureGates")
+        yield from (f"kubelet's feature gate {name}" for name in (gates if isinstance(gates, dict) else ()))
 
 
 def _unbaked(facts: Facts, version: str) -> Iterator[str]:

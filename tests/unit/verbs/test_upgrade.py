@@ -331,6 +331,15 @@ class TestIsSaid:
         known_by = "kube-apiserver --feature-gates, kubelet's feature gate LongGone"
         assert note.startswith(f"whether {NEW} knows {known_by} shows only when it starts: ")
 
+    def test_gates_that_lie_on_the_nodes_too(self, site: Site) -> None:
+        site.unread = ("kubelet's feature gate LongGone",)
+        kubelet = {"featureGates": {"LongGone": True, "New": True}}
+        site.facts["core"] = lambda role: CoreConfig(name="prod", target="memory", os="memory", kubelet=kubelet)
+        (note,) = site.plan().notes
+        assert note.startswith(
+            f"whether {NEW} knows kubelet's feature gate LongGone, kubelet's feature gate New shows only "
+        )
+
     def test_nothing_of_them_once_the_cluster_has_them_at_the_version(self) -> None:
         site = Site(cluster=NEW).at(NEW, "m-prod-1")
         site.unread = ("kube-apiserver --feature-gates",)
