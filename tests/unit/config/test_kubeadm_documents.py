@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -209,5 +208,5 @@ def test_the_pages_examples_are_configurations(load_text, folder: Path, text: st
     (folder / "site-ca.pem").write_bytes(create_authority("site", "example").certificate)
     (folder / "patches").mkdir()
     (folder / "patches/kube-apiserver.yaml").write_text("spec: {priority: 2000001000}\n")
-    (folder / "audit-policy.yaml").write_text(dedent(PAGE.partition("secrets' neither:\n\n")[2].partition("\n\n")[0]))
+    (folder / "audit-policy.yaml").write_text(PAGE.partition("secrets' neither:\n\n```\n")[2].partition("```")[0])
     load_text(MINIMAL + text)
