@@ -19,7 +19,7 @@ KNOWN = [*KEYS, "count"]
 KUBESPRAY = """kube_network_plugin kube_network_plugin_multus kube_network_node_prefix kube_apiserver_ip
     kube_apiserver_port kube_proxy_strict_arp kube_encrypt_secret_data ndots
     dns_mode enable_nodelocaldns nodelocaldns_ip resolvconf_mode container_manager kata_containers_enabled
-    kubeadm_certificate_key kubernetes_audit event_ttl_duration auto_renew_certificates kubeadm_patches
+    kubeadm_certificate_key kubernetes_audit event_ttl_duration auto_renew_certificates
     system_reserved kube_reserved eviction_hard kubelet_deployment_type helm_enabled registry_enabled
     metrics_server_enabled ingress_nginx_enabled cert_manager_enabled metallb_config kube_vip_address
     krew_enabled node_annotations etcd_deployment_type etcd_data_dir bin_dir
