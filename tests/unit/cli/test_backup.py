@@ -96,6 +96,16 @@ def test_what_exists_is_not_written_over(run, world) -> None:
     assert "prod.age exists already" in ran.line
 
 
+@pytest.mark.parametrize("more", [(), ("--keep", "3")], ids=["a file", "a folder"])
+def test_what_ends_with_the_program_keeps_no_backup(run, world, more: tuple[str, ...]) -> None:
+    assert run(*CONFIG, "--no-wait").code == 0
+    ran = run("backup", "memory://backups", *more, *TO, *CONFIG)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.line.endswith(
+        "memory://backups is in this program's memory, and ends with it: name a file, or a store that stays"
+    )
+
+
 def test_a_cluster_that_is_not_initialised_has_nothing_to_back_up(run, world) -> None:
     assert run(*CONFIG, "--no-wait").code == 0
     ran = run("backup", "prod.age", *TO, *CONFIG)
