@@ -19,8 +19,8 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,14 +71,13 @@ class Folder:
     @staticmethod
     @contextmanager
     def lock(state: Path, name: str, *, briefly: bool = False) -> Iterator[None]:
-        """Let no other run act on this cluster, nor create its folder, meanwhile. Creates `state` if need be.
+        """Let no other run act on this cluster, nor create its folder, meanwhile. Leaves nothing where nothing is saved.
 
         `briefly`: others wait for its end.
 
         Raises BusyError that names the other run. What a killed run had begun to write is cleared away.
         """
-        create_state(state)
-        with run_lock.hold(path_of(state, name).with_name(f"{name}.lock"), f"cluster {name}", briefly=briefly):
+        with _locked(path_of(state, name).with_name(f"{name}.lock"), f"cluster {name}", briefly=briefly):
             _clear_away(state, name)
             yield
 
@@ -287,10 +286,22 @@ class Folder:
 
 @contextmanager
 def lock_templates(state: Path) -> Iterator[None]:
-    """Let no other run bake meanwhile. Creates `state` if need be. Raises BusyError that names the other run."""
-    create_state(state)
-    with run_lock.hold(state / ".bake.lock", "templates"):
+    """Let no other run bake meanwhile. Leaves nothing. Raises BusyError that names the other run."""
+    with _locked(state / ".bake.lock", "templates"):
         yield
+
+
+@contextmanager
+def _locked(path: Path, what: str, *, briefly: bool = False) -> Iterator[None]:
+    """Folders that are made for the lock's file go with it, where nothing else has come into them."""
+    made: list[Path] = []
+    try:
+        with run_lock.hold(path, what, lambda: made.extend(create_state(path.parent)), briefly=briefly):
+            yield
+    finally:
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def path_of(state: Path, name: str) -> Path:
@@ -300,14 +311,16 @@ def path_of(state: Path, name: str) -> Path:
     return state / name
 
 
-def create_state(state: Path) -> None:
-    """Idempotent. Raises FolderError."""
+def create_state(state: Path) -> Sequence[Path]:
+    """Idempotent. Returns the folders that were not there. Raises FolderError."""
     with telling_os_errors(f"{state} cannot be made", FolderError):
+        made = [folder for folder in (*reversed(state.parents), state) if not folder.exists()]
         try:
             state.parent.mkdir(parents=True, exist_ok=True)
             state.mkdir(mode=0o700, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as problem:
             raise FolderError(f"{problem.filename} is no folder: choose another --state") from problem
+    return made
 
 
 def _clear_away(state: Path, name: str) -> None:
