@@ -29,11 +29,11 @@ from typing import Any
 from uuid import uuid4
 
 from ..contract.errors import FolderError
+from ..contract.home import xdg_folder
 from ..contract.kept_files import create_file, leftovers, replace_file, sync_folder, telling_os_errors
 from ..contract.machines import Endpoint
 from . import lock as run_lock
 from . import private_files
-from .home import home
 from .kubeconfig import render_kubeconfig
 from .pki import PKI_FILES, JoinSecrets, Pki, create_certificate_key, create_pki, create_token
 
@@ -47,12 +47,8 @@ Makers = Mapping[str, Callable[[], str]]
 
 
 def default_state(environ: Mapping[str, str]) -> Path:
-    """Where folders are kept unless `--state` says otherwise, by the XDG rules: a relative setting is ignored.
-
-    Raises `ConfigError` for who has no home folder.
-    """
-    configured = Path(environ.get("XDG_STATE_HOME", ""))
-    return (configured if configured.is_absolute() else home(environ) / ".local" / "state") / "kube-provision"
+    """Where folders are kept unless `--state` says otherwise. Raises `ConfigError` for who has no home folder."""
+    return xdg_folder(environ, "XDG_STATE_HOME", ".local/state")
 
 
 @dataclass(frozen=True, slots=True)
