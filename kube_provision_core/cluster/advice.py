@@ -26,7 +26,7 @@ class Remedies:
     restoring: bool = False
     """The cluster is being restored and does not live yet: whatever else makes machines would make another one."""
     unwritten: bool = False
-    """The configuration is a backup's, which lies nowhere before a restoration begins: no command line leads to it."""
+    """The configuration is a backup's, which lies nowhere before a restoration begins: no option leads to it."""
 
     def of(self, seen: Observation, *, lives: bool, restoring: bool = False) -> Remedies:
         """Advice about the cluster as it was observed.
@@ -63,9 +63,6 @@ class Remedies:
         return self._command("restore", "--name", self.cluster, "FILE")
 
     def provision(self) -> str:
-        if self.unwritten:
-            command = shlex.join(["kube-provision", "provision", "--name", self.cluster])
-            return f"{command}, with the configuration that it was made with"
         return self._command("provision", "--name", self.cluster)
 
     def backup(self) -> str:
@@ -94,5 +91,8 @@ class Remedies:
         more = "" if status.replace else f". More: {self.why(name)}"
         return f"stage {status.stage}: {status.reason}{f'. What helps: {helps}' if helps else ''}{more}"
 
-    def _command(self, *words: str) -> str:
-        return shlex.join(["kube-provision", *words, *self.options])
+    def _command(self, verb: str, *words: str) -> str:
+        """A restoration finds what was not written in its backup."""
+        command = shlex.join(["kube-provision", verb, *words, *self.options])
+        lacks = self.unwritten and verb != "restore"
+        return f"{command}, with the configuration that it was made with" if lacks else command

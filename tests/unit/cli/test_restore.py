@@ -205,8 +205,9 @@ class TestWhatIsThere:
         shutil.copytree(folder.path, STATE / "prod")
         assert run("provision", "-c", "config.yml", "--no-wait", "-m", "1", "-w", "0").code == 0
         with ControlPlaneServer(folder.pki, world.address("m-prod-1")):
-            refusal = run(*verb, *OPEN).err.splitlines()[-1]
-        assert "is made by: kube-provision provision --name prod, with the configuration that it was made with" in refusal
+            refusal = run(*verb, *OPEN, "--state", STATE, "--host-prefix", "").err.splitlines()[-1]
+        command = f"kube-provision provision --name prod --host-prefix '' --state {STATE.absolute()}"
+        assert f"is made by: {command}, with the configuration that it was made with" in refusal
         assert "--config" not in refusal
 
 
