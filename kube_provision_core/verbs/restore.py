@@ -57,6 +57,12 @@ if TYPE_CHECKING:
     from ..backup import Archive
 
 
+_SECOND = (
+    "A restoration would make a second one of it. To try the backup beside it: kube-provision backup --verify FILE, or "
+    "restore it from a host that reaches nothing of this cluster, in a network that does not either."
+)
+
+
 def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     """The actions that lead from nothing, or from where an earlier run has left it, to the cluster of the backup.
 
@@ -115,8 +121,8 @@ def _cleared(facts: Facts, sha256: str, options: Options) -> Iterator[Action]:
     failed = facts.folder.restoring and not facts.lives
     if not failed and facts.answering:
         raise ConfigError(
-            f"cluster {name} lives: {facts.answering} answers. A restoration would make a second one of it. What it lacks "
-            f"is made by: {facts.remedies.provision()}"
+            f"cluster {name} lives: {facts.answering} answers. {_SECOND} What it lacks is made by: "
+            f"{facts.remedies.provision()}"
         )
     left = sorted(seen.ours)
     if left and not options.abandon_old:
@@ -148,8 +154,8 @@ def _refuse_elsewhere(facts: Facts, archive: Archive) -> None:
     if found := facts.who_answers([address for address in archive.about.addresses if address not in known]):
         raise ConfigError(
             f"cluster {seen.cluster.name} lives: a master of it answers at {found}, as the backup knows, and this "
-            "configuration knows no machine there. A restoration would make a second one of it. End it there first: power "
-            "its machines off, or destroy it with the configuration that it was made with"
+            f"configuration knows no machine there. {_SECOND} If it is to go, end it there first: power its machines off, "
+            "or destroy it with the configuration that it was made with"
         )
 
 

@@ -198,6 +198,7 @@ class TestWhatIsThere:
         with ControlPlaneServer(folder.pki, "127.64.24.2"):
             line = refused(*verb, *OPEN, "-c", "config.yml", "--abandon-old", *(["--yes"] if verb == ("restore",) else []))
         assert "cluster prod lives: a master of it answers at 127.64.24.2, as the backup knows" in line
+        assert "To try the backup beside it: kube-provision backup --verify FILE, or restore it from a host that" in line
 
     def test_what_helps_names_no_document_that_nobody_has_written(self, run, made, world, verb) -> None:
         """The backup's own configuration is kept once a restoration begins, and this one does not."""
