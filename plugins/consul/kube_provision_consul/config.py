@@ -25,7 +25,10 @@ class ConsulConfig(DriverConfig):
     """Keys for discovery by Consul."""
 
     consul_ip: OnNodeNetwork[IPv4Address] | None = option(
-        None, help="Address of an existing Consul server; unset: a Consul server is provisioned first."
+        None,
+        asked=True,
+        example="10.200.200.1",
+        help="Address of an existing Consul server; unset: a Consul server is provisioned first.",
     )
     consul_bind_interface: str | None = option(
         None,
