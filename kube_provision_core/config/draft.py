@@ -103,8 +103,10 @@ class Draft:
         sizes: dict[str, Any] = {name: core[name].default for name in _SIZE} | {**CoreConfig.role_defaults.get(role, {})}
         if role in counts:
             sizes[COUNT] = core[counts[role]].default
+        none: Mapping[Role, Mapping[str, int]] = {}
         target = self.target.cls if self.target else None
-        return {**sizes, **declared(target, "suggested_sizes", {}, Mapping[Role, Mapping[str, int]]).get(role, {})}
+        suggested = declared(target, "suggested_sizes", none, Mapping[Role, Mapping[str, int]])
+        return {**sizes, **suggested.get(role, {})}
 
     # --- what is known --------------------------------------------------------------------------------------------------
 
@@ -130,13 +132,12 @@ class Draft:
         for name, text in self.answers.items():
             if name in vocabulary.keys and vocabulary.keys[name].shape.secret:
                 problems.add(Place(name), "is a secret, and is not written: the document names a variable in its place")
-            elif "\n" in text:
-                problems.add(Place(name), "one line is meant")
+            elif not text.isprintable():
+                problems.add(Place(name), "one line of printable text is meant")
         problems.raise_if_any()
         complete = all(self.answers.get(kind) for kind in _FIRST)
-        validator = Validator(
-            vocabulary, arrange(self._given, vocabulary, problems, complete=complete), self.environ, problems
-        )
+        settings = arrange(self._given, vocabulary, problems, complete=complete)
+        validator = Validator(vocabulary, settings, self.environ, problems)
         for role in (None, *Role):
             validator.validate(CoreConfig, "the configuration", role)
             for driver in self.drivers:
