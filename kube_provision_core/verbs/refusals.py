@@ -9,7 +9,7 @@ from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..cluster.skew import adopted, minor
 from ..config.core import SUPPORTED_MINORS
-from ..contract.errors import ConfigError, DiscoveryError
+from ..contract.errors import ConfigError
 from ..contract.machines import Role
 from ..engine.facts import Facts
 
@@ -55,7 +55,9 @@ def refuse_blind(desired: Desired, seen: Observation, adds: bool, initialised: b
     """New machines need discovery. A server of our own may still be booting, as long as the cluster is not initialised."""
     booting = desired.discovery is not None and not initialised
     if adds and seen.discovery_error and not booting:
-        raise DiscoveryError(f"{seen.discovery_error}. New machines could not find their cluster; nothing was changed")
+        raise seen.discovery_refusal(
+            f"{seen.discovery_error}. New machines could not find their cluster; nothing was changed"
+        )
 
 
 def refuse_unknown_minor(desired: Desired, living: Living) -> None:
@@ -72,13 +74,13 @@ def refuse_restoring(facts: Facts) -> None:
 
     While that destroys what was there before the cluster counts as initialised still: what answers says whether it lives.
     """
-    name = facts.seen.cluster.name
+    name, restore = facts.seen.cluster.name, "restore --masters-only" if facts.folder.masters_only else "restore"
     if facts.folder.restoring and not facts.lives:
-        raise ConfigError(f"cluster {name} is being restored, and does not live yet: run restore with the same file")
+        raise ConfigError(f"cluster {name} is being restored, and does not live yet: run {restore} with the same file")
     if facts.folder.abandoning and not facts.answering:
         raise ConfigError(
-            f"cluster {name} is being restored, and what was left of it may be destroyed in part: run restore --abandon-old "
-            "with the same file, or start a master of it that is left"
+            f"cluster {name} is being restored, and what was left of it may be destroyed in part: run {restore} "
+            "--abandon-old with the same file, or start a master of it that is left"
         )
 
 

@@ -82,7 +82,7 @@ class ConsulAgent:
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """The JSON answer to one request; None for 404."""
-        connection = HTTPConnection(self.address, 8500, timeout=60)
+        connection = self.connect()
         try:
             connection.request(method, path, None if body is None else body if isinstance(body, str) else json.dumps(body))
             response = connection.getresponse()
@@ -94,6 +94,9 @@ class ConsulAgent:
         if response.status != 200:
             raise ValueError(f"{method} {path}: {response.status} {text}")
         return json.loads(text) if text else None
+
+    def connect(self) -> HTTPConnection:
+        return HTTPConnection(self.address, 8500, timeout=60)
 
     def put(self, key: str, value: object) -> None:
         assert self.ask("PUT", f"/v1/kv/{key}", value) is True

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from kube_provision_core import DISCOVERY_PACKAGE, BootFragment, Cluster, Component, File, Node, Role, Stage, Step, Unit
+from kube_provision_core import (
+    DISCOVERY_PACKAGE,
+    Boot,
+    BootFragment,
+    Cluster,
+    Component,
+    File,
+    Node,
+    Role,
+    Stage,
+    Step,
+    Unit,
+)
 
 from . import access, layout
+from .access import Right
+from .certificates import certificates, content_of
 from .config import ConsulConfig
 
 _RETRY_INTERVAL = "5s"
 """Consul's own default of 30 s would be most of a node's boot."""
-_NODE_SIDE = ("__init__.py", "agent.py", "api.py", "lock.py")
+_NODE_SIDE = ("__init__.py", "agent.py", "api.py", "lock.py", "version.py")
 
 
 def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
@@ -26,6 +41,7 @@ def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
             File(layout.AGENT_FILE, _json(agent_configuration(node, cluster, config))),
             File(layout.CLIENT_DATA, _json(client_data(node, cluster, config))),
             *(File(f"{DISCOVERY_PACKAGE}/{name}", _resource("node", name)) for name in _NODE_SIDE),
+            *_tls_files(config),
             *_secret_files(config),
         ),
         units=(Unit(layout.UNIT, _resource("templates", layout.UNIT)),),
@@ -69,24 +85,45 @@ def retry_join(node: Node, cluster: Cluster, config: ConsulConfig) -> list[str]:
     """A server joins the machines that are there: created anew, it would otherwise not know them, nor they it."""
     if node.role is Role.DISCOVERY:
         return list(cluster.peers)
-    address = server_address(cluster, config)
-    return [address] if address else []
+    return list(server_addresses(cluster, config))
 
 
 def client_data(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str, Any]:
     """What the programs in `node` are told."""
-    rights = [[right.kind, right.name, right.access] for right in access.of_node(node)] if config.consul_token else []
+    needed = access.of_node(node, cluster.names) if config.consul_token or config.consul_ip else ()
+    rights = [[right.kind, right.name, right.access] for right in needed]
     return {
-        "server": "" if node.role is Role.DISCOVERY else server_address(cluster, config),
+        "servers": [] if node.role is Role.DISCOVERY else list(server_addresses(cluster, config)),
         "is_server": node.role is Role.DISCOVERY,
         "interface": config.consul_bind_interface or "",
         **({"rights": rights} if rights else {}),
+        **({"tls": _tls_settings(config)} if config.consul_ca_file else {}),
     }
 
 
-def server_address(cluster: Cluster, config: ConsulConfig) -> str:
-    """The existing Consul's address, or that of the server that was provisioned; empty when neither is known yet."""
-    return str(config.consul_ip) if config.consul_ip else cluster.discovery_address or ""
+def rights_in(boot: Boot) -> list[Right]:
+    """What a machine with this boot data looks for in Consul."""
+    told: dict[str, Any] = next((json.loads(it.content) for it in boot.files if it.path == layout.CLIENT_DATA), {})
+    return [Right(kind, name, access, "") for kind, name, access in told.get("rights", ())]
+
+
+def _tls_settings(config: ConsulConfig) -> dict[str, Any]:
+    """In the words of Consul, which the machine puts where the version that it has expects them."""
+    own = {"cert_file": layout.CERT_FILE, "key_file": layout.KEY_FILE} if config.consul_client_cert_file else {}
+    return {"ca_file": layout.CA_FILE, **own, "verify_outgoing": True}
+
+
+def _tls_files(config: ConsulConfig) -> Iterator[File]:
+    if config.consul_ca_file:
+        yield File(layout.CA_FILE, content_of(config.consul_ca_file, certificates))
+    if config.consul_client_cert_file and config.consul_client_key_file:
+        yield File(layout.CERT_FILE, content_of(config.consul_client_cert_file, certificates))
+        yield File(layout.KEY_FILE, content_of(config.consul_client_key_file), mode=0o600, secret=True, own_key=True)
+
+
+def server_addresses(cluster: Cluster, config: ConsulConfig) -> tuple[str, ...]:
+    """The existing Consul's, or that of the server that was provisioned; empty where none is known yet."""
+    return config.hosts or tuple(filter(None, [cluster.discovery_address]))
 
 
 def _secret_files(config: ConsulConfig) -> tuple[File, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ from kube_provision_core import (
 
 from . import access, boot, layout
 from .config import ConsulConfig
+from .endpoint import ConsulEndpoint
+from .failures import unresolved
 
 if TYPE_CHECKING:
     from .access import Right
@@ -40,12 +43,13 @@ class Consul(DiscoveryDriver):
         """`port`: of the server's HTTP interface; another one than Consul's own is for tests."""
         self._config = config
         self.port = port
+        self._answered: Endpoint | None = None
+        """The server that did last: others may be waited for in vain."""
 
     @property
     def address(self) -> str | None:
-        """The existing server's address; None: one is to be provisioned."""
-        own = self._own.consul_ip
-        return str(own) if own else None
+        """The existing Consul's first; None: one is to be provisioned."""
+        return next(iter(self._own.hosts), None)
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
@@ -74,31 +78,40 @@ class Consul(DiscoveryDriver):
 
     @hookimpl
     def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
-        """Of an existing Consul: names that are taken there, and rights that the nodes' tokens lack."""
-        nodes = [node for node, _ in machines]
-        if self._own.consul_ip is None or not nodes:
+        """Of an existing Consul: its own names that do not resolve, names of machines that are taken there, and rights that
+        the nodes' tokens lack."""
+        if self._own.consul_ip is None or not machines:
             return ()
-        at = Endpoint(str(self._own.consul_ip), self.port)
-        return (*self._taken_names(at, nodes), *self._missing_rights(at, nodes))
+        return (*self._unresolved(), *self._taken_names([node for node, _ in machines]), *self._missing_rights(machines))
 
-    def _taken_names(self, at: Endpoint, nodes: Sequence[Node]) -> Iterator[str]:
+    def _unresolved(self) -> Iterator[str]:
+        """Where others answer, Consul is asked all the same; but machines are told all names for good."""
+        for server in self._own.servers(self.port):
+            try:
+                socket.getaddrinfo(server.host, server.port, socket.AF_INET)
+            except socket.gaierror as error:
+                yield f"consul_ip: {server.host}: {unresolved(error)}"
+
+    def _taken_names(self, nodes: Sequence[Node]) -> Iterator[str]:
         """Names that somebody else's agents bear already: two of one name break both silently."""
-        rights = access.of_operator(nodes[0].stamp.cluster, (node.name for node in nodes))
-        with closing(self._client(at, rights)) as client:
+        rights, endpoint = access.of_operator(nodes[0].stamp.cluster, (node.name for node in nodes)), self._existing()
+        with closing(self._connect(endpoint, rights)) as client:
             known, living = client.nodes(), client.living_nodes()
         for node in sorted(nodes, key=lambda node: node.name):
             if node.name in living and known.get(node.name, {}).get(layout.CLUSTER_ID_META) != node.stamp.cluster_id:
                 yield (
-                    f"{node.name}: Consul at {at.host} knows another living machine of this name. Choose another --name or"
+                    f"{node.name}: {endpoint} knows another living machine of this name. Choose another --name or"
                     " --host-prefix"
                 )
 
-    def _missing_rights(self, at: Endpoint, nodes: Sequence[Node]) -> Iterator[str]:
-        for role, node in {node.role: node for node in nodes}.items():
-            with closing(self._client(at, role=role)) as client:
-                missing = client.missing(access.of_node(node))
+    def _missing_rights(self, machines: Sequence[tuple[Node, Boot]]) -> Iterator[str]:
+        """Of those that the machines are told."""
+        for role, it in {node.role: it for node, it in machines}.items():
+            endpoint = self._existing(role)
+            with closing(self._connect(endpoint)) as client:
+                missing = client.missing(boot.rights_in(it))
             if missing:
-                yield f"Consul at {at.host}:{at.port}: {access.lacking(missing, f'consul_token of {role.value}s')}"
+                yield f"{endpoint}: {access.lacking(missing, f'consul_token of {role.value}s')}"
 
     @hookimpl
     def render_grants(self, nodes: Sequence[Node]) -> str | None:
@@ -109,12 +122,11 @@ class Consul(DiscoveryDriver):
     def lock_cluster(self, cluster: Cluster) -> AbstractContextManager[None] | None:
         from .run_lock import run_lock
 
-        address = self._address_for(cluster)
-        if not address:
+        endpoint = self._endpoint(cluster)
+        if endpoint is None:
             return None
-        at = cluster.endpoint(address, self.port)
         rights = access.of_operator(cluster.name, cluster.names)
-        return run_lock(lambda: self._client(at, rights), cluster.name)
+        return run_lock(lambda: self._connect(endpoint, rights), cluster.name)
 
     @hookimpl
     def forget_initialising(self, cluster: Cluster, node_name: str) -> bool:
@@ -132,7 +144,7 @@ class Consul(DiscoveryDriver):
     @hookimpl
     def forget_cluster(self, cluster: Cluster) -> bool | None:
         """Delete the cluster's keys, and its nodes with their services. Nothing to do where no server is known."""
-        if not self._address_for(cluster):
+        if self._endpoint(cluster) is None:
             return None
         with self._connected(cluster) as client:
             for name, meta in client.nodes({layout.CLUSTER_META: cluster.name}).items():
@@ -147,24 +159,39 @@ class Consul(DiscoveryDriver):
         unless the user says so."""
         return self._config[Role.DISCOVERY]
 
-    def _address_for(self, cluster: Cluster) -> str:
-        return boot.server_address(cluster, self._own)
+    def _endpoint(self, cluster: Cluster) -> ConsulEndpoint | None:
+        """The existing Consul's, or that of the server that was provisioned; None where there is none yet."""
+        if self._own.consul_ip:
+            return self._existing()
+        if cluster.discovery_address:
+            return self._to((cluster.endpoint(cluster.discovery_address, self.port),))
+        return None
+
+    def _existing(self, role: Role = Role.DISCOVERY) -> ConsulEndpoint:
+        """With the token of the role."""
+        return self._to(self._own.servers(self.port), role)
+
+    def _to(self, servers: tuple[Endpoint, ...], role: Role = Role.DISCOVERY) -> ConsulEndpoint:
+        token = self._config[role].consul_token
+        return ConsulEndpoint(
+            servers, self._own.consul_datacenter, token.get_secret_value() if token else None, self._own.tls
+        )
 
     @contextmanager
     def _connected(self, cluster: Cluster) -> Iterator[Client]:
-        address = self._address_for(cluster)
-        if not address:
+        endpoint = self._endpoint(cluster)
+        if endpoint is None:
             raise DiscoveryError(
                 f"cluster {cluster.name} has no Consul server with a known address yet: provision it, or name one with"
                 " --consul-ip"
             )
-        rights = access.of_operator(cluster.name, cluster.names)
-        with closing(self._client(cluster.endpoint(address, self.port), rights)) as client:
+        with closing(self._connect(endpoint, access.of_operator(cluster.name, cluster.names))) as client:
             yield client
 
-    def _client(self, at: Endpoint, rights: Sequence[Right] = (), role: Role = Role.DISCOVERY) -> Client:
-        """With the role's token. Loads the client library only where Consul is really asked: rendering needs none of it."""
-        from .client import Client
+    def _connect(self, endpoint: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
+        """Loads the client library only where Consul is really asked: rendering needs none of it."""
+        from .client import connect
 
-        token = self._config[role].consul_token
-        return Client(at, self._own.consul_datacenter, token.get_secret_value() if token else None, rights)
+        client = connect(endpoint.first(self._answered), rights)
+        self._answered = client.server
+        return client

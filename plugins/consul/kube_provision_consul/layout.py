@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from kube_provision_core import NODE_CONFIG_DIR
 
-HTTP_PORT = 8500
+HTTP_PORT, HTTPS_PORT = 8500, 8501
+"""Consul's own, where no port is said."""
 
 AGENT_DIR = f"{NODE_CONFIG_DIR}/consul"
 """The agent's configuration. Not the package's own folder, whose sample configuration is not ours to rely on."""
 AGENT_FILE = f"{AGENT_DIR}/agent.json"
 SECRETS_FILE = f"{AGENT_DIR}/secrets.json"
+CA_FILE, CERT_FILE, KEY_FILE = (f"{AGENT_DIR}/tls/{name}.pem" for name in ("ca", "cert", "key"))
 CLIENT_DATA = f"{NODE_CONFIG_DIR}/discovery.json"
 UNIT = "kube-provision-consul.service"
 DATA_DIR = "/var/lib/kube-provision-consul"

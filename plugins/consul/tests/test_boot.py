@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.certificates import issue_certificate
 from servers.consul import consul_binary
 from servers.debian import require
 
 from kube_provision_consul import layout
 from kube_provision_consul.config import new_gossip_key
-from kube_provision_consul.node import agent
-from kube_provision_core import BootFragment, Cluster, File, Role, Stage
+from kube_provision_consul.node import agent, version
+from kube_provision_consul.node.api import UnavailableError
+from kube_provision_core import BootFragment, Cluster, ConfigError, File, Role, Stage
 from kube_provision_core.testing import node_of
 
 from .conftest import MakeConsul
@@ -37,6 +40,85 @@ def file(fragment: BootFragment, path: str) -> File:
 
 def document(fragment: BootFragment, path: str) -> dict[str, Any]:
     return json.loads(file(fragment, path).content)
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Of an existing Consul that demands certificates."""
+    files = issue_certificate(tmp_path_factory.mktemp("tls"))
+    return {
+        "consul_ip": "10.9.9.9,consul.example.org",
+        "consul_ca_file": files.ca_file,
+        "consul_client_cert_file": files.certificate,
+        "consul_client_key_file": files.key,
+    }
+
+
+@pytest.mark.usefixtures("network_of_the_machine")
+@pytest.mark.parametrize("role", [Role.MASTER, Role.WORKER])
+def test_consul_accepts_the_configuration_of_an_agent_with_a_certificate(
+    tmp_path: Path, make_consul: MakeConsul, role: Role, tls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version, "PROGRAM", str(consul_binary()))
+    monkeypatch.setattr("shutil.chown", lambda *_: None)
+    fragment = render(make_consul, role, **tls)
+    for found in (found for found in fragment.files if found.path.startswith("/etc/kube-provision/")):
+        path = tmp_path / found.path.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(found.content).replace("/etc/", f"{tmp_path}/etc/"))
+    own = tmp_path / "etc/kube-provision"
+    agent.configure(own, tmp_path / "machine.json")
+    command = [consul_binary(), "validate", own / "consul", tmp_path / "machine.json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "Configuration is valid!"), done.stderr
+
+
+def test_agents_join_all_servers_that_are_named_and_show_a_certificate(make_consul: MakeConsul, tls: dict[str, Any]) -> None:
+    fragment = render(make_consul, Role.WORKER, **tls)
+    hosts = ["10.9.9.9", "consul.example.org"]
+    assert document(fragment, layout.AGENT_FILE)["retry_join"] == hosts
+    told = document(fragment, layout.CLIENT_DATA)
+    settings = {"ca_file": layout.CA_FILE, "cert_file": layout.CERT_FILE, "key_file": layout.KEY_FILE}
+    assert (told["servers"], told["tls"]) == (hosts, settings | {"verify_outgoing": True})
+
+
+def test_a_key_is_a_secret_file_of_the_machines_own(make_consul: MakeConsul, tls: dict[str, Any], tmp_path: Path) -> None:
+    """Also where the certificate's file holds it."""
+    both = tmp_path / "both.pem"
+    both.write_bytes(b"".join(tls[name].read_bytes() for name in ("consul_client_key_file", "consul_client_cert_file")))
+    fragment = render(make_consul, Role.WORKER, **tls | {"consul_client_cert_file": both})
+    holding = [found for found in fragment.files if "PRIVATE KEY" in str(found.content)]
+    assert [(it.path, it.mode, it.secret, it.own_key) for it in holding] == [(layout.KEY_FILE, 0o600, True, True)]
+
+
+def test_a_file_that_has_gone_meanwhile_is_told(make_consul: MakeConsul, tls: dict[str, Any], tmp_path: Path) -> None:
+    copied = {key: shutil.copy(value, tmp_path) if isinstance(value, Path) else value for key, value in tls.items()}
+    driver = make_consul(**copied)
+    for name in (name for name in copied if name.endswith("_file")):
+        Path(copied[name]).unlink()
+        with pytest.raises(ConfigError, match=f"{re.escape(str(copied[name]))}: cannot be read: No such file"):
+            driver.render_boot(node_of("w-prod-1", Role.WORKER, cluster="prod"), CLUSTER)
+        shutil.copy(tls[name], tmp_path)
+
+
+@pytest.mark.parametrize(("installed", "nested"), [((1, 8), False), ((1, 11), False), ((1, 12), True), ((2, 0), True)])
+def test_tls_is_written_as_the_installed_version_takes_it(installed: tuple[int, int], *, nested: bool) -> None:
+    settings = {"ca_file": "ca.pem"}
+    assert version.tls_settings(settings, installed) == ({"tls": {"defaults": settings}} if nested else settings)
+
+
+def test_the_installed_version_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(version, "PROGRAM", str(consul_binary()))
+    assert version.installed_version() == (1, 8)
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"), [("/bin/false", "does not tell"), ("/bin/true", "tells none"), ("/no", "No such")]
+)
+def test_a_version_that_cannot_be_told_is_no_guess(monkeypatch: pytest.MonkeyPatch, program: str, reason: str) -> None:
+    monkeypatch.setattr(version, "PROGRAM", program)
+    with pytest.raises(UnavailableError, match=reason):
+        version.installed_version()
 
 
 @pytest.mark.usefixtures("network_of_the_machine")

@@ -15,10 +15,12 @@ import shutil
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import GOSSIP_PORT, own_address
 from .api import AGENT, Agent, UnavailableError
+from .version import installed_version, tls_settings
 
 FOLDER = Path("/etc/kube-provision")
 MACHINE_CONFIGURATION = Path("/run/kube-provision/consul/machine.json")
@@ -30,6 +32,7 @@ UNREACHABLE = "discovery unreachable: "
 
 _JOIN_LIMIT = 240.0
 _GOSSIP_LIMIT = 3.0
+_SECRETS = ("consul/secrets.json", "consul/tls/key.pem")
 
 
 def configure(folder: Path, target: Path) -> None:
@@ -38,21 +41,26 @@ def configure(folder: Path, target: Path) -> None:
     What holds secrets becomes readable to the agent's user, which did not exist yet when it was delivered.
     """
     own = json.loads((folder / "discovery.json").read_text())
-    address = own_address(own["interface"], own["server"])
+    address = own_address(own["interface"], own["servers"])
     client_address = f"127.0.0.1 {address}" if own["is_server"] else "127.0.0.1"
+    tls = tls_settings(own["tls"], installed_version()) if own.get("tls") else {}
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({"bind_addr": address, "client_addr": client_address}))
+    target.write_text(json.dumps({"bind_addr": address, "client_addr": client_address, **tls}))
     target.chmod(0o644)
-    secrets = folder / "consul/secrets.json"
-    if secrets.exists():
-        try:
-            shutil.chown(secrets, "root", AGENT_USER)
-        except LookupError as problem:
-            raise UnavailableError(f"{problem}: the package consul makes it, is it installed?") from problem
-        secrets.chmod(0o640)
+    for name in _SECRETS:
+        if (folder / name).exists():
+            _let_agent_read(folder / name)
 
 
-def wait_until_joined(agent: Agent, server: str, limit: float) -> None:
+def _let_agent_read(secret: Path) -> None:
+    try:
+        shutil.chown(secret, "root", AGENT_USER)
+    except LookupError as problem:
+        raise UnavailableError(f"{problem}: the package consul makes it, is it installed?") from problem
+    secret.chmod(0o640)
+
+
+def wait_until_joined(agent: Agent, servers: Sequence[str], limit: float) -> None:
     """Wait until a server leads. Raises `UnavailableError` after `limit` seconds."""
     deadline = time.monotonic() + limit
     last = ""
@@ -64,25 +72,33 @@ def wait_until_joined(agent: Agent, server: str, limit: float) -> None:
             reason = "no Consul server leads"
         except UnavailableError as problem:
             reason = str(problem)
-        reason += silence_of(server)
+        reason += silence_of(servers)
         if reason != last:
             print(f"waiting: {UNREACHABLE}{reason}", flush=True)
             last = reason
         if time.monotonic() > deadline:
-            where = f"Consul at {server}:8301" if server else "Consul"
+            where = f"Consul at {', '.join(f'{server}:{GOSSIP_PORT}' for server in servers)}" if servers else "Consul"
             raise UnavailableError(
                 f"{where} was not joined within {limit:.0f} s: {reason}; journalctl -u kube-provision-consul says more"
             )
         time.sleep(1.0)
 
 
-def silence_of(server: str) -> str:
-    """Why a server's gossip port does not answer, in brackets; empty where it does, and where there is no server to ask."""
+def silence_of(servers: Sequence[str]) -> str:
+    """Why no server's gossip port answers, in brackets; empty where one does, and where there is none to ask."""
+    reasons = []
+    for reason in map(_silence, servers):
+        if not reason:
+            return ""
+        reasons.append(reason)
+    return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def _silence(server: str) -> str:
     try:
-        if server:
-            socket.create_connection((server, GOSSIP_PORT), timeout=_GOSSIP_LIMIT).close()
+        socket.create_connection((server, GOSSIP_PORT), timeout=_GOSSIP_LIMIT).close()
     except OSError as problem:
-        return f" ({server}:{GOSSIP_PORT}: {problem.strerror or problem})"
+        return f"{server}:{GOSSIP_PORT}: {problem.strerror or problem}"
     return ""
 
 
@@ -99,7 +115,7 @@ def main() -> int:
             configure(chosen.folder, chosen.output)
         else:
             own = json.loads((chosen.folder / "discovery.json").read_text())
-            wait_until_joined(Agent(own.get("agent", AGENT), own.get("rights", ())), own["server"], chosen.limit)
+            wait_until_joined(Agent(own.get("agent", AGENT), own.get("rights", ())), own["servers"], chosen.limit)
     except UnavailableError as problem:
         print(f"{UNREACHABLE if chosen.command == 'wait' else ''}{problem}", file=sys.stderr)
         return 1
