@@ -102,11 +102,11 @@ class CoreConfig(ScriptConfig):
     }
     """Defaults of roles that want another size than the fields say."""
 
-    name: DnsLabel = option(aliases=["cluster_name"], help="Cluster name: unique, a DNS label.")
+    name: DnsLabel = option(aliases=["cluster_name"], example="prod", help="Cluster name: unique, a DNS label.")
     masters: int = option(
-        3, ge=1, le=9, help="How many masters. Odd: an even number survives no more losses than one fewer."
+        3, asked=True, ge=1, le=9, help="How many masters. Odd: an even number survives no more losses than one fewer."
     )
-    workers: int = option(3, ge=0, le=1000, help="How many workers.")
+    workers: int = option(3, asked=True, ge=0, le=1000, help="How many workers.")
     target: str = option(help="Where machines are created: the name of an installed target driver.")
     os: str = option(help="What the template runs: the name of an installed operating-system driver.")
     discovery: str = option(
@@ -134,7 +134,9 @@ class CoreConfig(ScriptConfig):
         help="Kubernetes minor (`1.37`) or exact version (`1.37.1`). A cluster that lives keeps its own until it is "
         "[upgraded](upgrade.md).",
     )
-    pod_subnet: IPv4Network = option(IPv4Network("10.244.0.0/16"), help="Network of the pods.")
+    pod_subnet: IPv4Network = option(
+        IPv4Network("10.244.0.0/16"), asked=True, help="Network of the pods: one that the site does not use."
+    )
     service_subnet: IPv4Network = option(IPv4Network("10.96.0.0/12"), help="Network of the services.")
     cluster_domain: Domain = option("cluster.local", help="DNS domain of the services.")
     proxy_port: FreePort = option(
@@ -193,6 +195,7 @@ class CoreConfig(ScriptConfig):
     )
     registries: dict[RegistryHost, Registry] = option(
         {},
+        example='{docker.io: {mirrors: ["https://mirror.example.com"]}}',
         help="Where images come from, by the host that they name: `mirrors` that are asked in its place; `ca`, "
         "`username` and `password` of who is asked. See [registries](registries.md).",
     )
@@ -200,7 +203,9 @@ class CoreConfig(ScriptConfig):
         None, help="Mirror that is asked in Docker Hub's place: short for `registries: {docker.io: {mirrors: [URL]}}`."
     )
     trusted_ca: Authorities = option(
-        "", help="PEM file, or text, of the site's own certificate authorities: every machine trusts them before it fetches."
+        "",
+        example="site-ca.pem",
+        help="PEM file, or text, of the site's own certificate authorities: every machine trusts them before it fetches.",
     )
     seed_manifests: list[Manifest] = option(
         [DEFAULT_CNI],
@@ -208,9 +213,13 @@ class CoreConfig(ScriptConfig):
         "Default: a network plugin. `[]`: none.",
     )
 
-    ntp_servers: list[Word] = option([], per_role=True, help="Time servers; unset keeps the template's.")
+    ntp_servers: list[Word] = option(
+        [], per_role=True, example="[10.0.0.1]", help="Time servers; unset keeps the template's."
+    )
     timezone: TimeZone | None = option(None, per_role=True, help="Time zone, such as `Europe/Berlin`.")
-    http_proxy: ProxyUrl | None = option(None, per_role=True, help="Proxy for nodes.")
+    http_proxy: ProxyUrl | None = option(
+        None, per_role=True, example="http://proxy.example.com:3128", help="Proxy for nodes."
+    )
     https_proxy: ProxyUrl | None = option(None, per_role=True, help="Proxy for nodes, for https.")
     proxy_username: Login | None = option(None, per_role=True, help="Name that nodes log in to these proxies with.")
     proxy_password: Password | None = option(None, per_role=True, help="The password for that.")

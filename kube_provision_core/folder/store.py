@@ -21,7 +21,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,11 +30,11 @@ from typing import Any
 from uuid import uuid4
 
 from ..contract.errors import FolderError
+from ..contract.home import xdg_folder
 from ..contract.kept_files import create_file, leftovers, replace_file, sync_folder, telling_os_errors
 from ..contract.machines import Endpoint
 from . import lock as run_lock
 from . import private_files
-from .home import home
 from .kubeconfig import render_kubeconfig
 from .pki import PKI_FILES, JoinSecrets, Pki, create_certificate_key, create_pki, create_token
 
@@ -48,12 +48,8 @@ Makers = Mapping[str, Callable[[], str]]
 
 
 def default_state(environ: Mapping[str, str]) -> Path:
-    """Where folders are kept unless `--state` says otherwise, by the XDG rules: a relative setting is ignored.
-
-    Raises `ConfigError` for who has no home folder.
-    """
-    configured = Path(environ.get("XDG_STATE_HOME", ""))
-    return (configured if configured.is_absolute() else home(environ) / ".local" / "state") / "kube-provision"
+    """Where folders are kept unless `--state` says otherwise. Raises `ConfigError` for who has no home folder."""
+    return xdg_folder(environ, "XDG_STATE_HOME", ".local/state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +68,13 @@ class Folder:
     @staticmethod
     @contextmanager
     def lock(state: Path, name: str, *, briefly: bool = False) -> Iterator[None]:
-        """Let no other run act on this cluster, nor create its folder, meanwhile. Creates `state` if need be.
+        """Let no other run act on this cluster, nor create its folder, meanwhile. Leaves nothing where nothing is saved.
 
         `briefly`: others wait for its end.
 
         Raises BusyError that names the other run. What a killed run had begun to write is cleared away.
         """
-        create_state(state)
-        with run_lock.hold(path_of(state, name).with_name(f"{name}.lock"), f"cluster {name}", briefly=briefly):
+        with _locked(path_of(state, name).with_name(f"{name}.lock"), f"cluster {name}", briefly=briefly):
             _clear_away(state, name)
             yield
 
@@ -297,10 +292,22 @@ class Folder:
 
 @contextmanager
 def lock_templates(state: Path) -> Iterator[None]:
-    """Let no other run bake meanwhile. Creates `state` if need be. Raises BusyError that names the other run."""
-    create_state(state)
-    with run_lock.hold(state / ".bake.lock", "templates"):
+    """Let no other run bake meanwhile. Leaves nothing. Raises BusyError that names the other run."""
+    with _locked(state / ".bake.lock", "templates"):
         yield
+
+
+@contextmanager
+def _locked(path: Path, what: str, *, briefly: bool = False) -> Iterator[None]:
+    """Folders that are made for the lock's file go with it, where nothing else has come into them."""
+    made: list[Path] = []
+    try:
+        with run_lock.hold(path, what, lambda: made.extend(create_state(path.parent)), briefly=briefly):
+            yield
+    finally:
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def path_of(state: Path, name: str) -> Path:
@@ -310,14 +317,16 @@ def path_of(state: Path, name: str) -> Path:
     return state / name
 
 
-def create_state(state: Path) -> None:
-    """Idempotent. Raises FolderError."""
+def create_state(state: Path) -> Sequence[Path]:
+    """Idempotent. Returns the folders that were not there. Raises FolderError."""
     with telling_os_errors(f"{state} cannot be made", FolderError):
+        made = [folder for folder in (*reversed(state.parents), state) if not folder.exists()]
         try:
             state.parent.mkdir(parents=True, exist_ok=True)
             state.mkdir(mode=0o700, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as problem:
             raise FolderError(f"{problem.filename} is no folder: choose another --state") from problem
+    return made
 
 
 def _clear_away(state: Path, name: str) -> None:
