@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         PluginError,
         TargetError,
     )
+    from .contract.home import xdg_folder
     from .contract.hookspecs import API_VERSION, hookimpl
     from .contract.host_memory import HostMemory, host_memory
     from .contract.hosts import HostAndPort
@@ -143,6 +144,7 @@ __all__ = [
     "telling_os_errors",
     "wait_for_lock",
     "without_credentials",
+    "xdg_folder",
 ]
 
 
@@ -156,6 +158,7 @@ _PARTS = (
     "contract.tasks",
     "contract.templates",
     "contract.kept_files",
+    "contract.home",
     "contract.kubeadm_limits",
     "contract.shell",
     "contract.addresses",

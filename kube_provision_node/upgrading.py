@@ -32,7 +32,7 @@ apply: {options}
 node: {options}
 timeouts:
 """
-_OPTIONS = "{certificateRenewal: false, imagePullPolicy: IfNotPresent, ignorePreflightErrors: [%s]}"
+_OPTIONS = "{certificateRenewal: false, imagePullPolicy: IfNotPresent, ignorePreflightErrors: [%s]%s}"
 """kubeadm renews in place, and one that is killed leaves half a certificate: masters renew theirs by a timer, with care."""
 _TOO_SHORT = "CreateJob"
 """A check that gives a pod one minute, whatever the timeouts. An emulated machine may need more: there it only warns."""
@@ -64,7 +64,7 @@ class UpgradingKubeadm(Kubeadm):
 
     def _upgrade(self, arguments: list[str]) -> None:
         target = self.places.volatile / "kubeadm-upgrade.yaml"
-        replace_file(target, _configuration())
+        replace_file(target, _configuration(self.places.kubernetes / "patches"))
         try:
             self._run(["kubeadm", "upgrade", *arguments, "--config", str(target)], _limit())
         except KubeadmError as problem:
@@ -112,8 +112,10 @@ def image_version(manifest: str) -> str:
     return found[1] if found else ""
 
 
-def _configuration() -> str:
-    options = _OPTIONS % (_TOO_SHORT if patience.is_emulated() else "")
+def _configuration(patches: Path) -> str:
+    """`patches`: the folder that this node was given, if any. kubeadm remembers none of an init or a join."""
+    patched = f", patches: {{directory: {patches}}}" if patches.is_dir() else ""
+    options = _OPTIONS % (_TOO_SHORT if patience.is_emulated() else "", patched)
     waits = "".join(f"  {name}: @{name}@\n" for name in patience.WAITS)
     return patience.filled_in(_CONFIGURATION.format(options=options) + waits)
 

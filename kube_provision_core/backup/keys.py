@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -170,12 +173,26 @@ def _identities(path: Path, content: bytes, passphrase: Callable[[], str] | None
 
 
 def _opened(path: Path, content: bytes, passphrase: Callable[[], str] | None) -> bytes:
+    if not _is_under_passphrase(content):
+        raise ConfigError(
+            f"{path} is itself encrypted, to keys and under no passphrase: decrypt it where one of these is "
+            f"(age --decrypt --identity KEY {shlex.quote(str(path))}), and give what comes of it"
+        )
     if passphrase is None:
         raise ConfigError(f"{path} is under a passphrase: give it by --passphrase-file, or run at a terminal")
     try:
         return bytes(pyrage.passphrase.decrypt(content, passphrase()))
     except pyrage.DecryptError as problem:
         raise ConfigError(f"{path}: the passphrase does not open it") from problem
+
+
+def _is_under_passphrase(content: bytes) -> bool:
+    """By age's header, which says for whom it is. One that cannot be read is told by who tries to open it."""
+    if content.startswith(ARMOR.rstrip()):
+        with suppress(ValueError):
+            content = b64decode(content.partition(b"\n")[2].partition(b"-----")[0])
+    header = content.removeprefix(AGE)
+    return header.startswith(b"-> scrypt ") or not header.startswith(b"-> ")
 
 
 def _parsed(content: bytes) -> Iterator[Identity]:

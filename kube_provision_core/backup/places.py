@@ -93,6 +93,16 @@ class Remote:
     files: Any
     folder: str
 
+    @property
+    def ends_with_process(self) -> bool:
+        """Also one that another store only shows, as caches and folders of stores do."""
+        from fsspec.implementations.memory import MemoryFileSystem
+
+        files = self.files
+        while files is not None and not isinstance(files, MemoryFileSystem):
+            files = getattr(files, "fs", None)
+        return files is not None
+
     def names(self) -> list[str]:
         self.files.invalidate_cache()
         return [str(path).rstrip("/").rpartition("/")[2] for path in self.files.ls(self.folder, detail=False)]
@@ -186,6 +196,13 @@ class Place:
         if isinstance(self.store, Disk) and (self.store.folder / self.name).resolve().is_relative_to(folder.resolve()):
             raise BackupError(
                 f"{self.text} is in the cluster's folder, which may be lost with the cluster: keep it elsewhere"
+            )
+
+    def refuse_passing(self) -> None:
+        """A store in this process's memory takes what it is given, and keeps nothing of it."""
+        if isinstance(self.store, Remote) and self.store.ends_with_process:
+            raise BackupError(
+                f"{self.text} is in this program's memory, and ends with it: name a file, or a store that stays"
             )
 
     def _told(self, act: Callable[[], T]) -> T:

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 from yaml import YAMLError
 
+from ..config.kubeadm_patches import patches
 from ..contract.boot import NODE_CONFIG_DIR, BootFragment, File, Stage, Step
 from ..contract.components import Component
 from ..contract.errors import BootError
 from ..contract.machines import Cluster, Node, Role
+from ..families.scripts import text
 from ..folder.x509 import sign_server
-from . import container_runtime, kubelet, proxies, registries
+from . import api_server, container_runtime, kubelet, proxies, registries
 from .containers import NAMESPACE
-from .kubeadm_checks import check_documents
-from .kubeadm_config import Document, init_documents, join_documents
+from .kubeadm_checks import check_documents, check_settings
+from .kubeadm_config import PATCHES, Document, init_documents, join_documents
 from .node_part import program
 from .pki_checks import check_pki
 from .templating import render
@@ -64,10 +66,9 @@ class KubeadmPart:
 
 
 def _configurations(node: Node, cluster: Cluster, config: CoreConfig, secrets: JoinSecrets) -> Iterator[File]:
-    yield _configuration("join", join_documents(node, cluster, secrets), cluster)
+    yield _configuration("join", join_documents(node, cluster, secrets, config), cluster)
     if node.stamp.carries_ca:
-        init = init_documents(node, cluster, secrets, config.image_repository)
-        yield _configuration("init", init, cluster)
+        yield _configuration("init", init_documents(node, cluster, secrets, config), cluster)
 
 
 def _authorities(node: Node, secrets: JoinSecrets) -> Iterator[File]:
@@ -99,6 +100,8 @@ def recheck(files: Iterable[File], kubernetes_version: str) -> None:
     for file in files:
         if file.path in CONFIGURATIONS.values():
             check_documents(list(_documents(file)), kubernetes_version)
+        elif file.path == kubelet.SETTINGS:
+            check_settings(list(_documents(file)))
 
 
 def _documents(file: File) -> Iterator[Document]:
@@ -114,15 +117,32 @@ def _documents(file: File) -> Iterator[Document]:
 
 def _system_files(node: Node, cluster: Cluster, config: CoreConfig) -> Iterator[File]:
     if not cluster.shares_kernel:
-        yield File("/etc/modules-load.d/kube-provision.conf", render("etc/modules-load.d/kube-provision.conf"))
+        yield File(
+            "/etc/modules-load.d/kube-provision.conf",
+            render("etc/modules-load.d/kube-provision.conf", modules=_modules(config)),
+        )
     yield File("/etc/sysctl.d/80-kube-provision.conf", render("etc/sysctl.d/80-kube-provision.conf"))
     yield container_runtime.configuration()
     yield from registries.files(config)
     yield kubelet.once_configured()
+    yield from kubelet.settings(config)
+    yield from (File(f"{PATCHES}/{name}", patch) for name, patch in patches(config.kubeadm_patches, node.role).items())
+    if node.role is Role.MASTER:
+        yield from api_server.files(config)
     yield from kubelet.with_its_disks(node, config)
     if proxies.is_proxied(config):
         yield proxies.drop_in("containerd.service")
         yield proxies.drop_in("kubelet.service")
+
+
+def _kernel(cluster: Cluster, config: CoreConfig) -> str:
+    return render("steps/kernel.sh", shared=cluster.shares_kernel, modules=_modules(config))
+
+
+def _modules(config: CoreConfig) -> tuple[str, ...]:
+    """Those of IPVS as kube-proxy's own documentation names them: it ends where one is not there."""
+    ipvs = ("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack")
+    return ("overlay", "br_netfilter", *(ipvs if config.kube_proxy.get("mode") == "ipvs" else ()))
 
 
 def _authorities_steps(node: Node) -> Iterator[Step]:
@@ -131,7 +151,7 @@ def _authorities_steps(node: Node) -> Iterator[Step]:
 
 
 def _steps(node: Node, cluster: Cluster, config: CoreConfig, *, restores: bool) -> Iterator[Step]:
-    yield Step("kernel", Stage.PREPARE, render("steps/kernel.sh", shared=cluster.shares_kernel), timeout=60)
+    yield Step("kernel", Stage.PREPARE, _kernel(cluster, config), timeout=60)
     if not cluster.shares_kernel:
         yield Step("no-swap", Stage.PREPARE, render("steps/no-swap.sh"), timeout=300)
     yield container_runtime.start(config, Stage.DISCOVER)
@@ -144,5 +164,7 @@ def _steps(node: Node, cluster: Cluster, config: CoreConfig, *, restores: bool) 
             "steps/kubernetes-images.sh", image_repository=config.image_repository, archives=config.image_archives
         )
         yield Step("kubernetes-images", Stage.DISCOVER, images, timeout=1800)
+    if node.role is Role.MASTER and config.kube_proxy.get("mode") == "nftables":
+        yield Step("calico", Stage.FINISH, text("scripts/calico.sh"), timeout=120)
     begins = "restore" if restores else "choreography"
     yield Step("membership", Stage.JOIN, render("steps/membership.sh", program=begins), timeout=MEMBERSHIP_LIMIT)

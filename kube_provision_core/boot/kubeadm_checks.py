@@ -7,41 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..config.kubeadm_fields import VERSIONS, Fault, read
 from ..contract.errors import BootError
 from ..contract.kubeadm_limits import NODE_NETWORK, node_label_fault, pod_network_fault, service_network_fault
-from .kubeadm_config import API, NODE_IP, TIMEOUTS, TOKEN_TTL, VERSION, Document
-
-_NAMES = "apiVersion kind"
-_REGISTRATION = "name criSocket taints kubeletExtraArgs ignorePreflightErrors imagePullPolicy imagePullSerial"
-_TIMEOUTS = " ".join(TIMEOUTS)
-_COMPONENT = "extraArgs extraVolumes extraEnvs"
-_ENDPOINT = "advertiseAddress bindPort"
-_KEYS: dict[str, str] = {
-    "InitConfiguration": f"{_NAMES} bootstrapTokens dryRun nodeRegistration localAPIEndpoint certificateKey skipPhases "
-    "patches timeouts",
-    "InitConfiguration.bootstrapTokens": "token description ttl expires usages groups",
-    "InitConfiguration.localAPIEndpoint": _ENDPOINT,
-    "InitConfiguration.nodeRegistration": _REGISTRATION,
-    "InitConfiguration.timeouts": _TIMEOUTS,
-    "JoinConfiguration": f"{_NAMES} dryRun nodeRegistration caCertPath discovery controlPlane skipPhases patches timeouts",
-    "JoinConfiguration.controlPlane": "localAPIEndpoint certificateKey",
-    "JoinConfiguration.controlPlane.localAPIEndpoint": _ENDPOINT,
-    "JoinConfiguration.discovery": "bootstrapToken file tlsBootstrapToken",
-    "JoinConfiguration.discovery.bootstrapToken": "token apiServerEndpoint caCertHashes unsafeSkipCAVerification",
-    "JoinConfiguration.nodeRegistration": _REGISTRATION,
-    "JoinConfiguration.timeouts": _TIMEOUTS,
-    "ClusterConfiguration": f"{_NAMES} etcd networking kubernetesVersion controlPlaneEndpoint apiServer controllerManager "
-    "scheduler dns proxy certificatesDir imageRepository featureGates clusterName encryptionAlgorithm "
-    "certificateValidityPeriod caCertificateValidityPeriod",
-    "ClusterConfiguration.apiServer": f"{_COMPONENT} certSANs",
-    "ClusterConfiguration.controllerManager": _COMPONENT,
-    "ClusterConfiguration.networking": "serviceSubnet podSubnet dnsDomain",
-    "ClusterConfiguration.scheduler": _COMPONENT,
-}
-"""Fields of v1beta4; kubeadm refuses any other. What is not listed we do not write, so it is refused here too."""
+from .kubeadm_config import NODE_IP, TOKEN_TTL, VERSION, Document
 
 _TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
 _CERTIFICATE_KEY = re.compile(r"[0-9a-f]{64}")
@@ -53,33 +25,37 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 def check_documents(documents: Sequence[Document], kubernetes_version: str) -> None:
     """Raise `BootError`, one line per fault. `kubernetes_version` is kubeadm's own: `1.37`, or `1.37.1`."""
-    faults = [fault for document in documents for fault in _faults(document, kubernetes_version)]
-    if faults:
-        raise BootError("\n".join(f"kubeadm configuration: {fault}" for fault in faults))
+    _raise(fault for document in documents for fault in _faults(document, kubernetes_version))
+
+
+def check_settings(documents: Sequence[Document]) -> None:
+    """Of one kubelet's own settings, which lie over the cluster's. Raises `BootError`, one line per fault."""
+    _raise(fault for document in documents for fault in _field_faults(str(document.get("kind")), document))
+
+
+def _raise(faults: Iterable[str]) -> None:
+    if lines := [f"kubeadm configuration: {fault}" for fault in faults]:
+        raise BootError("\n".join(lines))
 
 
 def _faults(document: Document, kubernetes_version: str) -> Iterator[str]:
     kind = str(document.get("kind"))
-    check = _CHECKS.get(kind)
-    if check is None:
+    yield from (fields := list(_field_faults(kind, document)))
+    if not fields:
+        yield from _CHECKS[kind](document, kubernetes_version)
+
+
+def _field_faults(kind: str, document: Document) -> Iterator[str]:
+    """kubeadm refuses any that it does not know. What is of another type is told alone: the other checks would stumble."""
+    if kind not in VERSIONS:
         yield f"{kind} is no kind that is checked"
-        return
-    if kind in _KEYS:
-        if document.get("apiVersion") != API:
-            yield f"{kind}.apiVersion must be {API}"
-        yield from _unknown_keys(kind, document)
-    yield from check(document, kubernetes_version)
+    else:
+        yield from (f"{'.'.join([kind, *map(str, way)])}: {text}" for way, text in _read(kind, document))
 
 
-def _unknown_keys(place: str, document: Document) -> Iterator[str]:
-    known = _KEYS[place].split()
-    for key, value in document.items():
-        here = f"{place}.{key}"
-        if key not in known:
-            yield f"{here}: kubeadm knows no such key"
-        elif here in _KEYS:
-            for item in value if isinstance(value, list) else [value]:
-                yield from _unknown_keys(here, item)
+def _read(kind: str, document: Document) -> Sequence[Fault]:
+    """Unlike a user's document ours says which it is."""
+    return read(kind, {"apiVersion": "", "kind": "", **document})[1]
 
 
 # --- the kinds -----------------------------------------------------------------------------------------------------
@@ -138,8 +114,8 @@ def _check_kubelet(document: Document, _: str) -> Iterator[str]:
 
 
 def _check_kube_proxy(document: Document, _: str) -> Iterator[str]:
-    if document.get("mode") not in ("iptables", "nftables"):
-        yield "KubeProxyConfiguration.mode must be iptables or nftables"
+    if document.get("mode") not in ("iptables", "nftables", "ipvs"):
+        yield "KubeProxyConfiguration.mode must be iptables, nftables or ipvs"
 
 
 _CHECKS: dict[str, Callable[[Document, str], Iterator[str]]] = {

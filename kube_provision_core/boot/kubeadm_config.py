@@ -6,13 +6,21 @@ wait, which depends on how fast its processors are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
+from ..config.kubeadm_fields import KUBEADM_API, VERSIONS
+from ..config.kubeadm_patches import patches
+from ..config.node_words import taint_parts
+from ..contract.kubeadm_limits import node_label_fault
 from ..contract.machines import Cluster, Node, Role
 from ..folder.pki import JoinSecrets
+from . import api_server
+from .laying_under import laid_under
 
-API = "kubeadm.k8s.io/v1beta4"
+if TYPE_CHECKING:
+    from ..config.core import CoreConfig
+
 NODE_IP = "@NODE_IP@"
 VERSION = "@KUBERNETES_VERSION@"
 ELECTIONS = {"lease-duration": "@LEASE_DURATION@", "renew-deadline": "@RENEW_DEADLINE@", "retry-period": "@RETRY_PERIOD@"}
@@ -24,14 +32,34 @@ TIMEOUTS = (
 )
 """All of v1beta4."""
 API_PORT = 6443
+KUBELET_DROP_INS = "/etc/kubernetes/kubelet.conf.d"
+"""Where the kubelet's own documentation has them. kubeadm leaves the folder alone."""
+
+PATCHES = "/etc/kubernetes/patches"
+"""Where upgrades look for them too: the node's `upgrading.py` names it."""
 
 Document = Mapping[str, Any]
 
 
-def init_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, image_repository: str | None) -> tuple[Document, ...]:
-    """For `kubeadm init`, on a master that carries the authorities."""
-    init = {
-        "apiVersion": API,
+def init_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, config: CoreConfig) -> tuple[Document, ...]:
+    """For `kubeadm init`, on a master that carries the authorities. Each has under it what the user wishes for."""
+    user = config.kubeadm
+    return (
+        laid_under(user.init, _init(node, secrets, config) | _patches(node, config)),
+        laid_under(user.cluster, _cluster_configuration(cluster, config)),
+        _kubelet(cluster),
+        *_kube_proxy(cluster, config),
+    )
+
+
+def join_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, config: CoreConfig) -> tuple[Document, ...]:
+    """For `kubeadm join`, on every node: also the one that may initialise finds itself joining if another one was faster."""
+    return (laid_under(config.kubeadm.join, _join(node, cluster, secrets, config) | _patches(node, config)),)
+
+
+def _init(node: Node, secrets: JoinSecrets, config: CoreConfig) -> dict[str, Any]:
+    return {
+        "apiVersion": KUBEADM_API,
         "kind": "InitConfiguration",
         "bootstrapTokens": [
             {
@@ -44,16 +72,14 @@ def init_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, image_rep
         ],
         "certificateKey": secrets.certificate_key,
         "localAPIEndpoint": _api_endpoint(),
-        "nodeRegistration": _registration(node),
+        "nodeRegistration": _registration(node, config),
         "timeouts": _timeouts(),
     }
-    return init, _cluster_configuration(cluster, image_repository), _kubelet(cluster), _kube_proxy(cluster)
 
 
-def join_documents(node: Node, cluster: Cluster, secrets: JoinSecrets) -> tuple[Document, ...]:
-    """For `kubeadm join`, on every node: also the one that may initialise finds itself joining if another one was faster."""
+def _join(node: Node, cluster: Cluster, secrets: JoinSecrets, config: CoreConfig) -> dict[str, Any]:
     join: dict[str, Any] = {
-        "apiVersion": API,
+        "apiVersion": KUBEADM_API,
         "kind": "JoinConfiguration",
         "discovery": {
             "bootstrapToken": {
@@ -62,22 +88,26 @@ def join_documents(node: Node, cluster: Cluster, secrets: JoinSecrets) -> tuple[
                 "caCertHashes": [secrets.pki.ca_pin],
             }
         },
-        "nodeRegistration": _registration(node),
+        "nodeRegistration": _registration(node, config),
         "timeouts": _timeouts(),
     }
     if node.role is Role.MASTER:
         join["controlPlane"] = {"certificateKey": secrets.certificate_key, "localAPIEndpoint": _api_endpoint()}
-    return (join,)
+    return join
 
 
-def _cluster_configuration(cluster: Cluster, image_repository: str | None) -> Document:
+def _patches(node: Node, config: CoreConfig) -> dict[str, Any]:
+    return {"patches": {"directory": PATCHES}} if patches(config.kubeadm_patches, node.role) else {}
+
+
+def _cluster_configuration(cluster: Cluster, config: CoreConfig) -> Document:
     configuration: dict[str, Any] = {
-        "apiVersion": API,
+        "apiVersion": KUBEADM_API,
         "kind": "ClusterConfiguration",
         "clusterName": cluster.name,
         "kubernetesVersion": _version(cluster.kubernetes_version),
         "controlPlaneEndpoint": _endpoint(cluster),
-        "apiServer": {"certSANs": ["localhost", "127.0.0.1"]},  # kubeadm itself adds only the first of these
+        "apiServer": {"certSANs": _api_server_names(config), **api_server.settings(config)},
         "controllerManager": _patient_elections(),
         "scheduler": _patient_elections(),
         "networking": {
@@ -86,9 +116,16 @@ def _cluster_configuration(cluster: Cluster, image_repository: str | None) -> Do
             "dnsDomain": cluster.domain,
         },
     }
-    if image_repository:
-        configuration["imageRepository"] = image_repository
+    if config.image_repository:
+        configuration["imageRepository"] = config.image_repository
+    if config.kube_proxy.get("mode") == "none":
+        configuration["proxy"] = {"disabled": True}
     return configuration
+
+
+def _api_server_names(config: CoreConfig) -> list[str]:
+    """Besides kubeadm's own. Of the two of a node's proxy kubeadm itself adds only the first one."""
+    return list(dict.fromkeys(("localhost", "127.0.0.1", *config.api_server_sans)))
 
 
 def _endpoint(cluster: Cluster) -> str:
@@ -102,23 +139,48 @@ def _version(version: str) -> str:
 
 
 def _kubelet(cluster: Cluster) -> Document:
-    """Where the host may swap, pods still do not: the kubelet's `swapBehavior` is `NoSwap` unless it is told otherwise."""
-    kubelet = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "cgroupDriver": "systemd"}
-    return kubelet | ({"failSwapOn": False} if cluster.shares_kernel else {})
+    """For all nodes of the cluster; a user's settings lie beside it on each of them, see `kubelet.py`.
+
+    Where the host may swap, pods still do not: the kubelet's `swapBehavior` is `NoSwap` unless it is told otherwise.
+    """
+    return (
+        begun("KubeletConfiguration")
+        | {"cgroupDriver": "systemd"}
+        | ({"failSwapOn": False} if cluster.shares_kernel else {})
+    )
 
 
-def _kube_proxy(cluster: Cluster) -> Document:
+def _kube_proxy(cluster: Cluster, config: CoreConfig) -> Iterator[Document]:
     """Zeroes: the kernel's table of connections stays as large as it is."""
-    proxy = {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": "iptables"}
-    return proxy | ({"conntrack": {"maxPerCore": 0, "min": 0}} if cluster.shares_kernel else {})
+    user = config.kube_proxy
+    if (mode := user.get("mode", "iptables")) != "none":
+        ours = begun("KubeProxyConfiguration") | {"mode": mode}
+        yield laid_under(user, ours | ({"conntrack": {"maxPerCore": 0, "min": 0}} if cluster.shares_kernel else {}))
 
 
-def _registration(node: Node) -> Document:
+def begun(kind: str) -> dict[str, Any]:
+    return {"apiVersion": VERSIONS[kind], "kind": kind}
+
+
+def _registration(node: Node, config: CoreConfig) -> Document:
+    taints = {} if config.taints is None else {"taints": [taint_parts(taint) for taint in config.taints]}
     return {
         "name": node.name,
         "criSocket": CRI_SOCKET,
         "imagePullPolicy": "IfNotPresent",
-        "kubeletExtraArgs": [{"name": "node-ip", "value": NODE_IP}],
+        "kubeletExtraArgs": [{"name": name, "value": value} for name, value in _arguments(config).items() if value],
+        **taints,
+    }
+
+
+def _arguments(config: CoreConfig) -> Mapping[str, str | None]:
+    """Of the kubelet. Labels that it may not give its own node are given to it by the run."""
+    labels = [f"{key}={value}" for key, value in sorted(config.labels.items()) if not node_label_fault(key)]
+    return {
+        "node-ip": NODE_IP,
+        "config-dir": KUBELET_DROP_INS if config.kubelet else None,
+        "cloud-provider": config.cloud_provider,
+        "node-labels": ",".join(labels),
     }
 
 

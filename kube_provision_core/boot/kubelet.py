@@ -1,4 +1,8 @@
-"""When the kubelet starts: its package enables it, and it is started at once and at every boot from then on."""
+"""When the kubelet starts: its package enables it, and it is started at once and at every boot from then on. And with what.
+
+What the cluster keeps for all kubelets is written anew at each upgrade; what lies in a folder of drop-ins stays, and may
+differ from node to node. https://kubernetes.io/docs/tasks/administer-cluster/kubelet-config-file/#kubelet-conf-d
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from typing import TYPE_CHECKING
 from ..contract.boot import File
 from ..contract.machines import Node
 from . import storage
+from .kubeadm_config import KUBELET_DROP_INS, begun
 from .templating import render
+from .yaml_text import dump
 
 if TYPE_CHECKING:
     from ..config.core import CoreConfig
@@ -16,12 +22,20 @@ if TYPE_CHECKING:
 KUBERNETES_DATA = ("/var/lib/etcd", "/var/lib/kubelet", "/var/lib/containerd")
 """A disk of their own that does not come at a boot must not be mistaken for an empty one: etcd would begin anew."""
 
+SETTINGS = f"{KUBELET_DROP_INS}/50-kube-provision.conf"
+
 _DROP_INS = "etc/systemd/system/kubelet.service.d"
 
 
 def once_configured() -> File:
     """Also in a template: systemd has read the units of a first boot before any boot data are there."""
     return _drop_in("kube-provision.conf", "configured.conf")
+
+
+def settings(config: CoreConfig) -> Iterator[File]:
+    """Read after what the cluster keeps: of what both hold this counts, of lists the whole."""
+    if config.kubelet:
+        yield File(SETTINGS, dump(begun("KubeletConfiguration") | config.kubelet))
 
 
 def with_its_disks(node: Node, config: CoreConfig) -> Iterator[File]:

@@ -22,6 +22,7 @@ UNNAMED = f"{__name__}.unnamed"
 """Key in the context's `meta`: no command is named, so far."""
 
 SUMMARIES = {
+    "init": "Ask what a cluster is to be, and write its configuration.",
     "provision": "Create what a cluster lacks. Meant when no command is named.",
     "plan": "Show what provisioning, or another verb, would do. Changes nothing.",
     "apply": "Do what was planned, if that is still the plan.",

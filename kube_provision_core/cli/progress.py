@@ -37,10 +37,11 @@ class View(Protocol):
 
 
 @contextmanager
-def view(mode: str, cluster: str, actions: Sequence[Action]) -> Iterator[View]:
+def view(mode: str, cluster: str, actions: Sequence[Action], *, asks: bool = False) -> Iterator[View]:
     """The view that suits `mode` (`auto`, `live`, `plain`, `json`), for as long as the context lasts.
 
-    What is no terminal, or a dumb one, gets plain lines instead of a live view.
+    What is no terminal, or a dumb one, gets plain lines instead of a live view. A run that only `asks` machines changes
+    nothing that one would want lines of: where nobody watches they have to be asked for.
     """
     if mode == "json":
         yield JsonLines(cluster)
@@ -49,6 +50,8 @@ def view(mode: str, cluster: str, actions: Sequence[Action]) -> Iterator[View]:
 
         with live_view(cluster, actions) as live:
             yield live
+    elif mode == "auto" and asks:
+        yield NoticesAlone(cluster)
     else:
         yield PlainLines(cluster)
 
@@ -69,6 +72,13 @@ class PlainLines:
 
     def notice(self, text: str) -> None:
         _write_line(f"{self._cluster}: {text}")
+
+
+class NoticesAlone(PlainLines):
+    """What the user has to know, and no change."""
+
+    def show(self, event: Event) -> None:
+        pass
 
 
 class JsonLines:

@@ -64,7 +64,7 @@ class Running(ExitStack):
             say(plan_table(plan))
         if plan.actions:
             self._confirm()
-        self._view = self.enter_context(view(self._progress.mode, self._cluster, plan.actions))
+        self._view = self.enter_context(view(self._progress.mode, self._cluster, plan.actions, asks=not self._shows_plan))
         left = BEGUN if self._shows_plan else GIVEN
         self.enter_context(requests(self._stop, left=left, reports=self._shows_plan))
 

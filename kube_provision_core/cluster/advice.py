@@ -28,7 +28,7 @@ class Remedies:
     masters_only: bool = False
     """They alone are restored: workers are those of before, and are to stay."""
     unwritten: bool = False
-    """The configuration is a backup's, which lies nowhere before a restoration begins: no command line leads to it."""
+    """The configuration is a backup's, which lies nowhere before a restoration begins: no option leads to it."""
 
     def of(self, seen: Observation, *, lives: bool, restoring: bool = False, masters_only: bool = False) -> Remedies:
         """Advice about the cluster as it was observed.
@@ -76,9 +76,6 @@ class Remedies:
         return ("restore", "--masters-only") if self.masters_only else ("restore",)
 
     def provision(self) -> str:
-        if self.unwritten:
-            command = shlex.join(["kube-provision", "provision", "--name", self.cluster])
-            return f"{command}, with the configuration that it was made with"
         return self._command("provision", "--name", self.cluster)
 
     def backup(self) -> str:
@@ -107,5 +104,8 @@ class Remedies:
         more = "" if status.replace else f". More: {self.why(name)}"
         return f"stage {status.stage}: {status.reason}{f'. What helps: {helps}' if helps else ''}{more}"
 
-    def _command(self, *words: str) -> str:
-        return shlex.join(["kube-provision", *words, *self.options])
+    def _command(self, verb: str, *words: str) -> str:
+        """A restoration finds what was not written in its backup."""
+        command = shlex.join(["kube-provision", verb, *words, *self.options])
+        lacks = self.unwritten and verb != "restore"
+        return f"{command}, with the configuration that it was made with" if lacks else command

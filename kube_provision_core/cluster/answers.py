@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +14,9 @@ NODES = "/api/v1/nodes"
 
 PAGE = 250
 MOST_PAGES = 100
+
+MERGE_PATCH = "application/merge-patch+json"
+_PATCH_ATTEMPTS = 5
 
 OK = (200, 201)
 NOT_FOUND = 404
@@ -37,6 +40,19 @@ def put(client: HttpsClient, collection: str, document: dict[str, Any]) -> None:
         if answer.status not in (NOT_FOUND, CONFLICT):
             break
     expect(answer, f"does not store {document['kind']} {name}")
+
+
+def patch(client: HttpsClient, path: str, change: Mapping[str, Any], trouble: str) -> None:
+    """Merge a change into an object; again where somebody, such as a kubelet, has changed it in the same moment.
+
+    One that is gone is fine. Raises as `expect` does.
+    """
+    for _ in range(_PATCH_ATTEMPTS):
+        answer = client.call("PATCH", path, change, form=MERGE_PATCH)
+        if answer.status != CONFLICT:
+            break
+    if answer.status != NOT_FOUND:
+        expect(answer, trouble)
 
 
 def items(client: HttpsClient, path: str, trouble: str, **selectors: str) -> Iterator[dict[str, Any]]:

@@ -26,6 +26,7 @@ from .cluster_node import ClusterNode, read_node
 from .etcd import Etcd, EtcdMember, EtcdQuorum
 from .https_client import HttpsClient
 from .inventory import Inventory
+from .labels import Labels
 from .snapshot import EtcdSnapshot, snapshot
 from .versions import VersionCalls
 from .workloads import Workloads
@@ -140,6 +141,11 @@ class ControlPlane:
     def workloads(self) -> Workloads:
         """The pods on its nodes, and what keeps them there."""
         return Workloads(self._api)
+
+    @property
+    def labels(self) -> Labels:
+        """What its nodes are to be chosen by."""
+        return Labels(self._api)
 
     @property
     def versions(self) -> VersionCalls:

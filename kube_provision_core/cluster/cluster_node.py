@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .cordon import Purpose, is_ours, purpose
@@ -31,6 +31,7 @@ class ClusterNode:
     """By us, so that it takes pods again once we are done with it."""
     purpose: Purpose | None = None
     """What for; None where that is not told."""
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def read_node(document: Mapping[str, Any]) -> ClusterNode:
@@ -51,4 +52,5 @@ def read_node(document: Mapping[str, Any]) -> ClusterNode:
         kubelet=str((status.get("nodeInfo") or {}).get("kubeletVersion", "")).removeprefix("v"),
         cordoned=is_ours(document),
         purpose=purpose(document),
+        labels=labels,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from .answers import CONFLICT, NODES, NOT_FOUND, TOO_MANY_REQUESTS, expect, items
+from .answers import NODES, NOT_FOUND, TOO_MANY_REQUESTS, expect, items, patch
 from .cordon import CORDONED, Purpose, is_ours, purpose
 from .https_client import Answer, HttpsClient
 from .places import Place, place, selector
@@ -15,9 +15,7 @@ from .pods import Budget, Pod
 PODS = "/api/v1/pods"
 BUDGETS = "/apis/policy/v1/poddisruptionbudgets"
 ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
-MERGE_PATCH = "application/merge-patch+json"
 
-_PATCH_ATTEMPTS = 5
 _FINISHED = ("Succeeded", "Failed")
 _MIRROR = "kubernetes.io/config.mirror"
 
@@ -34,14 +32,14 @@ class Workloads:
         free = bool(document) and not document.get("spec", {}).get("unschedulable")
         if free or (is_ours(document) and purpose(document) is not why):
             change = {"metadata": {"annotations": {CORDONED: why.value}}, "spec": {"unschedulable": True}}
-            self._patch(node, change, f"does not cordon node {node}")
+            patch(self._client, _node(node), change, f"does not cordon node {node}")
 
     def uncordon(self, node: str) -> bool:
         """Let pods begin there again. False where somebody else has cordoned it, and it stays so. Idempotent."""
         document = self._node(node)
         if is_ours(document):
             change = {"metadata": {"annotations": {CORDONED: None}}, "spec": {"unschedulable": None}}
-            self._patch(node, change, f"does not uncordon node {node}")
+            patch(self._client, _node(node), change, f"does not uncordon node {node}")
             return True
         return not document.get("spec", {}).get("unschedulable")
 
@@ -113,15 +111,6 @@ class Workloads:
         """Empty where the cluster knows none of that name."""
         answer = self._client.call("GET", _node(name))
         return {} if answer.status == NOT_FOUND else expect(answer, f"does not show node {name}").document
-
-    def _patch(self, node: str, change: Mapping[str, Any], trouble: str) -> None:
-        """Again where somebody, such as its kubelet, has changed the node in the same moment."""
-        for _ in range(_PATCH_ATTEMPTS):
-            answer = self._client.call("PATCH", _node(node), change, form=MERGE_PATCH)
-            if answer.status != CONFLICT:
-                break
-        if answer.status != NOT_FOUND:
-            expect(answer, trouble)
 
 
 def _node(name: str) -> str:

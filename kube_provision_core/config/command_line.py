@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .sources import flag
@@ -27,6 +27,13 @@ def options(
     for key, value in flags.items():
         if value is not None and key not in ("name", *_COUNTS):
             yield from (flag(key), str(value))
+
+
+def without_documents(options: Sequence[str], documents: Collection[Path]) -> tuple[str, ...]:
+    """What is left of these options, each with its value, where none of the documents is to be named."""
+    named = {text for path in documents for text in (str(path), f"@{path}")}
+    pairs = zip(options[::2], options[1::2], strict=True)
+    return tuple(word for pair in pairs if pair[1] not in named for word in pair)
 
 
 def _may_be_shown(text: str, vocabulary: Vocabulary) -> bool:

@@ -14,10 +14,15 @@ from ..contract.driver import DriverConfig
 from ..contract.machines import Role
 from ..registry import ChosenDriver, declared
 from .core import CoreConfig
+from .kubeadm_patches import patches
 from .shapes import shape_of
 
 MACHINE_KEYS = ("cpu", "mem", "boot_disk_size", "data_volume", "data_volume_mount")
 """The core's keys that describe the machine itself."""
+
+NODE_KEYS = ("kubelet", "taints", "cloud_provider")
+"""The core's keys that a machine of the cluster is made a node with. Defaults do not count, so that a version with more of
+them makes no machine look changed."""
 
 _LARGE = 1024 * 1024
 """Bytes of a file beyond which nobody reads it to know whether it has changed."""
@@ -51,7 +56,7 @@ class Config:
         return declared(self.driver("target").cls, "shares_kernel", False)
 
     def spec(self, role: Role) -> str:
-        """Hash of what a role's machines are made of: size, template, network …; 12 hexadecimal digits.
+        """Hash of what a role's machines are made of: size, template, network, the kubelet's settings …; 12 hex digits.
 
         Of the target's and the operating system's keys only those count that may differ per role: the others say how to
         reach the target, not what the machine is. Secrets and defaults do not count, so that neither a new password nor a
@@ -59,15 +64,25 @@ class Config:
         """
         core = self.by_role[role]
         machine = {
-            "core": {key: getattr(core, key) for key in MACHINE_KEYS},
+            "core": {key: getattr(core, key) for key in MACHINE_KEYS} | self._node(role),
             **{kind: _machine_keys(self.driver(kind).config[role]) for kind in ("target", "os")},
         }
         return hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:12]
+
+    def _node(self, role: Role) -> dict[str, Any]:
+        """The discovery machine is none."""
+        core = self.by_role[role]
+        own = {} if role is Role.DISCOVERY else core.model_dump(mode="json", include={*NODE_KEYS}, exclude_defaults=True)
+        join = {"join": core.kubeadm.join} if core.kubeadm.join and role is not Role.DISCOVERY else {}
+        found = patches(core.kubeadm_patches, role)
+        return own | join | ({"patches": found} if found else {})
 
     def content(self, role: Role) -> str:
         """Hash of all that is wished for a role; of files that it names their content counts, of secrets nothing."""
         configs = [self.by_role[role], *(driver.config[role] for driver in self.drivers)]
         dumped = [_plain(config.model_dump(exclude_defaults=True)) for config in configs]
+        if found := patches(self.by_role[role].kubeadm_patches, role):
+            dumped.append(dict(found))
         return hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:12]
 
     def generated(self) -> Mapping[str, Callable[[], str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, ValidationInfo
 
@@ -15,8 +15,12 @@ from ..contract.local_paths import readable, resolve
 from ..contract.machines import Role
 from ..contract.urls import Url, without_credentials
 from ..registry.names import default
+from .api_server import AuditPolicy, Oidc, PodSecurity
 from .authorities import Authorities
+from .kubeadm_documents import Kubeadm, KubeletDocument, KubeProxyDocument
+from .kubeadm_patches import PatchFolder
 from .manifests import faults
+from .node_words import LabelKey, LabelValue, ServerName, Taints
 from .ports import FreePort
 from .registries import MirrorUrl, Registry
 from .script import ScriptConfig, Strict
@@ -98,11 +102,11 @@ class CoreConfig(ScriptConfig):
     }
     """Defaults of roles that want another size than the fields say."""
 
-    name: DnsLabel = option(aliases=["cluster_name"], help="Cluster name: unique, a DNS label.")
+    name: DnsLabel = option(aliases=["cluster_name"], example="prod", help="Cluster name: unique, a DNS label.")
     masters: int = option(
-        3, ge=1, le=9, help="How many masters. Odd: an even number survives no more losses than one fewer."
+        3, asked=True, ge=1, le=9, help="How many masters. Odd: an even number survives no more losses than one fewer."
     )
-    workers: int = option(3, ge=0, le=1000, help="How many workers.")
+    workers: int = option(3, asked=True, ge=0, le=1000, help="How many workers.")
     target: str = option(help="Where machines are created: the name of an installed target driver.")
     os: str = option(help="What the template runs: the name of an installed operating-system driver.")
     discovery: str = option(
@@ -130,18 +134,68 @@ class CoreConfig(ScriptConfig):
         help="Kubernetes minor (`1.37`) or exact version (`1.37.1`). A cluster that lives keeps its own until it is "
         "[upgraded](upgrade.md).",
     )
-    pod_subnet: IPv4Network = option(IPv4Network("10.244.0.0/16"), help="Network of the pods.")
+    pod_subnet: IPv4Network = option(
+        IPv4Network("10.244.0.0/16"), asked=True, help="Network of the pods: one that the site does not use."
+    )
     service_subnet: IPv4Network = option(IPv4Network("10.96.0.0/12"), help="Network of the services.")
     cluster_domain: Domain = option("cluster.local", help="DNS domain of the services.")
     proxy_port: FreePort = option(
         8443,
         help="Port on which every node's own proxy leads to the API servers, on localhost alone. A cluster keeps its own.",
     )
+    api_server_sans: list[ServerName] = option(
+        [], help="Further names and addresses in the API servers' certificates, such as a load balancer's."
+    )
+    labels: dict[LabelKey, LabelValue] = option(
+        {}, per_role=True, help="Labels of nodes. See [labels and taints](kubeadm.md#labels-and-taints)."
+    )
+    taints: Taints | None = option(
+        None,
+        per_role=True,
+        help="Taints of nodes, `key=value:Effect` or `key:Effect`. Unset, masters have kubeadm's; `[]`: none, so that "
+        "workloads run there.",
+    )
+    cloud_provider: Literal["external"] | None = option(
+        None,
+        help="`external`: a cloud controller manager, which is yours to bring, tells the cluster what its nodes are; until "
+        "then no workload begins there.",
+    )
+    oidc: Oidc | None = option(
+        None,
+        help="An OpenID provider whose tokens the API servers take: `issuer_url`, `client_id`, claims and prefixes, `ca`. "
+        "See [logins from elsewhere](kubeadm.md#logins-from-elsewhere).",
+    )
+    audit_policy: AuditPolicy = option(
+        "", help="File with the audit policy of the API servers: what is asked of them, by whom, is written down."
+    )
+    pod_security: PodSecurity | None = option(
+        None,
+        help="Which of the Pod Security Standards holds in namespaces that say nothing themselves; not in `kube-system`.",
+    )
+    kubeadm: Kubeadm = option(
+        Kubeadm(),
+        help="kubeadm's own documents under ours, in kubeadm's names: `cluster` (ClusterConfiguration), `init`, `join`. See "
+        "[kubeadm's own documents](kubeadm.md#kubeadms-own-documents).",
+    )
+    kubeadm_patches: PatchFolder | None = option(
+        None,
+        help="Folder of patches of kubeadm's, for what no setting reaches: `kube-apiserver0+merge.yaml`, "
+        "`kubeletconfiguration.json`. Upgrades apply them again.",
+    )
+    kubelet: KubeletDocument = option(
+        {}, per_role=True, help="What the kubelet is configured with besides, in the names of its KubeletConfiguration."
+    )
+    kube_proxy: KubeProxyDocument = option(
+        {},
+        help="`none`, `iptables`, `nftables` or `ipvs`; or what kube-proxy is configured with besides, in the names of its "
+        "KubeProxyConfiguration.",
+    )
     image_repository: ImageRepository | None = option(
         None, help="Where Kubernetes' own images are pulled from: `registry.example/k8s`."
     )
     registries: dict[RegistryHost, Registry] = option(
         {},
+        example='{docker.io: {mirrors: ["https://mirror.example.com"]}}',
         help="Where images come from, by the host that they name: `mirrors` that are asked in its place; `ca`, "
         "`username` and `password` of who is asked. See [registries](registries.md).",
     )
@@ -149,7 +203,9 @@ class CoreConfig(ScriptConfig):
         None, help="Mirror that is asked in Docker Hub's place: short for `registries: {docker.io: {mirrors: [URL]}}`."
     )
     trusted_ca: Authorities = option(
-        "", help="PEM file, or text, of the site's own certificate authorities: every machine trusts them before it fetches."
+        "",
+        example="site-ca.pem",
+        help="PEM file, or text, of the site's own certificate authorities: every machine trusts them before it fetches.",
     )
     seed_manifests: list[Manifest] = option(
         [DEFAULT_CNI],
@@ -157,9 +213,13 @@ class CoreConfig(ScriptConfig):
         "Default: a network plugin. `[]`: none.",
     )
 
-    ntp_servers: list[Word] = option([], per_role=True, help="Time servers; unset keeps the template's.")
+    ntp_servers: list[Word] = option(
+        [], per_role=True, example="[10.0.0.1]", help="Time servers; unset keeps the template's."
+    )
     timezone: TimeZone | None = option(None, per_role=True, help="Time zone, such as `Europe/Berlin`.")
-    http_proxy: ProxyUrl | None = option(None, per_role=True, help="Proxy for nodes.")
+    http_proxy: ProxyUrl | None = option(
+        None, per_role=True, example="http://proxy.example.com:3128", help="Proxy for nodes."
+    )
     https_proxy: ProxyUrl | None = option(None, per_role=True, help="Proxy for nodes, for https.")
     proxy_username: Login | None = option(None, per_role=True, help="Name that nodes log in to these proxies with.")
     proxy_password: Password | None = option(None, per_role=True, help="The password for that.")

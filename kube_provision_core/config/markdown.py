@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, JsonValue, SecretStr
 from pydantic.fields import FieldInfo
 
 from ..registry import FoundDriver
@@ -30,6 +30,7 @@ _WORDS: dict[Any, str] = {
     IPv6Network: "IPv6 network",
     IPv6Interface: "IPv6 address with prefix length",
     Any: "anything",
+    JsonValue: "anything",
 }
 _HEAD = "| Key | Type | Default | Per role | Meaning |\n|---|---|---|---|---|\n"
 _KINDS = {"target": "Target", "os": "Operating system", "discovery": "Discovery", "extension": "Extension"}
@@ -107,6 +108,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, BaseModel):
+        return "`{}`"
     return '`""`' if value == "" else f"`{_plain(value)}`"
 
 

@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from ..contract.kubeadm_limits import (
@@ -17,7 +17,8 @@ from ..contract.kubeadm_limits import (
     service_network_fault,
 )
 from ..contract.node_network import network_fault
-from .core import CoreConfig
+from .api_server import ARGUMENTS
+from .core import DEFAULT_CNI, CoreConfig
 from .problems import Place, Problems
 from .registries import DOCKER_HUB, faults
 from .values import Way
@@ -43,6 +44,13 @@ def check(core: CoreConfig, machine: bool, nodes: IPv4Network | None, place: Pla
     _check_names(core, machine, place, problems)
     _check_networks(core, nodes, place, problems)
     _check_registries(core, place, problems)
+    _check_arguments(core, place, problems)
+    if core.kube_proxy.get("mode") == "none" and DEFAULT_CNI in core.seed_manifests:
+        problems.add(
+            place("kube_proxy"),
+            "kube_proxy: none leaves services to the network plugin, and the default one serves none; name one in "
+            "seed_manifests that does, or [] to bring it later",
+        )
     for name in {name for name in core.extensions if core.extensions.count(name) > 1}:
         problems.add(place("extensions"), f"extensions lists {name} twice")
 
@@ -68,6 +76,11 @@ def check_role(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
 def check_shared_kernel(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
     """Add what would be set for the host of such machines, and so for all of them. `place`: as for a machine of the role."""
     theirs = f"machines of target {core.target} share with their host: set"
+    conntrack = core.kube_proxy.get("conntrack")
+    for key in ("maxPerCore", "min"):
+        if isinstance(conntrack, dict) and key in conntrack:
+            place_of_it = place("kube_proxy", way=("conntrack", key))
+            problems.add(place_of_it, f"kube_proxy.conntrack.{key} belongs to the kernel, which {theirs} it there")
     for name in core.sysctls:
         if not _OWN_PARAMETERS.match(name):
             problems.add(place("sysctls", way=(name,)), f"sysctls.{name} belongs to the kernel, which {theirs} it there")
@@ -176,6 +189,18 @@ def _check_registries(core: CoreConfig, place: PlaceOf, problems: Problems) -> N
         return
     for name, fault in faults(core.registries, core.docker_proxy):
         problems.add(place("registries", way=(name,)), f"registries.{name}: {fault}")
+
+
+def _check_arguments(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
+    """Those of API servers, which a short key and the document may both say."""
+    server: Any = core.kubeadm.cluster.get("apiServer", {})
+    for number, argument in enumerate(server.get("extraArgs", ())):
+        key = ARGUMENTS.get(argument["name"], "")
+        if key and getattr(core, key):
+            where = place("kubeadm", way=("cluster", "apiServer", "extraArgs", number))
+            problems.add(
+                where, f"kubeadm.cluster.apiServer.extraArgs[{number}]: {argument['name']} and the key {key}; keep one"
+            )
 
 
 def _check_networks(core: CoreConfig, nodes: IPv4Network | None, place: PlaceOf, problems: Problems) -> None:

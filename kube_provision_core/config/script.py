@@ -109,5 +109,10 @@ class ScriptConfig(DriverConfig):
     volumes: list[Volume] = option(
         [], per_role=True, help="Block devices to format once and mount: `dev`, `mount`, `format`, `owner`, `size`."
     )
-    users: list[User] = option([], per_role=True, help="Users with `ssh_keys` and password-less sudo.")
+    users: list[User] = option(
+        [],
+        per_role=True,
+        example='[{name: me, ssh_keys: ["${SSH_KEY}"]}]',
+        help="Users with `ssh_keys` and password-less sudo.",
+    )
     cloud_init: dict[str, Any] = option({}, per_role=True, help="Raw cloud-config, merged in last.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,9 @@ ROLE_SECTIONS = {"masters": Role.MASTER, "workers": Role.WORKER}
 """Keys that are a count, or a section of the document that holds the count and the role's own keys."""
 
 COUNT = "count"
+
+_LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
+"""Of Markdown, in the help of a key."""
 
 DROPPED = {
     "host_suffix_format": "no longer exists: names are <prefix><label><cluster>-<index>, so that a second run finds the "
@@ -48,8 +52,23 @@ class Key:
         return bool(self._extra.get("per_role"))
 
     @property
+    def asked(self) -> bool:
+        """Whether who begins a configuration is asked for it: what is required, and what its owner wants asked besides."""
+        return self.field.is_required() or bool(self._extra.get("asked"))
+
+    @property
     def help(self) -> str:
         return self.field.description or ""
+
+    @property
+    def plain_help(self) -> str:
+        """Where no page can be followed."""
+        return _LINK.sub(r"\1", self.help)
+
+    @property
+    def example(self) -> str:
+        """A value as a user may write it; empty where its owner names none."""
+        return str((self.field.examples or [""])[0])
 
     @property
     def shape(self) -> Shape:

@@ -23,7 +23,7 @@ _FORMATS = {
     "ipv4network": r"^[0-9]+(\.[0-9]+){3}(/[0-9]+)?$",
     "ipv4": r"^[0-9]+(\.[0-9]+){3}$",
 }
-_DROPPED = ("per_role", "aliases", "title", "writeOnly", "format")
+_DROPPED = ("per_role", "aliases", "asked", "title", "writeOnly", "format")
 _BY_NAME = ("properties", "patternProperties")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _SINGLE = ("items", "additionalProperties")

@@ -42,15 +42,19 @@ def option(
     help: str,  # noqa: A002 - the word that users of command-line libraries expect
     per_role: bool = False,
     aliases: Iterable[str] = (),
+    asked: bool = False,
+    example: str = "",
     **constraints: Any,
 ) -> Any:
     """A key of the configuration: a pydantic `Field` that also says how it may be written.
 
     `per_role`: it may also stand under `masters:`, `workers:` and the discovery machine's section. `aliases`: other names
-    for the same key. `constraints` go to pydantic (`ge`, `pattern`, …).
+    for the same key. `asked`: `init` asks for it although it may be left out, as it asks for what is required. `example`: a
+    value as a user may write it. `constraints` go to pydantic (`ge`, `pattern`, …).
     """
-    extra: JsonDict = {"per_role": per_role, "aliases": list(aliases)}
-    return Field(default, description=help, json_schema_extra=extra, **constraints)
+    extra: JsonDict = {"per_role": per_role, "aliases": list(aliases), "asked": asked}
+    examples = [example] if example else None
+    return Field(default, description=help, json_schema_extra=extra, examples=examples, **constraints)
 
 
 _LISTENER: ContextVar[Callable[[str], None]] = ContextVar("listener", default=lambda text: None)

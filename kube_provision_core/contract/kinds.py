@@ -70,6 +70,8 @@ class TargetDriver(Extension, Protocol):
     """That of all its machines, where the target itself decides on one."""
     shares_kernel: ClassVar[bool] = False
     """Its machines run on the kernel of their host, as containers do: what belongs to that kernel is left to the host."""
+    suggested_sizes: ClassVar[Mapping[Role, Mapping[str, int]]] = {}
+    """What `init` suggests in place of the core's defaults, by role: `count`, `cpu` and `mem`."""
     answer_limit: ClassVar[int] = ANSWER_LIMIT
     """Bytes of one document that a machine publishes, at most: who asks a machine for more is told what was cut."""
 

@@ -41,7 +41,7 @@ def node_label_fault(key: str) -> str:
     """
     if not _is_within(key, _OF_KUBERNETES) or _is_within(key, _OF_KUBELETS) or key in _KUBELET_LABELS:
         return ""
-    return "is a label that a kubelet may not give its own node; give it with `kubectl label node` once the node has joined"
+    return "is a label that a kubelet may not give its own node; give it by the key `labels`, which the run sees to"
 
 
 def _is_within(key: str, domains: Iterable[str]) -> bool:

@@ -10,6 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ValidationInfo
 
+from .errors import ConfigError
+from .home import home
+
 FOLDERS = "folders"
 """Validation context: folder by key, for keys whose value stands in a file."""
 FOLDER = "folder"
@@ -32,8 +35,8 @@ def resolve(path: Path, info: ValidationInfo) -> Path:
     if _URL.match(str(path)):  # not quoted: it may hold a password
         raise ValueError("is a URL, and a file or folder of this machine is wanted")
     try:
-        path = path.expanduser()
-    except RuntimeError as error:
+        path = home(os.environ).joinpath(*path.parts[1:]) if path.parts[:1] == ("~",) else path.expanduser()
+    except (ConfigError, RuntimeError) as error:
         raise ValueError("names a home folder that does not exist") from error
     folder: Path = (info.context or {}).get(FOLDER, Path())
     return (folder / path).absolute()

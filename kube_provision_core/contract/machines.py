@@ -56,9 +56,10 @@ class Stamp:
     role: Role
     spec: str
     """Hash of the machine's specification; another hash means that the configuration has changed. It covers `cpu`, `mem`,
-    `boot_disk_size`, `data_volume`, `data_volume_mount`, and of the target's and the operating system's keys those that may
+    `boot_disk_size`, `data_volume`, `data_volume_mount`; of a master or a worker `kubelet`, `taints`, `cloud_provider`,
+    `kubeadm.join` and `kubeadm_patches`, where given; and of the target's and the operating system's keys those that may
     differ per role, where they are not their defaults. It covers no secret, no key that says only how to reach the target,
-    and nothing of what the machine boots with."""
+    none of the cluster as a whole, and nothing else of what the machine boots with."""
     carries_ca: bool = False
     """This machine was given the certificate authorities and may initialise the cluster."""
     instance: str = ""

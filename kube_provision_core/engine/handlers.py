@@ -14,7 +14,7 @@ from ..contract.machines import Cluster, Node, Power, Role, Vm
 from ..folder.pki import JoinSecrets
 from .bringing import Bringing
 from .latest import Latest
-from .nodes import CordonNode, DeleteNode, ForgetNodes, RemoveMember, UncordonNode
+from .nodes import CordonNode, DeleteNode, ForgetNodes, LabelNode, RemoveMember, UncordonNode
 from .plan import (
     AbandonCluster,
     Action,
@@ -165,6 +165,12 @@ class Performer:
         with self._control_plane() as api:
             freed = api.workloads.uncordon(action.name)
         return "pods begin there again" if freed else "stays cordoned, as somebody else has it"
+
+    @_perform.register
+    def _(self, action: LabelNode) -> str:
+        with self._control_plane() as api:
+            api.labels.give(action.node.name, dict(action.labels))
+        return ", ".join(f"{key}={value}" for key, value in action.labels)
 
     @_perform.register
     def _(self, action: MintSecrets) -> str:

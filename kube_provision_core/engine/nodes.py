@@ -68,6 +68,18 @@ class UncordonNode(OfName):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelNode(OfNode):
+    """Give a node labels over the API; others stay."""
+
+    verb = "label"
+    labels: tuple[tuple[str, str], ...]
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"labels": dict(self.labels)}
+
+
+@dataclass(frozen=True, kw_only=True)
 class DrainNode(OfName):
     """Evict a node's pods as their budgets allow, and look at it until they have gone."""
 

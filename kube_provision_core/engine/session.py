@@ -15,6 +15,7 @@ from .. import registry as plugins
 from ..cluster.advice import Remedies
 from ..cluster.desired import Desired, desire, to_render
 from ..cluster.observe import Observation
+from ..config.command_line import without_documents
 from ..contract.components import Component
 from ..contract.errors import ConfigError, FolderError
 from ..folder.store import Folder
@@ -48,8 +49,10 @@ class Session:
 
     @property
     def remedies(self) -> Remedies:
-        unwritten = any(not path.exists() for path in self.config.unwritten)
-        return Remedies(self.config.core.name, self.config.options, unwritten=unwritten)
+        config = self.config
+        if all(path.exists() for path in config.unwritten):
+            return Remedies(config.core.name, config.options)
+        return Remedies(config.core.name, without_documents(config.options, config.unwritten), unwritten=True)
 
     def remedies_for(self, seen: Observation) -> Remedies:
         """Advice about the cluster as it was observed."""

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..contract.errors import ConfigError
+from ..contract.home import home
 from ..contract.kept_files import create_file, replace_file, sync_folder, telling_os_errors
-from .home import home
 
 COPY = ".before-kube-provision"
 """What the name of the copy ends in: the file as it was before it was changed last."""

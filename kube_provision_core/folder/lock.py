@@ -8,8 +8,8 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,35 +17,70 @@ from ..contract.errors import BusyError, FolderError
 
 _PATIENCE, _POLL = 60.0, 0.1
 """Seconds for who holds it briefly, and between two looks whether it still does."""
+_TRIES = 100
+"""Of making a file in a folder that others remove once it is empty."""
 
 
 @contextmanager
-def hold(path: Path, what: str, *, briefly: bool = False) -> Iterator[None]:
+def hold(path: Path, what: str, prepare: Callable[[], None], *, briefly: bool = False) -> Iterator[None]:
     """Hold the lock on the file `path`, or raise BusyError, naming who holds it. Never waits for who holds it for long.
 
-    `briefly`: who holds it lets go soon, again and again. That is waited for, and waits for nobody.
-    Raises FolderError where it cannot be locked. The kernel releases it however the process ends. The file stays: who
-    deletes it could hold a lock that nobody sees.
+    `briefly`: who holds it lets go soon, again and again. That is waited for, and waits for nobody. `prepare` makes the
+    folder, which may go again before the file is in it.
+
+    Raises FolderError where it cannot be locked. The kernel releases it however the process ends, and the file goes with it;
+    of a killed process it stays, and means nothing.
     """
-    descriptor = _open(path)
+    descriptor = _held(path, what, prepare, 0.0 if briefly else _PATIENCE)
     try:
-        _lock(descriptor, path, what, 0.0 if briefly else _PATIENCE)
-        try:
-            _write_holder(descriptor, briefly)
-            yield
-        finally:
-            # Closing is not enough: a child that another thread is just starting still has the descriptor until it executes.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        _write_holder(descriptor, briefly)
+        yield
     finally:
+        with suppress(OSError):
+            if _is_at(path, descriptor):
+                path.unlink()
+        # Closing is not enough: a child that another thread is just starting still has the descriptor until it executes.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
-def _open(path: Path) -> int:
+def _held(path: Path, what: str, prepare: Callable[[], None], patience: float) -> int:
+    """The lock on a file that is gone by then is nobody's: whoever had it has deleted that, and a new one counts."""
+    while True:
+        descriptor = _open(path, prepare)
+        try:
+            _lock(descriptor, path, what, patience)
+            if _is_at(path, descriptor):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _open(path: Path, prepare: Callable[[], None]) -> int:
+    for _ in range(_TRIES):
+        prepare()
+        with suppress(FileNotFoundError):  # the folder has gone with whoever had made it
+            return _opened(path)
+    raise FolderError(f"{path}: its folder goes as often as it is made")
+
+
+def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except FileNotFoundError:
+        raise
     except OSError as problem:
         what = "is a symbolic link, which is never followed here" if problem.errno == errno.ELOOP else problem.strerror
         raise FolderError(f"{path}: {what}") from problem
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _lock(descriptor: int, path: Path, what: str, patience: float) -> None:

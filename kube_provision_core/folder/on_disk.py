@@ -13,17 +13,17 @@ import errno
 import re
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from ..contract.errors import FolderError
+from ..contract.home import xdg_folder
 from ..contract.kept_files import UNFINISHED, create_file, leftovers, replace_file, sync_folder, telling_os_errors
 from . import lock as run_lock
 from . import private_files
-from .home import home
 from .state import Files, State
 
 _FOLDERS = ("", "pki", "pki/etcd")
@@ -31,12 +31,8 @@ _FOLDERS = ("", "pki", "pki/etcd")
 
 
 def default_state(environ: Mapping[str, str]) -> Path:
-    """Where folders are kept unless `--state` says otherwise, by the XDG rules: a relative setting is ignored.
-
-    Raises `ConfigError` for who has no home folder.
-    """
-    configured = Path(environ.get("XDG_STATE_HOME", ""))
-    return (configured if configured.is_absolute() else home(environ) / ".local" / "state") / "kube-provision"
+    """Where folders are kept unless `--state` says otherwise. Raises `ConfigError` for who has no home folder."""
+    return xdg_folder(environ, "XDG_STATE_HOME", ".local/state")
 
 
 def state_of(where: State | Path) -> State:
@@ -53,7 +49,7 @@ class StateOnDisk:
 
     @contextmanager
     def lock(self, name: str, *, briefly: bool = False) -> Iterator[None]:
-        """Creates the folder of all if need be. What a killed run had begun to write is cleared away."""
+        """Leaves nothing where nothing is saved. What a killed run had begun to write is cleared away."""
         with lock_cluster(self.local, name, briefly=briefly):
             _clear_away(self.local, name)
             yield
@@ -135,18 +131,29 @@ def made_meanwhile(where: str) -> FolderError:
 
 @contextmanager
 def lock_cluster(local: Path, name: str, *, briefly: bool = False) -> Iterator[None]:
-    """Let no other run of this host act on a cluster whose locks lie there. Creates the folder if need be."""
-    create_state(local)
-    with run_lock.hold(path_of(local, name).with_name(f"{name}.lock"), f"cluster {name}", briefly=briefly):
+    """Let no other run of this host act on a cluster whose locks lie there. Leaves nothing where nothing is saved."""
+    with _locked(path_of(local, name).with_name(f"{name}.lock"), f"cluster {name}", briefly=briefly):
         yield
 
 
 @contextmanager
 def lock_templates(local: Path) -> Iterator[None]:
-    """Let no other run bake meanwhile. Creates the folder if need be. Raises BusyError that names the other run."""
-    create_state(local)
-    with run_lock.hold(local / ".bake.lock", "templates"):
+    """Let no other run bake meanwhile. Leaves nothing. Raises BusyError that names the other run."""
+    with _locked(local / ".bake.lock", "templates"):
         yield
+
+
+@contextmanager
+def _locked(path: Path, what: str, *, briefly: bool = False) -> Iterator[None]:
+    """Folders that are made for the lock's file go with it, where nothing else has come into them."""
+    made: list[Path] = []
+    try:
+        with run_lock.hold(path, what, lambda: made.extend(create_state(path.parent)), briefly=briefly):
+            yield
+    finally:
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def path_of(local: Path, name: str) -> Path:
@@ -156,14 +163,16 @@ def path_of(local: Path, name: str) -> Path:
     return local / name
 
 
-def create_state(path: Path) -> None:
-    """Idempotent. Raises FolderError."""
+def create_state(path: Path) -> Sequence[Path]:
+    """Idempotent. Returns the folders that were not there. Raises FolderError."""
     with telling_os_errors(f"{path} cannot be made", FolderError):
+        made = [folder for folder in (*reversed(path.parents), path) if not folder.exists()]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=0o700, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as problem:
             raise FolderError(f"{problem.filename} is no folder: choose another --state") from problem
+    return made
 
 
 def _write_files(path: Path, files: Mapping[str, bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from .calling import answers, connect, construct, get, register, require
 from .checked import Plugins
-from .choosing import KINDS, InstalledPlugin, choose, find, installed, offers, suites
+from .choosing import KINDS, InstalledPlugin, choose, find, installed, offers, own_names, suites
 from .declared import declared
 from .drivers import ChosenDriver, FoundDriver
 from .hooks import Hooks
@@ -25,6 +25,7 @@ __all__ = [
     "install",
     "installed",
     "offers",
+    "own_names",
     "register",
     "require",
     "suites",

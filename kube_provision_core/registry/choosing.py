@@ -98,6 +98,12 @@ class _Drivers(DriverManager[Any]):
         return self.extensions[0].entry_point, self.extensions[0].plugin
 
 
+def own_names(kind: str) -> tuple[str, ...]:
+    """Of the drivers of a kind that are installed, each by its own name alone, without importing any."""
+    entries = offers()[kind]
+    return tuple(sorted({_own_name(entry, entries) for entry in entries}))
+
+
 def offers() -> Offers:
     """What is installed now. A damaged distribution hides nobody else's; of one installed twice the first counts."""
     found: dict[str, dict[str, metadata.EntryPoints]] = {kind: {} for kind in KINDS}

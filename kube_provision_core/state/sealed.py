@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ..backup import Keys, Recipients
 from ..contract.errors import BusyError, FolderError
-from ..folder.on_disk import create_state, lock_cluster, made_meanwhile, path_of
+from ..folder.on_disk import lock_cluster, made_meanwhile, path_of
 from ..folder.state import Files
 from .numbers import Numbers, TakenError
 from .record import Numbered, refuse_other_recipients, successor
@@ -48,10 +48,7 @@ class SealedState:
     @contextmanager
     def lock(self, name: str, *, briefly: bool = False) -> Iterator[None]:
         """Runs of other hosts are kept apart by the numbers, and by the lock in discovery."""
-        for folder in (self.home, self.local.parent):
-            create_state(folder)
         with lock_cluster(self.local, name, briefly=briefly):
-            create_state(path_of(self.local, name))
             yield
 
 

@@ -58,6 +58,7 @@ def backup(
     if not folder.saved:
         raise ConfigError(f"cluster {session.config.core.name} has no folder at {folder.where}: name another --state")
     recipients.refuse_kept_in(folder.path)
+    place.refuse_passing()
     place.refuse_inside(folder.path)
     if kept is None:
         place.refuse_existing()

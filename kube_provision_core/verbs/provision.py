@@ -33,6 +33,7 @@ from ..engine.plan import (
 from ..engine.verb import Options, Verb
 from .ending import remember, tell
 from .giving import left_over
+from .labelling import labelled, postponed
 from .refusals import (
     refuse_another_discovery,
     refuse_another_port,
@@ -80,7 +81,8 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     refuse_another_port(desired, living)
     names = tuple(node.name for node in later)
     versions = adoption(seen.cluster, living.version, facts.remedies)
-    notes = (*_postponement(seen, names), *versions, *_notes(desired, seen, facts.remedies))
+    later_labels = () if options.wait else postponed(facts, difference.missing)
+    notes = (*_postponement(seen, names), *versions, *later_labels, *_notes(desired, seen, facts.remedies))
     return Plan(tuple(_actions(desired, seen, difference, facts, living, options.wait)), notes, names)
 
 
@@ -97,7 +99,8 @@ def _actions(
     arrange = arrangement(seen, difference, after=keys((*server, *begun))) if facts.arranges else ()
     looks = list(awaits(desired, seen, [*server[:1], *begun], wait))
     looks += await_masters(desired, begun, looks)
-    return [*server, *before, *begun, *arrange, *looks, *scrubs(desired, seen), *left_over(desired.all, seen)]
+    labels = labelled(facts, desired.nodes, looks)
+    return [*server, *before, *begun, *arrange, *looks, *labels, *scrubs(desired, seen), *left_over(desired.all, seen)]
 
 
 def _living(facts: Facts, difference: Difference) -> Living:

@@ -27,6 +27,7 @@ from ..engine.plan import (
 )
 from ..engine.verb import Options, Verb
 from .ending import remember
+from .labelling import after_boot
 from .leaving import emptied, taken_away
 from .refusals import (
     refuse_another_discovery,
@@ -62,7 +63,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     refuse_another_port(desired, living)
     chosen = sorted(chosen, key=lambda node: (node.role is not Role.MASTER, _is_ready(living, node), node.index))
     _refuse_without_quorum(living, [node for node in chosen if node.role is Role.MASTER])
-    turn = partial(_turn, seen, living, options)
+    turn = partial(_turn, facts, living, options)
     actions = list(turns(chosen, options.rolling, len(desired.workers), turn))
     if facts.arranges:
         made = keys(action for action in actions if isinstance(action, CreateVm))
@@ -110,8 +111,8 @@ def _refuse_without_quorum(living: Living, masters: Sequence[Node]) -> None:
         ready.add(node.name)
 
 
-def _turn(seen: Observation, living: Living, options: Options, node: Node, after: frozenset[str]) -> Iterator[Action]:
-    name, master = node.name, node.role is Role.MASTER
+def _turn(facts: Facts, living: Living, options: Options, node: Node, after: frozenset[str]) -> Iterator[Action]:
+    seen, name, master = facts.seen, node.name, node.role is Role.MASTER
     for first in emptied(seen, living, name, options.draining, Purpose.REPLACED, after):
         yield first
         after = keys([first])
@@ -131,7 +132,7 @@ def _turn(seen: Observation, living: Living, options: Options, node: Node, after
     boot = AwaitBoot(node=node, after=keys([create]))
     scrub = ScrubNode(node=node, reason="no secret is to stay in its boot data", after=keys([boot]))
     ready = AwaitReady(node=node, seconds=options.rolling.burn_in, reason="the next one waits for it", after=keys([boot]))
-    yield from (mint, create, boot, scrub, ready)
+    yield from (mint, create, boot, scrub, *after_boot(node, facts.core(node.role).labels, boot), ready)
 
 
 def _is_ready(living: Living, node: Node) -> bool:

@@ -27,6 +27,7 @@ class GivenFacts(Facts):
             "arranges": True,
             "who_answers": lambda addresses: "",
             "objections_to": lambda drains, **_: (),
+            "core": lambda role: SimpleNamespace(labels={}, kubelet={}),
         }
         if seen is not None:
             given["seen"] = seen

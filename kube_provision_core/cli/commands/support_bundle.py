@@ -34,12 +34,12 @@ def command(given: Input, file: str, state: State | Path, progress: Progress) ->
 
     from ...engine.report import INTERRUPTED
     from ...engine.session import open_session
-    from ...support import archive
+    from ...support import archive, new_file
     from ...verbs.support_bundle import collect
     from ..running import Running
 
     path, now = Path(file).absolute(), time.time()
-    archive.check(path)
+    new_file.check(path)
     config = given.load()
     with open_session(config, state) as session, Running(config.core.name, progress, shows_plan=False) as user:
         bundle = collect(session, state, user)

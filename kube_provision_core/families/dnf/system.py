@@ -118,7 +118,7 @@ def _node_steps(role: Role) -> Iterator[Step]:
     if role is not Role.DISCOVERY:
         yield Step("network-manager", Stage.INSTALL, text("dnf/scripts/network-manager.sh"), timeout=60)
     if role is Role.MASTER:
-        yield Step("calico", Stage.FINISH, text("dnf/scripts/calico.sh"), timeout=120)
+        yield Step("calico", Stage.FINISH, text("scripts/calico.sh"), timeout=120)
 
 
 def _port_packages(role: Role, port: int) -> frozenset[str]:

@@ -32,6 +32,8 @@ class ConsulConfig(DriverConfig):
 
     consul_ip: ConsulServers | None = option(
         None,
+        asked=True,
+        example="10.200.200.1",
         min_length=1,
         help="An existing Consul: address or DNS name of a server, or a list of them (`10.0.0.4`, "
         "`consul.example.org:8500`, `https://consul.example.org:8501`); unset: a Consul server is provisioned first.",

@@ -28,12 +28,16 @@ class FusionConfig(DriverConfig):
     """Which machine is cloned, and where the clones lie. Paths are those of the computer that runs this program."""
 
     template: Annotated[LocalPath, AfterValidator(_machine_file)] = option(
-        per_role=True, help="The .vmx file of the machine that is cloned. It must be shut down and not encrypted."
+        per_role=True,
+        example="~/Virtual Machines.localized/ubuntu.vmwarevm/ubuntu.vmx",
+        help="The .vmx file of the machine that is cloned. It must be shut down and not encrypted.",
     )
     bake_from: Annotated[LocalPath, AfterValidator(_machine_file)] | None = option(
         None, help="The .vmx file of the machine that `bake` makes the template from; shut down and not encrypted."
     )
-    vm_dir: LocalPath = option(help="Folder in which each machine gets a folder of its own. It must exist.")
+    vm_dir: LocalPath = option(
+        example="~/Virtual Machines.localized", help="Folder in which each machine gets a folder of its own. It must exist."
+    )
     snapshot: Annotated[str, StringConstraints(min_length=1)] | None = option(
         None,
         per_role=True,

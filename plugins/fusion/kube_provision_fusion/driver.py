@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import ClassVar
 
 from kube_provision_core import (
     API_VERSION,
@@ -41,6 +42,11 @@ class Fusion(TargetDriver):
     Config = FusionConfig
     api_version = API_VERSION
     parallel = PARALLEL
+    suggested_sizes: ClassVar[Mapping[Role, Mapping[str, int]]] = {
+        Role.MASTER: {"count": 1, "cpu": 2, "mem": 4},
+        Role.WORKER: {"count": 1, "cpu": 2, "mem": 3},
+        Role.DISCOVERY: {"cpu": 1, "mem": 1},
+    }
     answer_limit = 30 * 1024  # of guestinfo's 64 KiB: every look at the machines reads it again
 
     def __init__(self, config: Mapping[Role, FusionConfig], host: Host | None = None, limits: Limits = LIMITS) -> None:

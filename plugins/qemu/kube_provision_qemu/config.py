@@ -31,10 +31,13 @@ def _source(text: str, info: ValidationInfo) -> str:
 class QemuConfig(DriverConfig):
     template: LocalPath = option(
         per_role=True,
+        example="debian-13.qcow2",
         help="Disk that machines start from: a qcow2 file made by `kube-provision bake`, or a cloud image in that format.",
     )
     bake_from: Annotated[str, AfterValidator(_source)] | None = option(
         None,
+        asked=True,
+        example="debian-13",
         help="What `bake` makes the template from: `debian-12` or `debian-13`, built from packages alone, or a cloud "
         "image's file or URL.",
     )

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
+from typing import ClassVar
 
 from kube_provision_core import (
     PUBLISHER,
@@ -65,6 +66,11 @@ class Qemu(TargetDriver):
     Config = QemuConfig
     api_version = 1
     parallel = 4
+    suggested_sizes: ClassVar[Mapping[Role, Mapping[str, int]]] = {
+        Role.MASTER: {"count": 1, "cpu": 2, "mem": 3},
+        Role.WORKER: {"count": 1, "cpu": 2, "mem": 2},
+        Role.DISCOVERY: {"cpu": 1, "mem": 1},
+    }
     answer_limit = 30 * 1024  # a guest's kernel takes 32 KiB in one write
     node_network = addresses.NETWORK
 

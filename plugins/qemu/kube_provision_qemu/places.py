@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kube_provision_core import UNFINISHED
+from kube_provision_core import UNFINISHED, xdg_folder
 
 from . import files
 
@@ -110,7 +110,5 @@ class Places:
 
 
 def default_root(environ: Mapping[str, str]) -> Path:
-    """By the XDG rules: a relative setting is ignored."""
-    configured = Path(environ.get("XDG_DATA_HOME", ""))
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
-    return (configured if configured.is_absolute() else home / ".local" / "share") / "kube-provision" / "qemu"
+    """By the XDG rules. Raises `ConfigError` for who has no home folder."""
+    return xdg_folder(environ, "XDG_DATA_HOME", ".local/share") / "qemu"

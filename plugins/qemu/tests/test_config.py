@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 from pydantic import ValidationError
 from servers.qemu import CLUSTER, node
 
+from kube_provision_core import ConfigError
+from kube_provision_qemu.baking.download import cache_folder
 from kube_provision_qemu.config import QemuConfig
 from kube_provision_qemu.driver import Qemu
 from kube_provision_qemu.places import default_root
@@ -45,6 +49,18 @@ def test_an_accelerator_is_one_that_there_is() -> None:
 )
 def test_machines_lie_in_the_users_data_folder(environ: dict[str, str], root: str) -> None:
     assert default_root(environ) == Path(root)
+
+
+@pytest.mark.parametrize("folder", [default_root, cache_folder])
+@pytest.mark.parametrize("environ", [{}, {"HOME": "", "XDG_DATA_HOME": "", "XDG_CACHE_HOME": ""}], ids=["unset", "empty"])
+def test_where_the_environment_says_nothing_it_is_the_users_own_all_the_same(
+    folder: Callable[..., Path], environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "")
+    assert folder(environ).is_relative_to(pwd.getpwuid(os.getuid()).pw_dir)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 5)
+    with pytest.raises(ConfigError, match="has no home folder here: set HOME"):
+        folder(environ)
 
 
 def test_machines_make_one_ssh_host_key(make_driver: Callable[..., Qemu]) -> None:

@@ -66,19 +66,29 @@ class StaticIp(BaseModel):
 class VsphereConfig(DriverConfig):
     """Where machines are created, and from what. Inventory names may be full paths; an ambiguous name is refused."""
 
-    vcenter_hostname: HostAndPort = option(help="The vCenter server: a host name or address, with `:port` if not 443.")
-    vcenter_username: InventoryName = option(help="The account, such as `kube-provision@vsphere.local`.")
+    vcenter_hostname: HostAndPort = option(
+        example="vcenter.example.com", help="The vCenter server: a host name or address, with `:port` if not 443."
+    )
+    vcenter_username: InventoryName = option(
+        example="kube-provision@vsphere.local", help="The account, such as `kube-provision@vsphere.local`."
+    )
     vcenter_password: SecretStr = option(min_length=1, help="The account's password.")
-    vcenter_ca_file: LocalFile | None = option(None, help="PEM file of the authority that signed vCenter's certificate.")
+    vcenter_ca_file: LocalFile | None = option(
+        None, asked=True, example="vcenter-ca.pem", help="PEM file of the authority that signed vCenter's certificate."
+    )
     vcenter_thumbprint: Annotated[str, AfterValidator(_fingerprint)] | None = option(
         None, help="SHA-256 fingerprint of vCenter's own certificate, instead of an authority."
     )
 
     datacenter: InventoryName | None = option(
-        None, aliases=["region"], help="Datacenter; unset: the only one that there is."
+        None, aliases=["region"], example="Berlin", help="Datacenter; unset: the only one that there is."
     )
     cluster: InventoryName | None = option(
-        None, per_role=True, aliases=["az"], help="Cluster of hosts; unset: the resource pool's, or the only one."
+        None,
+        per_role=True,
+        aliases=["az"],
+        example="Compute",
+        help="Cluster of hosts; unset: the resource pool's, or the only one.",
     )
     resource_pool: InventoryName | None = option(
         None, per_role=True, help="Resource pool or vApp; unset: the cluster's own."
@@ -89,6 +99,7 @@ class VsphereConfig(DriverConfig):
     template: InventoryName = option(
         per_role=True,
         aliases=["ami"],
+        example="ubuntu-24.04",
         help="Template that machines are cloned from; of a pattern such as `ubuntu-24.04-*`, the newest match.",
     )
     bake_from: InventoryName | None = option(
@@ -99,12 +110,14 @@ class VsphereConfig(DriverConfig):
         None, help="Fixed address, with prefix length, of the machine that bakes; where machines have `static_ip`."
     )
     datastore: InventoryName | None = option(
-        None, per_role=True, help="Datastore or datastore cluster; unset: where the template lies."
+        None, per_role=True, example="ssd-1", help="Datastore or datastore cluster; unset: where the template lies."
     )
     network: InventoryName | None = option(
         None,
         per_role=True,
         aliases=["vlan", "subnet_name"],
+        asked=True,
+        example="kubernetes",
         help="Network, port group, or network of NSX; unset: the template's.",
     )
     static_ip: StaticIp | None = option(

@@ -16,12 +16,13 @@ from kube_provision_core.cluster import Roll, ask_readiness
 from kube_provision_core.cluster.cordon import Purpose
 from kube_provision_core.cluster.observe import observe
 from kube_provision_core.contract.components import Component
+from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.contract.machines import Role
 from kube_provision_core.engine.executor import Sight, State
 from kube_provision_core.engine.facts import Facts
 from kube_provision_core.engine.handlers import Performer
 from kube_provision_core.engine.latest import Latest
-from kube_provision_core.engine.nodes import AwaitAddons, AwaitReady, CordonNode, Pause, UncordonNode
+from kube_provision_core.engine.nodes import AwaitAddons, AwaitReady, CordonNode, LabelNode, Pause, UncordonNode
 from kube_provision_core.engine.plan import Action
 from kube_provision_core.engine.session import Session
 from kube_provision_core.engine.watch import Watcher
@@ -103,6 +104,27 @@ class TestCordons:
         server.objects.all(NODES)["w-prod-1"]["spec"] = {"unschedulable": True}
         perform(CordonNode(name="w-prod-1", purpose=Purpose.REMOVED))
         assert perform(UncordonNode(name="w-prod-1")) == "stays cordoned, as somebody else has it"
+
+
+class TestLabels:
+    def test_are_given_over_the_api_and_others_stay(
+        self, perform: Performer, server: ControlPlaneServer, session: Session
+    ) -> None:
+        worker = session.desired.workers[0]
+        before = dict(server.objects.all(NODES)[worker.name]["metadata"].get("labels") or {})
+        wished = (("disk", "fast"), ("node-role.kubernetes.io/worker", ""))
+        for _ in range(2):
+            assert perform(LabelNode(node=worker, labels=wished)) == "disk=fast, node-role.kubernetes.io/worker="
+        assert server.objects.all(NODES)[worker.name]["metadata"]["labels"] == before | dict(wished)
+
+    def test_of_a_node_that_never_registers_are_not_given(
+        self, perform: Performer, server: ControlPlaneServer, session: Session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        worker = session.desired.workers[0]
+        monkeypatch.setattr("kube_provision_core.cluster.labels.REGISTRATION", 0.0)
+        server.objects.delete(NODES, worker.name)
+        with pytest.raises(ControlPlaneError, match=f"does not know node {worker.name}"):
+            perform(LabelNode(node=worker, labels=(("disk", "fast"),)))
 
 
 class TestSettling:

@@ -15,6 +15,8 @@ def ensure(api: Api, cluster: Mapping[str, Any]) -> None:
     images = Release(cluster["kubernetesVersion"]).images(cluster.get("imageRepository", REPOSITORY))
     api.put(DEPLOYMENTS, _workload("Deployment", "coredns", "kube-dns", images["coredns/coredns"], {"replicas": 2}))
     print("[addons] Applied essential addon: CoreDNS", flush=True)
+    if (cluster.get("proxy") or {}).get("disabled"):
+        return
     api.put(DAEMON_SETS, _workload("DaemonSet", "kube-proxy", "kube-proxy", images["kube-proxy"], {}))
     print("[addons] Applied essential addon: kube-proxy", flush=True)
 

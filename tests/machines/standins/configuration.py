@@ -16,7 +16,7 @@ _KNOWN = {
     "ClusterConfiguration": {
         *("clusterName", "kubernetesVersion", "controlPlaneEndpoint", "apiServer", "networking", "imageRepository"),
         *("controllerManager", "scheduler", "etcd", "dns", "certificatesDir", "featureGates"),
-        "certificateValidityPeriod",
+        *("certificateValidityPeriod", "caCertificateValidityPeriod", "encryptionAlgorithm", "proxy"),
     },
     "JoinConfiguration": {"discovery", "controlPlane", "nodeRegistration", "timeouts"},
     "UpgradeConfiguration": {"apply", "node", "plan", "diff", "timeouts"},

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from kube_provision_core.backup import Recipients
+from kube_provision_core.backup import Keys, Recipients
 from kube_provision_core.contract.errors import ConfigError
 
 KEY, OTHER = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
@@ -79,3 +79,41 @@ def test_of_a_file_that_was_meant_for_something_else_a_few_lines_are_told(tmp_pa
     lines = str(raised.value).splitlines()
     assert (len(lines), lines[-1]) == (6, "and 895 more like these")
     assert lines[0].startswith(f"{tmp_path}/list:1: no recipient")
+
+
+class TestAnIdentityThatIsItselfEncrypted:
+    PLAIN = f"{KEY}\n".encode()
+
+    @staticmethod
+    def told(path: Path) -> str:
+        with pytest.raises(ConfigError) as raised:
+            Keys.read([path])
+        assert "SECRET-KEY" not in str(raised.value)
+        return str(raised.value)
+
+    @pytest.mark.parametrize("armored", [False, True], ids=["binary", "armored"])
+    def test_to_a_key_of_age(self, tmp_path: Path, armored: bool) -> None:
+        (tmp_path / "my key").write_bytes(pyrage.encrypt(self.PLAIN, [OTHER.to_public()], armored=armored))
+        assert self.told(tmp_path / "my key") == (
+            f"{tmp_path}/my key is itself encrypted, to keys and under no passphrase: decrypt it where one of these is "
+            f"(age --decrypt --identity KEY '{tmp_path}/my key'), and give what comes of it"
+        )
+
+    @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+    def test_to_a_key_of_ssh(self, tmp_path: Path, kind: str) -> None:
+        ssh = tmp_path / "id"
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", ssh], check=True, timeout=120)
+        to = pyrage.ssh.Recipient.from_str(ssh.with_suffix(".pub").read_text().strip())
+        (tmp_path / "key").write_bytes(pyrage.encrypt(self.PLAIN, [to]))
+        assert "is itself encrypted, to keys" in self.told(tmp_path / "key")
+
+    @pytest.mark.parametrize("armored", [False, True], ids=["binary", "armored"])
+    def test_under_a_passphrase(self, tmp_path: Path, armored: bool) -> None:
+        (tmp_path / "key").write_bytes(pyrage.passphrase.encrypt(self.PLAIN, "correct horse", armored=armored))
+        assert "is under a passphrase: give it by --passphrase-file" in self.told(tmp_path / "key")
+        assert len(Keys.read([tmp_path / "key"], lambda: "correct horse").identities) == 1
+
+    def test_one_that_is_cut(self, tmp_path: Path) -> None:
+        whole: bytes = pyrage.encrypt(self.PLAIN, [OTHER.to_public()], armored=True)
+        (tmp_path / "key").write_bytes(whole[:38])
+        assert self.told(tmp_path / "key")

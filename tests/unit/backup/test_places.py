@@ -18,6 +18,7 @@ import pytest
 from doubles.backups import Snapshot
 
 from kube_provision_core.backup import About, Keys, Place, Recipients, check_backup, clear, file_name, keep, place
+from kube_provision_core.backup.places import Remote
 from kube_provision_core.contract.errors import BackupError, ControlPlaneError
 
 NOW = datetime(2026, 11, 29, 8, 30, tzinfo=UTC)
@@ -152,6 +153,15 @@ def test_an_interrupt_leaves_nothing(folder: str, problem: type[BaseException]) 
     with pytest.raises(problem):
         keep(place(f"{folder}/prod.age"), TO, about(), FILES, Interrupted(CONTENT))
     assert names(folder) == []
+
+
+def test_a_store_is_known_to_end_with_the_program_also_behind_another_one(tmp_path: Path) -> None:
+    within = fsspec.filesystem("dir", path="/backups", fs=fsspec.filesystem("memory"))
+    with pytest.raises(BackupError, match=r"^it is in this program.s memory"):
+        Place(Remote(within, ""), "prod.age", "it").refuse_passing()
+    beside = fsspec.filesystem("dir", path=str(tmp_path), fs=fsspec.filesystem("file"))
+    Place(Remote(beside, ""), "prod.age", "it").refuse_passing()
+    place(str(tmp_path / "prod.age")).refuse_passing()
 
 
 KILLED = """

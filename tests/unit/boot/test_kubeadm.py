@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from cryptography import x509
 
-from kube_provision_core import Boot, BootFragment, Cluster, Node, Role
+from kube_provision_core import Boot, BootError, BootFragment, Cluster, File, Node, Role, Stage, hookimpl
 from kube_provision_core.boot.kubeadm import KubeadmPart
+from kube_provision_core.config.kubeadm_arguments import REFUSED as ARGUMENTS
+from kube_provision_core.config.kubeadm_documents import REFUSED
 from kube_provision_core.folder.pki import JoinSecrets, Pki, Snapshot
 
 Fragment = Callable[..., BootFragment | None]
@@ -248,3 +251,189 @@ def test_a_snapshot_is_announced_to_the_machine_that_may_initialise_alone(
     assert "kube_provision_node.restore join" in carrier.steps[-1].script
     assert other is not None
     assert "kube_provision_node.choreography join" in other.steps[-1].script
+
+
+WISHES: dict[str, Any] = {
+    "kubeadm": {
+        "cluster": {
+            "apiServer": {
+                "extraArgs": [{"name": "event-ttl", "value": "2h"}],
+                "certSANs": ["api.example", "localhost"],
+            },
+            "controllerManager": {"extraArgs": [{"name": "terminated-pod-gc-threshold", "value": "100"}]},
+            "etcd": {"local": {"extraArgs": [{"name": "quota-backend-bytes", "value": "8589934592"}]}},
+        },
+        "init": {"nodeRegistration": {"ignorePreflightErrors": ["Mem"]}},
+        "join": {"nodeRegistration": {"kubeletExtraArgs": [{"name": "root-dir", "value": "/data/kubelet"}]}},
+    },
+    "kube_proxy": {"mode": "ipvs", "ipvs": {"strictARP": True}},
+}
+
+
+def test_what_a_user_wishes_of_kubeadm_lies_under_ours(fragment: Fragment, make_node: Callable[..., Node]) -> None:
+    carrier = make_node(carries_ca=True)
+    init, ours = documents(fragment(carrier, **WISHES), "init"), documents(fragment(carrier), "init")
+    cluster = init["ClusterConfiguration"]
+    assert cluster["apiServer"]["certSANs"] == ["localhost", "127.0.0.1", "api.example"]
+    assert cluster["apiServer"]["extraArgs"] == [{"name": "event-ttl", "value": "2h"}]
+    assert cluster["controllerManager"]["extraArgs"] == [
+        *ours["ClusterConfiguration"]["controllerManager"]["extraArgs"],
+        {"name": "terminated-pod-gc-threshold", "value": "100"},
+    ]
+    assert cluster["etcd"]["local"]["extraArgs"] == [{"name": "quota-backend-bytes", "value": "8589934592"}]
+    registration = ours["InitConfiguration"]["nodeRegistration"] | {"ignorePreflightErrors": ["Mem"]}
+    assert init["InitConfiguration"] == ours["InitConfiguration"] | {"nodeRegistration": registration}
+    assert init["KubeProxyConfiguration"]["mode"] == "ipvs"
+    assert init["KubeProxyConfiguration"]["ipvs"] == {"strictARP": True}
+    join = documents(fragment(carrier, **WISHES), "join")["JoinConfiguration"]
+    assert [it["name"] for it in join["nodeRegistration"]["kubeletExtraArgs"]] == ["node-ip", "root-dir"]
+
+
+def test_without_kube_proxy_kubeadm_is_told_to_bring_none(fragment: Fragment, make_node: Callable[..., Node]) -> None:
+    init = documents(fragment(make_node(carries_ca=True), kube_proxy="none"), "init")
+    assert init["ClusterConfiguration"]["proxy"] == {"disabled": True}
+    assert "KubeProxyConfiguration" not in init
+
+
+def test_the_modules_of_ipvs_are_loaded_where_it_is_asked_for(fragment: Fragment, make_node: Callable[..., Node]) -> None:
+    asked, usual = fragment(make_node(Role.WORKER), kube_proxy="ipvs"), fragment(make_node(Role.WORKER))
+    assert content(usual, "/etc/modules-load.d/kube-provision.conf") == "overlay\nbr_netfilter\n"
+    assert content(asked, "/etc/modules-load.d/kube-provision.conf").split()[2:] == [
+        *("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack")
+    ]
+    assert asked is not None
+    (step,) = (step for step in asked.steps if step.name == "kernel")
+    assert "modprobe --all overlay br_netfilter ip_vs " in step.script
+
+
+def content(fragment: BootFragment | None, path: str) -> str:
+    assert fragment is not None
+    (found,) = (file.content for file in fragment.files if file.path == path)
+    return str(found)
+
+
+DROP_IN = "/etc/kubernetes/kubelet.conf.d/50-kube-provision.conf"
+
+
+@pytest.mark.parametrize("role", [Role.MASTER, Role.WORKER])
+def test_settings_of_a_kubelet_lie_where_it_is_told_to_look(
+    fragment: Fragment, make_node: Callable[..., Node], role: Role
+) -> None:
+    rendered = fragment(make_node(role), kubelet={"maxPods": 200})
+    assert yaml.safe_load(content(rendered, DROP_IN)) == {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "maxPods": 200,
+    }
+    registration = documents(rendered, "join")["JoinConfiguration"]["nodeRegistration"]
+    assert {"name": "config-dir", "value": "/etc/kubernetes/kubelet.conf.d"} in registration["kubeletExtraArgs"]
+    assert DROP_IN not in paths(fragment(make_node(role)))
+
+
+def leaves(value: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from leaves(item, (*way, key))
+    else:
+        yield ".".join(way), value
+
+
+def test_nothing_of_a_users_is_overruled_without_a_word(
+    fragment: Fragment, make_node: Callable[..., Node], cluster: Cluster
+) -> None:
+    """All that we write is refused of a user, but lists, which are joined, and what is the user's to choose."""
+    rendered = fragment(make_node(carries_ca=True), replace(cluster, shares_kernel=True), image_repository="r.example/k8s")
+    for document in (*documents(rendered, "init").values(), *documents(rendered, "join").values()):
+        kind = document.pop("kind")
+        assert document.pop("apiVersion")
+        for place, value in leaves(document):
+            if isinstance(value, list) and value and isinstance(value[0], dict) and "name" in value[0]:
+                assert {it["name"] for it in value} <= ARGUMENTS[kind, place].keys(), place
+            elif (kind, place) not in JOINED:
+                assert any(f"{place}.".startswith(f"{refused}.") for refused in REFUSED[kind]), (kind, place)
+
+
+JOINED = {
+    ("ClusterConfiguration", "apiServer.certSANs"),
+    ("KubeProxyConfiguration", "mode"),  # is read from what the user says
+    ("KubeProxyConfiguration", "conntrack.maxPerCore"),  # is refused where machines share a kernel
+    ("KubeProxyConfiguration", "conntrack.min"),
+}
+
+
+def test_what_a_wrapper_makes_of_a_kubelets_settings_is_checked(render: Callable[..., Boot]) -> None:
+    class Meddler:
+        @hookimpl(wrapper=True)
+        def render_boot(self) -> Generator[None, list[BootFragment], list[BootFragment]]:
+            return [replace(it, files=tuple(map(meddled, it.files))) for it in (yield)]
+
+    def meddled(file: File) -> File:
+        text = str(file.content).replace("maxPods", "maxPod")
+        return replace(file, content=text) if file.path == DROP_IN else file
+
+    with pytest.raises(BootError, match=r"KubeletConfiguration\.maxPod: no such key is known; did you mean maxPods\?"):
+        render(plugins={"meddler": Meddler()}, kubelet={"maxPods": 200})
+
+
+@pytest.mark.parametrize(
+    ("role", "mode", "steps"),
+    [(Role.MASTER, "nftables", 1), (Role.WORKER, "nftables", 0), (Role.MASTER, "iptables", 0), (Role.MASTER, "ipvs", 0)],
+)
+def test_masters_see_to_calico_where_kube_proxy_is_to_use_nftables(
+    fragment: Fragment, make_node: Callable[..., Node], role: Role, mode: str, steps: int
+) -> None:
+    rendered = fragment(make_node(role), kube_proxy=mode)
+    assert rendered is not None
+    assert [step.stage for step in rendered.steps if step.name == "calico"] == [Stage.FINISH] * steps
+
+
+@pytest.mark.parametrize("verb", ["init", "join"])
+def test_short_keys_reach_every_node_by_its_registration(
+    fragment: Fragment, make_node: Callable[..., Node], verb: str
+) -> None:
+    labels = {"disk": "fast", "example.com/tier": "1", "node-role.kubernetes.io/storage": ""}
+    rendered = fragment(
+        make_node(carries_ca=True),
+        labels=labels,
+        taints=["dedicated=gpu:NoSchedule", "a:NoExecute"],
+        cloud_provider="external",
+    )
+    registration = next(iter(documents(rendered, verb).values()))["nodeRegistration"]
+    assert registration["taints"] == [
+        {"key": "dedicated", "value": "gpu", "effect": "NoSchedule"},
+        {"key": "a", "effect": "NoExecute"},
+    ]
+    assert registration["kubeletExtraArgs"] == [
+        {"name": "node-ip", "value": "@NODE_IP@"},
+        {"name": "cloud-provider", "value": "external"},
+        {"name": "node-labels", "value": "disk=fast,example.com/tier=1"},
+    ]
+
+
+def test_masters_without_taints_say_so_and_others_leave_them_to_kubeadm(
+    fragment: Fragment, make_node: Callable[..., Node]
+) -> None:
+    def registration(**keys: Any) -> Any:
+        return documents(fragment(make_node(), **keys), "join")["JoinConfiguration"]["nodeRegistration"]
+
+    assert registration(taints=[])["taints"] == []
+    assert "taints" not in registration()
+
+
+def test_further_names_stand_in_the_api_servers_certificate(fragment: Fragment, make_node: Callable[..., Node]) -> None:
+    rendered = fragment(make_node(carries_ca=True), api_server_sans=["api.example", "127.0.0.1"])
+    assert documents(rendered, "init")["ClusterConfiguration"]["apiServer"]["certSANs"] == [
+        *("localhost", "127.0.0.1", "api.example")
+    ]
+
+
+def test_patches_lie_where_kubeadm_is_told_to_look(
+    fragment: Fragment, make_node: Callable[..., Node], tmp_path: Path
+) -> None:
+    (tmp_path / "kube-apiserver.yaml").write_text("spec: {}\n")
+    master, worker = (fragment(make_node(role), kubeadm_patches=tmp_path) for role in (Role.MASTER, Role.WORKER))
+    assert content(master, "/etc/kubernetes/patches/kube-apiserver.yaml") == "spec: {}\n"
+    assert documents(master, "join")["JoinConfiguration"]["patches"] == {"directory": "/etc/kubernetes/patches"}
+    assert "patches" not in documents(worker, "join")["JoinConfiguration"]
+    carrier = fragment(make_node(carries_ca=True), kubeadm_patches=tmp_path)
+    assert documents(carrier, "init")["InitConfiguration"]["patches"] == {"directory": "/etc/kubernetes/patches"}

@@ -17,10 +17,12 @@ REMOVED = object()
 
 
 @pytest.fixture
-def documents(secrets: JoinSecrets, make_node: Callable[..., Node], cluster: Cluster) -> dict[str, Any]:
+def documents(
+    secrets: JoinSecrets, make_node: Callable[..., Node], cluster: Cluster, configure: Callable[..., Any]
+) -> dict[str, Any]:
     """A master's documents by kind."""
-    node = make_node(carries_ca=True)
-    made = (*init_documents(node, cluster, secrets, None), *join_documents(node, cluster, secrets))
+    node, config = make_node(carries_ca=True), configure().core
+    made = (*init_documents(node, cluster, secrets, config), *join_documents(node, cluster, secrets, config))
     return {str(document["kind"]): copy.deepcopy(dict(document)) for document in made}
 
 
@@ -72,14 +74,18 @@ SERVICES = "ClusterConfiguration.networking.serviceSubnet"
         (TTL, REMOVED, "ttl must be @TOKEN_TTL@"),
         ("ClusterConfiguration.controlPlaneEndpoint", REMOVED, "no second master"),
         ("ClusterConfiguration.apiServer.certSANs", ["localhost"], "certSANs lacks 127.0.0.1"),
-        ("KubeProxyConfiguration.mode", "ipvs", "mode must be iptables or nftables"),
+        ("KubeProxyConfiguration.mode", "userspace", "mode must be iptables, nftables or ipvs"),
         (PODS, "10.96.0.0/16", "overlap"),
         # what kubeadm refuses, but only on the node
-        ("JoinConfiguration.discovery.timeout", "5m0s", r"discovery\.timeout: kubeadm knows no such key"),
-        ("ClusterConfiguration.apiServer.timeoutForControlPlane", "4m0s", "kubeadm knows no such key"),
-        ("InitConfiguration.bootstrapTokens.0.tll", "1m", r"bootstrapTokens\.tll: kubeadm knows no such key"),
-        ("InitConfiguration.apiVersion", "kubeadm.k8s.io/v1beta3", "apiVersion must be"),
-        (ARGUMENTS, {"node-ip": "x"}, "must be a list of name and value"),
+        ("JoinConfiguration.discovery.timeout", "5m0s", r"discovery\.timeout: no such key is known"),
+        ("ClusterConfiguration.apiServer.timeoutForControlPlane", "4m0s", "no such key is known"),
+        ("InitConfiguration.bootstrapTokens.0.tll", "1m", r"bootstrapTokens\.0\.tll: no such key is known"),
+        ("InitConfiguration.apiVersion", "kubeadm.k8s.io/v1beta3", "apiVersion: must be"),
+        ("ClusterConfiguration.apiVersion", REMOVED, "apiVersion: must be"),
+        ("KubeletConfiguration.maxPods", "many", "KubeletConfiguration.maxPods: must be a whole number"),
+        ("KubeletConfiguration.maxPod", 30, r"maxPod: no such key is known; did you mean maxPods\?"),
+        ("KubeProxyConfiguration.ipvs", {"strictArp": True}, r"ipvs\.strictArp: no such key is known"),
+        (ARGUMENTS, {"node-ip": "x"}, "kubeletExtraArgs: must be a list"),
         (ARGUMENTS, [{"name": "node-ip"}], "must hold pairs"),
         (ADDRESS, "127.0.0.1", "an address that other machines reach"),
         (ADDRESS, "0.0.0.0", "an address that other machines reach"),

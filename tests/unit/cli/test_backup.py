@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import select
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyrage
 import pytest
 from doubles.backups import Snapshot
+from doubles.terminal import typed
 
 from kube_provision_core.backup import About, Recipients, keep, place
 from kube_provision_core.folder.store import Folder
@@ -96,6 +93,16 @@ def test_what_exists_is_not_written_over(run, world) -> None:
     assert "prod.age exists already" in ran.line
 
 
+@pytest.mark.parametrize("more", [(), ("--keep", "3")], ids=["a file", "a folder"])
+def test_what_ends_with_the_program_keeps_no_backup(run, world, more: tuple[str, ...]) -> None:
+    assert run(*CONFIG, "--no-wait").code == 0
+    ran = run("backup", "memory://backups", *more, *TO, *CONFIG)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.line.endswith(
+        "memory://backups is in this program's memory, and ends with it: name a file, or a store that stays"
+    )
+
+
 def test_a_cluster_that_is_not_initialised_has_nothing_to_back_up(run, world) -> None:
     assert run(*CONFIG, "--no-wait").code == 0
     ran = run("backup", "prod.age", *TO, *CONFIG)
@@ -108,34 +115,10 @@ class TestAtATerminal:
 
     ASKS, AGAIN = "Passphrase of the backup: ", "Repeat for confirmation: "
 
-    @staticmethod
-    def typed(*arguments: str, answers: Sequence[tuple[str, str]]) -> tuple[int, str]:
-        """Exit code, and what stands on the terminal. `answers`: what is asked, and what is typed then."""
-        ours, theirs = os.openpty()
-        program = Path(sys.executable).with_name("kube-provision")
-        site = Path(__file__).with_name("site")
-        environment = {**os.environ, "PYTHONPATH": f"{site}:{site.parents[2]}", "COLUMNS": "200"}
-        with subprocess.Popen(
-            [program, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
-        ) as process:
-            os.close(theirs)
-            seen = ""
-            for question, answer in answers:
-                start = len(seen)
-                while question not in seen[start:]:
-                    assert select.select([ours], [], [], 120)[0], f"nobody asks {question!r}: {seen}"
-                    seen += os.read(ours, 4096).decode()  # an OSError where the program has ended
-                os.write(ours, f"{answer}\n".encode())
-            with suppress(OSError):  # so Linux says that nobody writes any more
-                while said := os.read(ours, 4096):
-                    seen += said.decode()
-            os.close(ours)
-            return process.wait(120), seen
-
     def test_a_passphrase_is_asked_for_until_it_was_typed_twice(self, world) -> None:
         answers = [(self.ASKS, "correct horse"), (self.AGAIN, "corect horse")]
         answers += [(self.ASKS, "correct horse"), (self.AGAIN, "correct horse")]
-        code, seen = self.typed("backup", "prod.age", *CONFIG, answers=answers)
+        code, seen = typed("backup", "prod.age", *CONFIG, answers=answers)
         assert (code, Path("prod.age").exists()) == (2, False)
         assert "cluster prod has no folder" in seen
         assert "horse" not in seen
@@ -143,11 +126,11 @@ class TestAtATerminal:
     def test_a_passphrase_opens_one_and_another_does_not(self, world) -> None:
         about = About("prod", "47d7b307", "1.37.1", "3.6.8", datetime(2026, 11, 29, tzinfo=UTC), {})
         keep(place("prod.age"), Recipients((), "correct horse"), about, {}, Snapshot(b"x"))
-        for typed, says in (
+        for answer, says in (
             ("correct horse", "prod.age: the authorities of the cluster are missing in it"),
             ("wrong horse", "prod.age: the passphrase does not open it"),
         ):
-            code, seen = self.typed("backup", "--verify", "prod.age", answers=[(self.ASKS, typed)])
+            code, seen = typed("backup", "--verify", "prod.age", answers=[(self.ASKS, answer)])
             assert code == 2
             assert says in seen
             assert "horse" not in seen

@@ -106,7 +106,7 @@ def test_runs_of_other_hosts_which_discovery_knows_of_are_waited_for_too(run, lo
 
 def test_a_lock_that_nobody_can_hold_ends_it(run, looks) -> None:
     asked = looks()
-    (STATE / "prod.lock").unlink()
+    (STATE / "prod.lock").unlink(missing_ok=True)
     (STATE / "prod.lock").symlink_to("elsewhere")
     ran = run(*FOLLOW)
     assert (ran.code, asked) == (2, [])

@@ -18,7 +18,7 @@ from kube_provision_core.cli.progress import Progress
 from kube_provision_core.cli.running import Running, finish
 from kube_provision_core.cluster import ClusterNode, Readiness
 from kube_provision_core.cluster.observe import Observation
-from kube_provision_core.engine.executor import Outcome, Sight, State, apply
+from kube_provision_core.engine.executor import Event, Outcome, Sight, State, apply
 from kube_provision_core.engine.identity import Identity
 from kube_provision_core.engine.plan import ArrangeVms, Plan
 from kube_provision_core.engine.report import Report
@@ -54,6 +54,18 @@ def test_the_plan_and_its_notes_are_shown_before_anything_runs(boots, capfd) -> 
         "+  create  m-prod-1  it does not exist",
         "prod: m-prod-1 create running",
     ]
+
+
+@pytest.mark.parametrize(("mode", "told"), [("auto", False), ("plain", True)])
+def test_a_run_that_only_asks_tells_of_each_question_where_that_is_wanted(mode, told, boots, capfd) -> None:
+    """A bundle asks every machine four times, and most are written where nobody watches."""
+    with Running("prod", Progress(mode), shows_plan=False) as run:
+        run.begin(Plan(tuple(boots("m-prod-1"))), IDENTITY)
+        run.listen(Event(boots("m-prod-1")[0], State.RUNNING))
+        assert ("m-prod-1 create running" in capfd.readouterr().err) is told
+        os.kill(os.getpid(), signal.SIGINT)
+        assert run.interrupt.stop.wait(20)
+    assert "prod: stopping: waiting for what runs" in capfd.readouterr().err
 
 
 def test_nothing_begins_when_the_user_does_not_agree(boots, capfd) -> None:

@@ -24,6 +24,14 @@ def test_names_no_version_beside_the_one_that_a_cluster_is_to_be_upgraded_to() -
     assert remedies.upgrade("1.37.2") == told
 
 
+def test_a_configuration_that_lies_nowhere_is_named_in_words_where_no_backup_has_it() -> None:
+    remedies = Remedies("prod", ("--state", "folder"), unwritten=True)
+    made_with = ", with the configuration that it was made with"
+    assert remedies.provision() == f"kube-provision provision --name prod --state folder{made_with}"
+    assert remedies.destroy() == f"kube-provision destroy --name prod --state folder{made_with}"
+    assert remedies.restore_anew() == "kube-provision restore --abandon-old --name prod FILE --state folder"
+
+
 def test_is_quoted_for_a_shell() -> None:
     path = "my clusters/it's $HOME.yml"
     assert shlex.split(Remedies("prod", ("--config", path)).destroy("w-prod-1"))[-1] == path

@@ -218,6 +218,10 @@ def test_a_targets_own_network_is_kept_free(complaints, install, key: str) -> No
     [
         ("sysctls: {vm.max_map_count: 262144}", "sysctls.vm.max_map_count belongs to the kernel, which {theirs} it there"),
         ("sysctls: {kernel/panic: 10}", "sysctls.kernel/panic belongs to the kernel, which {theirs} it there"),
+        (
+            "kube_proxy: {conntrack: {min: 4}}",
+            "kube_proxy.conntrack.min belongs to the kernel, which {theirs} it there",
+        ),
         ("ntp_servers: [time.example]", "ntp_servers: the clock belongs to the kernel, which {theirs} its servers there"),
     ],
 )

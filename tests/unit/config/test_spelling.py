@@ -17,22 +17,22 @@ KEYS = sorted({key for row in ROWS for key in re.findall(r"`(\w+)`", row)})
 KNOWN = [*KEYS, "count"]
 
 KUBESPRAY = """kube_network_plugin kube_network_plugin_multus kube_network_node_prefix kube_apiserver_ip
-    kube_apiserver_port kube_proxy kube_proxy_mode kube_proxy_strict_arp kube_encrypt_secret_data ndots
+    kube_apiserver_port kube_proxy_strict_arp kube_encrypt_secret_data ndots
     dns_mode enable_nodelocaldns nodelocaldns_ip resolvconf_mode container_manager kata_containers_enabled
-    kubeadm_certificate_key kubernetes_audit event_ttl_duration auto_renew_certificates kubeadm_patches
+    kubeadm_certificate_key kubernetes_audit event_ttl_duration auto_renew_certificates
     system_reserved kube_reserved eviction_hard kubelet_deployment_type helm_enabled registry_enabled
     metrics_server_enabled ingress_nginx_enabled cert_manager_enabled metallb_config kube_vip_address
-    krew_enabled node_labels node_taints node_annotations etcd_deployment_type etcd_data_dir bin_dir
-    local_release_dir upstream_dns_servers cloud_provider loadbalancer_apiserver containerd_registry_auth
+    krew_enabled node_annotations etcd_deployment_type etcd_data_dir bin_dir
+    local_release_dir upstream_dns_servers loadbalancer_apiserver containerd_registry_auth
     docker_insecure_registries docker_storage_options docker_options calico_mtu flannel_backend_type
     cilium_version ansible_user ansible_host download_run_once unsafe_show_logs ntp_enabled"""
-KUBEONE = """apiVersion kind versions kubernetes cloudProvider vsphere csiConfig cloudConfig hosts publicAddress
-    privateAddress bastion bastionPort sshPort sshUsername sshPrivateKeyFile sshAgentSocket taints labels
-    annotations hostname isLeader providerSpec apiEndpoint alternativeNames clusterNetwork nodePortRange cni
-    canal weaveNet external kubeProxy ipvs iptables features podNodeSelector staticAuditLog metricsServer
+KUBEONE = """apiVersion kind versions kubernetes vsphere csiConfig cloudConfig hosts publicAddress
+    privateAddress bastion bastionPort sshPort sshUsername sshPrivateKeyFile sshAgentSocket
+    annotations hostname isLeader providerSpec apiEndpoint clusterNetwork nodePortRange cni
+    canal weaveNet external ipvs iptables features podNodeSelector staticAuditLog metricsServer
     openidConnect encryptionProviders addons systemPackages configureRepositories overwriteRegistry
     insecureRegistry containerRuntime containerd assetConfiguration machineController loggingConfig
-    helmReleases certificateAuthority tlsCipherSuites kubelet maxPods"""
+    helmReleases certificateAuthority tlsCipherSuites maxPods"""
 KARINA = """domain endpoint platform patches configFrom ldap dex monitoring thanos vault harbor minio velero nodes
     gatekeeper calico antrea nsx namespaceConfigurator quack sealedSecrets eck canaryChecker flux fluentd
     filebeat journalbeat registryCreds externalDns kubeAPIServer etcd ingressCA dns import bootstrapToken
@@ -45,7 +45,7 @@ OTHERS = """gpu gpus node api server agent proxy host zone vpc subnet keypair in
     autoscaling min max flavor floating_ip router vip keepalived haproxy lb storage_class nfs ceph token
     secrets psk cri runtime docker podman audit rbac admission api_server_args controller_manager_args
     scheduler_args kubelet_args feature_gates swap selinux firewall mtu bridge static nameserver bond
-    bootstrap scripts post_commands environment label user_data meta_data sshd sudo shell home
+    bootstrap scripts post_commands environment user_data meta_data sshd sudo shell home
     locale kernel modules grub upgrade drain cordon architecture release channel repos pkg apt helm manifests
     quota affinity probe health port_range sans cert issuer model modem macs macro route routes volume_mounts
     working_dir entrypoint privileged cap_add domainname devices links build notes hooked mask node_ip
@@ -93,6 +93,11 @@ def test_a_slip_gets_the_key(written: str, key: str) -> None:
         ("VSPHERE_SERVER", "vcenter_hostname"),
         ("controlPlane", "masters"),
         ("diskGiB", "boot_disk_size"),
+        ("node_labels", "labels"),
+        ("nodeTaints", "taints"),
+        ("supplementary_addresses_in_ssl_keys", "api_server_sans"),
+        ("kube_proxy_mode", "kube_proxy"),
+        ("cloudProvider", "cloud_provider"),
     ],
 )
 def test_another_tools_name_for_the_same_thing_gets_ours(written: str, key: str) -> None:

@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Lock
 
 import pytest
 
 from kube_provision_core.contract.errors import BusyError, FolderError
+from kube_provision_core.folder.on_disk import lock_templates
 from kube_provision_core.folder.store import Folder
 
 HOLDER = """
@@ -101,6 +102,54 @@ def test_it_may_be_held_again_and_again(tmp_path: Path) -> None:
     for _ in range(3):
         with Folder.lock(tmp_path, "prod"):
             pass
+
+
+def test_nothing_of_it_is_left(tmp_path: Path) -> None:
+    with Folder.lock(tmp_path / "a/state", "prod"), Folder.lock(tmp_path / "a/state", "other"):
+        pass
+    with lock_templates(tmp_path / "a/state"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_were_there_or_hold_something_stay(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with Folder.lock(tmp_path / "mine", "prod"):
+        pass
+    with Folder.lock(tmp_path / "state", "prod"):
+        Folder.create(tmp_path / "state", "prod", {})
+    assert {path.name for path in (*tmp_path.iterdir(), *(tmp_path / "state").iterdir())} == {"mine", "state", "prod"}
+
+
+def test_the_lock_of_a_file_that_is_gone_is_nobodys(tmp_path: Path) -> None:
+    """Whoever waited for it would else act beside who has made a new one."""
+    with ExitStack() as first, ExitStack() as second:
+        first.enter_context(Folder.lock(tmp_path, "prod", briefly=True))
+        with ThreadPoolExecutor(1) as pool:
+            waits = pool.submit(lambda: second.enter_context(Folder.lock(tmp_path, "prod")))
+            with pytest.raises(TimeoutError):
+                waits.result(0.3)
+            first.close()
+            waits.result(60)
+            with pytest.raises(BusyError):
+                Folder.lock(tmp_path, "prod").__enter__()
+
+
+def test_of_many_that_come_and_go_one_is_in_at_a_time(tmp_path: Path) -> None:
+    inside = Lock()
+
+    def come_and_go(_: int) -> int:
+        entered = 0
+        for _ in range(200):
+            with suppress(BusyError), Folder.lock(tmp_path / "state", "prod", briefly=True):
+                assert inside.acquire(blocking=False), "another one is in as well"
+                entered += 1
+                inside.release()
+        return entered
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(come_and_go, range(4)))
+    assert list((tmp_path / "state").rglob("*")) == []
 
 
 def test_it_never_waits(tmp_path: Path) -> None:

@@ -90,6 +90,15 @@ def test_it_waits_as_long_as_the_machine_needs(machine: Machine, hypervisor: str
     assert told["timeouts"] == {name: f"{seconds[kind]}s" for name, seconds in patience.WAITS.items()}
 
 
+def test_patches_of_the_node_are_applied_again(machine: Machine) -> None:
+    """kubeadm remembers none of an init or a join."""
+    folder = machine.root / "etc/kubernetes/patches"
+    folder.mkdir(parents=True)
+    machine.kubeadm.upgrade_node()
+    told = machine.configuration
+    assert told["apply"]["patches"] == told["node"]["patches"] == {"directory": str(folder)}
+
+
 def test_all_waits_of_an_upgrade_end_before_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     """What kubeadm has waited for in vain only kubeadm can say: one for each pod, at least."""
     monkeypatch.setattr(patience, "is_emulated", lambda: False)

@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from kube_provision_core.contract.errors import ConfigError
-from kube_provision_core.support import archive
+from kube_provision_core.support import archive, new_file
 
 FILES = {"about.json": "{}", "machines/w-prod-1/kubelet.txt": "é\udce9\n"}
 
@@ -38,12 +38,12 @@ def test_what_is_there_already_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     for name in ("file", "link", "."):
         with pytest.raises(ConfigError, match="exists already, and is not replaced; name a new file"):
-            archive.check(tmp_path / name)
+            new_file.check(tmp_path / name)
 
 
 def test_nor_is_what_has_appeared_since(tmp_path: Path) -> None:
     path = tmp_path / "it"
-    archive.check(path)
+    new_file.check(path)
     path.write_text("mine")
     with pytest.raises(ConfigError, match="exists already, and is not replaced; name a new file"):
         archive.write(path, "prod-support", FILES, 1e9)
@@ -58,14 +58,14 @@ def test_a_file_system_that_cannot_keep_others_files_from_being_replaced_is_told
 
     monkeypatch.setattr("os.link", link)
     with pytest.raises(ConfigError, match="it: cannot be written there: Operation not permitted"):
-        archive.check(tmp_path / "it")
+        new_file.check(tmp_path / "it")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_where_nothing_can_be_written_that_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nowhere/it: cannot be written there: No such file or directory"):
-        archive.check(tmp_path / "nowhere/it")
-    archive.check(tmp_path / "it")
+        new_file.check(tmp_path / "nowhere/it")
+    new_file.check(tmp_path / "it")
     assert list(tmp_path.iterdir()) == []
 
 

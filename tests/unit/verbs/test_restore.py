@@ -209,7 +209,7 @@ class TestWhereTheClusterMayLiveElsewhere:
     def test_it_is_looked_for_where_the_backup_knows_masters(self, world: dict[str, object], asked: list[str]) -> None:
         said = refused(**world)
         assert said.startswith("cluster prod lives: a master of it answers at 10.1.0.1, as the backup knows")
-        assert "End it there first" in said
+        assert "end it there first" in said
         assert asked == list(self.KNOWN)
 
     @pytest.mark.parametrize("marks", [{}, {"abandoning": DIGEST}, {"restoring": "cd" * 32}])

@@ -11,6 +11,6 @@ if [ "${#missing[@]}" -gt 0 ]; then
   exit 1
 fi
 {% else %}
-modprobe --all overlay br_netfilter
+modprobe --all {{ modules | join(' ') }}
 {% endif %}
 sysctl --quiet --load=/etc/sysctl.d/80-kube-provision.conf

@@ -5,6 +5,9 @@ configuration=/etc/kube-provision/kubeadm-init.yaml
 if [ "${VERSION_ID%%.*}" != 10 ] || [ ! -e "$configuration" ]; then
   exit 0
 fi
+if grep --quiet '^proxy:$' "$configuration"; then # there is to be none
+  exit 0
+fi
 sed --in-place 's/^mode: iptables$/mode: nftables/' "$configuration"
 if ! grep --quiet '^mode: nftables$' "$configuration"; then
   echo "$configuration says nothing of kube-proxy's mode, which must be nftables on $PRETTY_NAME" >&2

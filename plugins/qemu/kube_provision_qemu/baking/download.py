@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from kube_provision_core import TargetError, tell, telling_os_errors
+from kube_provision_core import TargetError, tell, telling_os_errors, xdg_folder
 
 from .. import files
 from .sources import Checksum, ImageUrl
@@ -48,10 +48,8 @@ def check(path: Path, checksum: Checksum, what: str) -> None:
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """By the XDG rules: a relative setting is ignored."""
-    configured = Path(environ.get("XDG_CACHE_HOME", ""))
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
-    return (configured if configured.is_absolute() else home / ".cache") / "kube-provision" / "images"
+    """By the XDG rules. Raises `ConfigError` for who has no home folder."""
+    return xdg_folder(environ, "XDG_CACHE_HOME", ".cache") / "images"
 
 
 def _download(source: ImageUrl, kept: Path) -> None:

@@ -203,6 +203,14 @@ def test_a_configuration_without_a_mode_is_not_passed_over(run: Run, tmp_path: P
     assert run(script(installed("kubeadm"), "kube-proxy")).returncode == 1
 
 
+def test_a_cluster_without_kube_proxy_has_no_mode_to_set(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, "/etc/os-release", "ID=centos\nVERSION_ID=10\n")
+    none = "kind: ClusterConfiguration\nproxy:\n  disabled: true\n"
+    configuration = write(tmp_path, "/etc/kube-provision/kubeadm-init.yaml", none)
+    ran = run(script(installed("kubeadm"), "kube-proxy"))
+    assert (ran.returncode, configuration.read_text()) == (0, none)
+
+
 # --- Calico ---------------------------------------------------------------------------------------------------------
 
 ENABLED = "set env daemonset/calico-node --containers=calico-node FELIX_NFTABLESMODE=Enabled"

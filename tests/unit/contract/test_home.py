@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from kube_provision_core.contract.errors import ConfigError
-from kube_provision_core.folder.home import home
+from kube_provision_core.contract.home import home, xdg_folder
+from kube_provision_core.contract.local_paths import LocalPath
 from kube_provision_core.folder.kubectl_file import kubectl_file
 from kube_provision_core.folder.on_disk import default_state
 
@@ -26,6 +28,21 @@ def test_it_is_the_systems_and_never_the_root_of_all_folders(environ: dict[str, 
     there = Path(pwd.getpwuid(os.getuid()).pw_dir)
     assert home(environ) == there
     assert default_state(environ) == there / ".local/state/kube-provision"
+
+
+def test_a_path_below_it_is_no_path_below_the_root_where_home_is_empty(monkeypatch) -> None:
+    monkeypatch.setenv("HOME", "")
+    path = TypeAdapter(LocalPath).validate_python("~/image.qcow2")
+    assert path == Path(pwd.getpwuid(os.getuid()).pw_dir) / "image.qcow2"
+    monkeypatch.setattr(os, "getuid", lambda: NOBODY)
+    with pytest.raises(ValidationError, match="names a home folder that does not exist"):
+        TypeAdapter(LocalPath).validate_python("~/image.qcow2")
+
+
+@pytest.mark.parametrize("setting", ["", "relative"])
+def test_a_setting_that_is_no_absolute_path_says_nothing(setting: str) -> None:
+    environ = {"HOME": "/home/me", "XDG_DATA_HOME": setting}
+    assert xdg_folder(environ, "XDG_DATA_HOME", ".local/share") == Path("/home/me/.local/share/kube-provision")
 
 
 @pytest.mark.parametrize("where", WHERE)

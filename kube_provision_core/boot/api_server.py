@@ -1,0 +1,92 @@
+"""What short keys make of an API server: files on each master, and the arguments that name them.
+
+https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/,
+https://kubernetes.io/docs/tasks/configure-pod-container/enforce-standards-admission-controller/,
+https://kubernetes.io/docs/reference/access-authn-authz/authentication/#openid-connect-tokens
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..contract.boot import File
+from .yaml_text import dump
+
+if TYPE_CHECKING:
+    from ..config.api_server import Oidc
+    from ..config.core import CoreConfig
+
+FOLDER = "/etc/kubernetes/api-server"
+AUDIT_LOGS = "/var/log/kubernetes/audit"
+
+_POLICY, _ADMISSION, _ISSUER = (f"{FOLDER}/{name}" for name in ("audit-policy.yaml", "admission.yaml", "oidc-ca.pem"))
+_KEPT = {"audit-log-maxage": "30", "audit-log-maxbackup": "10", "audit-log-maxsize": "100"}
+"""Days, files, and megabytes of each: kept without end they would fill the disk. A user may say otherwise."""
+
+
+def files(config: CoreConfig) -> Iterator[File]:
+    """Each master has them before kubeadm begins: an API server does not start without."""
+    if config.audit_policy:
+        yield File(_POLICY, config.audit_policy, mode=0o600)
+    if config.pod_security:
+        yield File(_ADMISSION, dump(_admission(config.pod_security)), mode=0o600)
+    if config.oidc and config.oidc.ca:
+        yield File(_ISSUER, config.oidc.ca, mode=0o600)
+
+
+def settings(config: CoreConfig) -> dict[str, Any]:
+    """Of a ClusterConfiguration's `apiServer`; empty where no such key is used."""
+    arguments = dict(_arguments(config))
+    volumes = [*_volume("kube-provision", FOLDER, reads=any(files(config)))]
+    volumes += _volume("kube-provision-audit", AUDIT_LOGS, reads=bool(config.audit_policy), read_only=False)
+    lists = {"extraArgs": [{"name": name, "value": value} for name, value in arguments.items()], "extraVolumes": volumes}
+    return {name: items for name, items in lists.items() if items}
+
+
+def _arguments(config: CoreConfig) -> Iterator[tuple[str, str]]:
+    if config.audit_policy:
+        yield "audit-policy-file", _POLICY
+        yield "audit-log-path", f"{AUDIT_LOGS}/audit.log"
+        yield from ((name, value) for name, value in _KEPT.items() if name not in _given(config))
+    if config.pod_security:
+        yield "admission-control-config-file", _ADMISSION
+    if config.oidc:
+        yield from ((f"oidc-{name}", value) for name, value in _oidc(config.oidc).items() if value)
+
+
+def _given(config: CoreConfig) -> set[str]:
+    """Names of the arguments that a user has given."""
+    server: Any = config.kubeadm.cluster.get("apiServer", {})
+    return {argument["name"] for argument in server.get("extraArgs", ())}
+
+
+def _oidc(oidc: Oidc) -> dict[str, str | None]:
+    return {
+        "issuer-url": oidc.issuer_url,
+        "client-id": oidc.client_id,
+        "username-claim": oidc.username_claim,
+        "username-prefix": oidc.username_prefix,
+        "groups-claim": oidc.groups_claim,
+        "groups-prefix": oidc.groups_prefix,
+        "ca-file": _ISSUER if oidc.ca else None,
+    }
+
+
+def _volume(name: str, path: str, *, reads: bool, read_only: bool = True) -> list[dict[str, Any]]:
+    kind = "DirectoryOrCreate"
+    volume = {"name": name, "hostPath": path, "mountPath": path, "readOnly": read_only, "pathType": kind}
+    return [volume] if reads else []
+
+
+def _admission(level: str) -> dict[str, Any]:
+    """What holds where a namespace says nothing itself. Kubernetes' own pods, and network plugins, need more than either."""
+    defaults = {"enforce": level, "audit": "restricted", "warn": "restricted"}
+    configuration = {
+        "apiVersion": "pod-security.admission.config.k8s.io/v1",
+        "kind": "PodSecurityConfiguration",
+        "defaults": defaults | {f"{mode}-version": "latest" for mode in defaults},
+        "exemptions": {"namespaces": ["kube-system"]},
+    }
+    plugin = {"name": "PodSecurity", "configuration": configuration}
+    return {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": [plugin]}
