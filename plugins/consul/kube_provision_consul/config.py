@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
+from typing import Self
 
-from pydantic import SecretStr, field_validator
+from pydantic import SecretStr, field_validator, model_validator
 
 from kube_provision_core import DriverConfig, OnNodeNetwork, option
+
+from .seed import Seed, new_seed
 
 _GOSSIP_KEY_BYTES = 32
 _GOSSIP_KEY_LENGTHS = (16, 24, 32)
 """What Consul takes: AES-128, AES-192, AES-256."""
+_SEED = re.compile("[0-9a-f]{64}")
 
 
 def new_gossip_key() -> str:
@@ -48,6 +53,11 @@ class ConsulConfig(DriverConfig):
         None, help="Gossip key, base64 of 16, 24 or 32 bytes; generated when the Consul server is provisioned."
     )
 
+    consul_seed: SecretStr | None = option(
+        None,
+        help="32 bytes in hexadecimal, of which all secrets of a provisioned Consul are made; generated for a new cluster.",
+    )
+
     @field_validator("consul_ip")
     @classmethod
     def _is_one_machines(cls, value: IPv4Address | None) -> IPv4Address | None:
@@ -67,6 +77,30 @@ class ConsulConfig(DriverConfig):
         if length not in _GOSSIP_KEY_LENGTHS:
             raise ValueError("no gossip key: base64 of 16, 24 or 32 bytes is needed, as `consul keygen` prints it")
         return value
+
+    @field_validator("consul_seed")
+    @classmethod
+    def _is_seed(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _SEED.fullmatch(value.get_secret_value()):
+            raise ValueError("no seed: 64 hexadecimal digits are needed, as `openssl rand -hex 32` prints them")
+        return value
+
+    @model_validator(mode="after")
+    def _is_our_own_to_close(self) -> Self:
+        if self.consul_ip is not None and self.consul_seed is not None:
+            raise ValueError(
+                "consul_seed closes a Consul that is provisioned, and consul_ip names an existing one: leave one out"
+            )
+        return self
+
+    @property
+    def seed(self) -> Seed | None:
+        """None where Consul is somebody else's, or was provisioned by an earlier version, and is open."""
+        return Seed(self.consul_seed.get_secret_value()) if self.consul_seed else None
+
+    def founding(self) -> Mapping[str, Callable[[], str]]:
+        """What closes the server that is provisioned. Machines that are there already would know nothing of it."""
+        return {"consul_seed": new_seed} if self.consul_ip is None and self.consul_seed is None else {}
 
     def generated(self) -> Mapping[str, Callable[[], str]]:
         """A gossip key for the server that is provisioned; an existing one's users know theirs."""

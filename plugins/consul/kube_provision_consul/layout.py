@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from kube_provision_core import NODE_CONFIG_DIR
 
+from .node.api import IDENTITY
+
 HTTP_PORT = 8500
+"""Of an existing Consul, and of one that is open."""
 
 AGENT_DIR = f"{NODE_CONFIG_DIR}/consul"
 """The agent's configuration. Not the package's own folder, whose sample configuration is not ours to rely on."""
 AGENT_FILE = f"{AGENT_DIR}/agent.json"
 SECRETS_FILE = f"{AGENT_DIR}/secrets.json"
+IDENTITY_FILE = f"{NODE_CONFIG_DIR}/{IDENTITY}"
 CLIENT_DATA = f"{NODE_CONFIG_DIR}/discovery.json"
 UNIT = "kube-provision-consul.service"
 DATA_DIR = "/var/lib/kube-provision-consul"
@@ -31,6 +35,11 @@ def prefix(cluster: str) -> str:
 
 def record_key(cluster: str) -> str:
     return f"{prefix(cluster)}record"
+
+
+def server_name(datacenter: str) -> str:
+    """What a server's certificate names, by Consul's own rule, wherever the server is."""
+    return f"server.{datacenter}.consul"
 
 
 def run_lock_key(cluster: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,15 @@ from servers.debian import require
 from kube_provision_consul import layout
 from kube_provision_consul.config import new_gossip_key
 from kube_provision_consul.node import agent
+from kube_provision_consul.node.closed import closed_configuration
+from kube_provision_consul.seed import new_seed
 from kube_provision_core import BootFragment, Cluster, File, Role, Stage
 from kube_provision_core.testing import node_of
 
 from .conftest import MakeConsul
 
 KEY = new_gossip_key()
+SEED = new_seed()
 TOKEN = "5b1f7a1e-0c55-4d8e-9a59-2d5a4f6f9d55"
 CLUSTER = Cluster("prod", "id-1", "1.36.4", frozenset(), discovery_address="10.0.0.9", peers=("10.0.0.11", "10.0.0.21"))
 NAMES = {Role.MASTER: "m-prod-1", Role.WORKER: "w-prod-1", Role.DISCOVERY: "consul-prod"}
@@ -39,19 +43,42 @@ def document(fragment: BootFragment, path: str) -> dict[str, Any]:
     return json.loads(file(fragment, path).content)
 
 
-@pytest.mark.usefixtures("network_of_the_machine")
-@pytest.mark.parametrize("role", Role)
-@pytest.mark.parametrize("keys", [{}, {"consul_encrypt": KEY}, {"consul_encrypt": KEY, "consul_token": TOKEN}])
-def test_consul_accepts_the_configuration(tmp_path: Path, make_consul: MakeConsul, role: Role, keys: dict[str, str]) -> None:
-    fragment = render(make_consul, role, **keys)
+@pytest.fixture
+def user_of_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests."""
+    monkeypatch.setattr(agent.shutil, "chown", lambda *_: None)
+
+
+def configured(fragment: BootFragment, folder: Path) -> dict[str, Any]:
+    """What the machine adds itself, beside the agent's configuration in `folder`; files that it names lie elsewhere."""
     for path in (layout.AGENT_FILE, layout.SECRETS_FILE):
         for found in (found for found in fragment.files if found.path == path):
-            (tmp_path / Path(path).name).write_text(str(found.content))
-    own = tmp_path / "etc"
+            (folder / Path(path).name).write_text(str(found.content))
+    own, run = folder.with_name("etc"), folder.with_name("run")
     own.mkdir()
-    (own / "discovery.json").write_text(str(file(fragment, layout.CLIENT_DATA).content))
-    agent.configure(own, tmp_path / "machine.json")
-    shutil.rmtree(own)
+    for path in (layout.CLIENT_DATA, layout.IDENTITY_FILE):
+        for found in (found for found in fragment.files if found.path == path):
+            (own / Path(path).name).write_text(str(found.content))
+    agent.configure(own, run / "machine.json", str(consul_binary()))
+    shutil.copy(run / "machine.json", folder)
+    return dict(json.loads((run / "machine.json").read_text()))
+
+
+@pytest.mark.usefixtures("network_of_the_machine", "user_of_the_agent")
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"consul_encrypt": KEY},
+        {"consul_encrypt": KEY, "consul_token": TOKEN},
+        {"consul_encrypt": KEY, "consul_seed": SEED},
+    ],
+)
+def test_consul_accepts_the_configuration(tmp_path: Path, make_consul: MakeConsul, role: Role, keys: dict[str, str]) -> None:
+    tmp_path = tmp_path / "consul"
+    tmp_path.mkdir()
+    configured(render(make_consul, role, **keys), tmp_path)
     done = subprocess.run([consul_binary(), "validate", tmp_path], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "Configuration is valid!"), done.stderr
 
@@ -155,3 +182,77 @@ def test_what_an_agent_has_kept_is_not_baked(make_consul: MakeConsul, tmp_path: 
     subprocess.run(["bash", "-euo", "pipefail", "-c", removing], check=True, timeout=60)
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("node-id")}
     assert left == {"etc/consul.d/node-id"}
+
+
+# --- a Consul that is closed ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("network_of_the_machine", "user_of_the_agent")
+@pytest.mark.parametrize("role", Role)
+def test_http_without_tls_is_for_the_machine_itself(tmp_path: Path, make_consul: MakeConsul, role: Role) -> None:
+    folder = tmp_path / "consul"
+    folder.mkdir()
+    told = configured(render(make_consul, role, consul_encrypt=KEY, consul_seed=SEED), folder)
+    assert told["client_addr"] == "127.0.0.1"
+    addresses = {"https": told["bind_addr"]} if role is Role.DISCOVERY else None
+    assert told.get("addresses") == addresses
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "run").iterdir()} == dict.fromkeys(
+        ("machine.json", "authority.pem", "certificate.pem", "key.pem"), 0o640
+    )
+
+
+def test_a_token_is_for_what_the_agent_does_itself() -> None:
+    """As a default, it would be whoever's asks on this machine."""
+    assert closed(False, (1, 8))["acl"]["tokens"] == {"agent": "t"}
+
+
+def closed(is_server: bool, version: tuple[int, int]) -> dict[str, Any]:
+    files = {name: Path(f"/run/{name}.pem") for name in ("authority", "certificate", "key")}
+    return closed_configuration({"token": "t"}, files, "10.0.0.9" if is_server else "", version)
+
+
+@pytest.mark.parametrize(
+    ("version", "first_token", "tls", "ports"),
+    [
+        ((1, 8), "master", "verify_incoming_rpc", {"https"}),
+        ((1, 10), "master", "verify_incoming_rpc", {"https"}),
+        ((1, 11), "initial_management", "verify_incoming_rpc", {"https"}),
+        ((1, 12), "initial_management", "tls", {"https"}),
+        ((1, 14), "initial_management", "tls", {"https", "grpc_tls"}),
+        ((1, 22), "initial_management", "tls", {"https", "grpc_tls"}),
+    ],
+)
+def test_each_version_has_its_own_words(version: tuple[int, int], first_token: str, tls: str, ports: set[str]) -> None:
+    told = closed(True, version)
+    assert told["acl"]["tokens"].keys() == {"agent", first_token}
+    assert [key for key in ("verify_incoming_rpc", "tls") if key in told] == [tls]
+    assert told["ports"].keys() == ports
+
+
+@pytest.mark.usefixtures("user_of_the_agent")
+def test_a_consul_that_says_no_version_is_told_of(tmp_path: Path, make_consul: MakeConsul) -> None:
+    fragment = render(make_consul, Role.WORKER, consul_seed=SEED, consul_bind_interface="lo")
+    for path in (layout.CLIENT_DATA, layout.IDENTITY_FILE):
+        (tmp_path / Path(path).name).write_text(str(file(fragment, path).content))
+    with pytest.raises(agent.UnavailableError, match="`consul version` says no version"):
+        agent.configure(tmp_path, tmp_path / "run/machine.json", "/bin/echo")
+
+
+def test_rights_are_given_by_the_server_alone(make_consul: MakeConsul) -> None:
+    steps = {role: [step.name for step in render(make_consul, role, consul_seed=SEED).steps] for role in Role}
+    assert steps == {Role.DISCOVERY: ["agent", "rights"], Role.MASTER: ["agent"], Role.WORKER: ["agent"]}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_without_a_seed_nothing_is_closed(make_consul: MakeConsul, role: Role) -> None:
+    """As for the nodes of a cluster whose Consul an earlier version has made."""
+    fragment = render(make_consul, role, consul_encrypt=KEY)
+    assert layout.IDENTITY_FILE not in {file.path for file in fragment.files}
+    assert document(fragment, layout.SECRETS_FILE) == {"encrypt": KEY}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_who_a_machine_is_nobody_else_reads(make_consul: MakeConsul, role: Role) -> None:
+    own = file(render(make_consul, role, consul_seed=SEED), layout.IDENTITY_FILE)
+    assert (own.mode, own.secret) == (0o600, True)
+    assert SEED not in str(own.content)

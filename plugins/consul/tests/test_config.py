@@ -61,3 +61,25 @@ def test_secrets_are_hidden() -> None:
     token, key = "a-token-of-mine", base64.b64encode(bytes(range(32))).decode()
     assert token not in (text := repr(ConsulConfig(consul_token=token, consul_encrypt=key)))
     assert key not in text
+
+
+def test_a_seed_is_made_for_a_new_cluster_alone() -> None:
+    """Machines of one that is there would know nothing of it."""
+    makers = ConsulConfig().founding()
+    assert set(makers) == {"consul_seed"}
+    made = makers["consul_seed"]()
+    assert ConsulConfig(consul_seed=made).founding() == {}
+    assert makers["consul_seed"]() != made
+    assert "consul_seed" not in ConsulConfig().generated()
+
+
+def test_an_existing_consul_gets_no_seed() -> None:
+    assert ConsulConfig(consul_ip="10.0.0.1").founding() == {}
+    with pytest.raises(ValidationError, match="leave one out"):
+        ConsulConfig(consul_ip="10.0.0.1", consul_seed="0" * 64)
+
+
+@pytest.mark.parametrize("text", ["", "0" * 63, "G" * 64, "A" * 64])
+def test_what_is_no_seed_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="64 hexadecimal digits"):
+        ConsulConfig(consul_seed=text)

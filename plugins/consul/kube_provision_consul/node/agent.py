@@ -11,19 +11,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 from . import GOSSIP_PORT, own_address
-from .api import AGENT, Agent, UnavailableError
+from .api import FOLDER, Agent, UnavailableError, read_identity
+from .closed import closed_configuration, tls_files
 
-FOLDER = Path("/etc/kube-provision")
 MACHINE_CONFIGURATION = Path("/run/kube-provision/consul/machine.json")
 """The part of the agent's configuration that only the machine itself knows."""
 AGENT_USER = "consul"
+CONSUL = "consul"
+"""The program, on the way of the unit."""
 
 UNREACHABLE = "discovery unreachable: "
 """The words by which the node's runner knows a line about discovery."""
@@ -32,24 +36,58 @@ _JOIN_LIMIT = 240.0
 _GOSSIP_LIMIT = 3.0
 
 
-def configure(folder: Path, target: Path) -> None:
-    """Write which addresses the agent uses. A server answers the operator's machine as well, any other agent only its own.
+def configure(folder: Path, target: Path, program: str = CONSUL) -> None:
+    """Write which addresses the agent uses, and who it is where Consul is closed.
 
-    What holds secrets becomes readable to the agent's user, which did not exist yet when it was delivered.
+    A server that is open answers the operator's machine as well, any other agent only its own. What holds secrets becomes
+    readable to the agent's user, which did not exist yet when it was delivered.
     """
-    own = json.loads((folder / "discovery.json").read_text())
+    own, identity = json.loads((folder / "discovery.json").read_text()), read_identity(folder)
     address = own_address(own["interface"], own["server"])
-    client_address = f"127.0.0.1 {address}" if own["is_server"] else "127.0.0.1"
+    is_open_server = own["is_server"] and not identity
+    addresses = {"bind_addr": address, "client_addr": f"127.0.0.1 {address}" if is_open_server else "127.0.0.1"}
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({"bind_addr": address, "client_addr": client_address}))
-    target.chmod(0o644)
+    if identity:
+        contents = tls_files(identity)
+        files = {name: target.with_name(f"{name}.pem") for name in contents}
+        for name, content in contents.items():
+            _write_secret(files[name], content)
+        server = address if own["is_server"] else ""
+        _write_secret(target, json.dumps(addresses | closed_configuration(identity, files, server, _version(program))))
+    else:
+        target.write_text(json.dumps(addresses))
+        target.chmod(0o644)
     secrets = folder / "consul/secrets.json"
     if secrets.exists():
-        try:
-            shutil.chown(secrets, "root", AGENT_USER)
-        except LookupError as problem:
-            raise UnavailableError(f"{problem}: the package consul makes it, is it installed?") from problem
-        secrets.chmod(0o640)
+        _give(secrets)
+
+
+def _write_secret(file: Path, content: str) -> None:
+    file.unlink(missing_ok=True)
+    file.touch(0o600)
+    file.write_text(content)
+    _give(file)
+
+
+def _give(file: Path) -> None:
+    """To the agent, to be read."""
+    try:
+        shutil.chown(file, "root", AGENT_USER)
+    except LookupError as problem:
+        raise UnavailableError(f"{problem}: the package consul makes it, is it installed?") from problem
+    file.chmod(0o640)
+
+
+def _version(program: str) -> tuple[int, ...]:
+    """(1, 8) of `Consul v1.8.7`."""
+    try:
+        said = subprocess.run([program, "version"], capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as problem:
+        raise UnavailableError(f"`consul version` fails: {problem}") from problem
+    found = re.search(r"v(\d+)\.(\d+)", said)
+    if not found:
+        raise UnavailableError(f"`consul version` says no version: {said.strip()[:100]}")
+    return int(found[1]), int(found[2])
 
 
 def wait_until_joined(agent: Agent, server: str, limit: float) -> None:
@@ -59,6 +97,7 @@ def wait_until_joined(agent: Agent, server: str, limit: float) -> None:
     while True:
         try:
             if agent.ask("GET", "/v1/status/leader", {}).json():
+                agent.check_token()
                 agent.check_rights()
                 return
             reason = "no Consul server leads"
@@ -99,7 +138,7 @@ def main() -> int:
             configure(chosen.folder, chosen.output)
         else:
             own = json.loads((chosen.folder / "discovery.json").read_text())
-            wait_until_joined(Agent(own.get("agent", AGENT), own.get("rights", ())), own["server"], chosen.limit)
+            wait_until_joined(Agent.of(own, chosen.folder), own["server"], chosen.limit)
     except UnavailableError as problem:
         print(f"{UNREACHABLE if chosen.command == 'wait' else ''}{problem}", file=sys.stderr)
         return 1

@@ -1,0 +1,141 @@
+"""All secrets of a Consul that is provisioned, of one seed in the cluster's folder.
+
+Nothing is kept for each machine, and a machine that is made anew is who it was. What one machine gets tells nothing of
+another's: each is a keyed digest (HMAC-SHA256) of what it is for.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from .node.rights import management, token
+
+_BYTES = 32
+_LIFETIME = timedelta(days=3650)
+"""As long as the cluster's own authorities."""
+_BACKDATED = timedelta(minutes=5)
+"""For machines whose clocks are behind ours."""
+_ORDER_OF_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def new_seed() -> str:
+    return secrets.token_hex(_BYTES)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """For TLS, all of it DER in base64, which is what stands between the lines of a PEM: boot data is no place for the rest.
+    `authority` is what the others' certificates are verified by."""
+
+    authority: str
+    certificate: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Derives; the same of the same seed, whenever and wherever."""
+
+    text: str = field(repr=False)
+
+    @property
+    def of_tokens(self) -> str:
+        """The seed of all tokens, which the server gets as well: it has to know them, and no key but its own."""
+        return self._digest("tokens").hex()
+
+    def token(self, name: str) -> str:
+        """That of the machine of this name."""
+        return token(self.of_tokens, name).secret
+
+    @property
+    def management(self) -> str:
+        """The token that may do everything: the operator's, and the server's own."""
+        return management(self.of_tokens)
+
+    def certificate(self, name: str, *, server: bool) -> Certificate:
+        """One for the machine that bears `name`, which others may only take for a server's if it is one."""
+        authority, subject = self._key("authority"), self._key(f"machine {name}")
+        usages = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if server else [])]
+        signed = (
+            _builder(name, subject)
+            .issuer_name(self._issuer)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
+            .sign(authority, hashes.SHA256())
+        )
+        key = subject.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+        return Certificate(self.authority, _text(signed.public_bytes(Encoding.DER)), _text(key))
+
+    @property
+    def authority(self) -> str:
+        """The certificate of the authority: another text each time, and always the same authority."""
+        key = self._key("authority")
+        usage = dict.fromkeys(
+            (
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "encipher_only",
+                "decipher_only",
+            ),
+            False,
+        )
+        signed = (
+            _builder(self._common_name, key)
+            .issuer_name(self._issuer)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, **usage), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        return _text(signed.public_bytes(Encoding.DER))
+
+    @property
+    def _common_name(self) -> str:
+        """Another one for each seed: whoever knows several authorities finds the right one by its name."""
+        return f"kube-provision consul {self._digest('name').hex()[:12]}"
+
+    @property
+    def _issuer(self) -> x509.Name:
+        return _name(self._common_name)
+
+    def _key(self, what: str) -> ec.EllipticCurvePrivateKey:
+        number = int.from_bytes(self._digest(f"key 1 {what}") + self._digest(f"key 2 {what}"), "big")
+        return ec.derive_private_key(number % (_ORDER_OF_P256 - 1) + 1, ec.SECP256R1())  # 512 bits: no key is likelier
+
+    def _digest(self, what: str) -> bytes:
+        return hmac.digest(self.text.encode(), f"kube-provision consul {what}".encode(), hashlib.sha256)
+
+
+def _builder(name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_name(name))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(now + _LIFETIME)
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+
+
+def _text(der: bytes) -> str:
+    return base64.b64encode(der).decode()
