@@ -99,11 +99,8 @@ def client_data(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str,
 
 
 def _rights(node: Node, config: ConsulConfig) -> tuple[access.Right, ...]:
-    """What the node's token must be allowed; nothing where it has none, or may do everything."""
-    if config.seed:
-        own = node.role is not Role.DISCOVERY
-        return access.of_machine(node.role, node.stamp.cluster, node.name) if own else ()
-    return access.of_node(node) if config.consul_token else ()
+    """What the node's token must be allowed in an existing Consul."""
+    return access.of_node(node) if config.consul_token and not config.seed else ()
 
 
 def server_address(cluster: Cluster, config: ConsulConfig) -> str:

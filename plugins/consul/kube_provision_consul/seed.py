@@ -6,7 +6,6 @@ another's: each is a keyed digest (HMAC-SHA256) of what it is for.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import secrets
@@ -16,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from .node.rights import management, token
@@ -35,8 +34,7 @@ def new_seed() -> str:
 
 @dataclass(frozen=True)
 class Certificate:
-    """For TLS, all of it DER in base64, which is what stands between the lines of a PEM: boot data is no place for the rest.
-    `authority` is what the others' certificates are verified by."""
+    """For TLS, all of it DER in hexadecimal, which is short once it is packed. `authority` is what verifies the others'."""
 
     authority: str
     certificate: str
@@ -64,42 +62,42 @@ class Seed:
         return management(self.of_tokens)
 
     def certificate(self, name: str, *, server: bool) -> Certificate:
-        """One for the machine that bears `name`, which others may only take for a server's if it is one."""
+        """One for the machine that bears `name`, which others may only take for a server's if it is one.
+
+        It says no more than somebody looks at: boot data is short of room.
+        """
         authority, subject = self._key("authority"), self._key(f"machine {name}")
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if server else [])]
-        signed = (
+        builder = (
             _builder(name, subject)
             .issuer_name(self._issuer)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
-            .sign(authority, hashes.SHA256())
+            .add_extension(x509.AuthorityKeyIdentifier(self._key_name, None, None), critical=False)
         )
-        key = subject.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-        return Certificate(self.authority, _text(signed.public_bytes(Encoding.DER)), _text(key))
+        if server:
+            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        signed = builder.sign(authority, hashes.SHA256()).public_bytes(Encoding.DER)
+        return Certificate(self.authority, _text(signed), _text(_key_der(subject)))
 
     @property
     def authority(self) -> str:
         """The certificate of the authority: another text each time, and always the same authority."""
         key = self._key("authority")
-        usage = dict.fromkeys(
-            (
-                "content_commitment",
-                "key_encipherment",
-                "data_encipherment",
-                "key_agreement",
-                "encipher_only",
-                "decipher_only",
-            ),
-            False,
+        others = (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
         )
+        usage = x509.KeyUsage(digital_signature=False, key_cert_sign=True, crl_sign=False, **dict.fromkeys(others, False))
         signed = (
             _builder(self._common_name, key)
             .issuer_name(self._issuer)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, **usage), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier(self._key_name), critical=False)
             .sign(key, hashes.SHA256())
         )
         return _text(signed.public_bytes(Encoding.DER))
@@ -107,7 +105,11 @@ class Seed:
     @property
     def _common_name(self) -> str:
         """Another one for each seed: whoever knows several authorities finds the right one by its name."""
-        return f"kube-provision consul {self._digest('name').hex()[:12]}"
+        return f"consul {self._key_name.hex()}"
+
+    @property
+    def _key_name(self) -> bytes:
+        return self._digest("name")[:4]
 
     @property
     def _issuer(self) -> x509.Name:
@@ -127,7 +129,7 @@ def _builder(name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuil
         x509.CertificateBuilder()
         .subject_name(_name(name))
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(secrets.randbits(63) + 1)
         .not_valid_before(now - _BACKDATED)
         .not_valid_after(now + _LIFETIME)
     )
@@ -137,5 +139,11 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
 
 
+def _key_der(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """As RFC 5915 has it, without the public key, which can be told from it."""
+    number = key.private_numbers().private_value.to_bytes(32, "big")
+    return bytes.fromhex("30310201010420") + number + bytes.fromhex("a00a06082a8648ce3d030107")
+
+
 def _text(der: bytes) -> str:
-    return base64.b64encode(der).decode()
+    return der.hex()

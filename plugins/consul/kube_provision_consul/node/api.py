@@ -78,11 +78,8 @@ class Agent:
         except (UnavailableError, LookupError, TypeError, ValueError):
             return
         if missing:
-            rules = ", ".join(missing)
             raise UnavailableError(
-                f"this machine's token lacks {rules} in the cluster's Consul: run kube-provision again, which gives it"
-                if self.identity
-                else f"this machine's consul_token lacks {rules}: `kube-provision plugins grants` prints its policy"
+                f"this machine's consul_token lacks {', '.join(missing)}: `kube-provision plugins grants` prints its policy"
             )
 
     def check_token(self) -> None:

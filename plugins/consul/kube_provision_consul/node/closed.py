@@ -4,7 +4,7 @@ know. 1.11 renamed the first token, 1.12 what is said of TLS, and 1.14 has one m
 
 from __future__ import annotations
 
-import textwrap
+import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,8 @@ _LABELS = {"authority": "CERTIFICATE", "certificate": "CERTIFICATE", "key": "EC 
 
 
 def pem(label: str, text: str) -> str:
-    """`text`: DER in base64."""
-    lines = "\n".join(textwrap.wrap(text, 64))
-    return f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n"
+    """`text`: DER in hexadecimal."""
+    return f"-----BEGIN {label}-----\n{base64.encodebytes(bytes.fromhex(text)).decode()}-----END {label}-----\n"
 
 
 def tls_files(identity: Mapping[str, Any]) -> dict[str, str]:
