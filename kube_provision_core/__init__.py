@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .contract.kubeadm_limits import node_label_fault
     from .contract.local_paths import LocalFile, LocalPath
     from .contract.machines import Cluster, Discovery, Endpoint, Machine, MasterRecord, Node, Power, Role, Stamp, Vm
-    from .contract.node_network import OnNodeNetwork
+    from .contract.node_network import OnNodeNetwork, check_node_network
     from .contract.packages import Packages, Repository
     from .contract.shell import shell_arrays
     from .contract.status import NodeStatus
@@ -128,6 +128,7 @@ __all__ = [
     "Unit",
     "Url",
     "Vm",
+    "check_node_network",
     "create_file",
     "hookimpl",
     "host_memory",

@@ -130,7 +130,7 @@ def _cloud_config(fragments: Iterable[NamedFragment]) -> dict[str, Any]:
 
 
 def _refuse_private_keys(fragments: Iterable[NamedFragment], role: Role) -> None:
-    """Only masters are given private keys: a worker is where workloads may break out to."""
+    """Only masters are given private keys, but for a machine's own: a worker is where workloads may break out to."""
     for fragment in fragments:
         for place, content in _contents(fragment):
             if holds_private_key(content):
@@ -141,7 +141,7 @@ def _refuse_private_keys(fragments: Iterable[NamedFragment], role: Role) -> None
 
 
 def _contents(fragment: NamedFragment) -> Iterable[tuple[str, str | bytes]]:
-    yield from ((file.path, file.content) for file in fragment.files)
+    yield from ((file.path, file.content) for file in fragment.files if not file.own_key)
     yield from ((unit.name, unit.content) for unit in fragment.units)
     yield from ((f"step {step.name}", step.script) for step in fragment.steps)
 

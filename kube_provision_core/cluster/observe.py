@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..contract.errors import DiscoveryError
+from ..contract.errors import ConfigError, DiscoveryError, KubeProvisionError
 from ..contract.machines import Cluster, Discovery, Role, Vm
 from ..registry import Hooks
 
@@ -21,6 +21,8 @@ class Observation:
     """None: there is no discovery service yet, or it could not be asked."""
     discovery_error: str = ""
     """Why it could not be asked."""
+    discovery_refusal: type[KubeProvisionError] = DiscoveryError
+    """What is raised where that ends a run: `ConfigError` where it is bad input."""
 
     @cached_property
     def ours(self) -> dict[str, Vm]:
@@ -73,7 +75,8 @@ def observe(hook: Hooks, cluster: Cluster) -> Observation:
     try:
         return Observation(cluster, vms, hook.discover_masters(cluster=cluster))
     except DiscoveryError as error:
-        return Observation(cluster, vms, discovery_error=_booting(cluster, vms) or str(error))
+        refusal = ConfigError if isinstance(error, ConfigError) else DiscoveryError
+        return Observation(cluster, vms, discovery_error=_booting(cluster, vms) or str(error), discovery_refusal=refusal)
 
 
 def _booting(cluster: Cluster, vms: tuple[Vm, ...]) -> str:

@@ -75,6 +75,9 @@ class File:
     owner: Owner = "root:root"
     secret: bool = False
     """Never shown: neither by repr, nor in output, nor in an error."""
+    own_key: bool = False
+    """It holds a private key that lets in this machine alone, to a service that its user named. Any other private key in the
+    boot data of a worker or of the discovery machine is refused."""
 
 
 @dataclass(frozen=True, slots=True)

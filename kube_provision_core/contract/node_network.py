@@ -25,13 +25,14 @@ def network_fault(value: Place, taken: Mapping[str, IPv4Network]) -> str:
     return ""
 
 
-def _free(value: Place, info: ValidationInfo) -> Place:
+def check_node_network(value: Place, info: ValidationInfo) -> Place:
+    """What `OnNodeNetwork` does, for texts of which an address is a part. Raises ValueError."""
     if fault := network_fault(value, (info.context or {}).get(TAKEN, {})):
         raise ValueError(fault)
     return value
 
 
-OnNodeNetwork = Annotated[Place, AfterValidator(_free)]
+OnNodeNetwork = Annotated[Place, AfterValidator(check_node_network)]
 """An address or a network on the nodes' side: `OnNodeNetwork[IPv4Address]`, also of an interface, of a network, of a union.
 
 Refused at its line where it lies in `pod_subnet` or `service_subnet`: a node takes what is sent there for a pod's or a

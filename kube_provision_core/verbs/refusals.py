@@ -9,7 +9,7 @@ from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..cluster.skew import adopted, minor
 from ..config.core import SUPPORTED_MINORS
-from ..contract.errors import ConfigError, DiscoveryError
+from ..contract.errors import ConfigError
 from ..contract.machines import Role
 from ..engine.facts import Facts
 
@@ -55,7 +55,9 @@ def refuse_blind(desired: Desired, seen: Observation, adds: bool, initialised: b
     """New machines need discovery. A server of our own may still be booting, as long as the cluster is not initialised."""
     booting = desired.discovery is not None and not initialised
     if adds and seen.discovery_error and not booting:
-        raise DiscoveryError(f"{seen.discovery_error}. New machines could not find their cluster; nothing was changed")
+        raise seen.discovery_refusal(
+            f"{seen.discovery_error}. New machines could not find their cluster; nothing was changed"
+        )
 
 
 def refuse_unknown_minor(desired: Desired, living: Living) -> None:

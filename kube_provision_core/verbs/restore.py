@@ -173,7 +173,7 @@ def _afterwards(seen: Observation) -> Observation:
     kept = tuple(vm for vm in seen.vms if vm.name not in seen.ours)
     if seen.of(Role.DISCOVERY):
         return Observation(replace(cluster, discovery_address=None), kept)
-    return Observation(cluster, kept, discovery_error=seen.discovery_error)
+    return Observation(cluster, kept, discovery_error=seen.discovery_error, discovery_refusal=seen.discovery_refusal)
 
 
 def _made(

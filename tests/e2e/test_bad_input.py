@@ -133,6 +133,16 @@ def test_a_machine_of_somebody_elses_that_bears_a_name_we_need(open_site: Callab
     assert site.vcenter.machine_names() == ["w-prod-2"]
 
 
+def test_an_existing_consul_whose_name_does_not_resolve(bare: Site) -> None:
+    refused(bare, bare.provision("--consul-ip=consul.invalid"), 2, "consul.invalid", "does not resolve")
+
+
+def test_an_existing_consul_with_a_token_in_its_url(bare: Site) -> None:
+    run = bare.provision("--consul-ip=https://:a-token-of-mine@consul.invalid")
+    refused(bare, run, 2, "--consul-ip", "consul_token")
+    assert "a-token-of-mine" not in run.errors + run.output
+
+
 def test_an_existing_consul_that_does_not_answer(bare: Site) -> None:
     refused(bare, bare.provision(f"--consul-ip={bare.server_address}"), 3, f"{bare.server_address}:8500")
 

@@ -27,6 +27,7 @@ from servers.process import ServerProcess
 
 from kube_provision_consul import layout
 from kube_provision_consul.node.closed import closed_configuration, tls_files
+from kube_provision_consul.node.server import server_configuration
 from kube_provision_consul.seed import Seed
 
 RELEASE = "bullseye"
@@ -142,7 +143,12 @@ def closed_parts(identity: Mapping[str, Any], folder: Path, server: str) -> dict
     folder.mkdir(parents=True, exist_ok=True)
     for name, file in files.items():
         file.write_text(contents[name])
-    return closed_configuration(identity, files, server, VERSION)
+    told = closed_configuration(identity, files, VERSION)
+    if not server:
+        return told
+    more = server_configuration(server, identity["token"], VERSION)
+    acl = told["acl"] | {"tokens": told["acl"]["tokens"] | more["acl"]["tokens"]}
+    return told | more | {"acl": acl}
 
 
 def consul_binary() -> Path:

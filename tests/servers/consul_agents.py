@@ -86,7 +86,7 @@ class ConsulAgent:
 
     def ask(self, method: str, path: str, body: object = None, token: str | None = None) -> Any:
         """The JSON answer to one request; None for 404. `token`: another one than its own."""
-        connection = HTTPConnection(self.address, 8500, timeout=60)
+        connection = self.connect()
         headers = {"X-Consul-Token": self.token if token is None else token}
         text = None if body is None else body if isinstance(body, str) else json.dumps(body)
         try:
@@ -100,6 +100,9 @@ class ConsulAgent:
         if response.status != 200:
             raise ValueError(f"{method} {path}: {response.status} {text}")
         return json.loads(text) if text else None
+
+    def connect(self) -> HTTPConnection:
+        return HTTPConnection(self.address, 8500, timeout=60)
 
     def put(self, key: str, value: object) -> None:
         assert self.ask("PUT", f"/v1/kv/{key}", value) is True

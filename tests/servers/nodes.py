@@ -147,7 +147,7 @@ class Lab:
             "seed_manifests": ["https://example.org/network.yaml"],
         }
         agent = self.agents[number - 1]
-        own = {"server": agent.address, "is_server": False, "interface": "", "agent": agent.http}
+        own = {"servers": [agent.address], "is_server": False, "interface": "", "agent": agent.http}
         put(root / "etc/kube-provision/node.json", json.dumps(document))
         put(root / "etc/kube-provision/discovery.json", json.dumps(own))
         for verb in ("init", "join"):

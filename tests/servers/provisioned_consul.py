@@ -7,7 +7,8 @@ import ssl
 from http.client import HTTPException, HTTPSConnection
 from typing import Any
 
-from kube_provision_consul.node.closed import HTTPS_PORT, pem
+from kube_provision_consul.node.closed import pem
+from kube_provision_consul.node.server import HTTPS_PORT
 from kube_provision_consul.seed import Seed
 from kube_provision_core.folder.store import Folder
 

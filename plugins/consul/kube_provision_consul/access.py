@@ -51,29 +51,34 @@ def of_operator(cluster: str, names: Iterable[str]) -> tuple[Right, ...]:
         Right("service", layout.service_name(cluster), "read", "the healthy masters"),
         *(
             Right("node_prefix", prefix, "write", "whose names these are; machines that are gone leave the catalog")
-            for prefix in sorted(set(map(_prefix, names)))
+            for prefix in _prefixes(names)
         ),
         Right("operator", "", "write", "they leave the gossip, too"),
     )
 
 
-def of_node(node: Node) -> tuple[Right, ...]:
-    """Of a master's or a worker's token, which its agent uses for itself, too."""
-    return _of(node.role, node.stamp.cluster, "_prefix", _prefix(node.name))
+def of_node(node: Node, names: Iterable[str]) -> tuple[Right, ...]:
+    """Of a master's or a worker's token, which its agent uses for itself, too. `names`: as for the operator's."""
+    own = _prefix(node.name)
+    return _of(node.role, node.stamp.cluster, "_prefix", own, [prefix for prefix in _prefixes(names) if prefix != own])
 
 
 def of_machine(role: Role, cluster: str, name: str) -> tuple[Right, ...]:
-    """Of the token of one machine alone, in a Consul that is provisioned."""
-    return _of(role, cluster, "", name)
+    """Of the token of one machine alone, in a Consul that is provisioned, where all machines are the cluster's."""
+    return _of(role, cluster, "", name, [""])
 
 
-def _of(role: Role, cluster: str, kind: str, own: str) -> tuple[Right, ...]:
+def _of(role: Role, cluster: str, kind: str, own: str, others: Iterable[str]) -> tuple[Right, ...]:
+    """`kind`: whether `own` is a name, or what names begin with, as `others` are."""
     known = Right(f"node{kind}", own, "write", "an agent makes itself known")
     if role is not Role.MASTER:
         return (
             known,
             Right("service", layout.service_name(cluster), "read", "the healthy masters"),
-            Right("node_prefix", "", "read", "they are shown with their machines, or not at all"),
+            *(
+                Right("node_prefix", prefix, "read", "they are shown with their machines, or not at all")
+                for prefix in others
+            ),
         )
     return (
         known,
@@ -107,8 +112,9 @@ def to_see(rights: Iterable[Right]) -> list[Right]:
 def script(nodes: Sequence[Node]) -> str:
     """Shell that makes the policies of a cluster, one each for the operator, its masters and its workers."""
     cluster = nodes[0].stamp.cluster
-    policies = {"operator": of_operator(cluster, (node.name for node in nodes))}
-    policies |= {f"{node.role.value}s": of_node(node) for node in nodes}
+    names = [node.name for node in nodes]
+    policies = {"operator": of_operator(cluster, names)}
+    policies |= {f"{node.role.value}s": of_node(node, names) for node in nodes}
     texts = [_policy(f"kube-provision-{cluster}-{who}", rights) for who, rights in policies.items()]
     return "\n".join([_SCRIPT.format(cluster=cluster), *texts]) + _TOKENS
 
@@ -122,6 +128,10 @@ def lacking(rights: Iterable[Right], whose: str) -> str:
 def _policy(name: str, rights: Sequence[Right]) -> str:
     rules = "".join(f"# {right.why}\n{right.rule}\n" for right in rights)
     return f"policy {name} <<'END'\n{rules}END\n"
+
+
+def _prefixes(names: Iterable[str]) -> list[str]:
+    return sorted(set(map(_prefix, names)))
 
 
 def _prefix(name: str) -> str:

@@ -9,16 +9,31 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from kube_provision_core import DISCOVERY_PACKAGE, BootFragment, Cluster, Component, File, Node, Role, Stage, Step, Unit
+from kube_provision_core import (
+    DISCOVERY_PACKAGE,
+    Boot,
+    BootFragment,
+    Cluster,
+    Component,
+    File,
+    Node,
+    Role,
+    Stage,
+    Step,
+    Unit,
+)
 
 from . import access, layout
+from .access import Right
+from .certificates import certificates, content_of
 from .config import ConsulConfig
 from .seed import Seed
 
 _RETRY_INTERVAL = "5s"
 """Consul's own default of 30 s would be most of a node's boot."""
-_NODE_SIDE = ("__init__.py", "agent.py", "api.py", "closed.py", "lock.py")
-_SERVER_SIDE = ("rights.py",)
+_NODE_SIDE = ("__init__.py", "agent.py", "api.py", "lock.py", "version.py")
+_CLOSED = ("closed.py",)
+_CLOSED_SERVER = (*_CLOSED, "rights.py", "server.py")
 
 
 def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
@@ -30,6 +45,7 @@ def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
             File(layout.AGENT_FILE, _json(agent_configuration(node, cluster, config))),
             File(layout.CLIENT_DATA, _json(client_data(node, cluster, config))),
             *(File(f"{DISCOVERY_PACKAGE}/{name}", _resource("node", name)) for name in _programs(node, config)),
+            *_tls_files(config),
             *_secret_files(node, cluster, config),
         ),
         units=(Unit(layout.UNIT, _resource("templates", layout.UNIT)),),
@@ -38,7 +54,9 @@ def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
 
 
 def _programs(node: Node, config: ConsulConfig) -> tuple[str, ...]:
-    return _NODE_SIDE + (_SERVER_SIDE if config.seed and node.role is Role.DISCOVERY else ())
+    if not config.seed:
+        return _NODE_SIDE
+    return _NODE_SIDE + (_CLOSED_SERVER if node.role is Role.DISCOVERY else _CLOSED)
 
 
 def _steps(node: Node, config: ConsulConfig) -> Iterator[Step]:
@@ -83,29 +101,45 @@ def retry_join(node: Node, cluster: Cluster, config: ConsulConfig) -> list[str]:
     """A server joins the machines that are there: created anew, it would otherwise not know them, nor they it."""
     if node.role is Role.DISCOVERY:
         return list(cluster.peers)
-    address = server_address(cluster, config)
-    return [address] if address else []
+    return list(server_addresses(cluster, config))
 
 
 def client_data(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str, Any]:
     """What the programs in `node` are told."""
-    rights = [list(right[:3]) for right in _rights(node, config)]
+    needed = access.of_node(node, cluster.names) if config.consul_ip or (config.consul_token and not config.seed) else ()
+    rights = [[right.kind, right.name, right.access] for right in needed]
     return {
-        "server": "" if node.role is Role.DISCOVERY else server_address(cluster, config),
+        "servers": [] if node.role is Role.DISCOVERY else list(server_addresses(cluster, config)),
         "is_server": node.role is Role.DISCOVERY,
         "interface": config.consul_bind_interface or "",
         **({"rights": rights} if rights else {}),
+        **({"tls": _tls_settings(config)} if config.consul_ca_file else {}),
     }
 
 
-def _rights(node: Node, config: ConsulConfig) -> tuple[access.Right, ...]:
-    """What the node's token must be allowed in an existing Consul."""
-    return access.of_node(node) if config.consul_token and not config.seed else ()
+def rights_in(boot: Boot) -> list[Right]:
+    """What a machine with this boot data looks for in Consul."""
+    told: dict[str, Any] = next((json.loads(it.content) for it in boot.files if it.path == layout.CLIENT_DATA), {})
+    return [Right(kind, name, access, "") for kind, name, access in told.get("rights", ())]
 
 
-def server_address(cluster: Cluster, config: ConsulConfig) -> str:
-    """The existing Consul's address, or that of the server that was provisioned; empty when neither is known yet."""
-    return str(config.consul_ip) if config.consul_ip else cluster.discovery_address or ""
+def _tls_settings(config: ConsulConfig) -> dict[str, Any]:
+    """In the words of Consul, which the machine puts where the version that it has expects them."""
+    own = {"cert_file": layout.CERT_FILE, "key_file": layout.KEY_FILE} if config.consul_client_cert_file else {}
+    return {"ca_file": layout.CA_FILE, **own, "verify_outgoing": True}
+
+
+def _tls_files(config: ConsulConfig) -> Iterator[File]:
+    if config.consul_ca_file:
+        yield File(layout.CA_FILE, content_of(config.consul_ca_file, certificates))
+    if config.consul_client_cert_file and config.consul_client_key_file:
+        yield File(layout.CERT_FILE, content_of(config.consul_client_cert_file, certificates))
+        yield File(layout.KEY_FILE, content_of(config.consul_client_key_file), mode=0o600, secret=True, own_key=True)
+
+
+def server_addresses(cluster: Cluster, config: ConsulConfig) -> tuple[str, ...]:
+    """The existing Consul's, or that of the server that was provisioned; empty where none is known yet."""
+    return config.hosts or tuple(filter(None, [cluster.discovery_address]))
 
 
 def identity(node: Node, cluster: Cluster, config: ConsulConfig, seed: Seed) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,17 +21,20 @@ from kube_provision_core import DiscoveryError
 
 from . import layout
 from .access import Right, lacking, to_see, unless_leaving
-from .endpoint import ConsulEndpoint, Tls
+from .endpoint import BadInputError, ConsulEndpoint, Tls
+from .failures import first_line, unreachable
 from .node.api import AUTHORIZE, question
 
 log = logging.getLogger(__name__)
 
 _OK, _DENIED = 200, 403
-_UNKNOWN = "ACL not found"
+_UNKNOWN, _NO_ACLS = "ACL not found", "ACL support disabled"
 """So Consul says it; whoever denies in other words, such as a proxy before it, has not looked at the token."""
 
 TIMEOUT = 10.0
 """Seconds for any one request."""
+PROBE = 3.0
+"""Seconds in which one server of several has to say who leads."""
 
 Found = TypeVar("Found", list[Any], dict[str, Any], set[str])
 
@@ -61,33 +64,34 @@ def connect(to: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
     """
     if len(to.servers) == 1:
         return Client(to, rights)
-    refusals = []
+    refusals: list[DiscoveryError] = []
     for server in to.servers:
-        client = Client(to.only(server), rights)
         try:
-            client.check_leader()
-            return client
+            with closing(Client(to.only(server), timeout=PROBE)) as probe:
+                probe.check_leader()
+            return Client(to.only(server), rights)
         except DiscoveryError as error:
-            client.close()
-            refusals.append(str(error))
-    raise DiscoveryError("; ".join(refusals))
+            refusals.append(error)
+    kind = BadInputError if all(isinstance(error, BadInputError) for error in refusals) else DiscoveryError
+    raise kind("; ".join(map(str, refusals)))
 
 
 class Client:
     """One connection to one Consul server; not to be shared between threads. Every method may raise `DiscoveryError`."""
 
-    def __init__(self, to: ConsulEndpoint, rights: Sequence[Right] = ()) -> None:
+    def __init__(self, to: ConsulEndpoint, rights: Sequence[Right] = (), timeout: float | None = None) -> None:
         """`rights`: what the token must be allowed. What it is not is said where Consul refuses something or hides it."""
+        self.server = to.servers[0]
         self._where = str(to)
         self._rights = rights
         self._consul = consul.Consul(
-            host=to.servers[0].host,
-            port=to.servers[0].port,
+            host=self.server.host,
+            port=self.server.port,
             scheme=to.scheme,
             verify=True,
             dc=to.datacenter,
             consistency="consistent",
-            connections_timeout=TIMEOUT,
+            connections_timeout=timeout or TIMEOUT,
         )
         self._consul.token = to.token
         self._consul.http.session.trust_env = False
@@ -125,7 +129,12 @@ class Client:
                 self._consul.prepare_headers(),
             )
         if answer.code == _DENIED and _UNKNOWN in answer.body:
-            raise DiscoveryError(f"{self._where} denies permission: it knows no such consul_token ({answer.body.strip()})")
+            raise BadInputError(f"{self._where} denies permission: it knows no such consul_token ({answer.body.strip()})")
+        if self._consul.token and _NO_ACLS in answer.body:
+            raise BadInputError(
+                f"{self._where} has no ACLs ({answer.body.strip()}), and machines with a consul_token would wait for ever:"
+                " take consul_token out of the configuration, or have the ACLs enabled"
+            )
         if answer.code != _OK:
             return []
         with suppress(LookupError, TypeError, ValueError):
@@ -207,9 +216,12 @@ class Client:
     # --- sessions --------------------------------------------------------------------------------------------------
 
     def create_session(self, name: str, ttl: int) -> str:
-        """A session whose end, by time limit too, deletes what it has locked."""
+        """A session whose end, by time limit too, deletes what it has locked.
+
+        It lives for as long as it is renewed, and not for as long as the server does that was asked for it.
+        """
         with self._failures():
-            return str(self._consul.session.create(name=name, ttl=ttl, behavior="delete", lock_delay=0))
+            return str(self._consul.session.create(name=name, checks=[], ttl=ttl, behavior="delete", lock_delay=0))
 
     def renew_session(self, session: str) -> None:
         with self._failures():
@@ -238,15 +250,12 @@ class Client:
             self.check_rights()
             raise DiscoveryError(
                 f"{self._where} denies permission: consul_token needs what `kube-provision plugins grants` prints"
-                f" ({_first_line(error)})"
+                f" ({first_line(error)})"
             ) from error
         except consul.ConsulException as error:
-            raise DiscoveryError(f"{self._where} cannot answer: {_first_line(error)}") from error
+            raise DiscoveryError(f"{self._where} cannot answer: {first_line(error)}") from error
         except OSError as error:  # requests' own exceptions are OSErrors
-            raise DiscoveryError(
-                f"{self._where} cannot be reached: {_cause(error)}. Check that it runs, that consul_ip is right, and that no"
-                " firewall is between"
-            ) from error
+            raise unreachable(self._where, error, over_tls=self._consul.scheme == "https") from error
 
 
 class _Trusting(HTTPAdapter):
@@ -258,7 +267,7 @@ class _Trusting(HTTPAdapter):
 
     def init_poolmanager(self, *sizes: Any, **more: Any) -> None:
         name = self._tls.server_name or None
-        super().init_poolmanager(*sizes, **more, ssl_context=self._tls.context(), assert_hostname=name, server_hostname=name)
+        super().init_poolmanager(*sizes, **more, ssl_context=self._tls.context(), server_hostname=name)
 
     def cert_verify(self, *_: object) -> None:
         """The context does."""
@@ -276,14 +285,3 @@ def decode_record(text: str, cluster: str) -> dict[str, Any]:
             f" {cluster} lives, delete it"
         )
     return record
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason: what the outer layers of an HTTP library say is long and says less."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return _first_line(error) if isinstance(error, Exception) else type(error).__name__

@@ -6,15 +6,19 @@ import base64
 import binascii
 import re
 import secrets
-from collections.abc import Callable, Mapping
-from ipaddress import IPv4Address
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Self
 
-from pydantic import SecretStr, field_validator, model_validator
+from pydantic import SecretStr, ValidationInfo, field_validator, model_validator
 
-from kube_provision_core import DriverConfig, OnNodeNetwork, option
+from kube_provision_core import DriverConfig, Endpoint, LocalFile, option
 
+from .certificates import certificates, check_pair, content_of
+from .endpoint import Tls
+from .layout import HTTPS_PORT
 from .seed import Seed, new_seed
+from .server_address import ConsulServers, ServerAddress, parse
 
 _GOSSIP_KEY_BYTES = 32
 _GOSSIP_KEY_LENGTHS = (16, 24, 32)
@@ -29,8 +33,30 @@ def new_gossip_key() -> str:
 class ConsulConfig(DriverConfig):
     """Keys for discovery by Consul."""
 
-    consul_ip: OnNodeNetwork[IPv4Address] | None = option(
-        None, help="Address of an existing Consul server; unset: a Consul server is provisioned first."
+    consul_ip: ConsulServers | None = option(
+        None,
+        min_length=1,
+        help="An existing Consul: address or DNS name of a server, or a list of them (`10.0.0.4`, "
+        "`consul.example.org:8500`, `https://consul.example.org:8501`); unset: a Consul server is provisioned first.",
+    )
+    consul_ca_file: LocalFile | None = option(
+        None,
+        help="PEM file of the authorities that sign an existing Consul's servers: it is asked over HTTPS, and agents speak "
+        "TLS with it.",
+    )
+    consul_client_cert_file: LocalFile | None = option(
+        None,
+        per_role=True,
+        help="PEM file of the certificate that an existing Consul demands of its clients and agents.",
+    )
+    consul_client_key_file: LocalFile | None = option(
+        None, per_role=True, help="PEM file of that certificate's private key, without a password."
+    )
+    consul_tls_server_name: str | None = option(
+        None,
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
+        help="Name in the certificates of an existing Consul's HTTPS, such as `server.dc1.consul`; unset: the one in "
+        "`consul_ip`.",
     )
     consul_bind_interface: str | None = option(
         None,
@@ -58,12 +84,20 @@ class ConsulConfig(DriverConfig):
         help="32 bytes in hexadecimal, of which all secrets of a provisioned Consul are made; generated for a new cluster.",
     )
 
-    @field_validator("consul_ip")
+    @field_validator("consul_ca_file")
     @classmethod
-    def _is_one_machines(cls, value: IPv4Address | None) -> IPv4Address | None:
-        if value is not None and (value.is_unspecified or value.is_multicast or value.is_reserved):
-            raise ValueError("no machine can have this address: the one at which all nodes reach Consul is needed")
-        return value
+    def _holds_certificates(cls, file: Path | None) -> Path | None:
+        if file is not None:
+            certificates(file)
+        return file
+
+    @field_validator("consul_client_key_file")
+    @classmethod
+    def _is_the_certificates(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        certificate: Path | None = info.data.get("consul_client_cert_file")
+        if key is not None and certificate is not None:
+            check_pair(certificate, key)
+        return key
 
     @field_validator("consul_encrypt")
     @classmethod
@@ -86,12 +120,59 @@ class ConsulConfig(DriverConfig):
         return value
 
     @model_validator(mode="after")
-    def _is_our_own_to_close(self) -> Self:
-        if self.consul_ip is not None and self.consul_seed is not None:
-            raise ValueError(
-                "consul_seed closes a Consul that is provisioned, and consul_ip names an existing one: leave one out"
-            )
+    def _fits_together(self) -> Self:
+        for fault in self._faults():
+            raise ValueError(fault)
         return self
+
+    def _faults(self) -> Iterator[str]:
+        schemes = {address.scheme for address in self._addresses}
+        if {"https", "http"} <= schemes or ("http" in schemes and "" in schemes and self.consul_ca_file):
+            yield "consul_ip: some servers are to be asked over HTTPS and others are not: say the same of all"
+        if "https" in schemes and not self.consul_ca_file:
+            yield "consul_ip says https://, and nothing says who signs Consul's certificates: set consul_ca_file"
+        if (self.consul_client_cert_file is None) != (self.consul_client_key_file is None):
+            yield "consul_client_cert_file and consul_client_key_file belong together: set both or none"
+        if self.consul_client_cert_file and not self.consul_ca_file:
+            yield "consul_client_cert_file is shown over TLS alone: set consul_ca_file"
+        if self.consul_ca_file and not self.consul_ip:
+            yield "consul_ca_file is that of an existing Consul: name it with consul_ip"
+        if self.consul_seed and self.consul_ip:
+            yield "consul_seed closes a Consul that is provisioned, and consul_ip names an existing one: leave one out"
+        if self.consul_tls_server_name and self.scheme != "https":
+            yield "consul_tls_server_name is for HTTPS alone: set consul_ca_file"
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Addresses and names of an existing Consul's servers; empty: one is provisioned."""
+        return tuple(address.host for address in self._addresses)
+
+    @property
+    def scheme(self) -> str:
+        """What is known to be trusted is not asked without: with a CA it is `https` but where `http://` is said."""
+        said = {address.scheme for address in self._addresses} - {""}
+        return said.pop() if said else "https" if self.consul_ca_file else "http"
+
+    def servers(self, http_port: int) -> tuple[Endpoint, ...]:
+        """An existing Consul's. `http_port`: that of plain HTTP where none is said."""
+        usual = http_port if self.scheme == "http" else HTTPS_PORT
+        return tuple(Endpoint(address.host, address.port or usual) for address in self._addresses)
+
+    @property
+    def tls(self) -> Tls | None:
+        """By which this host asks an existing Consul; None: over plain HTTP."""
+        if self.scheme == "http" or not self.consul_ca_file:
+            return None
+        return Tls(
+            content_of(self.consul_ca_file, certificates),
+            self.consul_client_cert_file,
+            self.consul_client_key_file,
+            self.consul_tls_server_name or "",
+        )
+
+    @property
+    def _addresses(self) -> Sequence[ServerAddress]:
+        return [parse(text) for text in self.consul_ip or ()]
 
     @property
     def seed(self) -> Seed | None:

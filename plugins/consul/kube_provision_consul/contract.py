@@ -18,13 +18,13 @@ from typing import Any
 
 import pytest
 
-from kube_provision_consul.config import ConsulConfig
+from kube_provision_consul.config import ConsulConfig, new_gossip_key
 from kube_provision_consul.driver import Consul
 from kube_provision_core import Cluster, Role
 from kube_provision_core.testing import DiscoveryContract, client_of, cluster_of
 
 PORT = 8500
-TOKEN = "a token of nobody's"  # noqa: S105
+KEY = new_gossip_key()
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,11 @@ def consul_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 class TestConsul(DiscoveryContract):
     @pytest.fixture
     def secrets(self) -> Sequence[str]:
-        return (TOKEN,)
+        return (KEY,)
 
     @pytest.fixture
     def make_driver(self) -> Callable[[], Consul]:
-        config = ConsulConfig.model_validate({"consul_token": TOKEN})
+        config = ConsulConfig.model_validate({"consul_encrypt": KEY})
         return lambda: Consul(dict.fromkeys(Role, config))
 
     @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING
@@ -24,12 +25,19 @@ from kube_provision_core import (
 from . import access, boot, layout
 from .config import ConsulConfig
 from .endpoint import ConsulEndpoint, Tls
-from .node.closed import HTTPS_PORT, pem
+from .failures import unresolved
+from .node.closed import pem
 from .node.rights import grant
 
 if TYPE_CHECKING:
     from .access import Right
     from .client import Client
+
+
+_OPEN = (
+    "this cluster's Consul is open, as an earlier version has made it: whoever reaches its port 8500, pods too, may change"
+    " the record, the lock and the list of masters. Deny them its address, as the Consul plugin's README says"
+)
 
 
 class Consul(DiscoveryDriver):
@@ -42,23 +50,15 @@ class Consul(DiscoveryDriver):
     def __init__(self, config: Mapping[Role, ConsulConfig], port: int | None = None) -> None:
         """`port`: of the server's HTTP interface; another one than Consul's own is for tests."""
         self._config = config
-        self.port = port or (HTTPS_PORT if self._own.seed else layout.HTTP_PORT)
+        self.port = port or (layout.HTTPS_PORT if self._own.seed else layout.HTTP_PORT)
+        self.notice = "" if self._own.consul_ip or self._own.seed else _OPEN
+        self._answered: Endpoint | None = None
+        """The server that did last: others may be waited for in vain."""
 
     @property
     def address(self) -> str | None:
-        """The existing server's address; None: one is to be provisioned."""
-        own = self._own.consul_ip
-        return str(own) if own else None
-
-    @property
-    def notice(self) -> str:
-        """Of a Consul that an earlier version has made."""
-        if self._own.consul_ip or self._own.seed:
-            return ""
-        return (
-            "this cluster's Consul is open, as an earlier version has made it: whoever reaches its port 8500, pods too, may"
-            " change the record, the lock and the list of masters. Deny them its address, as the Consul plugin's README says"
-        )
+        """The existing Consul's first; None: one is to be provisioned."""
+        return next(iter(self._own.hosts), None)
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
@@ -87,16 +87,24 @@ class Consul(DiscoveryDriver):
 
     @hookimpl
     def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
-        """Of an existing Consul: names that are taken there, and rights that the nodes' tokens lack."""
-        nodes = [node for node, _ in machines]
-        if self._own.consul_ip is None or not nodes:
+        """Of an existing Consul: its own names that do not resolve, names of machines that are taken there, and rights that
+        the nodes' tokens lack."""
+        if self._own.consul_ip is None or not machines:
             return ()
-        return (*self._taken_names(nodes), *self._missing_rights(nodes))
+        return (*self._unresolved(), *self._taken_names([node for node, _ in machines]), *self._missing_rights(machines))
+
+    def _unresolved(self) -> Iterator[str]:
+        """Where others answer, Consul is asked all the same; but machines are told all names for good."""
+        for server in self._own.servers(self.port):
+            try:
+                socket.getaddrinfo(server.host, server.port, socket.AF_INET)
+            except socket.gaierror as error:
+                yield f"consul_ip: {server.host}: {unresolved(error)}"
 
     def _taken_names(self, nodes: Sequence[Node]) -> Iterator[str]:
         """Names that somebody else's agents bear already: two of one name break both silently."""
         rights, endpoint = access.of_operator(nodes[0].stamp.cluster, (node.name for node in nodes)), self._existing()
-        with closing(_connect(endpoint, rights)) as client:
+        with closing(self._connect(endpoint, rights)) as client:
             known, living = client.nodes(), client.living_nodes()
         for node in sorted(nodes, key=lambda node: node.name):
             if node.name in living and known.get(node.name, {}).get(layout.CLUSTER_ID_META) != node.stamp.cluster_id:
@@ -105,11 +113,12 @@ class Consul(DiscoveryDriver):
                     " --host-prefix"
                 )
 
-    def _missing_rights(self, nodes: Sequence[Node]) -> Iterator[str]:
-        for role, node in {node.role: node for node in nodes}.items():
+    def _missing_rights(self, machines: Sequence[tuple[Node, Boot]]) -> Iterator[str]:
+        """Of those that the machines are told."""
+        for role, it in {node.role: it for node, it in machines}.items():
             endpoint = self._existing(role)
-            with closing(_connect(endpoint)) as client:
-                missing = client.missing(access.of_node(node))
+            with closing(self._connect(endpoint)) as client:
+                missing = client.missing(boot.rights_in(it))
             if missing:
                 yield f"{endpoint}: {access.lacking(missing, f'consul_token of {role.value}s')}"
 
@@ -126,7 +135,7 @@ class Consul(DiscoveryDriver):
         if endpoint is None:
             return None
         rights = access.of_operator(cluster.name, cluster.names)
-        return run_lock(lambda: _connect(endpoint, rights), cluster.name)
+        return run_lock(lambda: self._connect(endpoint, rights), cluster.name)
 
     @hookimpl
     def admit_nodes(self, cluster: Cluster) -> bool | None:
@@ -181,17 +190,19 @@ class Consul(DiscoveryDriver):
         """One that an earlier version has made is open."""
         datacenter, seed = self._own.consul_datacenter, self._own.seed
         if seed is None:
-            return self._to(server)
+            return self._to((server,))
         tls = Tls(pem("CERTIFICATE", seed.authority), server_name=layout.server_name(datacenter))
         return ConsulEndpoint((server,), datacenter, seed.management, tls)
 
     def _existing(self, role: Role = Role.DISCOVERY) -> ConsulEndpoint:
         """With the token of the role."""
-        return self._to(Endpoint(str(self._own.consul_ip), self.port), role=role)
+        return self._to(self._own.servers(self.port), role)
 
-    def _to(self, *servers: Endpoint, role: Role = Role.DISCOVERY) -> ConsulEndpoint:
+    def _to(self, servers: tuple[Endpoint, ...], role: Role = Role.DISCOVERY) -> ConsulEndpoint:
         token = self._config[role].consul_token
-        return ConsulEndpoint(servers, self._own.consul_datacenter, token.get_secret_value() if token else None)
+        return ConsulEndpoint(
+            servers, self._own.consul_datacenter, token.get_secret_value() if token else None, self._own.tls
+        )
 
     @contextmanager
     def _connected(self, cluster: Cluster) -> Iterator[Client]:
@@ -201,12 +212,13 @@ class Consul(DiscoveryDriver):
                 f"cluster {cluster.name} has no Consul server with a known address yet: provision it, or name one with"
                 " --consul-ip"
             )
-        with closing(_connect(endpoint, access.of_operator(cluster.name, cluster.names))) as client:
+        with closing(self._connect(endpoint, access.of_operator(cluster.name, cluster.names))) as client:
             yield client
 
+    def _connect(self, endpoint: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
+        """Loads the client library only where Consul is really asked: rendering needs none of it."""
+        from .client import connect
 
-def _connect(endpoint: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
-    """Loads the client library only where Consul is really asked: rendering needs none of it."""
-    from .client import connect
-
-    return connect(endpoint, rights)
+        client = connect(endpoint.first(self._answered), rights)
+        self._answered = client.server
+        return client

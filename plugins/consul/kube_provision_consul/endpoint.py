@@ -6,7 +6,11 @@ import ssl
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kube_provision_core import DiscoveryError, Endpoint
+from kube_provision_core import ConfigError, DiscoveryError, Endpoint
+
+
+class BadInputError(ConfigError, DiscoveryError):
+    """What keeps Consul from being asked is written in the configuration, and stays until that is changed."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class ConsulEndpoint:
 
     def only(self, server: Endpoint) -> ConsulEndpoint:
         return replace(self, servers=(server,))
+
+    def first(self, server: Endpoint | None) -> ConsulEndpoint:
+        """The same, and this one of its servers is asked before the others."""
+        return replace(self, servers=tuple(sorted(self.servers, key=lambda it: it != server)))
 
     def __str__(self) -> str:
         """For people."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from kube_provision_core import NODE_CONFIG_DIR
 
 from .node.api import IDENTITY
+from .node.server import HTTPS_PORT as HTTPS_PORT
 
 HTTP_PORT = 8500
-"""Of an existing Consul, and of one that is open."""
+"""Consul's own, where no port is said, as `HTTPS_PORT` is."""
 
 AGENT_DIR = f"{NODE_CONFIG_DIR}/consul"
 """The agent's configuration. Not the package's own folder, whose sample configuration is not ours to rely on."""
 AGENT_FILE = f"{AGENT_DIR}/agent.json"
 SECRETS_FILE = f"{AGENT_DIR}/secrets.json"
 IDENTITY_FILE = f"{NODE_CONFIG_DIR}/{IDENTITY}"
+CA_FILE, CERT_FILE, KEY_FILE = (f"{AGENT_DIR}/tls/{name}.pem" for name in ("ca", "cert", "key"))
 CLIENT_DATA = f"{NODE_CONFIG_DIR}/discovery.json"
 UNIT = "kube-provision-consul.service"
 DATA_DIR = "/var/lib/kube-provision-consul"

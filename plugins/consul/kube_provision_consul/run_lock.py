@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 
 from kube_provision_core import BusyError, DiscoveryError
@@ -33,22 +33,20 @@ def run_lock(connect: Callable[[], Client], cluster: str) -> Iterator[None]:
     What the token must be allowed for the rest of the run is asked for first: half-way through is late. What it lacks only
     for machines that go is logged.
     """
-    client = connect()
-    over = threading.Event()
-    try:
+    with closing(connect()) as client:
         client.check_before_run()
         session = client.create_session(f"kube-provision run for {cluster}", TTL)
-        renewal = threading.Thread(target=_renew, args=(connect, session, over), daemon=True)
-        try:
+    over = threading.Event()
+    renewal = threading.Thread(target=_renew, args=(connect, session, over), daemon=True)
+    try:
+        with closing(connect()) as client:
             _acquire(client, cluster, session)
-            renewal.start()
-            yield
-        finally:
-            over.set()
-            with suppress(DiscoveryError):  # the session then ends by its own time limit
-                client.destroy_session(session)
+        renewal.start()
+        yield
     finally:
-        client.close()
+        over.set()
+        with suppress(DiscoveryError), closing(connect()) as client:  # else the session ends by its own time limit
+            client.destroy_session(session)
 
 
 def _acquire(client: Client, cluster: str, session: str) -> None:
@@ -65,16 +63,13 @@ def _acquire(client: Client, cluster: str, session: str) -> None:
 
 
 def _renew(connect: Callable[[], Client], session: str, over: threading.Event) -> None:
-    """With a client of its own: one connection is not for two threads."""
-    client = connect()
-    try:
-        while not over.wait(_RENEWAL):
-            try:
+    """By whichever server answers then: the one that was asked first may be gone."""
+    while not over.wait(_RENEWAL):
+        try:
+            with closing(connect()) as client:
                 client.renew_session(session)
-            except DiscoveryError as error:
-                log.warning("the lock of this run may be lost: %s", error)
-    finally:
-        client.close()
+        except DiscoveryError as error:
+            log.warning("the lock of this run may be lost: %s", error)
 
 
 def _introduction() -> str:

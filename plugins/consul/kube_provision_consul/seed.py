@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from .node.rights import management, token
@@ -25,7 +24,6 @@ _LIFETIME = timedelta(days=3650)
 """As long as the cluster's own authorities."""
 _BACKDATED = timedelta(minutes=5)
 """For machines whose clocks are behind ours."""
-_ORDER_OF_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def new_seed() -> str:
@@ -76,8 +74,9 @@ class Seed:
         )
         if server:
             builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        signed = builder.sign(authority, hashes.SHA256()).public_bytes(Encoding.DER)
-        return Certificate(self.authority, _text(signed), _text(_key_der(subject)))
+        signed = builder.sign(authority, None).public_bytes(Encoding.DER)
+        key = subject.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return Certificate(self.authority, _text(signed), _text(key))
 
     @property
     def authority(self) -> str:
@@ -98,7 +97,7 @@ class Seed:
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier(self._key_name), critical=False)
-            .sign(key, hashes.SHA256())
+            .sign(key, None)
         )
         return _text(signed.public_bytes(Encoding.DER))
 
@@ -115,15 +114,15 @@ class Seed:
     def _issuer(self) -> x509.Name:
         return _name(self._common_name)
 
-    def _key(self, what: str) -> ec.EllipticCurvePrivateKey:
-        number = int.from_bytes(self._digest(f"key 1 {what}") + self._digest(f"key 2 {what}"), "big")
-        return ec.derive_private_key(number % (_ORDER_OF_P256 - 1) + 1, ec.SECP256R1())  # 512 bits: no key is likelier
+    def _key(self, what: str) -> Ed25519PrivateKey:
+        """Of this kind since any 32 bytes are a key, and certificates are short."""
+        return Ed25519PrivateKey.from_private_bytes(self._digest(f"key {what}"))
 
     def _digest(self, what: str) -> bytes:
         return hmac.digest(self.text.encode(), f"kube-provision consul {what}".encode(), hashlib.sha256)
 
 
-def _builder(name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(name: str, key: Ed25519PrivateKey) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -137,12 +136,6 @@ def _builder(name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuil
 
 def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
-
-
-def _key_der(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """As RFC 5915 has it, without the public key, which can be told from it."""
-    number = key.private_numbers().private_value.to_bytes(32, "big")
-    return bytes.fromhex("30310201010420") + number + bytes.fromhex("a00a06082a8648ce3d030107")
 
 
 def _text(der: bytes) -> str:

@@ -27,7 +27,7 @@ from kube_provision_consul.driver import Consul
 from kube_provision_consul.endpoint import ConsulEndpoint
 from kube_provision_consul.node.agent import wait_until_joined
 from kube_provision_consul.node.api import Agent, UnavailableError
-from kube_provision_core import Cluster, Discovery, DiscoveryError, Endpoint, Node, Role
+from kube_provision_core import Boot, Cluster, Discovery, DiscoveryError, Endpoint, Node, Role
 from kube_provision_core.testing import boot_of, client_of, cluster_of, node_of
 
 pytestmark = pytest.mark.integration
@@ -44,8 +44,9 @@ def machine(role: Role, number: int) -> Node:
 
 
 NODES = (machine(Role.MASTER, 1), machine(Role.WORKER, 1))
-RIGHTS = {"operator": access.of_operator("prod", [it.name for it in NODES])}
-RIGHTS |= {it.role.value: access.of_node(it) for it in NODES}
+NAMES = [it.name for it in NODES]
+RIGHTS = {"operator": access.of_operator("prod", NAMES)}
+RIGHTS |= {it.role.value: access.of_node(it, NAMES) for it in NODES}
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ class Closed:
     @property
     def cluster(self) -> Cluster:
         return cluster_of(*(it.name for it in NODES), name="prod", address=self.server.address)
+
+    def machines(self, driver: Consul, nodes: Sequence[Node]) -> list[tuple[Node, Boot]]:
+        """With what the driver adds to their boot."""
+        return [(it, replace(boot_of(it), files=driver.render_boot(it, self.cluster).files)) for it in nodes]
 
     @contextmanager
     def joined(self, it: Node, token: str, **more: object) -> Iterator[Agent]:
@@ -156,7 +161,7 @@ class TestWithExactlyTheseRights(contract.TestConsul):
     @pytest.fixture
     def live_cluster(self, closed: Closed, name: str) -> Cluster:
         masters = [node_of(it, Role.MASTER, cluster=name) for it in ("m-contract-1", "w-contract-1")]
-        rights = {right for master in masters for right in access.of_node(master)}
+        rights = {right for master in masters for right in access.of_node(master, [master.name])}
         closed.ask("PUT", "/v1/agent/token/default", {"Token": closed.token_for(sorted(rights))})
         return cluster_of("m-contract-1", name=name, address=closed.server.address)
 
@@ -191,7 +196,7 @@ def test_agents_and_programs_of_all_machines_do_with_the_policies_that_are_print
     closed: Closed, tokens: Mapping[str, str], tmp_path: Path
 ) -> None:
     driver, (master, worker) = closed.driver(**tokens), NODES
-    assert list(driver.preflight([(it, boot_of(it)) for it in NODES])) == []
+    assert list(driver.preflight(closed.machines(driver, NODES))) == []
     with (
         driver.lock_cluster(closed.cluster),  # type: ignore[union-attr]
         closed.joined(master, tokens["master"]) as at_master,
@@ -200,7 +205,7 @@ def test_agents_and_programs_of_all_machines_do_with_the_policies_that_are_print
     ):
         page.flag.touch()
         for agent in (at_master, at_worker):
-            wait_until_joined(agent, "", SOON)
+            wait_until_joined(agent, (), SOON)
         assert use_as_master(at_master, master, page.port) == "named"
         assert eventually(
             lambda: client(at_worker, worker).masters("", 1.0)[1] == [client(at_master, master).address()], SOON
@@ -219,7 +224,8 @@ def test_applied_again_the_policies_are_brought_up_to_date(closed: Closed, token
     rule = 'session_prefix "m-prod-" { policy = "write" }'
     apply(closed, script.replace(rule, ""))
     others = [machine(role, next(closed.numbers)) for role in (Role.MASTER, Role.WORKER)]  # whose names nobody has had
-    driver, machines = closed.driver(**tokens), [(it, boot_of(it)) for it in others]
+    driver = closed.driver(**tokens)
+    machines = closed.machines(driver, others)
     (line,) = driver.preflight(machines)
     assert line.startswith(f"Consul at {closed.server.http}: consul_token of masters lacks {rule}:")
     apply(closed, script)
@@ -345,7 +351,7 @@ def _says_whose_it_is(closed: Closed, name: str) -> bool:
 def complaint(agent: Agent) -> str:
     """By which the machine's boot waits."""
     with pytest.raises(UnavailableError, match="this machine's consul_token lacks") as caught:
-        wait_until_joined(agent, "", 0.0)
+        wait_until_joined(agent, (), 0.0)
     return str(caught.value)
 
 
@@ -353,7 +359,7 @@ def test_a_right_that_a_machine_loses_later_is_named_where_it_is_refused_or_sees
     worker = machine(Role.WORKER, next(closed.numbers))
     closed.ask("PUT", "/v1/acl/policy", {"Name": "lost", "Rules": "\n".join(it.rule for it in RIGHTS["worker"])})
     with closed.joined(worker, closed.token("lost")) as agent:
-        wait_until_joined(agent, "", SOON)
+        wait_until_joined(agent, (), SOON)
         lost = next(right for right in RIGHTS["worker"] if right.kind == "service")
         identity = next(it["ID"] for it in closed.ask("GET", "/v1/acl/policies") if it["Name"] == "lost")
         rules = "\n".join(it.rule for it in RIGHTS["worker"] if it != lost)
@@ -372,7 +378,7 @@ def told_by_masters(agent: Agent, it: Node) -> str:
 def test_a_token_that_consul_does_not_know_is_told_as_that(closed: Closed, tokens: Mapping[str, str], who: str) -> None:
     driver = closed.driver(**{**tokens, who: NOBODY})
     with pytest.raises(DiscoveryError, match="denies permission: it knows no such consul_token"):
-        driver.preflight([(NODES[0], boot_of(NODES[0]))])
+        driver.preflight(closed.machines(driver, NODES[:1]))
 
 
 def test_where_consul_does_not_tell_of_rights_a_refusal_is_told(closed: Closed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,7 +398,7 @@ def test_where_consul_does_not_tell_of_rights_a_refusal_is_told(closed: Closed, 
 
 
 def client(agent: Agent, it: Node, port: int = 6443) -> node.Client:
-    return node.Client(agent, it.name, "prod", CLUSTER_ID, port, address_of(agent), "")
+    return node.Client(agent, it.name, "prod", CLUSTER_ID, port, [address_of(agent)], "")
 
 
 def address_of(agent: Agent) -> str:

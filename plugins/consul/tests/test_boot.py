@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import stat
 import subprocess
@@ -11,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.certificates import issue_certificate
 from servers.consul import consul_binary
 from servers.debian import require
 
 from kube_provision_consul import layout
 from kube_provision_consul.config import new_gossip_key
-from kube_provision_consul.node import agent
+from kube_provision_consul.node import agent, version
+from kube_provision_consul.node.api import UnavailableError
 from kube_provision_consul.node.closed import closed_configuration
+from kube_provision_consul.node.server import server_configuration
 from kube_provision_consul.seed import new_seed
-from kube_provision_core import BootFragment, Cluster, File, Role, Stage
+from kube_provision_core import BootFragment, Cluster, ConfigError, File, Role, Stage
 from kube_provision_core.testing import node_of
 
 from .conftest import MakeConsul
@@ -43,10 +47,90 @@ def document(fragment: BootFragment, path: str) -> dict[str, Any]:
     return json.loads(file(fragment, path).content)
 
 
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Of an existing Consul that demands certificates."""
+    files = issue_certificate(tmp_path_factory.mktemp("tls"))
+    return {
+        "consul_ip": "10.9.9.9,consul.example.org",
+        "consul_ca_file": files.ca_file,
+        "consul_client_cert_file": files.certificate,
+        "consul_client_key_file": files.key,
+    }
+
+
+@pytest.mark.usefixtures("network_of_the_machine")
+@pytest.mark.parametrize("role", [Role.MASTER, Role.WORKER])
+def test_consul_accepts_the_configuration_of_an_agent_with_a_certificate(
+    tmp_path: Path, make_consul: MakeConsul, role: Role, tls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version, "PROGRAM", str(consul_binary()))
+    monkeypatch.setattr("shutil.chown", lambda *_: None)
+    fragment = render(make_consul, role, **tls)
+    for found in (found for found in fragment.files if found.path.startswith("/etc/kube-provision/")):
+        path = tmp_path / found.path.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(found.content).replace("/etc/", f"{tmp_path}/etc/"))
+    own = tmp_path / "etc/kube-provision"
+    agent.configure(own, tmp_path / "machine.json")
+    command = [consul_binary(), "validate", own / "consul", tmp_path / "machine.json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "Configuration is valid!"), done.stderr
+
+
+def test_agents_join_all_servers_that_are_named_and_show_a_certificate(make_consul: MakeConsul, tls: dict[str, Any]) -> None:
+    fragment = render(make_consul, Role.WORKER, **tls)
+    hosts = ["10.9.9.9", "consul.example.org"]
+    assert document(fragment, layout.AGENT_FILE)["retry_join"] == hosts
+    told = document(fragment, layout.CLIENT_DATA)
+    settings = {"ca_file": layout.CA_FILE, "cert_file": layout.CERT_FILE, "key_file": layout.KEY_FILE}
+    assert (told["servers"], told["tls"]) == (hosts, settings | {"verify_outgoing": True})
+
+
+def test_a_key_is_a_secret_file_of_the_machines_own(make_consul: MakeConsul, tls: dict[str, Any], tmp_path: Path) -> None:
+    """Also where the certificate's file holds it."""
+    both = tmp_path / "both.pem"
+    both.write_bytes(b"".join(tls[name].read_bytes() for name in ("consul_client_key_file", "consul_client_cert_file")))
+    fragment = render(make_consul, Role.WORKER, **tls | {"consul_client_cert_file": both})
+    holding = [found for found in fragment.files if "PRIVATE KEY" in str(found.content)]
+    assert [(it.path, it.mode, it.secret, it.own_key) for it in holding] == [(layout.KEY_FILE, 0o600, True, True)]
+
+
+def test_a_file_that_has_gone_meanwhile_is_told(make_consul: MakeConsul, tls: dict[str, Any], tmp_path: Path) -> None:
+    copied = {key: shutil.copy(value, tmp_path) if isinstance(value, Path) else value for key, value in tls.items()}
+    driver = make_consul(**copied)
+    for name in (name for name in copied if name.endswith("_file")):
+        Path(copied[name]).unlink()
+        with pytest.raises(ConfigError, match=f"{re.escape(str(copied[name]))}: cannot be read: No such file"):
+            driver.render_boot(node_of("w-prod-1", Role.WORKER, cluster="prod"), CLUSTER)
+        shutil.copy(tls[name], tmp_path)
+
+
+@pytest.mark.parametrize(("installed", "nested"), [((1, 8), False), ((1, 11), False), ((1, 12), True), ((2, 0), True)])
+def test_tls_is_written_as_the_installed_version_takes_it(installed: tuple[int, int], *, nested: bool) -> None:
+    settings = {"ca_file": "ca.pem"}
+    assert version.tls_settings(settings, installed) == ({"tls": {"defaults": settings}} if nested else settings)
+
+
+def test_the_installed_version_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(version, "PROGRAM", str(consul_binary()))
+    assert version.installed_version() == (1, 8)
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"), [("/bin/false", "does not tell"), ("/bin/true", "tells none"), ("/no", "No such")]
+)
+def test_a_version_that_cannot_be_told_is_no_guess(monkeypatch: pytest.MonkeyPatch, program: str, reason: str) -> None:
+    monkeypatch.setattr(version, "PROGRAM", program)
+    with pytest.raises(UnavailableError, match=reason):
+        version.installed_version()
+
+
 @pytest.fixture
 def user_of_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests."""
-    monkeypatch.setattr(agent.shutil, "chown", lambda *_: None)
+    """Whoever runs the tests, with the Consul of the tests."""
+    monkeypatch.setattr("shutil.chown", lambda *_: None)
+    monkeypatch.setattr(version, "PROGRAM", str(consul_binary()))
 
 
 def configured(fragment: BootFragment, folder: Path) -> dict[str, Any]:
@@ -59,9 +143,10 @@ def configured(fragment: BootFragment, folder: Path) -> dict[str, Any]:
     for path in (layout.CLIENT_DATA, layout.IDENTITY_FILE):
         for found in (found for found in fragment.files if found.path == path):
             (own / Path(path).name).write_text(str(found.content))
-    agent.configure(own, run / "machine.json", str(consul_binary()))
-    shutil.copy(run / "machine.json", folder)
-    return dict(json.loads((run / "machine.json").read_text()))
+    agent.configure(own, run / "machine.json")
+    for told in run.glob("*.json"):
+        shutil.copy(told, folder)
+    return {key: value for told in sorted(run.glob("*.json")) for key, value in json.loads(told.read_text()).items()}
 
 
 @pytest.mark.usefixtures("network_of_the_machine", "user_of_the_agent")
@@ -196,19 +281,21 @@ def test_http_without_tls_is_for_the_machine_itself(tmp_path: Path, make_consul:
     assert told["client_addr"] == "127.0.0.1"
     addresses = {"https": told["bind_addr"]} if role is Role.DISCOVERY else None
     assert told.get("addresses") == addresses
-    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "run").iterdir()} == dict.fromkeys(
-        ("machine.json", "authority.pem", "certificate.pem", "key.pem"), 0o640
-    )
+    names = {"machine.json", "authority.pem", "certificate.pem", "key.pem"}
+    names |= {"server.json"} if role is Role.DISCOVERY else set()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "run").iterdir()}
+    assert modes == dict.fromkeys(names, 0o640)
 
 
 def test_a_token_is_for_what_the_agent_does_itself() -> None:
     """As a default, it would be whoever's asks on this machine."""
-    assert closed(False, (1, 8))["acl"]["tokens"] == {"agent": "t"}
+    assert closed((1, 8))["acl"]["tokens"] == {"agent": "t"}
 
 
-def closed(is_server: bool, version: tuple[int, int]) -> dict[str, Any]:
-    files = {name: Path(f"/run/{name}.pem") for name in ("authority", "certificate", "key")}
-    return closed_configuration({"token": "t"}, files, "10.0.0.9" if is_server else "", version)
+def closed(version: tuple[int, int]) -> dict[str, Any]:
+    return closed_configuration(
+        {"token": "t"}, {name: Path("/run/it.pem") for name in ("authority", "certificate", "key")}, version
+    )
 
 
 @pytest.mark.parametrize(
@@ -223,19 +310,10 @@ def closed(is_server: bool, version: tuple[int, int]) -> dict[str, Any]:
     ],
 )
 def test_each_version_has_its_own_words(version: tuple[int, int], first_token: str, tls: str, ports: set[str]) -> None:
-    told = closed(True, version)
-    assert told["acl"]["tokens"].keys() == {"agent", first_token}
+    told, server = closed(version), server_configuration("10.0.0.9", "t", version)
+    assert server["acl"]["tokens"].keys() == {first_token}
     assert [key for key in ("verify_incoming_rpc", "tls") if key in told] == [tls]
-    assert told["ports"].keys() == ports
-
-
-@pytest.mark.usefixtures("user_of_the_agent")
-def test_a_consul_that_says_no_version_is_told_of(tmp_path: Path, make_consul: MakeConsul) -> None:
-    fragment = render(make_consul, Role.WORKER, consul_seed=SEED, consul_bind_interface="lo")
-    for path in (layout.CLIENT_DATA, layout.IDENTITY_FILE):
-        (tmp_path / Path(path).name).write_text(str(file(fragment, path).content))
-    with pytest.raises(agent.UnavailableError, match="`consul version` says no version"):
-        agent.configure(tmp_path, tmp_path / "run/machine.json", "/bin/echo")
+    assert server["ports"].keys() == ports
 
 
 def test_rights_are_given_by_the_server_alone(make_consul: MakeConsul) -> None:

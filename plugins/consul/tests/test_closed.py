@@ -51,7 +51,7 @@ class Prod:
         return Agent(own["agent"], own.get("rights", ()), documents[layout.IDENTITY_FILE])
 
     def client(self, name: str, api_port: int = 6443) -> NodeClient:
-        return NodeClient(self.agent(name), name, "prod", CLUSTER_ID, api_port, self.server.address, "")
+        return NodeClient(self.agent(name), name, "prod", CLUSTER_ID, api_port, [self.server.address], "")
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +79,14 @@ def record(prod: Prod) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", ["m-prod-1", "w-prod-1"])
 def test_a_machine_knows_when_it_is_known(prod: Prod, name: str) -> None:
-    wait_until_joined(prod.agent(name), "", 60)
+    wait_until_joined(prod.agent(name), [], 60)
     assert eventually(lambda: name in {it["Node"] for it in prod.server.ask("GET", "/v1/catalog/nodes")})
 
 
 def test_a_machine_that_is_not_known_waits(prod: Prod) -> None:
     stranger = replace(prod.agent("w-prod-1"), identity={"token": prod.site.seed.token("w-prod-9")})
     with pytest.raises(UnavailableError, match="ACL not found"):
-        wait_until_joined(stranger, "", 0)
+        wait_until_joined(stranger, [], 0)
 
 
 def test_a_master_does_its_work(prod: Prod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +253,7 @@ def test_rpc_is_for_machines_of_the_cluster_alone(prod: Prod, tmp_path: Path) ->
 def test_the_operator_gives_its_token_to_nobody_but_the_server(prod: Prod) -> None:
     tls = Tls(pem("CERTIFICATE", Seed(new_seed()).authority), server_name=layout.server_name("dc1"))
     endpoint = ConsulEndpoint((Endpoint(prod.server.address, 8501),), "dc1", prod.site.seed.management, tls)
-    with closing(Client(endpoint)) as client, pytest.raises(DiscoveryError, match="certificate verify failed"):
+    with closing(Client(endpoint)) as client, pytest.raises(DiscoveryError, match="certificate"):
         client.read("a")
 
 

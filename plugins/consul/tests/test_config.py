@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import base64
 import os
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from pydantic import ValidationError
+from servers.certificates import ServerCertificate, issue_certificate
 
 from kube_provision_consul.config import ConsulConfig
+from kube_provision_core import Endpoint
 
 
 def test_a_gossip_key_is_made_where_the_server_is_provisioned() -> None:
@@ -42,7 +53,6 @@ def test_what_is_no_gossip_key_is_refused_and_not_repeated(value: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("consul_ip", "consul.example.org"),
         ("consul_ip", "0.0.0.0"),
         ("consul_ip", "255.255.255.255"),
         ("consul_ip", "224.0.0.1"),
@@ -55,6 +65,111 @@ def test_what_is_no_gossip_key_is_refused_and_not_repeated(value: str) -> None:
 def test_other_nonsense_is_refused(key: str, value: str) -> None:
     with pytest.raises(ValidationError):
         ConsulConfig(**{key: value})
+
+
+# --- an existing Consul --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "servers"),
+    [
+        ("10.0.0.4", ["10.0.0.4:8500"]),
+        ("10.0.0.4,consul.example.org:81", ["10.0.0.4:8500", "consul.example.org:81"]),
+        (["10.0.0.4", "10.0.0.5"], ["10.0.0.4:8500", "10.0.0.5:8500"]),
+        ("http://consul:80/", ["consul:80"]),
+    ],
+)
+def test_one_server_or_several_are_asked_at_consuls_own_port_where_none_is_said(written: Any, servers: list[str]) -> None:
+    config = ConsulConfig(consul_ip=written)
+    assert (config.scheme, config.tls) == ("http", None)
+    assert [f"{it.host}:{it.port}" for it in config.servers(8500)] == servers
+
+
+@pytest.mark.parametrize(
+    ("written", "scheme", "port"),
+    [
+        ("consul.example.org", "https", 8501),
+        ("https://consul.example.org", "https", 8501),
+        ("https://consul.example.org:443", "https", 443),
+        ("http://consul.example.org", "http", 8500),
+    ],
+)
+def test_with_a_ca_consul_is_asked_over_https_unless_plain_http_is_said(
+    certificate: ServerCertificate, written: str, scheme: str, port: int
+) -> None:
+    config = ConsulConfig(consul_ip=written, consul_ca_file=certificate.ca_file)
+    assert (config.scheme, config.servers(8500)) == (scheme, (Endpoint("consul.example.org", port),))
+    assert (config.tls is None) == (scheme == "http")
+
+
+@pytest.mark.parametrize(
+    ("written", "fault"),
+    [
+        ("https://10.0.0.4", "consul_ip says https://.* set consul_ca_file"),
+        ("https://10.0.0.4,http://10.0.0.5", "say the same of all"),
+        ("https://:a-token-of-mine@10.0.0.4", "a token stands in consul_token"),
+        ("a-token-of-mine@10.0.0.4", "a token stands in consul_token"),
+        ("http://10.0.0.4?token=a-token-of-mine", "a token stands in consul_token"),
+        ("10.0.0.4?token=a-token-of-mine", "a token stands in consul_token"),
+        ("http://10.0.0.4/v1", "names no Consul server"),
+        ("ftp://10.0.0.4", "names no Consul server"),
+        ("10.0.0.4:99999", "port that is no number"),
+        ("[fd00::1]:8500", "an IPv4 address or a DNS name is wanted"),
+        ("consul_1", "no DNS name"),
+        ("10.0.0.4,", "has no host"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_what_names_no_consul_is_refused_and_no_token_is_repeated(written: Any, fault: str) -> None:
+    with pytest.raises(ValidationError, match=fault) as refusal:
+        ConsulConfig(consul_ip=written)
+    assert "a-token-of-mine" not in str(refusal.value)
+
+
+def test_a_server_in_the_network_of_pods_is_refused() -> None:
+    context = {"taken networks": {"pod_subnet": IPv4Network("10.244.0.0/16")}}
+    with pytest.raises(ValidationError, match="lies in pod_subnet"):
+        ConsulConfig.model_validate({"consul_ip": ["10.0.0.4", "http://10.244.0.9:8500"]}, context=context)
+
+
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        ({"consul_ca_file": "ca_file"}, "name it with consul_ip"),
+        ({"consul_ip": "10.0.0.4", "consul_ca_file": "key"}, "no PEM file of certificates"),
+        ({"consul_ip": "10.0.0.4", "consul_ca_file": "ca_file", "consul_client_key_file": "key"}, "set both or none"),
+        (
+            {"consul_ip": "10.0.0.4", "consul_client_cert_file": "certificate", "consul_client_key_file": "key"},
+            "consul_ca_file",
+        ),
+        (
+            {"consul_ip": "10.0.0.4", "consul_client_cert_file": "ca_file", "consul_client_key_file": "key"},
+            "is not that cert",
+        ),
+        ({"consul_ip": "http://c", "consul_ca_file": "ca_file", "consul_tls_server_name": "name"}, "for HTTPS alone"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(certificate: ServerCertificate, keys: dict[str, str], fault: str) -> None:
+    with pytest.raises(ValidationError, match=fault):
+        ConsulConfig(**{key: getattr(certificate, value, value) for key, value in keys.items()})
+
+
+def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(certificate: ServerCertificate, tmp_path: Path) -> None:
+    key = load_pem_private_key(certificate.key.read_bytes(), None)
+    shut = tmp_path / "shut.key"
+    shut.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word")))
+    with pytest.raises(ValidationError, match="protected by a password"):
+        ConsulConfig(
+            consul_ip="c",
+            consul_ca_file=certificate.ca_file,
+            consul_client_cert_file=certificate.certificate,
+            consul_client_key_file=shut,
+        )
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> ServerCertificate:
+    return issue_certificate(tmp_path)
 
 
 def test_secrets_are_hidden() -> None:

@@ -32,7 +32,7 @@ def client(server: ConsulAgent, cluster: Cluster) -> Client:
         cluster=cluster.name,
         cluster_id=cluster.id,
         api_port=6443,
-        discovery_address=server.address,
+        servers=[server.address],
         interface="",
     )
 
@@ -43,9 +43,9 @@ def away(client: Client) -> Client:
 
 
 def test_it_is_connected_by_the_files_of_the_node(tmp_path: Path) -> None:
-    (tmp_path / "discovery.json").write_text(json.dumps({"server": "10.0.0.9", "is_server": False, "interface": "ens33"}))
+    (tmp_path / "discovery.json").write_text(json.dumps({"servers": ["10.0.0.9"], "is_server": False, "interface": "ens33"}))
     made = node.connect({"name": "m-1", "cluster": "prod", "cluster_id": "id", "api_port": 6443}, tmp_path)
-    assert made == Client(Agent("127.0.0.1:8500"), "m-1", "prod", "id", 6443, "10.0.0.9", "ens33")
+    assert made == Client(Agent("127.0.0.1:8500"), "m-1", "prod", "id", 6443, ["10.0.0.9"], "ens33")
 
 
 def test_an_absent_record_is_none(client: Client) -> None:
@@ -224,25 +224,40 @@ def test_a_master_with_a_new_address_is_registered_anew(
 
 
 def test_the_address_is_that_of_the_route_to_the_server() -> None:
-    assert node.own_address("", "127.0.0.5") == "127.0.0.1"
+    assert node.own_address("", ["127.0.0.5"]) == "127.0.0.1"
 
 
 def test_the_address_is_that_of_the_interface_where_one_is_named() -> None:
-    assert node.own_address("lo", "10.0.0.9") == "127.0.0.1"
+    assert node.own_address("lo", ["10.0.0.9"]) == "127.0.0.1"
+
+
+def test_the_address_is_that_of_the_route_to_the_first_server_that_there_is_one_to() -> None:
+    assert node.own_address("", ["consul.invalid", "127.0.0.5"]) == "127.0.0.1"
+
+
+def test_where_no_server_has_a_route_all_are_named() -> None:
+    with pytest.raises(UnavailableError, match=r"no IPv4 address on the route to a\.invalid, b\.invalid .*consul_bind"):
+        node.own_address("", ["a.invalid", "b.invalid"])
 
 
 def test_an_interface_that_is_missing_says_which_key_to_set() -> None:
     with pytest.raises(UnavailableError, match=r"no IPv4 address on interface ens99 .*consul_bind_interface"):
-        node.own_address("ens99", "10.0.0.9")
+        node.own_address("ens99", ["10.0.0.9"])
 
 
 def test_waiting_for_a_server_ends_when_one_leads(server: ConsulAgent) -> None:
-    agent.wait_until_joined(Agent(server.http), "10.0.0.9", 60)
+    agent.wait_until_joined(Agent(server.http), ["10.0.0.9"], 60)
 
 
 def test_waiting_for_a_server_says_what_is_missing() -> None:
     with pytest.raises(UnavailableError, match=r"Consul at 10\.0\.0\.9:8301 was not joined within 0 s"):
-        agent.wait_until_joined(Agent("127.254.254.253:1"), "10.0.0.9", 0.1)
+        agent.wait_until_joined(Agent("127.254.254.253:1"), ["10.0.0.9"], 0.1)
+
+
+def test_silence_is_told_only_of_servers_of_which_none_answers(server: ConsulAgent) -> None:
+    assert agent.silence_of(["127.254.254.253", server.address]) == ""
+    both = agent.silence_of(["127.254.254.253", "127.254.254.252"])
+    assert both == " (127.254.254.253:8301: Connection refused; 127.254.254.252:8301: Connection refused)"
 
 
 def test_an_agent_that_says_nothing_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,21 +268,22 @@ def test_an_agent_that_says_nothing_is_given_up(client: Client, monkeypatch: pyt
             mute.read_record()
 
 
-def test_secrets_become_readable_to_the_agents_user_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["secrets.json", "tls/key.pem"])
+def test_secrets_become_readable_to_the_agents_user_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     owners = []
     monkeypatch.setattr("shutil.chown", lambda path, *who: owners.append((path.name, *who)))
-    (tmp_path / "consul").mkdir()
-    secrets = tmp_path / "consul/secrets.json"
+    secrets = tmp_path / "consul" / name
+    secrets.parent.mkdir(parents=True)
     secrets.write_text("{}")
-    (tmp_path / "discovery.json").write_text(json.dumps({"server": "127.0.0.1", "is_server": False, "interface": ""}))
+    (tmp_path / "discovery.json").write_text(json.dumps({"servers": ["127.0.0.1"], "is_server": False, "interface": ""}))
     agent.configure(tmp_path, tmp_path / "run/machine.json")
-    assert (owners, secrets.stat().st_mode & 0o777) == ([("secrets.json", "root", "consul")], 0o640)
+    assert (owners, secrets.stat().st_mode & 0o777) == ([(secrets.name, "root", "consul")], 0o640)
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent, "AGENT_USER", "nobody-of-this-name")
     (tmp_path / "consul").mkdir()
     (tmp_path / "consul/secrets.json").write_text("{}")
-    (tmp_path / "discovery.json").write_text(json.dumps({"server": "127.0.0.1", "is_server": False, "interface": ""}))
+    (tmp_path / "discovery.json").write_text(json.dumps({"servers": ["127.0.0.1"], "is_server": False, "interface": ""}))
     with pytest.raises(UnavailableError, match="package consul"):
         agent.configure(tmp_path, tmp_path / "machine.json")

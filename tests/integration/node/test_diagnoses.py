@@ -309,7 +309,7 @@ class TestDiscovery:
 
     def test_a_server_that_is_not_there(self, node: Node, lonely: ConsulAgent) -> None:
         server_address = f"{lonely.address.rpartition('.')[0]}.1"
-        own = {"server": server_address, "is_server": False, "interface": "", "agent": lonely.http}
+        own = {"servers": [server_address], "is_server": False, "interface": "", "agent": lonely.http}
         node.write("etc/kube-provision/discovery.json", json.dumps(own))
         script = (
             f"{sys.executable} -m kube_provision_consul.node.agent wait --limit 2 --folder {node.root}/etc/kube-provision"

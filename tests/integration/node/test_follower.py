@@ -53,7 +53,7 @@ class Node:
         self.port = free_port()
         document = {"name": "w-1", "role": "worker", "cluster": cluster, "cluster_id": "id-1", "proxy_port": self.port}
         put(root / "etc/kube-provision/node.json", json.dumps({**document, "api_port": api_port}))
-        own = {"server": agent.address, "is_server": False, "interface": "", "agent": agent.http}
+        own = {"servers": [agent.address], "is_server": False, "interface": "", "agent": agent.http}
         put(root / "etc/kube-provision/discovery.json", json.dumps(own))
         self.environment = os.environ | {
             "PATH": f"{root}/bin:/usr/sbin:{os.environ['PATH']}",

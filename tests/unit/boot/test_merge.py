@@ -121,6 +121,14 @@ def test_a_private_key_reaches_masters_only(fragment: NamedFragment, role: Role)
     merge((fragment,), Role.MASTER)
 
 
+@pytest.mark.parametrize("role", [Role.WORKER, Role.DISCOVERY])
+def test_a_key_that_is_declared_as_a_machines_own_reaches_it(role: Role) -> None:
+    own = with_files("one", File("/etc/agent.key", KEY, mode=0o600, secret=True, own_key=True))
+    assert merge((own,), role).files
+    with pytest.raises(BootError, match=r"/etc/other\.key: plugin one puts a private key"):
+        merge((own, with_files("one", File("/etc/other.key", KEY))), role)
+
+
 def test_units_are_enabled_that_want_it() -> None:
     units = Unit("b.service", SERVICE), Unit("a.timer", SERVICE), Unit("c.service", SERVICE, enable=False)
     assert merge((NamedFragment(plugin="one", units=units),), Role.WORKER).enabled == ("a.timer", "b.service")

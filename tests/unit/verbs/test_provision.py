@@ -12,7 +12,7 @@ from kube_provision_core.cluster.advice import Remedies
 from kube_provision_core.cluster.desired import Desired
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.boot import Stage
-from kube_provision_core.contract.errors import ConfigError, ControlPlaneError, DiscoveryError
+from kube_provision_core.contract.errors import ConfigError, ControlPlaneError, DiscoveryError, KubeProvisionError
 from kube_provision_core.contract.machines import Cluster, Discovery, Machine, MasterRecord, Node, Power, Role, Stamp, Vm
 from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine.facts import Known, Unknown
@@ -64,6 +64,7 @@ def planned(
     *,
     desired: Desired | None = None,
     error: str = "",
+    refusal: type[KubeProvisionError] = DiscoveryError,
     marked: bool = False,
     living: Living | None = None,
     wait: bool = False,
@@ -77,7 +78,7 @@ def planned(
     initialised = Known(marked or (discovery is not None and discovery.initialised))
     told = Known(living or Living())
     facts = GivenFacts(
-        Observation(desired.cluster, vms, discovery, error),
+        Observation(desired.cluster, vms, discovery, error, refusal),
         initialised=Unknown(ControlPlaneError(doubt)) if doubt else initialised,
         nodes=told,
         members=told,
@@ -310,6 +311,10 @@ class TestALivingCluster:
     def test_refuses_new_machines_while_discovery_does_not_answer(self) -> None:
         with pytest.raises(DiscoveryError, match=r"refuses.*nothing was changed"):
             planned(WHOLE, error="10.0.0.1:8500 refuses", marked=True, desired=desire(workers=3))
+
+    def test_refuses_them_as_bad_input_where_discovery_is_configured_wrongly(self) -> None:
+        with pytest.raises(ConfigError, match=r"does not resolve.*nothing was changed"):
+            planned(WHOLE, error="it does not resolve", refusal=ConfigError, marked=True, desired=desire(workers=3))
 
 
 class TestTheVersionOfALivingCluster:

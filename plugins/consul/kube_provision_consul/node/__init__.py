@@ -12,7 +12,7 @@ import fcntl
 import json
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,7 +45,8 @@ class Client:
     cluster: str
     cluster_id: str
     api_port: int
-    discovery_address: str
+    servers: Sequence[str]
+    """Addresses or names of Consul's servers; empty on a server."""
     interface: str
 
     @property
@@ -57,7 +58,7 @@ class Client:
         return f"kube-provision-{self.cluster}"
 
     def address(self) -> str:
-        return own_address(self.interface, self.discovery_address)
+        return own_address(self.interface, self.servers)
 
     def read_record(self) -> Versioned | None:
         answer = self.agent.ask("GET", self._record, {"consistent": ""})
@@ -150,23 +151,44 @@ def connect(node: dict[str, Any], folder: Path) -> Client:
         cluster=node["cluster"],
         cluster_id=node["cluster_id"],
         api_port=int(node.get("api_port", 6443)),
-        discovery_address=own["server"],
+        servers=own["servers"],
         interface=own["interface"],
     )
 
 
-def own_address(interface: str, destination: str) -> str:
-    """That of `interface`, else the source address of this machine's route to `destination`. Nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            if interface:
-                request = struct.pack("256s", interface.encode()[:15])
-                siocgifaddr = 0x8915
-                return socket.inet_ntoa(fcntl.ioctl(probe.fileno(), siocgifaddr, request)[20:24])
-            probe.connect((destination or _ANYWHERE, GOSSIP_PORT))
-            return str(probe.getsockname()[0])
-        except OSError as problem:
-            where = f"interface {interface}" if interface else f"the route to {destination or 'anywhere'}"
-            raise UnavailableError(
-                f"this machine has no IPv4 address on {where} ({problem}): set consul_bind_interface"
-            ) from problem
+def own_address(interface: str, servers: Sequence[str]) -> str:
+    """That of `interface`, else the source address of this machine's route to the first server that it has one to.
+
+    Nothing is sent. Raises `UnavailableError`.
+    """
+    if interface:
+        with _telling(f"interface {interface}"), _probe() as probe:
+            request = struct.pack("256s", interface.encode()[:15])
+            siocgifaddr = 0x8915
+            return socket.inet_ntoa(fcntl.ioctl(probe.fileno(), siocgifaddr, request)[20:24])
+    *others, last = servers or [_ANYWHERE]
+    for server in others:
+        with contextlib.suppress(OSError):
+            return _source_of_route(server)
+    with _telling(f"the route to {', '.join(servers) or 'anywhere'}"):
+        return _source_of_route(last)
+
+
+def _source_of_route(server: str) -> str:
+    with _probe() as probe:
+        probe.connect((server, GOSSIP_PORT))
+        return str(probe.getsockname()[0])
+
+
+def _probe() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+@contextlib.contextmanager
+def _telling(where: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise UnavailableError(
+            f"this machine has no IPv4 address on {where} ({problem}): set consul_bind_interface"
+        ) from problem
