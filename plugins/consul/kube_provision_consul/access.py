@@ -65,7 +65,8 @@ def of_node(node: Node, names: Iterable[str]) -> tuple[Right, ...]:
 
 def of_machine(role: Role, cluster: str, name: str) -> tuple[Right, ...]:
     """Of the token of one machine alone, in a Consul that is provisioned, where all machines are the cluster's."""
-    return _of(role, cluster, "", name, [""])
+    seen = Right("node_prefix", "", "read", "masters are shown with their machines, or not at all")
+    return (*_of(role, cluster, "", name, ()), seen)
 
 
 def _of(role: Role, cluster: str, kind: str, own: str, others: Iterable[str]) -> tuple[Right, ...]:

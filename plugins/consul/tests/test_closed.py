@@ -101,6 +101,8 @@ def test_a_master_does_its_work(prod: Prod, tmp_path: Path, monkeypatch: pytest.
         assert found.content == RECORD
         master.register()
         assert eventually(lambda: worker.masters("", 1)[1] == [master.address()])
+        other = replace(worker, agent=replace(worker.agent, identity={"token": prod.site.seed.token("m-prod-2")}))
+        assert other.masters("", 1)[1] == [master.address()]
         assert [it.name for it in prod.site.driver.discover_masters(prod.site.cluster).masters] == ["m-prod-1"]
         master.withdraw()
         assert eventually(lambda: worker.masters("", 1)[1] == [])
