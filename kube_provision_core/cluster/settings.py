@@ -7,6 +7,7 @@ https://kubernetes.io/docs/reference/command-line-tools-reference/feature-gates/
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -19,21 +20,41 @@ _PROGRAMS = {
 }
 _OURS = "leader-elect-"
 """Each cluster is made with these arguments, which every version knows."""
+_GATES = "kube-apiserver"
+"""Knows all of them, the kubelet's too: they stand in one list that both are made of (k8s.io/kubernetes/pkg/features)."""
 
 
-def unread(cluster: str, kubelet: str) -> Iterator[str]:
-    """By the names of programs. The texts are kubeadm's ClusterConfiguration and KubeletConfiguration."""
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One of them, as the program is asked for it that knows whether it takes it."""
+
+    name: str
+    """In a person's words: `kube-scheduler --v`, `kubelet's feature gate LongGone`."""
+    program: str
+    """Of the control plane, which has an image of that name."""
+    argument: str = field(repr=False)
+    """`--v=4`; what it says may be nobody else's business."""
+    place: str
+    """The ConfigMap in kube-system that it stands in."""
+
+
+def unread(cluster: str, kubelet: str) -> Iterator[Setting]:
+    """By programs. The texts are kubeadm's ClusterConfiguration and KubeletConfiguration."""
     for program, place in _PROGRAMS.items():
-        names = _arguments(_at(_document(cluster), *place, "extraArgs"))
-        yield from (f"{program} --{name}" for name in names if not name.startswith(_OURS))
-    yield from (f"kubelet's feature gate {name}" for name in _mapping(_at(_document(kubelet), "featureGates")))
+        for name, value in _arguments(_at(_document(cluster), *place, "extraArgs")):
+            if not name.startswith(_OURS):
+                yield Setting(f"{program} --{name}", program, f"--{name}={value}", "kubeadm-config")
+    for name, value in _mapping(_at(_document(kubelet), "featureGates")).items():
+        told = f"kubelet's feature gate {name}"
+        yield Setting(told, _GATES, f"--feature-gates={name}={str(value).lower()}", "kubelet-config")
 
 
-def _arguments(found: Any) -> list[str]:
+def _arguments(found: Any) -> Iterator[tuple[str, str]]:
     """A list of names and values since kubeadm's v1beta4, a mapping before."""
     if isinstance(found, list):
-        return [str(_mapping(item).get("name", "")) for item in found]
-    return [str(name) for name in _mapping(found)]
+        yield from ((str(item.get("name", "")), str(item.get("value", ""))) for item in map(_mapping, found))
+    else:
+        yield from ((str(name), str(value)) for name, value in _mapping(found).items())
 
 
 def _at(document: Any, *place: str) -> Any:

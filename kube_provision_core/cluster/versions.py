@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .answers import NOT_FOUND, expect, items
 from .kubeadm_objects import NAMESPACE
-from .settings import unread
+from .settings import Setting, unread
 from .skew import numbers
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class VersionCalls:
         found = {api for answer in answers for api in _removed(answer, numbers(version)[:2])}
         return tuple(sorted(found))
 
-    def unread_settings(self) -> tuple[str, ...]:
+    def unread_settings(self) -> tuple[Setting, ...]:
         """What the cluster's programs are told that nobody but themselves can read; see `settings`."""
         return tuple(unread(self._kept("kubeadm-config", "ClusterConfiguration"), self._kept("kubelet-config", "kubelet")))
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..backup import Archive
     from ..cluster.advice import Remedies
     from ..cluster.backups import LastBackup
+    from ..cluster.settings import Setting
     from ..cluster.versions import StaticPod
     from ..config.core import CoreConfig
     from ..contract.boot import Step
@@ -192,7 +193,7 @@ class Facts:
         with alive.control_plane(self.seen, self.folder.pki) as api:
             return api.versions.removed_apis(version)
 
-    def unread_settings(self) -> tuple[str, ...]:
+    def unread_settings(self) -> tuple[Setting, ...]:
         """What its programs are told that nobody but themselves can read. Raises `ControlPlaneError`."""
         with alive.control_plane(self.seen, self.folder.pki) as api:
             return api.versions.unread_settings()

@@ -12,6 +12,7 @@ from functools import cached_property
 from ..boot.tasks.upgrade import control_plane, kubelet, prepare
 from ..cluster.cordon import Purpose
 from ..cluster.desired import Desired
+from ..cluster.settings import Setting
 from ..cluster.skew import minor
 from ..contract.components import Component
 from ..contract.errors import ConfigError
@@ -124,7 +125,8 @@ class _Upgrade:
         lacking = [node for node in self.chosen if self._lacks(node)]
         alone = self.facts.packages(Component.KUBEADM_ALONE, self.standing.version) if lacking else Packages(())
         for node in lacking:
-            task = prepare(node, alone, self.facts.core(node.role))
+            settings = self._unread if node.role is Role.MASTER else ()
+            task = prepare(node, alone, self.facts.core(node.role), settings)
             steps = given(node, task, f"kubeadm and the images of {self.standing.version} come beforehand", after)
             yield from steps
             after = keys(steps) if node is lacking[0] else after
@@ -179,23 +181,17 @@ class _Upgrade:
     def _packages(self) -> Packages:
         return self.facts.packages(Component.KUBEADM, self.standing.version)
 
+    @cached_property
+    def _unread(self) -> tuple[Setting, ...]:
+        """Settings that kubeadm cannot check beforehand, as long as they are still to be carried over."""
+        return self.facts.unread_settings() if self.masters and self.applies else ()
+
     def notes(self) -> Iterator[str]:
         living, version = self.standing.living, self.standing.version
         if self.masters and minor(living.version) != minor(version):
             yield f"{minor(version)} may bring another minor of etcd, and what that has written the one before cannot read"
-        if self.masters and self.applies:
-            yield from _unread(self.facts, version)
         yield from disturbances(living, self.nodes, masters=bool(self.masters))
         yield from _unbaked(self.facts, version)
-
-
-def _unread(facts: Facts, version: str) -> Iterator[str]:
-    """Of settings that kubeadm cannot check beforehand."""
-    if settings := ", ".join(facts.unread_settings()):
-        yield (
-            f"whether {version} knows {settings} shows only when it starts: kubeadm puts a control plane back that does not "
-            "start, and a kubelet that does not ends the run at its node. Look them up in the release's notes"
-        )
 
 
 def _unbaked(facts: Facts, version: str) -> Iterator[str]:

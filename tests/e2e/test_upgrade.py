@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import pairwise
+from typing import Any
 
 import pyrage
 import pytest
+import yaml
 from machines.killing import kill_when
 from machines.kubernetes import Kubernetes
 from machines.lab import Lab, Run, until
@@ -17,6 +19,8 @@ from machines.nspawn import Host
 from machines.probe import NAME, Probe, now
 from machines.standins.api import CONFIG_MAPS, NODES, Api
 from machines.standins.apiserver import DEPRECATED
+from machines.standins.manifests import REPOSITORY
+from servers import programs
 
 from kube_provision_core import REBOOT_REQUIRED, ControlPlaneError
 from kube_provision_core.folder.x509 import KeyPair
@@ -40,6 +44,9 @@ CORDONED = "w-prod-1"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab(tmp_path_factory.mktemp("lab"), bookworm={"w-prod-2"}, upgrades=True) as lab:
+        if not REAL:  # stand-ins run no images, and this one's program is asked what it takes
+            programs.image(lab.mirror.folder / "images.tar", f"{REPOSITORY}/kube-scheduler:v{lab.successors[-1].version}")
+            lab.settings["image_archives"] = lab.mirror.url("images.tar")
         run = lab.provision("--wait")
         assert run.code == 0, run.errors
         cordon(lab, CORDONED)
@@ -76,22 +83,29 @@ def test_without_a_backup_none_begins_and_nothing_is_changed(lab: Lab) -> None:
     assert len(list((lab.folder / "backups").iterdir())) == 1
 
 
-def test_what_the_next_version_does_not_know_is_named_and_nothing_is_changed(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ({"featureGates": {"LongGone": True}}, "LongGone is not a valid feature name"),
+        (
+            {"scheduler": {"extraArgs": [{"name": "long-gone", "value": "1"}]}},
+            "does not take kube-scheduler --long-gone (Error: unknown flag: --long-gone): take it out of",
+        ),
+    ],
+    ids=["kubeadm", "scheduler"],
+)
+def test_what_the_next_version_does_not_know_is_named_and_nothing_is_changed(
+    lab: Lab, setting: dict[str, Any], named: str
+) -> None:
     before, versions_before = lab.kubernetes, versions(lab)
     lab.want(lab.successors[-1])
-    configuration = f"{CONFIG_MAPS}/kubeadm-config"
-    kept = api(lab).expect("GET", configuration)
-    text = kept["data"]["ClusterConfiguration"]
-    data = {"ClusterConfiguration": f"{text.rstrip()}\nfeatureGates: {{LongGone: true}}\n"}
-    api(lab).expect("PUT", configuration, {**kept, "data": {**kept["data"], **data}})
-    run = upgrade(lab)
+    with configured(lab, setting):
+        run = upgrade(lab)
     assert run.code != 0
-    assert "LongGone is not a valid feature name" in run.output + run.errors
+    assert named in run.output + run.errors
     assert versions(lab) == versions_before
     assert cordoned(lab) == {CORDONED}
     assert lab.calls("upgrade", failed=True) == []
-    now_kept = api(lab).expect("GET", configuration)
-    api(lab).expect("PUT", configuration, {**now_kept, "data": kept["data"]})
     lab.want(before)
 
 
@@ -182,6 +196,18 @@ def test_once_more_there_is_nothing_to_do(lab: Lab) -> None:
 
 
 # --- what is done, and what is seen -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def configured(lab: Lab, setting: dict[str, Any]) -> Iterator[None]:
+    """As somebody has changed what kubeadm keeps in the cluster; put back in the end."""
+    place = f"{CONFIG_MAPS}/kubeadm-config"
+    kept = api(lab).expect("GET", place)
+    text = yaml.safe_dump(yaml.safe_load(kept["data"]["ClusterConfiguration"]) | setting)
+    api(lab).expect("PUT", place, {**kept, "data": {**kept["data"], "ClusterConfiguration": text}})
+    yield
+    now = api(lab).expect("GET", place)
+    api(lab).expect("PUT", place, {**now, "data": kept["data"]})
 
 
 def boot_of(host: Host) -> str:

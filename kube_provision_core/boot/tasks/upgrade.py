@@ -13,6 +13,7 @@ from .programs import closure, command
 from .task import Task, make
 
 if TYPE_CHECKING:
+    from ...cluster.settings import Setting
     from ...config.core import CoreConfig
 
 PROGRAM = "upgrade"
@@ -22,14 +23,15 @@ CONTROL_PLANE_LIMIT = 21600
 _WORKER_LIMIT = 1800
 
 
-def prepare(node: Node, alone: Packages, config: CoreConfig) -> Task:
+def prepare(node: Node, alone: Packages, config: CoreConfig, settings: Sequence[Setting] = ()) -> Task:
     """All that disturbs nobody: the new version's kubeadm, and its images. It fails where there is no such version.
 
-    On masters also where that kubeadm does not know what the cluster is configured with.
+    On masters also where that kubeadm does not know what the cluster is configured with, or one of the programs in those
+    images does not take what it will be told: `settings`.
 
     `alone` are the packages of `Component.KUBEADM_ALONE` at that version. Raises `BootError`.
     """
-    kubernetes = BootFragment(steps=(*_settings(node), _images(node, config)))
+    kubernetes = BootFragment(steps=(*_settings(node), _images(node, config), *_arguments(settings, config)))
     fragments = {"packages": BootFragment(files=alone.files, steps=alone.steps), "kubernetes": kubernetes}
     return make("prepare-upgrade", node, fragments)
 
@@ -37,6 +39,17 @@ def prepare(node: Node, alone: Packages, config: CoreConfig) -> Task:
 def _settings(node: Node) -> Iterator[Step]:
     if node.role is Role.MASTER:
         yield Step("settings", Stage.DISCOVER, render("steps/upgrade-settings.sh"), timeout=300, attempts=3)
+
+
+def _arguments(settings: Sequence[Setting], config: CoreConfig) -> Iterator[Step]:
+    """Asked of the programs themselves: nobody else has the list of what they take.
+
+    Each reads its arguments, feature gates included, before it heeds `--version`, with which it ends: cobra's flags and
+    `PersistentPreRunE` in kube-apiserver, -controller-manager and -scheduler, `config.parse` in etcd.
+    """
+    if settings:
+        script = render("steps/upgrade-arguments.sh", image_repository=config.image_repository, settings=tuple(settings))
+        yield Step("arguments", Stage.DISCOVER, script, timeout=600, attempts=2)
 
 
 def control_plane(node: Node, version: str, first: bool, config: CoreConfig) -> Task:

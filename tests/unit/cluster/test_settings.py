@@ -20,7 +20,8 @@ etcd:
 
 
 def test_arguments_and_feature_gates_are_named_but_for_those_that_every_cluster_is_made_with() -> None:
-    assert [*unread(LISTED, "featureGates: {LongGone: true, Other: false}")] == [
+    found = [*unread(LISTED, "featureGates: {LongGone: true, Other: false}")]
+    assert [setting.name for setting in found] == [
         "kube-apiserver --feature-gates",
         "kube-apiserver --audit-log-path",
         "etcd --quota-backend-bytes",
@@ -29,8 +30,24 @@ def test_arguments_and_feature_gates_are_named_but_for_those_that_every_cluster_
     ]
 
 
+def test_each_says_how_the_program_is_asked_that_knows_whether_it_takes_it() -> None:
+    found = [*unread(LISTED, "featureGates: {LongGone: true, Other: false}")]
+    assert [(setting.program, setting.argument, setting.place) for setting in found] == [
+        ("kube-apiserver", "--feature-gates=A=true", "kubeadm-config"),
+        ("kube-apiserver", "--audit-log-path=/x", "kubeadm-config"),
+        ("etcd", "--quota-backend-bytes=1", "kubeadm-config"),
+        ("kube-apiserver", "--feature-gates=LongGone=true", "kubelet-config"),
+        ("kube-apiserver", "--feature-gates=Other=false", "kubelet-config"),
+    ]
+
+
+def test_what_an_argument_says_is_shown_to_nobody() -> None:
+    assert "hunter2" not in repr([*unread("apiServer: {extraArgs: {token: hunter2}}", "")])
+
+
 def test_arguments_as_kubeadm_wrote_them_before_are_named_too() -> None:
-    assert [*unread("scheduler: {extraArgs: {v: '4'}}", "")] == ["kube-scheduler --v"]
+    (found,) = unread("scheduler: {extraArgs: {v: '4'}}", "")
+    assert (found.name, found.argument) == ("kube-scheduler --v", "--v=4")
 
 
 @pytest.mark.parametrize("text", ["", "[", "- a", "apiServer: 7", "apiServer: {extraArgs: 7}", "etcd: {local: []}"])

@@ -16,6 +16,7 @@ from kube_provision_core.cluster.advice import Remedies
 from kube_provision_core.cluster.backups import LastBackup
 from kube_provision_core.cluster.desired import Desired
 from kube_provision_core.cluster.observe import Observation
+from kube_provision_core.cluster.settings import Setting
 from kube_provision_core.cluster.versions import CONTROL_PLANE, StaticPod
 from kube_provision_core.config.core import CoreConfig
 from kube_provision_core.contract.boot import Stage, Step
@@ -84,7 +85,7 @@ class Site:
         self.vms = {name: vm(name) for name in self.names}
         self.silent: set[str] = set()
         self.removed: tuple[str, ...] = ()
-        self.unread: tuple[str, ...] = ()
+        self.unread: tuple[Setting, ...] = ()
         self.facts: dict[str, Any] = {}
 
     def at(self, version: str, *names: str, **more: Any) -> Site:
@@ -153,6 +154,11 @@ def of(made: Plan, name: str) -> list[str]:
     return [it.key for it in made.actions if it.subject == name and "prepare" not in it.key]
 
 
+def prepared(made: Plan, name: str) -> str:
+    """What it is given before any turn."""
+    return str(action(made, f"give-prepare-upgrade {name}").task.content)
+
+
 class TestBeforeAnyTurn:
     def test_the_first_master_is_prepared_alone_and_all_others_side_by_side(self, site: Site) -> None:
         made = site.plan()
@@ -177,6 +183,17 @@ class TestBeforeAnyTurn:
         made = site.plan()
         assert keys(made)[0] == "clear-task w-prod-2"
         assert action(made, "give-prepare-upgrade m-prod-1").after == {"clear-task w-prod-2"}
+
+    def test_masters_ask_the_new_programs_for_what_nobody_else_can_read(self, site: Site) -> None:
+        site.unread = (Setting("kube-scheduler --v", "kube-scheduler", "--v=4", "kubeadm-config"),)
+        made = site.plan()
+        asked = {name: "takes kube-scheduler --v=4 " in prepared(made, name) for name in ALL}
+        assert asked == {name: name in MASTERS for name in ALL}
+
+    def test_nobody_asks_them_once_the_cluster_has_its_settings_at_the_version(self) -> None:
+        site = Site(cluster=NEW).at(NEW, "m-prod-1")
+        site.unread = (Setting("kube-scheduler --v", "kube-scheduler", "--v=4", "kubeadm-config"),)
+        assert "--v=4" not in prepared(site.plan(), "m-prod-2")
 
 
 class TestATurn:
@@ -324,17 +341,6 @@ class TestIsSaid:
         (note,) = site.plan(NEXT).notes
         assert note.startswith("1.37 may bring another minor of etcd")
         assert site.plan(NEW).notes == ()
-
-    def test_what_only_the_new_programs_can_read(self, site: Site) -> None:
-        site.unread = ("kube-apiserver --feature-gates", "kubelet's feature gate LongGone")
-        (note,) = site.plan().notes
-        known_by = "kube-apiserver --feature-gates, kubelet's feature gate LongGone"
-        assert note.startswith(f"whether {NEW} knows {known_by} shows only when it starts: ")
-
-    def test_nothing_of_them_once_the_cluster_has_them_at_the_version(self) -> None:
-        site = Site(cluster=NEW).at(NEW, "m-prod-1")
-        site.unread = ("kube-apiserver --feature-gates",)
-        assert site.plan().notes == ()
 
     def test_what_stays_cordoned_and_what_is_no_machine_of_ours(self, site: Site) -> None:
         site.nodes["w-prod-1"] = known("w-prod-1", schedulable=False)
