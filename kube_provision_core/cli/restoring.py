@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,25 @@ if TYPE_CHECKING:
     from ..engine.wish import Wish
 
 abandon_old = click.option("--abandon-old", is_flag=True, help="Destroy first what is left of the cluster's machines.")
+
+_MASTERS, _MASTERS_ONLY = "--masters", "--masters-only"
+masters_only = click.option(
+    _MASTERS_ONLY, is_flag=True, help="Workers live, and stay as they are. `--masters` without a number says the same."
+)
+
+
+class Restoring(click.Command):
+    """A command that restores: `--masters` says how many there are, and without a number that they alone are meant."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        meant = "restore" in (self.name, *args)
+        return super().parse_args(ctx, list(_as_meant(args)) if meant else args)
+
+
+def _as_meant(args: Sequence[str]) -> Iterator[str]:
+    for word, following in zip_longest(args, args[1:], fillvalue=""):
+        number = following.removeprefix("-").isdecimal()
+        yield _MASTERS_ONLY if word == _MASTERS and not number else word
 
 
 def backed_up(given: Input, wish: Wish, opening: Opening, state: Path) -> tuple[Input, Archive | None]:

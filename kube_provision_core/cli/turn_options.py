@@ -13,8 +13,9 @@ from .options import Command, given_among, with_options
 
 DRAINING = ("drain", "drain_timeout", "force")
 ROLLING = ("max_unavailable", "burn_in", "pause", "until")
-UPGRADING = ("system", "masters_only", "workers_only", "backup", "removed_apis")
-"""Parameters of the options that `draining`, `rolling` and `upgrading` add."""
+UPGRADING = ("system", "workers_only", "backup", "removed_apis")
+MASTERS_ONLY = ("masters_only",)
+"""Parameters of the options that `draining`, `rolling` and `upgrading` add; the last of them `restore` knows, too."""
 _KUBERNETES = ("kubernetes_version", "backup", "removed_apis")
 """Those that an upgrade of the nodes' system alone has no use for."""
 

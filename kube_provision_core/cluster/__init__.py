@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .living import Living, control_plane, look
+from .quorum import leaders
 from .readiness import Readiness, ask_readiness, hint
 from .roll import Roll
 
@@ -22,6 +23,7 @@ __all__ = [
     "ask_readiness",
     "control_plane",
     "hint",
+    "leaders",
     "look",
 ]
 

@@ -25,17 +25,26 @@ class Remedies:
     """Machines that `replace` makes anew while the cluster goes on."""
     restoring: bool = False
     """The cluster is being restored and does not live yet: whatever else makes machines would make another one."""
+    masters_only: bool = False
+    """They alone are restored: workers are those of before, and are to stay."""
     unwritten: bool = False
     """The configuration is a backup's, which lies nowhere before a restoration begins: no command line leads to it."""
 
-    def of(self, seen: Observation, *, lives: bool, restoring: bool = False) -> Remedies:
+    def of(self, seen: Observation, *, lives: bool, restoring: bool = False, masters_only: bool = False) -> Remedies:
         """Advice about the cluster as it was observed.
 
-        `lives`: it is known to be initialised. `restoring`: its folder says that it is being restored.
+        `lives`: it is known to be initialised. `restoring`: its folder says that it is being restored. `masters_only`: and
+        that nothing else of it is.
         """
         members = {name for name, vm in seen.ours.items() if vm.stamp and vm.stamp.role is not Role.DISCOVERY}
         replaceable = frozenset(members - {seen.only_master} if lives else ())
-        return replace(self, only_master=seen.only_master, replaceable=replaceable, restoring=restoring and not lives)
+        return replace(
+            self,
+            only_master=seen.only_master,
+            replaceable=replaceable,
+            restoring=restoring and not lives,
+            masters_only=masters_only,
+        )
 
     def destroy(self, *names: str) -> str:
         """Of these machines; without any, of the whole cluster."""
@@ -56,11 +65,15 @@ class Remedies:
 
     def restore_anew(self) -> str:
         """From the same backup, without anything that an earlier run has made of it."""
-        return self._command("restore", "--abandon-old", "--name", self.cluster, "FILE")
+        return self._command(*self._restore, "--abandon-old", "--name", self.cluster, "FILE")
 
     def restore(self) -> str:
         """From the same backup, with what an earlier run has made of it."""
-        return self._command("restore", "--name", self.cluster, "FILE")
+        return self._command(*self._restore, "--name", self.cluster, "FILE")
+
+    @property
+    def _restore(self) -> tuple[str, ...]:
+        return ("restore", "--masters-only") if self.masters_only else ("restore",)
 
     def provision(self) -> str:
         if self.unwritten:

@@ -164,6 +164,13 @@ class ControlPlane:
         """Which etcd members answer; works without a quorum, too."""
         return self._etcd.quorum()
 
+    def etcd_leader_at(self, address: str) -> str:
+        """Id of the leader that the etcd of one master follows, empty if it has none.
+
+        Raises ControlPlaneError where it does not say so.
+        """
+        return self._etcd.leader_at(address)
+
     def check_quorum(self) -> EtcdQuorum:
         """The quorum, where there is one. Raises ControlPlaneError, saying who is missing, unless a majority answers."""
         return self._etcd.check_quorum()

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..contract.errors import ControlPlaneError
-from .https_client import Answer, HttpsClient
+from .https_client import OK, Answer, HttpsClient
 
 PROBE_TIMEOUT = 15.0
 """Seconds for one member to say whether it sees a leader. It answers from memory, but a slow network or a starved machine
@@ -140,6 +140,13 @@ class Etcd:
             "from a snapshot"
         )
 
+    def leader_at(self, host: str) -> str:
+        """Id of the leader that the member at this address follows, empty if it has none. Raises where it does not say."""
+        answer = self._client.call_at(host, "POST", "/v3/maintenance/status", {}, timeout=PROBE_TIMEOUT)
+        if answer.status != OK:
+            raise ControlPlaneError(f"{answer.server} answers {answer.status} ({answer.reason})")
+        return str(answer.document.get("leader", ""))
+
     def remove(self, member_id: str) -> None:
         """Remove a member; one that is gone already is fine. Refuses what would itself cost the quorum."""
         answer = self._ask_for_removal(member_id)
@@ -176,13 +183,9 @@ class Etcd:
         silence = ControlPlaneError("it has no address")
         for host in sorted(member.hosts):
             try:
-                answer = self._client.call_at(host, "POST", "/v3/maintenance/status", {}, timeout=PROBE_TIMEOUT)
+                return self.leader_at(host)
             except ControlPlaneError as error:
                 silence = error
-                continue
-            if answer.status == 200:
-                return str(answer.document.get("leader", ""))
-            silence = ControlPlaneError(f"{answer.server} answers {answer.status} ({answer.reason})")
         return silence
 
 

@@ -131,6 +131,16 @@ class Facts:
         healthy = [master.name for master in self.seen.discovery.masters] if self.seen.discovery else []
         return ", ".join(healthy) or ("a master of it" if self.answers else "")
 
+    @cached_property
+    def leaders(self) -> Mapping[str, str | ControlPlaneError]:
+        """Of each master that is not off, by name: whom its etcd follows, empty where nobody, or why it cannot say."""
+        return alive.leaders(self.seen, self.folder.pki)
+
+    @cached_property
+    def delivers(self) -> bool:
+        """The target brings machines what they are to do."""
+        return self._session.answers("deliver_task")
+
     def who_answers(self, addresses: Collection[str]) -> str:
         """One of these addresses where a master of the cluster listens, known there or not; empty where none does."""
         if not addresses:

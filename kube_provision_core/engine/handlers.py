@@ -193,12 +193,12 @@ class Performer:
 
     @_perform.register
     def _(self, action: AbandonCluster) -> str:
-        self._session.folder.begin_abandoning(action.sha256)
+        self._session.folder.begin_abandoning(action.sha256, masters_only=action.masters_only)
         return "run again with --abandon-old to go on with it"
 
     @_perform.register
     def _(self, action: BeginRestore) -> str:
-        self._session.folder.begin_restore(action.sha256)
+        self._session.folder.begin_restore(action.sha256, masters_only=action.masters_only)
         return "run again to go on with it"
 
     @_perform.register

@@ -241,27 +241,27 @@ class ForgetCluster(OfCluster):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AbandonCluster(OfCluster):
+class OfRestoration(OfCluster):
+    sha256: str
+    """Of the snapshot that it begins with."""
+    masters_only: bool = False
+    """Workers are those of before, and stay."""
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"sha256": self.sha256, "masters_only": self.masters_only}
+
+
+class AbandonCluster(OfRestoration):
     """Write down that what is left of the cluster is taken away for a restoration that begins with this snapshot."""
 
     verb = "abandon"
-    sha256: str
-
-    @property
-    def details(self) -> Mapping[str, object]:
-        return {"sha256": self.sha256}
 
 
-@dataclass(frozen=True, kw_only=True)
-class BeginRestore(OfCluster):
+class BeginRestore(OfRestoration):
     """Write down that what exists of the cluster from now on begins with this snapshot, until it lives."""
 
     verb = "begin-restore"
-    sha256: str
-
-    @property
-    def details(self) -> Mapping[str, object]:
-        return {"sha256": self.sha256}
 
 
 class BringSnapshot(OfNode):

@@ -53,7 +53,10 @@ class Session:
     def remedies_for(self, seen: Observation) -> Remedies:
         """Advice about the cluster as it was observed."""
         return self.remedies.of(
-            seen, lives=self.remembers(seen), restoring=bool(self.folder.restoring or self.folder.abandoning)
+            seen,
+            lives=self.remembers(seen),
+            restoring=bool(self.folder.restoring or self.folder.abandoning),
+            masters_only=self.folder.masters_only,
         )
 
     def remembers(self, seen: Observation) -> bool:

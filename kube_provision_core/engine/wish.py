@@ -50,7 +50,7 @@ class Wish:
     rolling: Rolling = field(default_factory=Rolling)
     """How nodes that are replaced or upgraded take turns."""
     only: str = ""
-    """The role whose nodes alone are upgraded, `master` or `worker`; empty: masters, then workers."""
+    """The role whose nodes alone are upgraded, `master` or `worker`, or restored, `master`; empty: masters, then workers."""
     backup: bool = True
     """Keep what etcd holds before a cluster is upgraded."""
     removed_apis: bool = False

@@ -6,7 +6,8 @@ STATE/prod/secrets.json     first token, certificate key, values that drivers ha
 STATE/prod/pki/…            certificate authorities and service-account key
 STATE/prod/initialised      exists once the cluster was observed to be initialised
 STATE/prod/restoring        while it is restored: the digest of the snapshot that what exists of it begins with; before
-                            that, while what was left of it is destroyed, with the word `abandoning`
+                            that, while what was left of it is destroyed, with the word `abandoning`. With the word
+                            `masters` where they alone are restored, and workers are those of before
 STATE/prod/kubeconfig       for the operator; may be written again at any time
 STATE/prod/known_hosts      host keys that machines have told, no secrets; may be missing
 STATE/prod.config/…         the configuration, where a restored cluster has it from its backup
@@ -19,7 +20,7 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -40,7 +41,7 @@ from .pki import PKI_FILES, JoinSecrets, Pki, create_certificate_key, create_pki
 FORMAT = 1
 """Version of the folder's layout; a folder of a later one is refused."""
 
-_ABANDONING = " abandoning"
+_ABANDONING, _MASTERS = "abandoning", "masters"
 
 Makers = Mapping[str, Callable[[], str]]
 """Name of a value → how to make it."""
@@ -173,23 +174,28 @@ class Folder:
     @property
     def restoring(self) -> str:
         """Digest of the snapshot that what exists of the cluster begins with; empty: it is not being restored."""
-        digest, abandoning = self._restoration()
-        return "" if abandoning else digest
+        digest, words = self._restoration()
+        return "" if _ABANDONING in words else digest
 
     @property
     def abandoning(self) -> str:
         """Digest of the snapshot for which what is left of the cluster is destroyed, before anything is made that begins
         with it; empty: it is not, or not any more."""
-        digest, abandoning = self._restoration()
-        return digest if abandoning else ""
+        digest, words = self._restoration()
+        return digest if _ABANDONING in words else ""
 
-    def begin_abandoning(self, sha256: str) -> None:
+    @property
+    def masters_only(self) -> bool:
+        """Whether it is masters alone that are restored, or destroyed for that; workers are those of before."""
+        return _MASTERS in self._restoration()[1]
+
+    def begin_abandoning(self, sha256: str, *, masters_only: bool = False) -> None:
         """Until a restoration begins with this snapshot; what exists by then is still what it was. Idempotent."""
-        self._replace("restoring", f"{sha256}{_ABANDONING}\n".encode())
+        self._mark_restoration(sha256, *([_MASTERS] if masters_only else []), _ABANDONING)
 
-    def begin_restore(self, sha256: str) -> None:
+    def begin_restore(self, sha256: str, *, masters_only: bool = False) -> None:
         """From now on, and until it is seen again, the cluster is not initialised. Idempotent."""
-        self._replace("restoring", f"{sha256}\n".encode())
+        self._mark_restoration(sha256, *([_MASTERS] if masters_only else []))
         with telling_os_errors(f"{self.path} cannot be written", FolderError):
             (self.path / "initialised").unlink(missing_ok=True)
             sync_folder(self.path)
@@ -199,11 +205,15 @@ class Folder:
         with telling_os_errors(f"{self.path} cannot be written", FolderError):
             (self.path / "restoring").unlink(missing_ok=True)
 
-    def _restoration(self) -> tuple[str, bool]:
-        """The digest, and whether what was there before is still being destroyed."""
+    def _mark_restoration(self, *words: str) -> None:
+        self._replace("restoring", f"{' '.join(words)}\n".encode())
+
+    def _restoration(self) -> tuple[str, Sequence[str]]:
+        """The digest, and the words after it."""
         path = self.path / "restoring"
-        text = private_files.read(path).decode(errors="replace").strip() if private_files.is_there(path) else ""
-        return text.removesuffix(_ABANDONING), text.endswith(_ABANDONING)
+        text = private_files.read(path).decode(errors="replace") if private_files.is_there(path) else ""
+        digest, *words = text.split() or [""]
+        return digest, words
 
     def complete(self, makers: Makers) -> Folder:
         """With the values that are missing, as when a driver was chosen later; kept by `save`. Values that exist stay."""

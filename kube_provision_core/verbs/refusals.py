@@ -74,13 +74,13 @@ def refuse_restoring(facts: Facts) -> None:
 
     While that destroys what was there before the cluster counts as initialised still: what answers says whether it lives.
     """
-    name = facts.seen.cluster.name
+    name, restore = facts.seen.cluster.name, "restore --masters-only" if facts.folder.masters_only else "restore"
     if facts.folder.restoring and not facts.lives:
-        raise ConfigError(f"cluster {name} is being restored, and does not live yet: run restore with the same file")
+        raise ConfigError(f"cluster {name} is being restored, and does not live yet: run {restore} with the same file")
     if facts.folder.abandoning and not facts.answering:
         raise ConfigError(
-            f"cluster {name} is being restored, and what was left of it may be destroyed in part: run restore --abandon-old "
-            "with the same file, or start a master of it that is left"
+            f"cluster {name} is being restored, and what was left of it may be destroyed in part: run {restore} "
+            "--abandon-old with the same file, or start a master of it that is left"
         )
 
 

@@ -4,6 +4,8 @@ Its first master is brought the snapshot and initialises the cluster from it; th
 and the others join it as new machines join any cluster that lives. Until those nodes are forgotten its folder says that it
 is being restored: what exists by then belongs to the restoration, and another run goes on with it. Where something is
 destroyed first the folder tells that before, and that it is not the restoration's.
+
+Masters alone may be restored, where workers go on: they are neither lost nor made, and look for masters by themselves.
 """
 
 from __future__ import annotations
@@ -19,26 +21,16 @@ from ..cluster.observe import Observation
 from ..cluster.skew import adopted, adoption, minor, numbers
 from ..config.core import SUPPORTED_MINORS
 from ..contract.errors import ConfigError
-from ..contract.machines import Node, Power, Role
+from ..contract.machines import Node, Role
 from ..engine.facts import Facts
+from ..engine.nodes import ForgetNodes
 from ..engine.ownership import check_identity
-from ..engine.plan import (
-    AbandonCluster,
-    Action,
-    AwaitBoot,
-    BeginRestore,
-    BringSnapshot,
-    DestroyVm,
-    ForgetCluster,
-    MintSecrets,
-    Plan,
-    StartVm,
-    keys,
-)
+from ..engine.plan import Action, AwaitBoot, BeginRestore, BringSnapshot, MintSecrets, Plan, StartVm, keys
 from ..engine.session import Session
 from ..engine.verb import Options, Verb
 from ..folder.configuration import keep
 from . import ending, provision
+from .fencing import afterwards, cleared, lost, refuse_elsewhere
 from .giving import left_over
 from .provision import (
     Difference,
@@ -52,6 +44,7 @@ from .provision import (
     server_actions,
 )
 from .refusals import refuse_another_discovery, refuse_blind, refuse_unknown_minor
+from .registering import newcomers, registered, unregistered
 
 if TYPE_CHECKING:
     from ..backup import Archive
@@ -65,20 +58,42 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     archive = _fitting(desired, facts)
     check_identity(facts)
     refuse_another_discovery(desired, facts.seen)
-    begun = facts.folder.restoring == archive.end.sha256 and not options.abandon_old
+    sha256, masters_only = archive.end.sha256, options.only == Role.MASTER
+    same = (facts.folder.restoring, facts.folder.masters_only) == (sha256, masters_only)
+    begun = same and not options.abandon_old
     if begun and facts.lives and facts.answering:
-        return provision.plan(desired, facts, options)
+        return _rest(desired, facts, options)
     goes_on = begun and not facts.lives  # one that has lived, and does no more, was lost once more
-    first = () if goes_on else tuple(_cleared(facts, archive.end.sha256, options))
-    _refuse_elsewhere(facts, archive)
-    seen = (facts.seen if goes_on else _afterwards(facts.seen)).without_leftovers
+    first = () if goes_on else tuple(cleared(facts, sha256, options))
+    refuse_elsewhere(facts, archive)
+    seen = (facts.seen if goes_on else afterwards(facts.seen, lost(facts.seen, options))).without_leftovers
     refuse_blind(desired, seen, True, initialised=False)
     name, version = desired.cluster.name, archive.about.kubernetes
     reason = "what is made from now on begins with it"
-    begin = BeginRestore(cluster=name, sha256=archive.end.sha256, reason=reason, after=keys(first))
+    begin = BeginRestore(cluster=name, sha256=sha256, masters_only=masters_only, reason=reason, after=keys(first))
     before: list[Action] = [*first, *([] if goes_on else [begin])]
-    made = _made(desired, seen, facts, adopted(desired.cluster, version), keys(before), options.wait)
-    return Plan((*before, *made), (_told(archive), *adoption(desired.cluster, version, facts.remedies)))
+    made = list(_made(desired, seen, facts, adopted(desired.cluster, version), keys(before), options.wait))
+    joined = _joined_since(desired, facts, options)
+    known = registered(joined, facts, after=_forgotten(made))
+    notes = (_told(archive), *_staying(desired, seen, options), *unregistered(joined, facts))
+    return Plan((*before, *made, *known), (*notes, *adoption(desired.cluster, version, facts.remedies)))
+
+
+def _rest(desired: Desired, facts: Facts, options: Options) -> Plan:
+    """What is missing of one that lives again, as of any cluster."""
+    rest = provision.plan(desired, facts, options)
+    joined = _joined_since(desired, facts, options)
+    known = registered(joined, facts, after=_forgotten(rest.actions))
+    return replace(rest, actions=(*rest.actions, *known), notes=(*rest.notes, *unregistered(joined, facts)))
+
+
+def _joined_since(desired: Desired, facts: Facts, options: Options) -> Collection[Node]:
+    """Workers that outlive their masters, and are not in the backup."""
+    return newcomers(desired.workers, facts) if options.only else ()
+
+
+def _forgotten(actions: Iterable[Action]) -> frozenset[str]:
+    return keys(action for action in actions if isinstance(action, ForgetNodes))
 
 
 def _fitting(desired: Desired, facts: Facts) -> Archive:
@@ -105,75 +120,16 @@ def _told(archive: Archive) -> str:
     )
 
 
-def _cleared(facts: Facts, sha256: str, options: Options) -> Iterator[Action]:
-    """What takes away all that is left of the cluster. Raises `ConfigError` where it lives, or is not to be abandoned.
-
-    What a restoration has made, and not brought to life, may be abandoned though its API server answers: of that the folder
-    tells already. Of anything else it tells first that it goes, since it may be broken off in the midst of that.
-    """
-    seen, name = facts.seen, facts.seen.cluster.name
-    failed = facts.folder.restoring and not facts.lives
-    if not failed and facts.answering:
-        raise ConfigError(
-            f"cluster {name} lives: {facts.answering} answers. A restoration would make a second one of it. What it lacks "
-            f"is made by: {facts.remedies.provision()}"
-        )
-    left = sorted(seen.ours)
-    if left and not options.abandon_old:
-        raise ConfigError(_left(left, facts))
-    remembered = seen.discovery and (seen.discovery.cluster_id or seen.discovery.initialising)
-    told: tuple[Action, ...] = ()
-    if (left or remembered) and not failed:
-        reason = "a run that is broken off before it begins anew is found again"
-        told = (AbandonCluster(cluster=name, sha256=sha256, reason=reason),)
-    reason = "it is abandoned for the restored cluster"
-    destroyed = [DestroyVm(vm=vm, reason=reason, after=keys(told)) for vm in seen.ours.values()]
-    yield from (*told, *destroyed)
-    if remembered and not seen.of(Role.DISCOVERY):
-        reason = "else its first master would wait for those that are lost"
-        yield ForgetCluster(cluster=name, reason=reason, after=keys((*told, *destroyed)))
-
-
-def _refuse_elsewhere(facts: Facts, archive: Archive) -> None:
-    """Raise `ConfigError` where a master answers at an address that the backup knows, and that no machine of ours has.
-
-    Machines of this restoration are given the addresses of before, where these are static. As long as one of them tells no
-    address it may be the one that answers, and nobody is asked.
-    """
-    seen = facts.seen
-    masters = seen.of(Role.MASTER)
-    if facts.folder.restoring and not facts.lives and any(vm.power is Power.ON and not vm.addresses for vm in masters):
+def _staying(desired: Desired, seen: Observation, options: Options) -> Iterator[str]:
+    """What is not made anew, and what that rests on."""
+    if not options.only:
         return
-    known = {*seen.master_addresses, *(address for vm in seen.ours.values() for address in vm.addresses)}
-    if found := facts.who_answers([address for address in archive.about.addresses if address not in known]):
-        raise ConfigError(
-            f"cluster {seen.cluster.name} lives: a master of it answers at {found}, as the backup knows, and this "
-            "configuration knows no machine there. A restoration would make a second one of it. End it there first: power "
-            "its machines off, or destroy it with the configuration that it was made with"
+    yield f"masters alone are restored; as they are stay: {', '.join(vm.name for vm in seen.of(Role.WORKER))}"
+    if desired.discovery and not seen.of(Role.DISCOVERY):
+        yield (
+            f"cluster {desired.cluster.name} has no discovery machine any more, and gets one anew. Its workers look for it "
+            "where the one before was: it must have that address"
         )
-
-
-def _left(names: Collection[str], facts: Facts) -> str:
-    """Why nothing is made while these machines are there."""
-    name = facts.seen.cluster.name
-    if facts.folder.abandoning:
-        return (
-            f"{', '.join(names)}: left of cluster {name}, which a restoration was destroying when it was broken off. To go "
-            f"on with that: {facts.remedies.restore_anew()}"
-        )
-    return (
-        f"{', '.join(names)}: of cluster {name}, and not known to be lost: what runs there would go on beside the "
-        "restored cluster. Power them on if it may come back; to destroy them first, restore with --abandon-old"
-    )
-
-
-def _afterwards(seen: Observation) -> Observation:
-    """What is seen once all that is left is gone, and with a discovery machine all that it has told or kept to itself."""
-    cluster = replace(seen.cluster, peers=(), reach={})
-    kept = tuple(vm for vm in seen.vms if vm.name not in seen.ours)
-    if seen.of(Role.DISCOVERY):
-        return Observation(replace(cluster, discovery_address=None), kept)
-    return Observation(cluster, kept, discovery_error=seen.discovery_error, discovery_refusal=seen.discovery_refusal)
 
 
 def _made(

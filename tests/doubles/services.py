@@ -80,6 +80,7 @@ class MemoryDiscovery:
     @hookimpl
     def forget_cluster(self, cluster: Cluster) -> bool:
         self._registry.forgotten.append(cluster.name)
+        self._registry.record = Discovery(initialised=False)
         return True
 
 

@@ -8,15 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from queue import Queue
 
 import pytest
 from servers.etcd import EtcdServers
 
-from kube_provision_core.cluster import ControlPlane
+from kube_provision_core.cluster import ControlPlane, leaders, quorum
 from kube_provision_core.cluster.etcd import EtcdMember, EtcdQuorum
+from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.errors import ControlPlaneError
-from kube_provision_core.contract.machines import Endpoint
+from kube_provision_core.contract.machines import Cluster, Endpoint, Power, Role, Stamp, Vm
 from kube_provision_core.folder.pki import Pki, create_pki
 
 pytestmark = pytest.mark.integration
@@ -136,6 +138,50 @@ def test_without_a_quorum_nothing_is_changed_then_or_later(three: EtcdServers, a
     three.start("m-2")
     three.wait_until_healthy("m-1", "m-2")
     assert set(ids(api)) == set(MASTERS)
+
+
+def test_a_quorum_is_lost_where_every_master_that_may_run_says_that_it_follows_nobody(
+    three: EtcdServers, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quorum, "PAUSE", 0.1)
+    masters = tuple(master(name, address) for name, address in MASTERS.items())
+    assert all(leader and isinstance(leader, str) for leader in leaders(seen(*masters), pki).values())
+    three.kill("m-2")
+    three.kill("m-3")
+    off = [replace(vm, power=Power.OFF) for vm in masters[1:]]
+    wait_until(lambda: leaders(seen(masters[0], *off), pki) == {"m-1": ""})
+    said = leaders(seen(*masters[:2], replace(masters[2], addresses=())), pki)
+    assert said["m-1"] == ""
+    assert "cannot be reached" in str(said["m-2"])
+    assert str(said["m-3"]) == "it tells no address"
+    assert leaders(seen(*off), pki) == {}
+    assert str(leaders(seen(replace(masters[0], addresses=())), pki)["m-1"]) == "it tells no address"
+
+
+def test_those_who_are_about_to_elect_a_leader_have_a_quorum(three: EtcdServers, pki: Pki) -> None:
+    """Where two of three live they follow nobody for a moment, or one who has died."""
+    masters = {name: master(name, address) for name, address in MASTERS.items()}
+    with ControlPlane(list(MASTERS.values()), pki) as api:
+        leader = api.etcd_leader_at(MASTERS["m-1"])
+        name = next(member.name for member in api.etcd_members() if member.id == leader)
+    three.kill(name)
+    said = leaders(seen(*(replace(vm, power=Power.OFF) if vm.name == name else vm for vm in masters.values())), pki)
+    assert all(said.values())
+    assert leader not in said.values()
+
+
+def master(name: str, address: str) -> Vm:
+    return Vm(name, name, Power.ON, Stamp("prod", "id-1", Role.MASTER, "spec"), (address,))
+
+
+def seen(*vms: Vm) -> Observation:
+    return Observation(Cluster("prod", "id-1", "1.37", frozenset(vm.name for vm in vms)), vms)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
 
 
 def test_a_learner_that_never_started_is_seen_counts_for_nothing_and_can_be_removed(

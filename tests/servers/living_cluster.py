@@ -4,10 +4,11 @@
         ...  # the program runs
 
 Machines boot by themselves. The discovery machine is a real Consul. The first master initialises the cluster; one that has
-to begin with a snapshot does once that was brought, and counts the nodes that the cluster before has lost. Every other
-machine joins it by the token in its boot data, if the cluster knows that token, and not while a node of its name is there.
-Masters are members of a real etcd and answer as stand-ins of API servers. Who has joined tells that it has finished, and
-takes what it is given to do, in name: what it comes to is seen at the API, and an upgrade starts a master's servers anew.
+to begin with a snapshot does once that was brought, and counts the nodes that the cluster before has lost, and those that
+have outlived its masters. Every other machine joins it by the token in its boot data, if the cluster knows that token, and
+not while a node of its name is there. Masters are members of a real etcd and answer as stand-ins of API servers. Who has
+joined tells that it has finished, and takes what it is given to do, in name: what it comes to is seen at the API, and an
+upgrade starts a master's servers anew.
 """
 
 from __future__ import annotations
@@ -139,8 +140,13 @@ class LivingCluster:
         if not self._restorations[name].is_over:
             return False
         self._restorations.pop(name).end()
-        self.objects.all(NODES).update(self._lost)
-        return self._initialise(name, address, folder)
+        for lost, node in self._lost.items():
+            if lost != name:  # its own it takes over
+                self.objects.create(NODES, node)
+        self._initialise(name, address, folder)
+        for worker in self._members:
+            self.versions.join(worker, master=False)
+        return True
 
     def _end_restorations(self, going_on: Collection[str]) -> None:
         for name in self._restorations.keys() - set(going_on):

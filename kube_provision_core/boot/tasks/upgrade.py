@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ...contract.boot import REBOOT_REQUIRED, BootFragment, Stage, Step
 from ...contract.machines import Node, Role
@@ -13,7 +13,6 @@ from .programs import closure, command
 from .task import Task, make
 
 if TYPE_CHECKING:
-    from ...cluster.settings import Setting
     from ...config.core import CoreConfig
 
 PROGRAM = "upgrade"
@@ -21,6 +20,26 @@ PROGRAM = "upgrade"
 CONTROL_PLANE_LIMIT = 21600
 """Seconds. The program bounds each of its waits itself, and says what for, which a step that is ended cannot."""
 _WORKER_LIMIT = 1800
+
+
+class Setting(Protocol):
+    """What the cluster is configured with, as one program of the new version is asked whether it takes it."""
+
+    @property
+    def name(self) -> str:
+        """In a person's words."""
+
+    @property
+    def program(self) -> str:
+        """Of the control plane, which has an image of that name."""
+
+    @property
+    def argument(self) -> str:
+        """As it is given to the program."""
+
+    @property
+    def place(self) -> str:
+        """The ConfigMap in kube-system that it stands in."""
 
 
 def prepare(node: Node, alone: Packages, config: CoreConfig, settings: Sequence[Setting] = ()) -> Task:

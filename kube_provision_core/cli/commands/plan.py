@@ -10,8 +10,8 @@ from ...verbs import NAMES
 from ..opening import OPENING, Opening, opening
 from ..options import FilePath, Input, again, configuration, debug, drifted, given_among, nodes, output, state, wait
 from ..program import EXIT_CODES, SUMMARIES
-from ..restoring import abandon_old, backed_up
-from ..turn_options import DRAINING, ROLLING, UPGRADING, draining, rolling, upgrading
+from ..restoring import Restoring, abandon_old, backed_up
+from ..turn_options import DRAINING, MASTERS_ONLY, ROLLING, UPGRADING, draining, rolling, upgrading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,13 +25,14 @@ ONE_OF = (
     (ROLLING, ("replace", "upgrade")),
     (("drifted",), ("replace",)),
     (UPGRADING, ("upgrade",)),
+    (MASTERS_ONLY, ("upgrade", "restore")),
     (("again",), ("bake",)),
     (("file", "abandon_old", *OPENING), ("restore",)),
 )
 """Parameters that belong to some verbs alone."""
 
 
-@click.command("plan", short_help=SUMMARIES["plan"], epilog=EXIT_CODES)
+@click.command("plan", cls=Restoring, short_help=SUMMARIES["plan"], epilog=EXIT_CODES)
 @click.argument("verb", type=click.Choice(NAMES), default="provision", metavar="[VERB]")
 @click.argument("file", type=FilePath(), required=False, metavar="[FILE|URL]")
 @opening

@@ -10,7 +10,7 @@ from ..confirming import confirmation
 from ..opening import Opening, opening
 from ..options import FilePath, Input, configuration, debug, output, parallel, progress, state, wait_timeout, yes
 from ..program import EXIT_CODES, SUMMARIES
-from ..restoring import abandon_old, backed_up
+from ..restoring import Restoring, abandon_old, backed_up, masters_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from ..progress import Progress
 
 
-@click.command("restore", short_help=SUMMARIES["restore"], epilog=EXIT_CODES)
+@click.command("restore", cls=Restoring, short_help=SUMMARIES["restore"], epilog=EXIT_CODES)
 @click.argument("file", type=FilePath(), metavar="FILE|URL")
 @opening
+@masters_only
 @abandon_old
 @yes
 @configuration
@@ -34,6 +35,7 @@ def command(
     given: Input,
     file: str,
     opening: Opening,
+    masters_only: bool,
     abandon_old: bool,
     yes: bool,
     state: Path,
@@ -44,16 +46,24 @@ def command(
 ) -> int:
     """Make a cluster anew of which nothing is left, with what a backup in FILE has kept: its objects, authorities and names.
 
-    Without --config the configuration in the backup counts. Refused while anything of the cluster is left. Run it again
-    after any failure: it goes on from what it finds.
+    Without --config the configuration in the backup counts. Refused while anything of the cluster is left, or of its
+    masters where they alone are restored. Run it again after any failure: it goes on from what it finds.
     """
+    from ...contract.machines import Role
     from ...engine.session import open_session
     from ...engine.verb import Options
     from ...verbs.restore import RESTORE
     from ...verbs.run import run
     from ..running import Running
 
-    options = Options(wait=True, archive=file, abandon_old=abandon_old, finish_timeout=wait_timeout, parallel=parallel)
+    options = Options(
+        wait=True,
+        archive=file,
+        only=Role.MASTER.value if masters_only else "",
+        abandon_old=abandon_old,
+        finish_timeout=wait_timeout,
+        parallel=parallel,
+    )
     source, archive = backed_up(given, options, opening, state)
     config = source.load()
     name = config.core.name

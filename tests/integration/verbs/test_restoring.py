@@ -6,7 +6,7 @@ import shutil
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -25,13 +25,13 @@ from kube_provision_core.backup import Archive
 from kube_provision_core.contract.boot import Stage
 from kube_provision_core.contract.driver import listening
 from kube_provision_core.contract.errors import BackupError, ConfigError, ControlPlaneError, FolderError
-from kube_provision_core.contract.machines import Discovery, MasterRecord, Vm
+from kube_provision_core.contract.machines import Discovery, MasterRecord, Power, Vm
 from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine import bringing
 from kube_provision_core.engine.executor import Event, State
 from kube_provision_core.engine.facts import Facts
 from kube_provision_core.engine.handlers import Performer
-from kube_provision_core.engine.plan import AwaitBoot, BringSnapshot
+from kube_provision_core.engine.plan import Action, AwaitBoot, BringSnapshot
 from kube_provision_core.engine.report import Report
 from kube_provision_core.engine.session import open_session
 from kube_provision_core.engine.verb import Options
@@ -239,6 +239,77 @@ def test_a_lost_cluster_begins_with_the_snapshot_and_forgets_nodes_of_before(
     assert site.folder.cluster_id == archive.about.cluster_id
     assert site.folder.restoring == ""
     assert site.folder.initialised
+
+
+class TestMastersAlone:
+    """Workers live, and so does discovery."""
+
+    @pytest.fixture
+    def backup(self, site: Site, tmp_path: Path) -> Archive:
+        """Of the cluster, whose master is off then."""
+        assert site.folder
+        archive = back_up(site.folder, CONTENT, tmp_path / "prod.age")
+        site.folder.mark_initialised()
+        site.world.statuses |= {"consul-prod": FINISHED, "w-prod-1": FINISHED}
+        site.world.vms["m-prod-1"] = replace(site.world.vms["m-prod-1"], power=Power.OFF)
+        site.registry.record = Discovery(True, cluster_id=site.folder.cluster_id)
+        return replace(archive, about=replace(archive.about, machines={"w-prod-1": "worker"}))
+
+    def test_begin_with_the_snapshot_and_the_others_go_on(self, site: Site, backup: Archive, tmp_path: Path) -> None:
+        before = dict(site.world.vms)
+        with living(site, tmp_path, backup, workers=False) as server:
+            report = restored(site, backup, only="master", abandon_old=True)
+            assert [it.action.key for it in report.outcomes if it.state is not State.DONE] == []
+            assert set(server.objects.all(NODES)) == {"m-prod-1", "w-prod-1"}
+        assert (tmp_path / "brought/snapshot.db").read_bytes() == CONTENT
+        assert changed(site, before) == {"m-prod-1"}
+        assert site.registry.forgotten == ["prod"]
+        assert site.folder
+        assert (site.folder.restoring, site.folder.masters_only, site.folder.initialised) == ("", False, True)
+
+    def test_that_are_not_to_be_destroyed_are_not(self, site: Site, backup: Archive) -> None:
+        before = dict(site.world.vms)
+        with pytest.raises(ConfigError, match=r"^m-prod-1: of cluster prod, and not known to be lost"):
+            restored(site, backup, only="master")
+        assert (changed(site, before), site.registry.forgotten) == (set(), [])
+
+    @pytest.mark.parametrize("where", ["destroy m-prod-1", "forget prod", "begin-restore prod", "create m-prod-1"])
+    def test_killed_anywhere_before_they_live_it_is_run_again(
+        self, site: Site, backup: Archive, tmp_path: Path, where: str
+    ) -> None:
+        before = dict(site.world.vms)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Performer, "__call__", killed_after(where))
+            with pytest.raises(KilledError):
+                restored(site, backup, only="master", abandon_old=True, parallel=1)
+        assert site.folder
+        assert site.folder.masters_only
+        with pytest.raises(ConfigError, match="run restore --masters-only"):
+            site.provision(**ONE)
+        with pytest.raises(ConfigError, match="masters alone are being restored"):
+            restored(site, backup)
+        with living(site, tmp_path, backup, workers=False):
+            report = restored(site, backup, only="master")
+            assert report.exit_code == 0, [it for it in report.outcomes if it.state is not State.DONE]
+        assert changed(site, before) == {"m-prod-1"}
+
+
+def killed_after(key: str) -> Callable[[Performer, Action], str]:
+    """What a run does that is killed once this is done, and before anybody learns of it."""
+    perform = Performer.__call__
+
+    def killing(performer: Performer, action: Action) -> str:
+        done = perform(performer, action)
+        if action.key == key:
+            raise KilledError
+        return done
+
+    return killing
+
+
+def changed(site: Site, before: Mapping[str, Vm]) -> set[str]:
+    """Machines that are gone, or are not the same any more."""
+    return {name for name, vm in before.items() if not (now := site.world.vms.get(name)) or now.stamp != vm.stamp}
 
 
 def test_a_cluster_that_was_to_be_destroyed_and_lives_keeps_all_its_nodes(

@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyrage
@@ -13,6 +14,7 @@ import pytest
 from doubles.backups import back_up
 from servers.control_plane import ControlPlaneServer
 
+from kube_provision_core.contract.machines import Power
 from kube_provision_core.folder.store import Folder
 
 STATE = Path("state/kube-provision")
@@ -207,6 +209,52 @@ class TestWhatIsThere:
             refusal = run(*verb, *OPEN).err.splitlines()[-1]
         assert "is made by: kube-provision provision --name prod, with the configuration that it was made with" in refusal
         assert "--config" not in refusal
+
+
+class TestMastersAlone:
+    SIZE = ("-c", "config.yml", "-m", "1", "-w", "1")
+
+    @pytest.fixture
+    def lost(self, run, made, world) -> None:
+        """Its master is off, and its worker runs."""
+        shutil.copytree(made().path, STATE / "prod")
+        assert run("provision", *self.SIZE, "--no-wait").code == 0
+        world.vms["m-prod-1"] = replace(world.vms["m-prod-1"], power=Power.OFF)
+
+    @pytest.mark.parametrize(
+        "words", [(*OPEN, "--masters-only"), (*OPEN, "--masters"), ("--masters", *OPEN)], ids=["only", "last", "first"]
+    )
+    def test_are_meant_where_no_number_of_them_is_said(self, run, lost, world, verb, words: tuple[str, ...]) -> None:
+        before = dict(world.vms)
+        ran = run(*verb, *words, *self.SIZE)
+        assert ran.code == 2
+        assert ran.line.startswith("kube-provision: m-prod-1: of cluster prod, and not known to be lost")
+        assert world.vms == before
+
+    def test_go_and_come_and_workers_stay(self, run, lost) -> None:
+        ran = run("plan", "restore", *OPEN, "--masters", "--abandon-old", *self.SIZE, "--output", "json")
+        assert ran.code == 0, ran.err
+        assert created(ran.out) == {"m-prod-1"}
+        assert {it["subject"] for it in json.loads(ran.out)["actions"] if it["action"] == "destroy"} == {"m-prod-1"}
+        assert "as they are stay: w-prod-1" in ran.err
+
+    def test_that_run_and_say_nothing_may_be_a_cluster_that_lives(self, run, lost, world, verb) -> None:
+        """Nobody listens at the address that it has."""
+        world.vms["m-prod-1"] = replace(world.vms["m-prod-1"], power=Power.ON)
+        ran = run(*verb, *OPEN, "--masters", "--abandon-old", *(["--yes"] if verb == ("restore",) else []), *self.SIZE)
+        assert ran.code == 2
+        assert "m-prod-1 is not off, and does not say whether etcd has lost its quorum: " in ran.line
+        assert "Power it off, and run again" in ran.line
+
+    def test_a_number_says_how_many_there_are(self, run, made) -> None:
+        made()
+        ran = run("plan", "restore", *OPEN, "-c", "config.yml", "--masters", "2", "--workers", "0", "--output", "json")
+        assert created(ran.out) == {"table-prod", "m-prod-1", "m-prod-2"}
+
+    def test_go_with_what_upgrades_and_what_restores(self, refused) -> None:
+        line = refused("plan", "replace", "--masters-only", "--drifted", "-c", "config.yml")
+        assert "--masters-only goes with `plan upgrade` and `plan restore`." in line
+        assert "--workers-only goes with `plan upgrade`." in refused("plan", "restore", *OPEN, "--workers-only")
 
 
 class TestWhatIsSaid:

@@ -29,12 +29,12 @@ def test_is_quoted_for_a_shell() -> None:
     assert shlex.split(Remedies("prod", ("--config", path)).destroy("w-prod-1"))[-1] == path
 
 
-def remedies(*names: str, lives: bool = True, restoring: bool = False) -> Remedies:
+def remedies(*names: str, lives: bool = True, restoring: bool = False, masters_only: bool = False) -> Remedies:
     """Advice about a cluster of these machines."""
     roles = {"c": Role.DISCOVERY, "m": Role.MASTER, "w": Role.WORKER}
     vms = tuple(Vm(name, name, Power.ON, Stamp("prod", "id", roles[name[0]], "spec")) for name in names)
     seen = Observation(Cluster("prod", "id", "1.37", frozenset(names)), vms)
-    return Remedies("prod").of(seen, lives=lives, restoring=restoring)
+    return Remedies("prod").of(seen, lives=lives, restoring=restoring, masters_only=masters_only)
 
 
 REPLACED = "kube-provision replace {} --name prod"
@@ -63,6 +63,11 @@ class TestAMachineThatIsToBeMadeAnew:
     def test_is_made_anew_by_the_restoration_that_it_belongs_to(self, name: str) -> None:
         """Destroyed and provisioned there would be another cluster, which is empty."""
         assert remedies("c-prod", "m-prod-1", lives=False, restoring=True).replace(name) == RESTORED_ANEW
+
+    def test_is_made_anew_without_taking_along_workers_that_live(self) -> None:
+        told = remedies("m-prod-1", "w-prod-1", lives=False, restoring=True, masters_only=True)
+        assert told.replace("m-prod-1") == "kube-provision restore --masters-only --abandon-old --name prod FILE"
+        assert told.restore() == "kube-provision restore --masters-only --name prod FILE"
 
     def test_is_replaced_as_in_any_cluster_once_that_lives(self) -> None:
         told = remedies("m-prod-1", "m-prod-2", lives=True, restoring=True)

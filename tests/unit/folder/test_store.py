@@ -430,6 +430,18 @@ class TestARestoration:
         found = opened(state)
         assert (found.abandoning, found.restoring, found.initialised) == ("", "ab" * 32, False)
 
+    def test_of_masters_alone_is_told_from_one_of_all(self, state: Path, folder: Folder) -> None:
+        assert not folder.masters_only
+        folder.begin_abandoning("ab" * 32, masters_only=True)
+        found = opened(state)
+        assert (found.abandoning, found.restoring, found.masters_only) == ("ab" * 32, "", True)
+        folder.begin_restore("ab" * 32, masters_only=True)
+        found = opened(state)
+        assert (found.abandoning, found.restoring, found.masters_only) == ("", "ab" * 32, True)
+        folder.begin_restore("ab" * 32)
+        assert not opened(state).masters_only
+        assert opened(state).restoring == "ab" * 32
+
     def test_ends(self, state: Path, folder: Folder) -> None:
         assert (folder.abandoning, folder.restoring) == ("", "")
         folder.begin_restore("ab" * 32)
