@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from demo.kubectl import get_nodes
-from demo.world import NAME, World, open_world
+from demo.world import NAME, SEED, World, open_world
 
 PROGRAM = Path(sys.executable).with_name("kube-provision")
 
@@ -74,7 +74,8 @@ class Program:
 
     def __init__(self, world: World, home: Path) -> None:
         self._home = home
-        self._environment = os.environ | {"KUBE_PROVISION_VCENTER_PASSWORD": world.vcenter.password}
+        secrets = {"VCENTER_PASSWORD": world.vcenter.password, "CONSUL_SEED": SEED}
+        self._environment = os.environ | {f"KUBE_PROVISION_{key}": secret for key, secret in secrets.items()}
 
     def __call__(self, *arguments: str) -> None:
         say(f"\n   $ kube-provision {' '.join(arguments)}\n")

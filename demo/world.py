@@ -18,6 +18,7 @@ from servers.living_masters import LivingMasters
 from servers.simulator import STATUS_KEY, Guest, Simulator
 
 from kube_provision_consul import layout
+from kube_provision_consul.seed import new_seed
 from kube_provision_core import GuestInfo
 from kube_provision_core.contract.boot import Stage
 from kube_provision_core.folder.store import Folder
@@ -27,6 +28,8 @@ NETWORK = "127.80.1"
 CONSUL = f"{NETWORK}.200"
 MASTERS = {f"m-{NAME}-{i}": f"{NETWORK}.{10 + i}" for i in (1, 2, 3)}
 WORKERS = {f"w-{NAME}-{i}": f"{NETWORK}.{20 + i}" for i in (1, 2, 3)}
+SEED = new_seed()
+"""Of all that keeps Consul closed. The program would make one; this Consul is there before it begins, so that it is told."""
 STAGE_TIME = 0.6
 """Seconds that a simulated node needs for one stage of its boot."""
 
@@ -42,7 +45,7 @@ def open_world(state: Path) -> Iterator[World]:
     """Everything runs while the context is open. `state` is where the program will keep the cluster's folder."""
     addresses = {f"consul-{NAME}": CONSUL, **MASTERS, **WORKERS}
     guests = [Guest(name, [address], address_delay=1.0) for name, address in addresses.items()]
-    with Simulator(clone_time=1.5, guests=guests) as vcenter, ConsulServer(CONSUL) as consul:
+    with Simulator(clone_time=1.5, guests=guests) as vcenter, ConsulServer(CONSUL, seed=SEED) as consul:
         world, over = World(vcenter, consul), threading.Event()
         nodes = threading.Thread(target=_live, args=(world, state, over))
         nodes.start()

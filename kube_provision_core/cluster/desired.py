@@ -62,6 +62,7 @@ def desire(config: Config, cluster_id: str, discovery_address: str | None) -> De
         id=cluster_id,
         kubernetes_version=core.kubernetes_version,
         names=frozenset(node.name for node in chain(masters, workers, (server,) if server else ())),
+        nodes={node.name: node.role for node in chain(masters, workers)},
         pod_subnet=str(core.pod_subnet),
         service_subnet=str(core.service_subnet),
         domain=core.cluster_domain,

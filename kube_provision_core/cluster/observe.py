@@ -86,13 +86,20 @@ def _booting(cluster: Cluster, vms: tuple[Vm, ...]) -> str:
 
 
 def locate(cluster: Cluster, vms: tuple[Vm, ...]) -> Cluster:
-    """The cluster with the addresses that its machines tell."""
+    """The cluster with the addresses that its machines tell, and all of their names."""
     ours = [vm for vm in vms if vm.stamp and vm.stamp.cluster == cluster.name and vm.address]
     servers = [vm.address for vm in ours if vm.stamp and vm.stamp.role is Role.DISCOVERY]
     address = cluster.discovery_address or next(iter(servers), None)
     peers = tuple(sorted(vm.address for vm in ours if vm.address and vm.stamp and vm.stamp.role is not Role.DISCOVERY))
     reach = {vm.address: vm.reach for vm in ours if vm.address and vm.reach}
-    return replace(cluster, discovery_address=address, peers=peers, reach=reach)
+    return replace(cluster, discovery_address=address, peers=peers, reach=reach, nodes=_nodes(cluster, vms))
+
+
+def _nodes(cluster: Cluster, vms: tuple[Vm, ...]) -> dict[str, Role]:
+    """Those that are to be, with those that there are, be they wanted any more or not."""
+    wanted = {name: role for name, role in cluster.nodes.items() if name in cluster.names}
+    stamps = {vm.name: vm.stamp for vm in vms if vm.stamp and vm.stamp.cluster == cluster.name}
+    return wanted | {name: stamp.role for name, stamp in stamps.items() if stamp.role is not Role.DISCOVERY}
 
 
 def natural_order(name: str) -> tuple[str, int]:

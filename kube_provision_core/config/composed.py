@@ -89,6 +89,10 @@ class Config:
         """Secrets to make where the user gave none, by key: of all drivers."""
         return {key: make for driver in self.drivers for key, make in driver.config[Role.MASTER].generated().items()}
 
+    def founding(self) -> Mapping[str, Callable[[], str]]:
+        """Those to make for a cluster that is new, besides."""
+        return {key: make for driver in self.drivers for key, make in driver.config[Role.MASTER].founding().items()}
+
     def with_generated(self, values: Mapping[str, str]) -> Config:
         """This configuration with generated secrets filled in, in every role; what the user gave stays."""
         return replace(self, drivers=tuple(_fill_driver(driver, values) for driver in self.drivers))
@@ -129,7 +133,7 @@ def _fill_driver(driver: ChosenDriver, values: Mapping[str, str]) -> ChosenDrive
 
 
 def _fill(config: AnyConfig, values: Mapping[str, str]) -> AnyConfig:
-    new = {key: values[key] for key in config.generated() if key in values}
+    new = {key: values[key] for key in (*config.generated(), *config.founding()) if key in values}
     if not new:
         return config
     given = {name: getattr(config, name) for name in config.model_fields_set}

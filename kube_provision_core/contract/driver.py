@@ -35,6 +35,13 @@ class DriverConfig(BaseModel):
         """
         return {}
 
+    def founding(self) -> Mapping[str, Callable[[], str]]:
+        """As `generated`, of what a cluster's machines must have had from the first on, such as a seed of their identities.
+
+        Made with the cluster's folder; a folder that is there without such a value stays without it.
+        """
+        return {}
+
 
 def option(
     default: Any = ...,

@@ -244,6 +244,17 @@ def lock_cluster(cluster: Cluster) -> AbstractContextManager[None] | None:
 
 
 @hookspec(firstresult=True)
+def admit_nodes(cluster: Cluster) -> bool | None:
+    """Give each of `cluster.nodes` the rights that it needs in the service, and nobody that is not among them any.
+
+    For a service that tells machines apart; None: this one does not. Called under its lock where it answers, before a run
+    changes anything, and once more when it has destroyed machines. A run that makes the service's own machine calls it not
+    even once: that machine's boot data has to bring the others' rights along. Idempotent. True when done; raises
+    `DiscoveryError`.
+    """
+
+
+@hookspec(firstresult=True)
 def forget_initialising(cluster: Cluster, node_name: str) -> bool | None:
     """Delete the record that `node_name` is initialising the cluster; called when that machine is observed gone.
 

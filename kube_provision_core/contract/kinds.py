@@ -143,6 +143,8 @@ class DiscoveryDriver(Extension, Protocol):
 
     port: int | None = None
     """The service's TCP port: `status` tells where an operator's host reaches it."""
+    notice: str = ""
+    """A line for `status`: what its user should know of the service as it is configured, such as who may write there."""
 
     if TYPE_CHECKING:
 
@@ -153,6 +155,9 @@ class DiscoveryDriver(Extension, Protocol):
     def discover_masters(self, cluster: Cluster) -> Discovery | None: ...
 
     def lock_cluster(self, cluster: Cluster) -> AbstractContextManager[None] | None:
+        return None
+
+    def admit_nodes(self, cluster: Cluster) -> bool | None:
         return None
 
     def forget_initialising(self, cluster: Cluster, node_name: str) -> bool | None:

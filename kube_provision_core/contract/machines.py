@@ -144,6 +144,8 @@ class Cluster:
     shares_kernel: bool = False
     """Its target says that machines run on the kernel of their host. What belongs to that is the host's to set, and no
     machine's: modules, swap, the clock, all parameters but those of the machine's own network."""
+    nodes: Mapping[str, Role] = field(default_factory=dict, hash=False)
+    """The masters and workers that are to be, and those that there are, by name."""
 
     def endpoint(self, address: str, port: int) -> Endpoint:
         """Where this host, as opposed to the cluster's machines, reaches a port of the machine at `address`."""

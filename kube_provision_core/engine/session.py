@@ -148,10 +148,14 @@ def open_session(
     name = config.core.name
     with Folder.lock(state, name) if alone and state else nullcontext():
         folder = _folder(state, name, archive)
-        folder = folder.complete(config.generated()) if folder else Folder.draft(state or _NOWHERE, name, config.generated())
+        folder = folder.complete(config.generated()) if folder else _draft(state, config)
         config = config.with_generated(folder.generated)
         with plugins.connect(config.drivers, boot.OWN_NAMES) as manager:
             yield Session(config, folder, manager, archive)
+
+
+def _draft(state: State | Path | None, config: Config) -> Folder:
+    return Folder.draft(state or _NOWHERE, config.core.name, {**config.generated(), **config.founding()})
 
 
 def _folder(state: State | Path | None, name: str, archive: Archive | None) -> Folder | None:

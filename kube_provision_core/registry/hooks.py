@@ -41,6 +41,7 @@ class Hooks:
         self.seal_image = self._every(hookspecs.seal_image)
         self.discover_masters = self._needed(hookspecs.discover_masters)
         self.lock_cluster = self._first(hookspecs.lock_cluster)
+        self.admit_nodes = self._first(hookspecs.admit_nodes)
         self.forget_initialising = self._first(hookspecs.forget_initialising)
         self.forget_cluster = self._first(hookspecs.forget_cluster)
 

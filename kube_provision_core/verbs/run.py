@@ -13,7 +13,7 @@ from ..cluster import Roll, ask_readiness
 from ..cluster.desired import to_render
 from ..cluster.observe import Observation
 from ..contract.boot import Boot
-from ..contract.errors import ConfigError
+from ..contract.errors import ConfigError, DiscoveryError
 from ..contract.kinds import ADDRESS_TIMEOUT, BOOT_TIMEOUT, TargetDriver
 from ..contract.machines import Node
 from ..engine.executor import Event, Interrupt, apply
@@ -22,7 +22,7 @@ from ..engine.handlers import Performer
 from ..engine.identity import Identity, check_same, identify
 from ..engine.latest import Latest
 from ..engine.ownership import check_identity
-from ..engine.plan import CreateVm, GiveTask, Plan
+from ..engine.plan import CreateVm, DestroyVm, GiveTask, Plan
 from ..engine.report import Report
 from ..engine.session import Session, open_session
 from ..engine.verb import Options, Verb
@@ -82,7 +82,9 @@ def run(verb: Verb, session: Session, options: Options, user: User, agreed: Iden
             check_same(agreed, identity)
         user.begin(plan, identity)
         verb.begin(session, facts)
+        _admit(session, facts.seen)
         report = _apply(verb, session, facts, plan, options, user)
+        report = _dismiss(session, plan, report)
         report = verb.report(Facts(session, report.observation), options, report)
         user.end(report)
         return report
@@ -218,6 +220,23 @@ def _apply(verb: Verb, session: Session, facts: Facts, plan: Plan, options: Opti
         postponed=plan.postponed,
         answers=latest.answers,
     )
+
+
+def _admit(session: Session, seen: Observation) -> None:
+    """Let discovery know all machines before there are more. Where its own machine is made first, that brings them along."""
+    if seen.discovery is not None:
+        session.hook.admit_nodes(cluster=seen.cluster)
+
+
+def _dismiss(session: Session, plan: Plan, report: Report) -> Report:
+    """Let discovery forget the machines that are gone. Where it cannot now, the next run does."""
+    if not any(isinstance(action, DestroyVm) for action in plan.actions):
+        return report
+    try:
+        _admit(session, report.observation)
+    except DiscoveryError as error:
+        return replace(report, notes=(*report.notes, f"rights of machines that are gone stay until the next run: {error}"))
+    return report
 
 
 def _finish_timeout(verb: Verb, target: TargetDriver, plan: Plan, options: Options) -> float:

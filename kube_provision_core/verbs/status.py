@@ -100,8 +100,14 @@ def standing(session: Session, facts: Facts) -> Status:
         folder=folder.where if folder.saved else None,
         kubeconfig=kubeconfig if kubeconfig and kubeconfig.exists() else None,
         kubernetes_error=facts.kubernetes_error,
-        hints=(*facts.hints, *_versions(facts), *warnings(facts), *backup.warnings(facts)),
+        hints=(*facts.hints, *_versions(facts), *warnings(facts), *backup.warnings(facts), *_notice(session)),
     )
+
+
+def _notice(session: Session) -> Iterator[str]:
+    """Of discovery."""
+    if notice := plugins.declared(session.discovery, "notice", ""):
+        yield notice
 
 
 def _versions(facts: Facts) -> Iterator[str]:

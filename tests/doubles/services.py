@@ -31,6 +31,8 @@ class Registry:
     record: Discovery = field(default_factory=lambda: Discovery(initialised=False))
     silent: bool = False
     forgotten: list[str] = field(default_factory=list)
+    admitted: list[list[str]] = field(default_factory=list)
+    """The machines that it was told of, each time."""
     holder: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -62,6 +64,13 @@ class MemoryDiscovery:
             yield
         finally:
             self._registry.holder.release()
+
+    @hookimpl
+    def admit_nodes(self, cluster: Cluster) -> bool:
+        if self._registry.silent:
+            raise DiscoveryError(f"{cluster.discovery_address} does not answer")
+        self._registry.admitted.append(sorted(cluster.nodes))
+        return True
 
     @hookimpl
     def forget_initialising(self, node_name: str) -> bool:

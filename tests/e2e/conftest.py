@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from servers.consul import ConsulServer
 from servers.living_masters import LivingMasters
 from servers.simulator import FINISHED, STATUS_KEY, Guest, Simulator
 
+from kube_provision_consul.seed import new_seed
 from kube_provision_core.folder.store import Folder
 
 _REAL = os.environ.get("KUBERNETES", "")
@@ -59,6 +61,21 @@ class Site:
     settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     consul: ConsulServer | None = None
+
+    @contextmanager
+    def discovery(self) -> Iterator[ConsulServer]:
+        """A Consul where the discovery machine will be, with the seed that the configuration has for it."""
+        seed = new_seed()
+        self.environment["KUBE_PROVISION_CONSUL_SEED"] = seed
+        with ConsulServer(self.server_address, seed=seed) as self.consul:
+            yield self.consul
+
+    @contextmanager
+    def existing_consul(self) -> Iterator[str]:
+        """The address of one that is open, and nobody's."""
+        address = f"{self.network}.201"
+        with ConsulServer(address) as self.consul:
+            yield address
 
     @property
     def server_address(self) -> str:
@@ -205,7 +222,7 @@ def open_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 def site(open_site: Callable[..., Site]) -> Iterator[Site]:
     """A site with a Consul where the discovery machine will be."""
     site = open_site()
-    with ConsulServer(site.server_address) as site.consul:
+    with site.discovery():
         yield site
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from servers.consul import ConsulServer
 from servers.simulator import NEVER_AN_ADDRESS, Guest, Machine, Template
 
 from .conftest import Run, Site, finish, until
@@ -183,7 +182,7 @@ def test_a_machine_that_never_gets_an_address(site: Site) -> None:
 
 def test_a_vcenter_that_dies_in_mid_run(open_site: Callable[..., Site]) -> None:
     site = open_site(clone_time=1.0)
-    with ConsulServer(site.server_address) as site.consul:
+    with site.discovery():
         process = site.start("--masters", "3", "--workers", "1", "--output", "json", "--no-wait")
         until(lambda: site.vcenter.counts().get("CloneVM_Task", 0) >= 2)
         site.vcenter.kill()

@@ -18,6 +18,7 @@ import yaml
 from machines import leaks
 from machines.lab import Lab, Run, until
 from machines.nspawn import Host
+from servers.provisioned_consul import ask as ask_consul
 
 pytestmark = pytest.mark.e2e
 
@@ -140,7 +141,7 @@ class TestSecrets:
         assert leaks.on_host(cluster.hosts[name], leaks.needles(cluster.secrets)) == []
 
     def test_are_left_in_no_key_of_consul(self, cluster: Lab) -> None:
-        assert leaks.in_consul(cluster.discovery.address, leaks.needles(cluster.secrets)) == []
+        assert leaks.in_consul(cluster.secrets, cluster.discovery.address, leaks.needles(cluster.secrets)) == []
 
     @pytest.mark.parametrize(
         "path", ["/var/lib/cloud/instance/user-data.txt.i", "/run/planted", "/media/channel/planted", "/root/planted"]
@@ -170,11 +171,11 @@ class TestSecrets:
 
     def test_that_were_planted_in_consul_are_found(self, cluster: Lab) -> None:
         wanted = leaks.needles(cluster.secrets)
-        consul(cluster.discovery, "PUT", "/v1/kv/planted", wanted["certificate key"])
+        ask_consul(cluster.secrets, cluster.discovery.address, "PUT", "/v1/kv/planted", wanted["certificate key"])
         try:
-            found = leaks.in_consul(cluster.discovery.address, wanted)
+            found = leaks.in_consul(cluster.secrets, cluster.discovery.address, wanted)
         finally:
-            consul(cluster.discovery, "DELETE", "/v1/kv/planted")
+            ask_consul(cluster.secrets, cluster.discovery.address, "DELETE", "/v1/kv/planted")
         assert found == ["certificate key in planted"]
 
 
@@ -256,21 +257,10 @@ def main_process(host: Host, service: str) -> str:
 
 def healthy(lab: Lab) -> bool:
     """Every node is ready in the cluster's eyes, and every master in Consul's."""
-    try:
-        entries = json.loads(consul(lab.discovery, "GET", "/v1/health/service/kube-provision-prod?passing"))
-    except (OSError, http.client.HTTPException, ValueError):
-        return False
+    path = "/v1/health/service/kube-provision-prod?passing"
+    entries = ask_consul(lab.secrets, lab.discovery.address, "GET", path) or []
     expected = {name for name in lab.hosts if not name.startswith("consul-")}
     return {entry["Node"]["Node"] for entry in entries} == set(lab.masters) and lab.ready() == expected
-
-
-def consul(server: Host, method: str, path: str, body: str | None = None) -> str:
-    connection = http.client.HTTPConnection(server.address, 8500, timeout=5)
-    try:
-        connection.request(method, path, body)
-        return connection.getresponse().read().decode()
-    finally:
-        connection.close()
 
 
 def ask(kubeconfig: Any, path: str, folder: Path) -> Any:

@@ -49,12 +49,15 @@ def test_one_of_three_initialises(lab: Lab, round_: int) -> None:
 def race(lab: Lab, session: Session) -> None:
     """Start the discovery machine if no round has yet, then all masters at the same time."""
     cluster = session.desired.cluster
-    if server := session.desired.discovery:
+    server = session.desired.discovery
+    assert server
+    if not lab.hosts:
         create(lab, session, server, cluster)
         lab.hypervisor.start(server.name)
         until(lambda: lab.stages()[server.name] == "finish done", LIMIT, "Consul is there")
-        cluster = replace(cluster, discovery_address=lab.discovery.address)
-        lab.settings |= {"consul_ip": lab.discovery.address, "consul_encrypt": session.folder.generated["consul_encrypt"]}
+        lab.settings |= {key: session.folder.generated[key] for key in ("consul_seed", "consul_encrypt")}
+    cluster = replace(cluster, discovery_address=lab.discovery.address)
+    session.hook.admit_nodes(cluster=cluster)
     for node in session.desired.masters:
         create(lab, session, replace(node, stamp=replace(node.stamp, carries_ca=True)), cluster)
     with ThreadPoolExecutor(3) as pool:

@@ -190,7 +190,7 @@ class World:
         files = [path for path in (self.site.folder / "tmp").rglob("*") if path.is_file()]
         kept = {str(path): {"content": path.read_text(errors="replace")} for path in files}
         found = leaks.in_guestinfo(guestinfo | kept, wanted)
-        return found + leaks.in_consul(self.site.server_address, wanted)
+        return found + leaks.in_consul(self.site.secrets, self.site.server_address, wanted)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import yaml
-from servers.consul import ConsulServer
 from servers.simulator import FINISHED, STATUS_KEY
 
 from .conftest import Site, finish, interrupt, until
@@ -62,8 +61,10 @@ class TestTheFirstRun:
         assert server in {f"https://{site.master_address(i)}:6443" for i in (1, 2, 3)}
         assert stat.S_IMODE((site.state / "prod" / "kubeconfig").stat().st_mode) == 0o600
 
-    def test_uses_an_existing_consul(self, site: Site) -> None:
-        run = site.provision(f"--consul-ip={site.server_address}")
+    def test_uses_an_existing_consul(self, open_site: Callable[..., Site]) -> None:
+        site = open_site()
+        with site.existing_consul() as address:
+            run = site.provision(f"--consul-ip={address}")
         assert run.code == 0, run.errors
         assert site.vcenter.machine_names() == WHOLE[1:]
 
@@ -107,7 +108,7 @@ class TestTheNextRun:
 
     def test_after_a_kill_creates_the_rest_with_the_same_secrets(self, open_site: Callable[..., Site]) -> None:
         site = open_site(clone_time=1.0)
-        with ConsulServer(site.server_address) as site.consul:
+        with site.discovery():
             process = site.start("--masters", "3", "--workers", "3", "--parallel", "2", "--no-wait")
             until(lambda: "m-prod-1" in site.vcenter.machine_names())
             process.send_signal(signal.SIGKILL)
@@ -248,12 +249,14 @@ class TestDestroy:
         assert site.run("destroy").code == 2
         assert site.vcenter.machine_names() == ["consul-prod", "m-prod-1"]
 
-    def test_has_an_existing_consul_forget_the_cluster(self, site: Site) -> None:
-        site.provision(f"--consul-ip={site.server_address}", masters=1, workers=0)
-        site.record_initialised()
-        assert site.run("destroy", "--yes", f"--consul-ip={site.server_address}").code == 0
-        assert site.consul
-        keys = json.loads(site.consul.request("GET", "/v1/kv/?keys"))
+    def test_has_an_existing_consul_forget_the_cluster(self, open_site: Callable[..., Site]) -> None:
+        site = open_site()
+        with site.existing_consul() as address:
+            site.provision(f"--consul-ip={address}", masters=1, workers=0)
+            site.record_initialised()
+            assert site.run("destroy", "--yes", f"--consul-ip={address}").code == 0
+            assert site.consul
+            keys = json.loads(site.consul.request("GET", "/v1/kv/?keys"))
         assert not [key for key in keys if key.startswith("kube-provision/prod")]
 
     def test_lets_the_next_cluster_of_the_name_start_afresh(self, site: Site) -> None:
@@ -267,7 +270,7 @@ class TestDestroy:
 class TestInterrupts:
     def test_start_nothing_new_and_report_what_happened(self, open_site: Callable[..., Site]) -> None:
         site = open_site(clone_time=1.5)
-        with ConsulServer(site.server_address) as site.consul:
+        with site.discovery():
             process = site.start("--masters", "3", "--workers", "3", "--parallel", "2", "--output", "json", "--no-wait")
             until(lambda: site.vcenter.counts().get("CloneVM_Task", 0) >= 2)
             interrupt(process)
@@ -280,7 +283,7 @@ class TestInterrupts:
 
     def test_of_two_runs_at_the_same_time_one_acts(self, open_site: Callable[..., Site]) -> None:
         site = open_site(clone_time=1.5)
-        with ConsulServer(site.server_address) as site.consul:
+        with site.discovery():
             process = site.start("--masters", "1", "--workers", "1", "--no-wait")
             until(lambda: site.vcenter.counts().get("CloneVM_Task", 0) >= 1)
             process.send_signal(signal.SIGSTOP)  # however long the second one takes to begin

@@ -46,7 +46,7 @@ def test_one_command_makes_a_cluster_that_works_grows_and_goes(lab: VCenterLab) 
 
     wanted = leaks.needles(lab.secrets)
     assert leaks.in_guestinfo(guestinfo(lab), wanted) == []
-    assert leaks.in_consul(lab.discovery.address, wanted) == []
+    assert leaks.in_consul(lab.secrets, lab.discovery.address, wanted) == []
     assert [leaks.on_host(host, wanted) for host in lab.hosts.values()] == [[]] * len(lab.hosts)
     lab.vcenter.publish("w-prod-1", packed("guestinfo.planted", f"token: {wanted['token']}"))
     assert leaks.in_guestinfo(guestinfo(lab), wanted) == ["token in guestinfo.planted of w-prod-1"]

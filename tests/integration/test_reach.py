@@ -37,7 +37,7 @@ def test_ports_that_the_qemu_target_forwards_are_told_and_open(config: list[str]
     nodes = {node["name"]: node for node in json.loads(capfd.readouterr().out)["nodes"]}
     services = {name: {port["service"]: port["port"] for port in node["reach"]} for name, node in nodes.items()}
     assert services == {
-        "consul-home": {"ssh": 22, "discovery": 8500},
+        "consul-home": {"ssh": 22, "": 8500, "discovery": 8501},
         "m-home-1": {"ssh": 22, "etcd": 2379, "api-server": 6443},
     }
     for node in nodes.values():

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +24,7 @@ from machines.lab import Run
 from machines.network import Network
 from machines.template import BakedTemplate
 from servers.debian import install
+from servers.provisioned_consul import ask
 from servers.qemu import end_processes
 
 from kube_provision_core.folder.store import Folder
@@ -34,7 +34,7 @@ PROGRAM = Path(sys.executable).with_name("kube-provision")
 RUN_LIMIT = 2100.0
 NAME = "home"
 USER = "ann"
-SSH, CONSUL = 22, 8500
+SSH, CONSUL = 22, 8501
 IMAGE = "site.example/app:1"
 _SSH_OPTIONS = (
     *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"),
@@ -165,10 +165,9 @@ class Home:
         return done.stdout
 
     def consul(self, path: str) -> Any:
-        """What the discovery machine's Consul answers this host."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://{self.reach(f'consul-{NAME}', CONSUL)}/v1/{path}", timeout=20) as answer:
-            return json.loads(answer.read())
+        """What the discovery machine's Consul answers this host; None where it does not."""
+        host, _, port = self.reach(f"consul-{NAME}", CONSUL).partition(":")
+        return ask(self.secrets, host, "GET", f"/v1/{path}", port=int(port))
 
     def power_off(self, *names: str, limit: float = 120.0) -> None:
         """Press the power buttons of machines, all at once."""

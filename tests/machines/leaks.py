@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
 import re
 import subprocess
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from machines.nspawn import Host
+from servers.provisioned_consul import ask
 
 from kube_provision_core.folder.store import Folder
 
@@ -33,6 +32,7 @@ def needles(folder: Folder) -> dict[str, str]:
         "token": folder.token.partition(".")[2],
         "certificate key": folder.certificate_key,
         "gossip key": folder.generated["consul_encrypt"],
+        "seed of Consul's secrets": folder.generated["consul_seed"],
     }
 
 
@@ -43,11 +43,9 @@ def on_host(host: Host, wanted: Mapping[str, str]) -> list[str]:
     return sorted(f"{secret} in {path}" for secret, path in found if not keeps.fullmatch(path))
 
 
-def in_consul(address: str, wanted: Mapping[str, str]) -> list[str]:
-    """Keys and values."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://{address}:8500/v1/kv/?recurse", timeout=10) as response:
-        entries = json.loads(response.read())
+def in_consul(secrets: Folder, address: str, wanted: Mapping[str, str]) -> list[str]:
+    """Keys and values, of the Consul that was made for the cluster with these secrets."""
+    entries = ask(secrets, address, "GET", "/v1/kv/?recurse")
     stored = {entry["Key"]: base64.b64decode(entry["Value"] or "").decode(errors="replace") for entry in entries}
     return _in_texts(stored, wanted)
 

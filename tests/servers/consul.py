@@ -15,30 +15,47 @@ import subprocess
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from servers.cache import locked
 from servers.debian import mirrors
 from servers.process import ServerProcess
 
+from kube_provision_consul import layout
+from kube_provision_consul.node.closed import closed_configuration, tls_files
+from kube_provision_consul.node.server import server_configuration
+from kube_provision_consul.seed import Seed
+
 RELEASE = "bullseye"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 HTTP_PORT = 8500
+VERSION = (1, 8)
+"""Of the Consul that tests run."""
 
 
 class ConsulServer:
     """One server that is its own leader, with every port on `address`. Started by `with`, or by `start` and `close`.
 
     `encrypt` is a gossip key (base64). `join` makes it join others instead of leading; `server=False` makes it an agent.
+    `seed`: a server that is closed, as the one that is provisioned for the cluster with that seed.
     """
 
     def __init__(
-        self, address: str, *, encrypt: str = "", join: Sequence[str] = (), server: bool = True, name: str = ""
+        self,
+        address: str,
+        *,
+        encrypt: str = "",
+        join: Sequence[str] = (),
+        server: bool = True,
+        name: str = "",
+        seed: str = "",
     ) -> None:
         self.address = address
+        self._seed = Seed(seed) if seed else None
         self.url = f"http://{address}:{HTTP_PORT}"
         self._config = {
             "node_name": name or f"consul-{address.replace('.', '-')}",
@@ -71,11 +88,17 @@ class ConsulServer:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="consul-"))
         config = self._folder / "config.json"
-        config.write_text(json.dumps(self._config | {"data_dir": str(self._folder / "data")}))
+        config.write_text(json.dumps(self._config | self._closed() | {"data_dir": str(self._folder / "data")}))
         environment = {"PATH": os.environ["PATH"], "GOMAXPROCS": "1"}
         command = [str(program), "agent", f"-config-file={config}"]
         self._process = ServerProcess(command, self._folder / "log", environment)
         self._process.wait_until(self._ready)
+
+    def _closed(self) -> dict[str, Any]:
+        if self._seed is None or self._folder is None:
+            return {}
+        own = self._seed.certificate(layout.server_name("dc1"), server=True)
+        return closed_parts(asdict(own) | {"token": self._seed.management}, self._folder, self.address)
 
     def stop(self) -> None:
         """End it at once and keep its data, as a power cut would. Idempotent."""
@@ -94,8 +117,9 @@ class ConsulServer:
             self._folder = None
 
     def request(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        """One call of the HTTP API. Raises `urllib.error.HTTPError` for an answer that is no success."""
-        request = urllib.request.Request(self.url + path, data=body, method=method)
+        """One call of the HTTP API, as the administrator. Raises `urllib.error.HTTPError` for what is no success."""
+        headers = {"X-Consul-Token": self._seed.management} if self._seed else {}
+        request = urllib.request.Request(self.url + path, data=body, headers=headers, method=method)
         with self._opener.open(request, timeout=60) as response:
             answer: bytes = response.read()
         return answer
@@ -105,9 +129,26 @@ class ConsulServer:
         try:
             leader: str = json.loads(self.request("GET", "/v1/status/leader"))
             checks = self.request("GET", f"/v1/health/node/{self._config['node_name']}?consistent")
+            if self._seed:
+                self.request("GET", "/v1/acl/policies")  # ACLs begin some seconds later
         except OSError:
             return False
         return bool(leader) and b'"passing"' in checks
+
+
+def closed_parts(identity: Mapping[str, Any], folder: Path, server: str) -> dict[str, Any]:
+    """What the machine itself adds to its agent's configuration."""
+    contents = tls_files(identity)
+    files = {name: folder / f"{name}.pem" for name in contents}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, file in files.items():
+        file.write_text(contents[name])
+    told = closed_configuration(identity, files, VERSION)
+    if not server:
+        return told
+    more = server_configuration(server, identity["token"], VERSION)
+    acl = told["acl"] | {"tokens": told["acl"]["tokens"] | more["acl"]["tokens"]}
+    return told | more | {"acl": acl}
 
 
 def consul_binary() -> Path:

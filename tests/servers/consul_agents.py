@@ -36,10 +36,10 @@ def unused_network() -> str:
 
 
 class ConsulAgent:
-    """One agent. Its HTTP interface is at `address`:8500."""
+    """One agent. Its HTTP interface is at `address`:8500, and is asked with `token`."""
 
-    def __init__(self, folder: Path, address: str, configuration: Mapping[str, Any]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, address: str, configuration: Mapping[str, Any], token: str = "") -> None:
+        self.folder, self.token = folder, token
         self.address = address
         self.http = f"{address}:8500"
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,10 +50,14 @@ class ConsulAgent:
 
     def start(self, timeout: float = 120.0) -> ConsulAgent:
         """Start it, and wait until it knows a server that leads."""
+        self.launch().wait_until(self.has_leader, timeout)
+        return self
+
+    def launch(self) -> ServerProcess:
+        """Start it, and wait for nothing."""
         command = [str(consul_binary()), "agent", f"-config-file={self._file}"]
         self._process = ServerProcess(command, self.folder / "consul.log")
-        self._process.wait_until(self.has_leader, timeout)
-        return self
+        return self._process
 
     def stop(self) -> None:
         if self._process:
@@ -80,11 +84,13 @@ class ConsulAgent:
         name = self.ask("GET", "/v1/agent/self")["Config"]["NodeName"]
         return any(check["CheckID"] == "serfHealth" for check in self.ask("GET", f"/v1/health/node/{name}"))
 
-    def ask(self, method: str, path: str, body: object = None) -> Any:
-        """The JSON answer to one request; None for 404."""
+    def ask(self, method: str, path: str, body: object = None, token: str | None = None) -> Any:
+        """The JSON answer to one request; None for 404. `token`: another one than its own."""
         connection = self.connect()
+        headers = {"X-Consul-Token": self.token if token is None else token}
+        text = None if body is None else body if isinstance(body, str) else json.dumps(body)
         try:
-            connection.request(method, path, None if body is None else body if isinstance(body, str) else json.dumps(body))
+            connection.request(method, path, text, headers)
             response = connection.getresponse()
             text = response.read().decode()
         finally:

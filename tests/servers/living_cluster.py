@@ -112,12 +112,13 @@ class LivingCluster:
 
     def _boots(self, name: str, address: str, vm: Mapping[str, Any]) -> bool:
         """Whether it has come to the end of its boot."""
-        if name.startswith("consul-"):
-            consul = ConsulServer(address)
+        folder = Folder.open(self._state, self._name)
+        if name.startswith("consul-") and folder:
+            consul = ConsulServer(address, seed=folder.generated["consul_seed"])
             consul.start()
             self.consul = consul  # nobody asks it before
             return True
-        if self.consul is None or (folder := Folder.open(self._state, self._name)) is None:
+        if self.consul is None or folder is None:
             return False
         user_data = unpacked(vm["extra_config"], "guestinfo.userdata")
         if self.etcd is None:

@@ -23,7 +23,7 @@ CNI = ("179/tcp", "4789/udp", "5473/tcp", "8472/udp")
 ROLE_PORTS = {
     Role.MASTER: ("2379-2380/tcp", "6443/tcp", *KUBELET, "10257/tcp", "10259/tcp", *CNI),
     Role.WORKER: (*KUBELET, "10256/tcp", "30000-32767/tcp", "30000-32767/udp", *CNI),
-    Role.DISCOVERY: ("8300/tcp", "8500/tcp"),
+    Role.DISCOVERY: ("8300/tcp", "8500/tcp", "8501/tcp"),
 }
 """The discovery machine's are a Consul server's; gossip is the component's own."""
 IP_IN_IP = 4

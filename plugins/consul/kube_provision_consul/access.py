@@ -1,14 +1,16 @@
-"""What tokens for an existing Consul must be allowed: right by right, and as policies that are ready to be applied."""
+"""What tokens must be allowed: right by right, and as policies that are ready to be applied to an existing Consul."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from kube_provision_core import Node, Role
+from kube_provision_core import Cluster, Node, Role
 
 from . import layout
 from .node.api import rule
+from .node.rights import ITSELF
+from .seed import Seed
 
 _SCRIPT = """\
 # For the administrator of Consul, with the command `consul` and a token that may write ACLs: the policies that
@@ -57,24 +59,44 @@ def of_operator(cluster: str, names: Iterable[str]) -> tuple[Right, ...]:
 
 def of_node(node: Node, names: Iterable[str]) -> tuple[Right, ...]:
     """Of a master's or a worker's token, which its agent uses for itself, too. `names`: as for the operator's."""
-    cluster, own = node.stamp.cluster, _prefix(node.name)
-    known = Right("node_prefix", own, "write", "an agent makes itself known")
-    if node.role is not Role.MASTER:
+    own = _prefix(node.name)
+    return _of(node.role, node.stamp.cluster, "_prefix", own, [prefix for prefix in _prefixes(names) if prefix != own])
+
+
+def of_machine(role: Role, cluster: str, name: str) -> tuple[Right, ...]:
+    """Of the token of one machine alone, in a Consul that is provisioned, where all machines are the cluster's."""
+    seen = Right("node_prefix", "", "read", "masters are shown with their machines, or not at all")
+    return (*_of(role, cluster, "", name, ()), seen)
+
+
+def _of(role: Role, cluster: str, kind: str, own: str, others: Iterable[str]) -> tuple[Right, ...]:
+    """`kind`: whether `own` is a name, or what names begin with, as `others` are."""
+    known = Right(f"node{kind}", own, "write", "an agent makes itself known")
+    if role is not Role.MASTER:
         return (
             known,
             Right("service", layout.service_name(cluster), "read", "the healthy masters"),
             *(
                 Right("node_prefix", prefix, "read", "they are shown with their machines, or not at all")
-                for prefix in _prefixes(names)
-                if prefix != own
+                for prefix in others
             ),
         )
     return (
         known,
         Right("service", layout.service_name(cluster), "write", "masters register there"),
         Right("key_prefix", layout.prefix(cluster), "write", "the record of initialisation, and the masters' lock"),
-        Right("session_prefix", own, "write", "holds that lock"),
+        Right(f"session{kind}", own, "write", "holds that lock"),
     )
+
+
+def grants(seed: Seed, cluster: Cluster) -> dict[str, Any]:
+    """What gives the cluster's machines their rights: see `node.rights.grant`."""
+    roles = [role for role in Role if role is not Role.DISCOVERY]
+    return {
+        "seed": seed.of_tokens,
+        "rights": {role.value: [list(it[:3]) for it in of_machine(role, cluster.name, ITSELF)] for role in roles},
+        "machines": {role.value: sorted(it for it, its in cluster.nodes.items() if its is role) for role in roles},
+    }
 
 
 def unless_leaving(rights: Iterable[Right]) -> list[Right]:

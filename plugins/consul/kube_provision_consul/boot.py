@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -26,10 +27,13 @@ from . import access, layout
 from .access import Right
 from .certificates import certificates, content_of
 from .config import ConsulConfig
+from .seed import Seed
 
 _RETRY_INTERVAL = "5s"
 """Consul's own default of 30 s would be most of a node's boot."""
 _NODE_SIDE = ("__init__.py", "agent.py", "api.py", "lock.py", "version.py")
+_CLOSED = ("closed.py",)
+_CLOSED_SERVER = (*_CLOSED, "rights.py", "server.py")
 
 
 def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
@@ -40,13 +44,25 @@ def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
         files=(
             File(layout.AGENT_FILE, _json(agent_configuration(node, cluster, config))),
             File(layout.CLIENT_DATA, _json(client_data(node, cluster, config))),
-            *(File(f"{DISCOVERY_PACKAGE}/{name}", _resource("node", name)) for name in _NODE_SIDE),
+            *(File(f"{DISCOVERY_PACKAGE}/{name}", _resource("node", name)) for name in _programs(node, config)),
             *_tls_files(config),
-            *_secret_files(config),
+            *_secret_files(node, cluster, config),
         ),
         units=(Unit(layout.UNIT, _resource("templates", layout.UNIT)),),
-        steps=(Step("agent", Stage.DISCOVER, _resource("templates", "agent.sh"), timeout=300, attempts=10),),
+        steps=tuple(_steps(node, config)),
     )
+
+
+def _programs(node: Node, config: ConsulConfig) -> tuple[str, ...]:
+    if not config.seed:
+        return _NODE_SIDE
+    return _NODE_SIDE + (_CLOSED_SERVER if node.role is Role.DISCOVERY else _CLOSED)
+
+
+def _steps(node: Node, config: ConsulConfig) -> Iterator[Step]:
+    yield Step("agent", Stage.DISCOVER, _resource("templates", "agent.sh"), timeout=300, attempts=10)
+    if config.seed and node.role is Role.DISCOVERY:
+        yield Step("rights", Stage.DISCOVER, _resource("templates", "rights.sh"), timeout=300, attempts=10)
 
 
 def seal() -> Step:
@@ -90,7 +106,7 @@ def retry_join(node: Node, cluster: Cluster, config: ConsulConfig) -> list[str]:
 
 def client_data(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str, Any]:
     """What the programs in `node` are told."""
-    needed = access.of_node(node, cluster.names) if config.consul_token or config.consul_ip else ()
+    needed = access.of_node(node, cluster.names) if config.consul_ip or (config.consul_token and not config.seed) else ()
     rights = [[right.kind, right.name, right.access] for right in needed]
     return {
         "servers": [] if node.role is Role.DISCOVERY else list(server_addresses(cluster, config)),
@@ -126,17 +142,36 @@ def server_addresses(cluster: Cluster, config: ConsulConfig) -> tuple[str, ...]:
     return config.hosts or tuple(filter(None, [cluster.discovery_address]))
 
 
-def _secret_files(config: ConsulConfig) -> tuple[File, ...]:
-    """0600 until the agent's user exists; then its start makes the file readable to that user's group."""
+def identity(node: Node, cluster: Cluster, config: ConsulConfig, seed: Seed) -> dict[str, Any]:
+    """Who the machine is in a Consul that was made for its cluster; a server also gets what gives others their rights."""
+    is_server = node.role is Role.DISCOVERY
+    name = layout.server_name(config.consul_datacenter) if is_server else node.name
+    return {
+        **asdict(seed.certificate(name, server=is_server)),
+        "token": seed.management if is_server else seed.token(node.name),
+        **({"grants": access.grants(seed, cluster)} if is_server else {}),
+    }
+
+
+def _secret_files(node: Node, cluster: Cluster, config: ConsulConfig) -> Iterator[File]:
+    """0600 until the agent's user exists; then its start makes readable to that user's group what the agent itself reads."""
+    if secrets := _agent_secrets(config):
+        yield File(layout.SECRETS_FILE, _json(secrets), mode=0o600, secret=True)
+    if config.seed:
+        document = _json(identity(node, cluster, config, config.seed))
+        yield File(layout.IDENTITY_FILE, document, mode=0o600, secret=True)
+
+
+def _agent_secrets(config: ConsulConfig) -> dict[str, Any]:
     secrets: dict[str, Any] = {}
     if config.consul_encrypt:
         secrets["encrypt"] = config.consul_encrypt.get_secret_value()
-    if config.consul_token:
+    if config.consul_token and not config.seed:
         # An agent judges by a default of its own, too, which is to allow: it would tell of no right that is missing. While
         # no server answers it denies nothing: what it is asked concerns itself.
         tokens = {"default": config.consul_token.get_secret_value()}
         secrets["acl"] = {"enabled": True, "default_policy": "deny", "down_policy": "allow", "tokens": tokens}
-    return (File(layout.SECRETS_FILE, _json(secrets), mode=0o600, secret=True),) if secrets else ()
+    return secrets
 
 
 def _json(document: dict[str, Any]) -> str:

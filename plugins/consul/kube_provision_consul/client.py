@@ -98,6 +98,17 @@ class Client:
         if to.tls:
             self._consul.http.session.mount("https://", _Trusting(to.tls))
 
+    def ask(self, method: str, path: str, body: str) -> Any:
+        """The JSON of the answer to any request; whatever is no success is raised."""
+        with self._failures():
+            call = getattr(self._consul.http, method.lower())
+            more = {"data": body} if body else {}
+            parameters, headers = [("dc", self._consul.dc)], self._consul.prepare_headers()
+            answer = call(lambda response: response, path, params=parameters, headers=headers, **more)
+        if answer.code != _OK:
+            raise DiscoveryError(f"{self._where} answers {answer.code} to {method} {path}: {answer.body.strip()[:200]}")
+        return json.loads(answer.body)
+
     def close(self) -> None:
         self._consul.http.session.close()
 

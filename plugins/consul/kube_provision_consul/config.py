@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,11 +17,13 @@ from kube_provision_core import DriverConfig, Endpoint, LocalFile, option
 from .certificates import certificates, check_pair, content_of
 from .endpoint import Tls
 from .layout import HTTPS_PORT
+from .seed import Seed, new_seed
 from .server_address import ConsulServers, ServerAddress, parse
 
 _GOSSIP_KEY_BYTES = 32
 _GOSSIP_KEY_LENGTHS = (16, 24, 32)
 """What Consul takes: AES-128, AES-192, AES-256."""
+_SEED = re.compile("[0-9a-f]{64}")
 
 
 def new_gossip_key() -> str:
@@ -78,6 +81,11 @@ class ConsulConfig(DriverConfig):
         None, help="Gossip key, base64 of 16, 24 or 32 bytes; generated when the Consul server is provisioned."
     )
 
+    consul_seed: SecretStr | None = option(
+        None,
+        help="32 bytes in hexadecimal, of which all secrets of a provisioned Consul are made; generated for a new cluster.",
+    )
+
     @field_validator("consul_ca_file")
     @classmethod
     def _holds_certificates(cls, file: Path | None) -> Path | None:
@@ -106,6 +114,13 @@ class ConsulConfig(DriverConfig):
             raise ValueError("no gossip key: base64 of 16, 24 or 32 bytes is needed, as `consul keygen` prints it")
         return value
 
+    @field_validator("consul_seed")
+    @classmethod
+    def _is_seed(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _SEED.fullmatch(value.get_secret_value()):
+            raise ValueError("no seed: 64 hexadecimal digits are needed, as `openssl rand -hex 32` prints them")
+        return value
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         for fault in self._faults():
@@ -124,6 +139,8 @@ class ConsulConfig(DriverConfig):
             yield "consul_client_cert_file is shown over TLS alone: set consul_ca_file"
         if self.consul_ca_file and not self.consul_ip:
             yield "consul_ca_file is that of an existing Consul: name it with consul_ip"
+        if self.consul_seed and self.consul_ip:
+            yield "consul_seed closes a Consul that is provisioned, and consul_ip names an existing one: leave one out"
         if self.consul_tls_server_name and self.scheme != "https":
             yield "consul_tls_server_name is for HTTPS alone: set consul_ca_file"
 
@@ -158,6 +175,15 @@ class ConsulConfig(DriverConfig):
     @property
     def _addresses(self) -> Sequence[ServerAddress]:
         return [parse(text) for text in self.consul_ip or ()]
+
+    @property
+    def seed(self) -> Seed | None:
+        """None where Consul is somebody else's, or was provisioned by an earlier version, and is open."""
+        return Seed(self.consul_seed.get_secret_value()) if self.consul_seed else None
+
+    def founding(self) -> Mapping[str, Callable[[], str]]:
+        """What closes the server that is provisioned. Machines that are there already would know nothing of it."""
+        return {"consul_seed": new_seed} if self.consul_ip is None and self.consul_seed is None else {}
 
     def generated(self) -> Mapping[str, Callable[[], str]]:
         """A gossip key for the server that is provisioned; an existing one's users know theirs."""

@@ -24,12 +24,20 @@ from kube_provision_core import (
 
 from . import access, boot, layout
 from .config import ConsulConfig
-from .endpoint import ConsulEndpoint
+from .endpoint import ConsulEndpoint, Tls
 from .failures import unresolved
+from .node.closed import pem
+from .node.rights import grant
 
 if TYPE_CHECKING:
     from .access import Right
     from .client import Client
+
+
+_OPEN = (
+    "this cluster's Consul is open, as an earlier version has made it: whoever reaches its port 8500, pods too, may change"
+    " the record, the lock and the list of masters. Deny them its address, as the Consul plugin's README says"
+)
 
 
 class Consul(DiscoveryDriver):
@@ -39,10 +47,11 @@ class Consul(DiscoveryDriver):
     api_version = 1
     port: int
 
-    def __init__(self, config: Mapping[Role, ConsulConfig], port: int = layout.HTTP_PORT) -> None:
+    def __init__(self, config: Mapping[Role, ConsulConfig], port: int | None = None) -> None:
         """`port`: of the server's HTTP interface; another one than Consul's own is for tests."""
         self._config = config
-        self.port = port
+        self.port = port or (layout.HTTPS_PORT if self._own.seed else layout.HTTP_PORT)
+        self.notice = "" if self._own.consul_ip or self._own.seed else _OPEN
         self._answered: Endpoint | None = None
         """The server that did last: others may be waited for in vain."""
 
@@ -129,6 +138,16 @@ class Consul(DiscoveryDriver):
         return run_lock(lambda: self._connect(endpoint, rights), cluster.name)
 
     @hookimpl
+    def admit_nodes(self, cluster: Cluster) -> bool | None:
+        """Of a Consul that was made for the cluster. An existing one's rights are its administrator's to give."""
+        seed = self._own.seed
+        if seed is None:
+            return None
+        with self._connected(cluster) as client:
+            grant(client.ask, access.grants(seed, cluster))
+        return True
+
+    @hookimpl
     def forget_initialising(self, cluster: Cluster, node_name: str) -> bool:
         """True when no record says that this machine is initialising; False when one has just been written."""
         from .client import decode_record
@@ -164,8 +183,16 @@ class Consul(DiscoveryDriver):
         if self._own.consul_ip:
             return self._existing()
         if cluster.discovery_address:
-            return self._to((cluster.endpoint(cluster.discovery_address, self.port),))
+            return self._provisioned(cluster.endpoint(cluster.discovery_address, self.port))
         return None
+
+    def _provisioned(self, server: Endpoint) -> ConsulEndpoint:
+        """One that an earlier version has made is open."""
+        datacenter, seed = self._own.consul_datacenter, self._own.seed
+        if seed is None:
+            return self._to((server,))
+        tls = Tls(pem("CERTIFICATE", seed.authority), server_name=layout.server_name(datacenter))
+        return ConsulEndpoint((server,), datacenter, seed.management, tls)
 
     def _existing(self, role: Role = Role.DISCOVERY) -> ConsulEndpoint:
         """With the token of the role."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from kube_provision_core import NODE_CONFIG_DIR
 
-HTTP_PORT, HTTPS_PORT = 8500, 8501
-"""Consul's own, where no port is said."""
+from .node.api import IDENTITY
+from .node.server import HTTPS_PORT as HTTPS_PORT
+
+HTTP_PORT = 8500
+"""Consul's own, where no port is said, as `HTTPS_PORT` is."""
 
 AGENT_DIR = f"{NODE_CONFIG_DIR}/consul"
 """The agent's configuration. Not the package's own folder, whose sample configuration is not ours to rely on."""
 AGENT_FILE = f"{AGENT_DIR}/agent.json"
 SECRETS_FILE = f"{AGENT_DIR}/secrets.json"
+IDENTITY_FILE = f"{NODE_CONFIG_DIR}/{IDENTITY}"
 CA_FILE, CERT_FILE, KEY_FILE = (f"{AGENT_DIR}/tls/{name}.pem" for name in ("ca", "cert", "key"))
 CLIENT_DATA = f"{NODE_CONFIG_DIR}/discovery.json"
 UNIT = "kube-provision-consul.service"
@@ -33,6 +37,11 @@ def prefix(cluster: str) -> str:
 
 def record_key(cluster: str) -> str:
     return f"{prefix(cluster)}record"
+
+
+def server_name(datacenter: str) -> str:
+    """What a server's certificate names, by Consul's own rule, wherever the server is."""
+    return f"server.{datacenter}.consul"
 
 
 def run_lock_key(cluster: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import stat
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +20,16 @@ from kube_provision_consul import layout
 from kube_provision_consul.config import new_gossip_key
 from kube_provision_consul.node import agent, version
 from kube_provision_consul.node.api import UnavailableError
+from kube_provision_consul.node.closed import closed_configuration
+from kube_provision_consul.node.server import server_configuration
+from kube_provision_consul.seed import new_seed
 from kube_provision_core import BootFragment, Cluster, ConfigError, File, Role, Stage
 from kube_provision_core.testing import node_of
 
 from .conftest import MakeConsul
 
 KEY = new_gossip_key()
+SEED = new_seed()
 TOKEN = "5b1f7a1e-0c55-4d8e-9a59-2d5a4f6f9d55"
 CLUSTER = Cluster("prod", "id-1", "1.36.4", frozenset(), discovery_address="10.0.0.9", peers=("10.0.0.11", "10.0.0.21"))
 NAMES = {Role.MASTER: "m-prod-1", Role.WORKER: "w-prod-1", Role.DISCOVERY: "consul-prod"}
@@ -121,19 +126,44 @@ def test_a_version_that_cannot_be_told_is_no_guess(monkeypatch: pytest.MonkeyPat
         version.installed_version()
 
 
-@pytest.mark.usefixtures("network_of_the_machine")
-@pytest.mark.parametrize("role", Role)
-@pytest.mark.parametrize("keys", [{}, {"consul_encrypt": KEY}, {"consul_encrypt": KEY, "consul_token": TOKEN}])
-def test_consul_accepts_the_configuration(tmp_path: Path, make_consul: MakeConsul, role: Role, keys: dict[str, str]) -> None:
-    fragment = render(make_consul, role, **keys)
+@pytest.fixture
+def user_of_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests, with the Consul of the tests."""
+    monkeypatch.setattr("shutil.chown", lambda *_: None)
+    monkeypatch.setattr(version, "PROGRAM", str(consul_binary()))
+
+
+def configured(fragment: BootFragment, folder: Path) -> dict[str, Any]:
+    """What the machine adds itself, beside the agent's configuration in `folder`; files that it names lie elsewhere."""
     for path in (layout.AGENT_FILE, layout.SECRETS_FILE):
         for found in (found for found in fragment.files if found.path == path):
-            (tmp_path / Path(path).name).write_text(str(found.content))
-    own = tmp_path / "etc"
+            (folder / Path(path).name).write_text(str(found.content))
+    own, run = folder.with_name("etc"), folder.with_name("run")
     own.mkdir()
-    (own / "discovery.json").write_text(str(file(fragment, layout.CLIENT_DATA).content))
-    agent.configure(own, tmp_path / "machine.json")
-    shutil.rmtree(own)
+    for path in (layout.CLIENT_DATA, layout.IDENTITY_FILE):
+        for found in (found for found in fragment.files if found.path == path):
+            (own / Path(path).name).write_text(str(found.content))
+    agent.configure(own, run / "machine.json")
+    for told in run.glob("*.json"):
+        shutil.copy(told, folder)
+    return {key: value for told in sorted(run.glob("*.json")) for key, value in json.loads(told.read_text()).items()}
+
+
+@pytest.mark.usefixtures("network_of_the_machine", "user_of_the_agent")
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"consul_encrypt": KEY},
+        {"consul_encrypt": KEY, "consul_token": TOKEN},
+        {"consul_encrypt": KEY, "consul_seed": SEED},
+    ],
+)
+def test_consul_accepts_the_configuration(tmp_path: Path, make_consul: MakeConsul, role: Role, keys: dict[str, str]) -> None:
+    tmp_path = tmp_path / "consul"
+    tmp_path.mkdir()
+    configured(render(make_consul, role, **keys), tmp_path)
     done = subprocess.run([consul_binary(), "validate", tmp_path], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "Configuration is valid!"), done.stderr
 
@@ -237,3 +267,70 @@ def test_what_an_agent_has_kept_is_not_baked(make_consul: MakeConsul, tmp_path: 
     subprocess.run(["bash", "-euo", "pipefail", "-c", removing], check=True, timeout=60)
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("node-id")}
     assert left == {"etc/consul.d/node-id"}
+
+
+# --- a Consul that is closed ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("network_of_the_machine", "user_of_the_agent")
+@pytest.mark.parametrize("role", Role)
+def test_http_without_tls_is_for_the_machine_itself(tmp_path: Path, make_consul: MakeConsul, role: Role) -> None:
+    folder = tmp_path / "consul"
+    folder.mkdir()
+    told = configured(render(make_consul, role, consul_encrypt=KEY, consul_seed=SEED), folder)
+    assert told["client_addr"] == "127.0.0.1"
+    addresses = {"https": told["bind_addr"]} if role is Role.DISCOVERY else None
+    assert told.get("addresses") == addresses
+    names = {"machine.json", "authority.pem", "certificate.pem", "key.pem"}
+    names |= {"server.json"} if role is Role.DISCOVERY else set()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "run").iterdir()}
+    assert modes == dict.fromkeys(names, 0o640)
+
+
+def test_a_token_is_for_what_the_agent_does_itself() -> None:
+    """As a default, it would be whoever's asks on this machine."""
+    assert closed((1, 8))["acl"]["tokens"] == {"agent": "t"}
+
+
+def closed(version: tuple[int, int]) -> dict[str, Any]:
+    return closed_configuration(
+        {"token": "t"}, {name: Path("/run/it.pem") for name in ("authority", "certificate", "key")}, version
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "first_token", "tls", "ports"),
+    [
+        ((1, 8), "master", "verify_incoming_rpc", {"https"}),
+        ((1, 10), "master", "verify_incoming_rpc", {"https"}),
+        ((1, 11), "initial_management", "verify_incoming_rpc", {"https"}),
+        ((1, 12), "initial_management", "tls", {"https"}),
+        ((1, 14), "initial_management", "tls", {"https", "grpc_tls"}),
+        ((1, 22), "initial_management", "tls", {"https", "grpc_tls"}),
+    ],
+)
+def test_each_version_has_its_own_words(version: tuple[int, int], first_token: str, tls: str, ports: set[str]) -> None:
+    told, server = closed(version), server_configuration("10.0.0.9", "t", version)
+    assert server["acl"]["tokens"].keys() == {first_token}
+    assert [key for key in ("verify_incoming_rpc", "tls") if key in told] == [tls]
+    assert server["ports"].keys() == ports
+
+
+def test_rights_are_given_by_the_server_alone(make_consul: MakeConsul) -> None:
+    steps = {role: [step.name for step in render(make_consul, role, consul_seed=SEED).steps] for role in Role}
+    assert steps == {Role.DISCOVERY: ["agent", "rights"], Role.MASTER: ["agent"], Role.WORKER: ["agent"]}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_without_a_seed_nothing_is_closed(make_consul: MakeConsul, role: Role) -> None:
+    """As for the nodes of a cluster whose Consul an earlier version has made."""
+    fragment = render(make_consul, role, consul_encrypt=KEY)
+    assert layout.IDENTITY_FILE not in {file.path for file in fragment.files}
+    assert document(fragment, layout.SECRETS_FILE) == {"encrypt": KEY}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_who_a_machine_is_nobody_else_reads(make_consul: MakeConsul, role: Role) -> None:
+    own = file(render(make_consul, role, consul_seed=SEED), layout.IDENTITY_FILE)
+    assert (own.mode, own.secret) == (0o600, True)
+    assert SEED not in str(own.content)

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from servers.certificates import ServerCertificate, issue_certificate
 
 from kube_provision_consul.config import ConsulConfig
-from kube_provision_core import Endpoint
+from kube_provision_consul.driver import Consul
+from kube_provision_core import Endpoint, Role
 
 
 def test_a_gossip_key_is_made_where_the_server_is_provisioned() -> None:
@@ -176,3 +177,34 @@ def test_secrets_are_hidden() -> None:
     token, key = "a-token-of-mine", base64.b64encode(bytes(range(32))).decode()
     assert token not in (text := repr(ConsulConfig(consul_token=token, consul_encrypt=key)))
     assert key not in text
+
+
+def test_a_seed_is_made_for_a_new_cluster_alone() -> None:
+    """Machines of one that is there would know nothing of it."""
+    makers = ConsulConfig().founding()
+    assert set(makers) == {"consul_seed"}
+    made = makers["consul_seed"]()
+    assert ConsulConfig(consul_seed=made).founding() == {}
+    assert makers["consul_seed"]() != made
+    assert "consul_seed" not in ConsulConfig().generated()
+
+
+def test_an_existing_consul_gets_no_seed() -> None:
+    assert ConsulConfig(consul_ip="10.0.0.1").founding() == {}
+    with pytest.raises(ValidationError, match="leave one out"):
+        ConsulConfig(consul_ip="10.0.0.1", consul_seed="0" * 64)
+
+
+@pytest.mark.parametrize("text", ["", "0" * 63, "G" * 64, "A" * 64])
+def test_what_is_no_seed_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="64 hexadecimal digits"):
+        ConsulConfig(consul_seed=text)
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_open"), [({}, True), ({"consul_seed": "0" * 64}, False), ({"consul_ip": "10.0.0.1"}, False)]
+)
+def test_status_tells_of_a_consul_that_an_earlier_version_has_made(keys: dict[str, str], *, is_open: bool) -> None:
+    driver = Consul(dict.fromkeys(Role, ConsulConfig.model_validate(keys)))
+    assert ("is open" in driver.notice) is is_open
+    assert driver.port == (8501 if "consul_seed" in keys else 8500)

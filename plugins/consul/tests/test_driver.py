@@ -81,8 +81,7 @@ def test_an_unreachable_server_is_named_with_what_to_check(make_consul: MakeCons
 def test_a_silent_server_is_given_up(make_consul: MakeConsul, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kube_provision_consul.client.TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        driver = Consul({}, port=silent.getsockname()[1])
-        driver._config = make_consul()._config
+        driver = Consul(make_consul()._config, port=silent.getsockname()[1])
         with pytest.raises(DiscoveryError, match="cannot be reached: timed out"):
             driver.discover_masters(replace(cluster, discovery_address="127.0.0.1"))
 

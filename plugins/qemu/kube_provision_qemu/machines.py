@@ -14,9 +14,9 @@ from .places import SEED, Places
 from .record import Record
 from .template import Template
 
-SSH, API_SERVER, ETCD, DISCOVERY = 22, 6443, 2379, 8500
+SSH, API_SERVER, ETCD, DISCOVERY, DISCOVERY_TLS = 22, 6443, 2379, 8500, 8501
 
-_PORTS = {Role.DISCOVERY: (SSH, DISCOVERY), Role.MASTER: (SSH, API_SERVER, ETCD), Role.WORKER: (SSH,)}
+_PORTS = {Role.DISCOVERY: (SSH, DISCOVERY, DISCOVERY_TLS), Role.MASTER: (SSH, API_SERVER, ETCD), Role.WORKER: (SSH,)}
 """What the program and its user call from this host."""
 
 

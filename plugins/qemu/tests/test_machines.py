@@ -59,7 +59,7 @@ def test_a_machine_that_is_made_anew_gets_its_address_back(driver: Qemu) -> None
 
 def test_this_host_has_ports_for_what_it_calls(driver: Qemu) -> None:
     assert set(provision(driver, "m-home-1", Role.MASTER).reach) == {22, 2379, 6443}
-    assert set(provision(driver, "consul-home", Role.DISCOVERY, 0).reach) == {22, 8500}
+    assert set(provision(driver, "consul-home", Role.DISCOVERY, 0).reach) == {22, 8500, 8501}
 
 
 def test_more_ports_can_be_asked_for(make_driver: Callable[..., Qemu]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,9 @@ import pytest
 from doubles.memory import MemoryTarget
 from doubles.site import Operator, Site
 
+from kube_provision_core.config import Config
 from kube_provision_core.contract.boot import Stage
+from kube_provision_core.contract.driver import DriverConfig, option
 from kube_provision_core.contract.errors import (
     BusyError,
     ConfigError,
@@ -20,7 +22,7 @@ from kube_provision_core.contract.errors import (
     FolderError,
     PluginError,
 )
-from kube_provision_core.contract.machines import Discovery, MasterRecord, Power, Vm
+from kube_provision_core.contract.machines import Discovery, MasterRecord, Power, Role, Vm
 from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine.executor import Interrupt, State
 from kube_provision_core.engine.plan import Plan
@@ -579,3 +581,67 @@ def test_a_second_run_for_the_cluster_waits_for_nobody_and_who_only_looks_needs_
             run.opened(PROVISION, site.config(), site.state, alone=True),
         ):
             pytest.fail("two runs act at once")
+
+
+class TestRightsInDiscovery:
+    """A service that tells machines apart knows each of them before it is made, and none that is gone."""
+
+    def test_come_with_the_services_own_machine_where_that_is_made(self, site: Site) -> None:
+        site.provision(Options(wait=False), masters=1, workers=1)
+        assert site.registry.admitted == []
+
+    def test_are_given_to_machines_that_come_later_before_they_are_made(self, site: Site) -> None:
+        site.provision(Options(wait=False), masters=1, workers=1)
+        made: list[list[str]] = []
+        site.listen = lambda event: made.append(sorted(site.world.vms))
+        site.provision(Options(wait=False), masters=1, workers=2)
+        assert site.registry.admitted == [["m-prod-1", "w-prod-1", "w-prod-2"]]
+        assert "w-prod-2" not in made[0]
+
+    def test_stay_those_of_machines_that_are_not_wanted_any_more(self, site: Site) -> None:
+        site.provision(Options(wait=False), masters=1, workers=2)
+        site.destroy("w-prod-2", draining=None, masters=1, workers=1)
+        assert site.registry.admitted == [["m-prod-1", "w-prod-1", "w-prod-2"], ["m-prod-1", "w-prod-1"]]
+
+    def test_cannot_be_taken_away_while_it_is_silent_and_a_note_says_so(self, site: Site) -> None:
+        site.provision(Options(wait=False), masters=1, workers=2)
+
+        def listen(event: object) -> None:
+            site.registry.silent = "w-prod-2" not in site.world.vms
+
+        site.listen = listen
+        report = site.destroy("w-prod-2", draining=None, masters=1, workers=1)
+        assert any("rights of machines that are gone stay until the next run" in note for note in report.notes)
+
+
+class Founded(DriverConfig):
+    seed: str | None = option(None, help="Made with the cluster alone.")
+
+    def founding(self) -> Mapping[str, Callable[[], str]]:
+        return {"seed": lambda: "made"}
+
+
+def seeds(state: Path, config: Config) -> list[str | None]:
+    """What each role has of it."""
+    with open_session(config, state) as session:
+        session.folder.save()
+        return [its.seed for its in session.config.driver("discovery").config.values()]
+
+
+def founded(site: Site) -> Config:
+    config = site.config()
+    others = [driver for driver in config.drivers if driver.kind != "discovery"]
+    return replace(config, drivers=(*others, replace(config.driver("discovery"), config=dict.fromkeys(Role, Founded()))))
+
+
+def test_what_founds_a_cluster_is_made_with_its_folder_and_kept(site: Site) -> None:
+    assert seeds(site.state, founded(site)) == ["made"] * len(Role)
+    assert site.folder
+    assert site.folder.generated == {"seed": "made"}
+    assert seeds(site.state, founded(site)) == ["made"] * len(Role)
+
+
+def test_a_cluster_that_was_founded_without_stays_without(site: Site) -> None:
+    with open_session(site.config(), site.state) as session:
+        session.folder.save()
+    assert seeds(site.state, founded(site)) == [None] * len(Role)

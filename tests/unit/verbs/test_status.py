@@ -142,3 +142,8 @@ class TestOfWhatAMachineWasGiven:
         assert vm.stamp
         site.world.vms[self.NAME] = replace(vm, stamp=replace(vm.stamp, instance=""))
         assert self.text(site) == ""
+
+
+def test_what_discovery_wants_to_be_known_is_a_hint(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryDiscovery, "notice", "it is open", raising=False)
+    assert site.status().hints == ("it is open",)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from .api import AGENT, Agent, UnavailableError, duration
+from .api import Agent, UnavailableError, duration
 from .lock import Lock
 
 _CHECK_INTERVAL = "3s"
@@ -146,7 +146,7 @@ def connect(node: dict[str, Any], folder: Path) -> Client:
     """The client for the node that `node` (node.json) describes, with the driver's own discovery.json from `folder`."""
     own = json.loads((folder / "discovery.json").read_text())
     return Client(
-        agent=Agent(own.get("agent", AGENT), own.get("rights", ())),
+        agent=Agent.of(own, folder),
         node=node["name"],
         cluster=node["cluster"],
         cluster_id=node["cluster_id"],

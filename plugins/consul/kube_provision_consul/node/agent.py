@@ -15,14 +15,14 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import GOSSIP_PORT, own_address
-from .api import AGENT, Agent, UnavailableError
+from .api import FOLDER, Agent, UnavailableError, read_identity
 from .version import installed_version, tls_settings
 
-FOLDER = Path("/etc/kube-provision")
 MACHINE_CONFIGURATION = Path("/run/kube-provision/consul/machine.json")
 """The part of the agent's configuration that only the machine itself knows."""
 AGENT_USER = "consul"
@@ -36,20 +36,47 @@ _SECRETS = ("consul/secrets.json", "consul/tls/key.pem")
 
 
 def configure(folder: Path, target: Path) -> None:
-    """Write which addresses the agent uses. A server answers the operator's machine as well, any other agent only its own.
+    """Write which addresses the agent uses, and who it is where Consul is closed.
 
-    What holds secrets becomes readable to the agent's user, which did not exist yet when it was delivered.
+    A server that is open answers the operator's machine as well, any other agent only its own. What holds secrets becomes
+    readable to the agent's user, which did not exist yet when it was delivered.
     """
-    own = json.loads((folder / "discovery.json").read_text())
+    own, identity = json.loads((folder / "discovery.json").read_text()), read_identity(folder)
     address = own_address(own["interface"], own["servers"])
-    client_address = f"127.0.0.1 {address}" if own["is_server"] else "127.0.0.1"
-    tls = tls_settings(own["tls"], installed_version()) if own.get("tls") else {}
+    is_open_server = own["is_server"] and not identity
+    told = {"bind_addr": address, "client_addr": f"127.0.0.1 {address}" if is_open_server else "127.0.0.1"}
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({"bind_addr": address, "client_addr": client_address, **tls}))
-    target.chmod(0o644)
+    if identity:
+        _close(target, told, identity, address if own["is_server"] else "")
+    else:
+        tls = tls_settings(own["tls"], installed_version()) if own.get("tls") else {}
+        target.write_text(json.dumps({**told, **tls}))
+        target.chmod(0o644)
     for name in _SECRETS:
         if (folder / name).exists():
             _let_agent_read(folder / name)
+
+
+def _close(target: Path, told: Mapping[str, Any], identity: Mapping[str, Any], server: str) -> None:
+    """What these programs are, only those machines have that need them: boot data is short of room."""
+    from .closed import closed_configuration, tls_files
+
+    version, contents = installed_version(), tls_files(identity)
+    files = {name: target.with_name(f"{name}.pem") for name in contents}
+    for name, content in contents.items():
+        _write_secret(files[name], content)
+    _write_secret(target, json.dumps({**told, **closed_configuration(identity, files, version)}))
+    if server:
+        from .server import server_configuration
+
+        _write_secret(target.with_name("server.json"), json.dumps(server_configuration(server, identity["token"], version)))
+
+
+def _write_secret(file: Path, content: str) -> None:
+    file.unlink(missing_ok=True)
+    file.touch(0o600)
+    file.write_text(content)
+    _let_agent_read(file)
 
 
 def _let_agent_read(secret: Path) -> None:
@@ -67,6 +94,7 @@ def wait_until_joined(agent: Agent, servers: Sequence[str], limit: float) -> Non
     while True:
         try:
             if agent.ask("GET", "/v1/status/leader", {}).json():
+                agent.check_token()
                 agent.check_rights()
                 return
             reason = "no Consul server leads"
@@ -115,7 +143,7 @@ def main() -> int:
             configure(chosen.folder, chosen.output)
         else:
             own = json.loads((chosen.folder / "discovery.json").read_text())
-            wait_until_joined(Agent(own.get("agent", AGENT), own.get("rights", ())), own["servers"], chosen.limit)
+            wait_until_joined(Agent.of(own, chosen.folder), own["servers"], chosen.limit)
     except UnavailableError as problem:
         print(f"{UNREACHABLE if chosen.command == 'wait' else ''}{problem}", file=sys.stderr)
         return 1

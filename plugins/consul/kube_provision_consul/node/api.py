@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+FOLDER = Path("/etc/kube-provision")
+IDENTITY = "consul-identity.json"
+"""Who the machine is in a Consul that was made for its cluster: its token, certificate and key. Elsewhere there is none."""
 AGENT = "127.0.0.1:8500"
 AUTHORIZE = "/v1/internal/acl/authorize"
 """Says what a token may. Consul's own pages ask it; where it does not answer, nothing is known of rights."""
@@ -32,18 +36,26 @@ class Answer:
 
 @dataclass(frozen=True)
 class Agent:
-    """The HTTP interface of the Consul agent on this machine. It adds its own token; none is kept here."""
+    """The HTTP interface of the Consul agent on this machine. In an existing Consul it adds its own token."""
 
     address: str = AGENT
     rights: Sequence[Sequence[str]] = ()
-    """What that token must be allowed: (kind, name, access) of each rule."""
+    """What the token must be allowed: (kind, name, access) of each rule."""
+    identity: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """With its token, which the agent then adds to nobody's requests."""
+
+    @classmethod
+    def of(cls, own: Mapping[str, Any], folder: Path) -> Agent:
+        """By discovery.json, and who the machine is."""
+        return cls(own.get("agent", AGENT), own.get("rights", ()), read_identity(folder))
 
     def ask(self, method: str, path: str, query: dict[str, str], body: str = "", wait: float = 0.0) -> Answer:
         """One request, bounded by `wait` and a little more. Raises `UnavailableError` but for an answer of 200 or 404."""
         host, _, port = self.address.rpartition(":")
         connection = HTTPConnection(host, int(port), timeout=_TIMEOUT + wait + wait / 16)  # Consul adds up to a 16th
         try:
-            connection.request(method, f"{path}?{urlencode(query)}", body or None)
+            headers = {"X-Consul-Token": self.identity["token"]} if self.identity else {}
+            connection.request(method, f"{path}?{urlencode(query)}", body or None, headers)
             response = connection.getresponse()
             answer = Answer(response.status, response.getheader("X-Consul-Index", ""), response.read())
         except (OSError, HTTPException) as problem:
@@ -69,6 +81,17 @@ class Agent:
             raise UnavailableError(
                 f"this machine's consul_token lacks {', '.join(missing)}: `kube-provision plugins grants` prints its policy"
             )
+
+    def check_token(self) -> None:
+        """Raise `UnavailableError` if the cluster's own Consul does not know this machine, or not yet."""
+        if self.identity:
+            self.ask("GET", "/v1/acl/token/self", {})
+
+
+def read_identity(folder: Path) -> Mapping[str, Any]:
+    """Empty in an existing Consul, and in one that an earlier version has made."""
+    file = folder / IDENTITY
+    return dict(json.loads(file.read_text())) if file.exists() else {}
 
 
 def question(rights: Sequence[Sequence[str]]) -> str:

@@ -14,7 +14,7 @@ from .api import UnavailableError
 PROGRAM = "/usr/bin/consul"
 
 _LIMIT = 60.0
-_TLS_BLOCK = (1, 12)
+TLS_BLOCK = (1, 12)
 """The first version that has `tls { … }`. It still takes the settings at the top level, and warns of each."""
 
 
@@ -32,4 +32,4 @@ def installed_version() -> tuple[int, int]:
 
 def tls_settings(settings: dict[str, Any], version: tuple[int, int]) -> dict[str, Any]:
     """`ca_file`, `cert_file`, `key_file` and `verify_…`, as this version takes them."""
-    return {"tls": {"defaults": settings}} if version >= _TLS_BLOCK else settings
+    return {"tls": {"defaults": settings}} if version >= TLS_BLOCK else settings

@@ -359,7 +359,7 @@ def opened(run: Run, name: str) -> set[str]:
     [
         (Role.MASTER, {"6443/tcp", "2379-2380/tcp", "10250/tcp", "10257/tcp", "10259/tcp", "179/tcp", "4789/udp"}),
         (Role.WORKER, {"10250/tcp", "10256/tcp", "30000-32767/tcp", "30000-32767/udp", "179/tcp", "4789/udp"}),
-        (Role.DISCOVERY, {"8300/tcp", "8500/tcp"}),
+        (Role.DISCOVERY, {"8300/tcp", "8500/tcp", "8501/tcp"}),
     ],
 )
 def test_firewalld_opens_the_ports_of_the_role_and_those_asked_for(

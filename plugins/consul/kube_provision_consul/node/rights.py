@@ -1,0 +1,125 @@
+"""Who may do what in the Consul of one cluster: a policy and a token for each of its machines.
+
+The server gives them when it first starts (`python3 -m discovery.rights`), and the operator's side those of machines that
+come later. Standard library only, Python 3.9.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import hmac
+import json
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .api import FOLDER, Agent, UnavailableError, rule
+
+Ask = Callable[[str, str, str], Any]
+"""Method, path and body of a request with the management token → the JSON of its answer. Raises where that is no success."""
+
+ITSELF = "{name}"
+"""In the name of a right: the machine's own."""
+_OURS = "kube-provision-"
+_LIMIT = 240.0
+
+
+class Token(NamedTuple):
+    """`accessor` is a token's public name."""
+
+    accessor: str
+    secret: str
+
+
+def token(seed: str, name: str) -> Token:
+    """That of a machine: the same whenever it is asked for."""
+    return Token(_uuid(seed, f"accessor of {name}"), _uuid(seed, f"secret of {name}"))
+
+
+def management(seed: str) -> str:
+    return _uuid(seed, "management")
+
+
+def grant(ask: Ask, grants: Mapping[str, Any]) -> None:
+    """These machines have their rights, and none that was there before has any. Idempotent: what is so stays.
+
+    `grants`: `seed`, that of tokens; `rights` and `machines` by role: (kind, name, access) of each rule, and names.
+    """
+    policies = {it["Name"]: it for it in ask("GET", "/v1/acl/policies", "") if it["Name"].startswith(_OURS)}
+    tokens = {it["AccessorID"]: it for it in ask("GET", "/v1/acl/tokens", "") if it["Description"].startswith(_OURS)}
+    for name, rules in _wanted(grants):
+        policy = policies.pop(_OURS + name, {})
+        _put_policy(ask, name, rules, policy)
+        own = token(grants["seed"], name)
+        if tokens.pop(own.accessor, None) is None:
+            _put_token(ask, name, own)
+    for accessor in tokens:
+        ask("DELETE", f"/v1/acl/token/{accessor}", "")
+    for policy in policies.values():
+        ask("DELETE", f"/v1/acl/policy/{policy['ID']}", "")
+
+
+def _wanted(grants: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each machine with the rules of its policy."""
+    for role, names in grants["machines"].items():
+        for name in names:
+            yield name, _rules(grants["rights"][role], name)
+
+
+def _rules(rights: Sequence[Sequence[str]], machine: str) -> str:
+    return "\n".join(rule(kind, name.replace(ITSELF, machine), access) for kind, name, access in rights)
+
+
+def _put_policy(ask: Ask, name: str, rules: str, known: Mapping[str, Any]) -> None:
+    """Lists of policies leave out their rules: the description tells which they are."""
+    digest = hashlib.sha256(rules.encode()).hexdigest()[:16]
+    if known.get("Description") != digest:
+        body = {"Name": _OURS + name, "Description": digest, "Rules": rules}
+        ask("PUT", f"/v1/acl/policy/{known['ID']}" if known else "/v1/acl/policy", json.dumps(body))
+
+
+def _put_token(ask: Ask, name: str, own: Token) -> None:
+    policy = {"Name": _OURS + name}
+    body = {"AccessorID": own.accessor, "SecretID": own.secret, "Description": _OURS + name, "Policies": [policy]}
+    ask("PUT", "/v1/acl/token", json.dumps(body))
+
+
+def _uuid(seed: str, what: str) -> str:
+    """Consul's own form of a token."""
+    return str(uuid.UUID(bytes=hmac.new(seed.encode(), what.encode(), hashlib.sha256).digest()[:16], version=4))
+
+
+def grant_soon(agent: Agent, grants: Mapping[str, Any], limit: float) -> None:
+    """As `grant`, once Consul can: some seconds after it has a leader. Raises `UnavailableError` after `limit` seconds."""
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            grant(lambda method, path, body: agent.ask(method, path, {}, body).json(), grants)
+            return
+        except UnavailableError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(1.0)
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--folder", type=Path, default=FOLDER)
+    arguments.add_argument("--limit", type=float, default=_LIMIT, help="seconds to try")
+    chosen = arguments.parse_args()
+    own = json.loads((chosen.folder / "discovery.json").read_text())
+    try:
+        agent = Agent.of(own, chosen.folder)
+        grant_soon(agent, agent.identity["grants"], chosen.limit)
+    except UnavailableError as problem:
+        print(f"the rights of the cluster's machines could not be given: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""A Consul that is closed, of machines with what the driver renders for them, on loopback addresses.
+
+They differ from real ones in one thing: their HTTP interface is at their own address, for lack of networks of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from servers.consul import closed_parts
+from servers.consul_agents import CLUSTER_ID, ConsulAgent
+
+from kube_provision_consul import layout
+from kube_provision_consul.config import ConsulConfig, new_gossip_key
+from kube_provision_consul.driver import Consul
+from kube_provision_consul.node.api import Agent
+from kube_provision_consul.node.rights import grant_soon
+from kube_provision_consul.seed import Seed, new_seed
+from kube_provision_core import Cluster, Role
+from kube_provision_core.testing import node_of
+
+
+@dataclass(frozen=True)
+class ClosedSite:
+    """One cluster's machines. `network`: the first three numbers of their addresses."""
+
+    folder: Path
+    network: str
+    cluster: Cluster
+    driver: Consul
+
+    @classmethod
+    def of(cls, folder: Path, network: str, name: str, nodes: Mapping[str, Role]) -> ClosedSite:
+        keys = {"consul_seed": new_seed(), "consul_encrypt": new_gossip_key()}
+        config = ConsulConfig.model_validate(keys)
+        cluster = Cluster(name, CLUSTER_ID, "1.36.4", frozenset(nodes), nodes=nodes, discovery_address=f"{network}.1")
+        return cls(folder, network, cluster, Consul(dict.fromkeys(Role, config)))
+
+    @property
+    def config(self) -> ConsulConfig:
+        return self.driver._config[Role.DISCOVERY]
+
+    @property
+    def seed(self) -> Seed:
+        assert self.config.seed
+        return self.config.seed
+
+    def rendered(self, name: str, role: Role) -> dict[str, Any]:
+        """The documents of a machine, by their paths."""
+        cluster = replace(self.cluster, discovery_address=None) if role is Role.DISCOVERY else self.cluster
+        node = node_of(name, role, cluster=self.cluster.name, cluster_id=CLUSTER_ID)
+        files = self.driver.render_boot(node, cluster).files
+        return {it.path: json.loads(it.content) for it in files if it.path.endswith(".json")}
+
+    def machine(self, name: str, role: Role, number: int) -> ConsulAgent:
+        address, folder = f"{self.network}.{number}", self.folder / name
+        documents = self.rendered(name, role)
+        server = address if role is Role.DISCOVERY else ""
+        own = closed_parts(documents[layout.IDENTITY_FILE], folder, server)
+        ports = documents[layout.AGENT_FILE]["ports"] | own.get("ports", {})
+        configuration = documents[layout.AGENT_FILE] | documents[layout.SECRETS_FILE] | own
+        return ConsulAgent(folder, address, configuration | {"ports": ports, "retry_interval": "1s"}, self.seed.management)
+
+    def server(self, number: int = 1) -> ConsulAgent:
+        """With all rights given, as its boot does."""
+        agent = self.machine(f"consul-{self.cluster.name}", Role.DISCOVERY, number).start()
+        identity = self.rendered(f"consul-{self.cluster.name}", Role.DISCOVERY)[layout.IDENTITY_FILE]
+        grant_soon(Agent(agent.http, (), identity), identity["grants"], 120)
+        return agent
