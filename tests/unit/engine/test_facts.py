@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from kube_provision_core.contract.errors import ControlPlaneError, PluginError, 
 from kube_provision_core.contract.machines import Discovery
 from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine.facts import Facts, Known, Unknown, learn
+from kube_provision_core.engine.session import Session
 
 pytestmark = pytest.mark.usefixtures("look_often")
 
@@ -93,3 +95,21 @@ def test_an_expected_failure_is_learnt_and_a_bug_goes_on() -> None:
     assert learn(lambda: fail(trouble)) == Unknown(trouble)
     with pytest.raises(ZeroDivisionError):
         learn(lambda: fail(ZeroDivisionError()))
+
+
+def test_it_is_known_whether_the_target_brings_machines_tasks(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert facts.delivers
+    with Site(facts.folder.path.parent / "other").session(**ONE) as session:
+        monkeypatch.setattr(Session, "answers", lambda _, hook: hook != "deliver_task")
+        assert not Facts(session).delivers
+
+
+def test_advice_names_no_document_that_nobody_has_written(site: Site, tmp_path: Path) -> None:
+    document = tmp_path / "config.yml"
+    options = ("--config", str(document), "--state", str(site.state))
+    with site.session(**ONE) as opened:
+        config = replace(opened.config, options=options, unwritten={document: b""})
+        session = replace(opened, config=config)
+        assert str(document) not in session.remedies.provision()
+        document.touch()
+        assert str(document) in session.remedies.provision()
