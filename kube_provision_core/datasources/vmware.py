@@ -147,11 +147,21 @@ def _pair(name: str, text: str) -> dict[str, str]:
 def _encoded(text: str) -> str:
     """Compressed harder only where that decides."""
     value = _compressed(text, _FAST)
-    return value if len(value) <= GuestInfo.LIMIT else _compressed(text, _BEST)
+    if len(value) > GuestInfo.LIMIT:
+        value = _compressed(text, _BEST)
+    return value if len(value) <= GuestInfo.LIMIT else _squeezed(text)
 
 
 def _compressed(text: str, level: int) -> str:
     return base64.b64encode(gzip.compress(text.encode(), level, mtime=0)).decode()
+
+
+@lru_cache(maxsize=8)
+def _squeezed(text: str) -> str:
+    """A twentieth smaller than gzip makes it, in the same form, and in a hundred times as long: half a second."""
+    from zopfli.gzip import compress
+
+    return base64.b64encode(compress(text.encode(), numiterations=5)).decode()
 
 
 @lru_cache(maxsize=8)

@@ -12,6 +12,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -181,10 +182,10 @@ def test_an_upload_may_be_read_by_joining_nodes(api: ControlPlane, server: Contr
 def test_nodes_are_told_with_role_readiness_and_address(api: ControlPlane, server: ControlPlaneServer) -> None:
     server.objects.add_node("m-prod-1", "10.0.0.1", master=True)
     server.objects.add_node("w-prod-1", "10.0.0.2", ready=False)
-    assert api.nodes() == (
-        ClusterNode("m-prod-1", ready=True, roles=("control-plane",), address="10.0.0.1"),
-        ClusterNode("w-prod-1", ready=False, roles=(), address="10.0.0.2"),
-    )
+    master, worker = api.nodes()
+    assert replace(master, labels={}) == ClusterNode("m-prod-1", ready=True, roles=("control-plane",), address="10.0.0.1")
+    assert replace(worker, labels={}) == ClusterNode("w-prod-1", ready=False, roles=(), address="10.0.0.2")
+    assert worker.labels == {"kubernetes.io/hostname": "w-prod-1"}
 
 
 def test_a_node_that_has_told_nothing_yet_is_a_node(api: ControlPlane, server: ControlPlaneServer) -> None:

@@ -18,9 +18,13 @@ PROGRAMS = [
 
 
 def without_docstrings(source: str) -> str:
-    """The program's own structure, whatever is said about it."""
+    """The program's own structure, whatever is said about it and about its functions' types."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.FunctionDef):
+            node.returns = None
         body = getattr(node, "body", None)
         if isinstance(body, list):
             kept = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
@@ -42,7 +46,7 @@ def test_what_holds_nothing_else_says_what_has_become_of_its_words() -> None:
 def test_comments_and_docstrings_go_and_strings_stay() -> None:
     source = '#!/usr/bin/env python3\n"""Doc."""\n\ndef f():\n    """Only this."""\n\nx = "# no comment"  # a comment\n'
     assert minify(source).splitlines()[0] == "#!/usr/bin/env python3"
-    assert minify(source).splitlines()[1:] == ["def f():", "    ...", 'x = "# no comment"']
+    assert minify(source).splitlines()[1:] == ["def f():", " ...", 'x = "# no comment"']
 
 
 def test_text_over_several_lines_keeps_its_empty_ones() -> None:
@@ -53,15 +57,47 @@ def test_text_over_several_lines_keeps_its_empty_ones() -> None:
 @pytest.mark.parametrize(
     ("source", "shorter"),
     [
-        ('def f():\n    """One."""\n    """Two."""\n', "def f():\n    ...\n"),
+        ('def f():\n    """One."""\n    """Two."""\n', "def f():\n ...\n"),
         ('def f(): """Only this."""\n', 'def f(): """Only this."""\n'),
         ('"""Doc."""; x = 1\n', '"""Doc."""; x = 1\n'),
-        ('if x:\n    y()\nelse:\n    """Else nothing."""\n', "if x:\n    y()\nelse:\n    ...\n"),
+        ('if x:\n    y()\nelse:\n    """Else nothing."""\n', "if x:\n y()\nelse:\n ...\n"),
         ('f"{done()}"\nb"kept"\n', 'f"{done()}"\nb"kept"\n'),
     ],
 )
 def test_a_program_stays_one_wherever_its_words_stand(source: str, shorter: str) -> None:
     assert minify(source) == shorter
+
+
+TEXTS = '''\
+if x:
+        y = """a
+    b""" + f"""{x}
+    {x!r:>{3}}
+  """
+        z = y
+'''
+
+
+@pytest.mark.parametrize(
+    ("source", "shorter"),
+    [
+        ("def f(a: int, *b: str, c: dict[str, int] = {}, **d: x) -> list[int]: ...\n", "def f(a, *b, c = {}, **d): ...\n"),
+        ("def f(a=lambda x, y: x, b: int = d[1:2]): ...\n", "def f(a=lambda x, y: x, b = d[1:2]): ...\n"),
+        ("def f(a=lambda x=d[1:2], y=1: x, b: Callable[[int], str] = str) -> None: ...\n", ""),
+        ("class A:\n    x: int = 1\n    def f(self, y: 'A | None' = None): return {y: 1}\n", ""),
+        ("def f(\n    a: int,\n    b,  # why\n) -> None:\n    if a:\n        return (b,\n            a)\n", ""),
+        (TEXTS, TEXTS.replace("        y", " y").replace("        z", " z")),
+    ],
+)
+def test_annotations_of_functions_go_and_indents_are_one_column(source: str, shorter: str) -> None:
+    assert without_docstrings(minify(source)) == without_docstrings(source)
+    assert len(minify(source)) < len(source)
+    assert minify(source) == (shorter or minify(source))
+
+
+def test_a_program_that_asks_for_annotations_keeps_them() -> None:
+    source = "from typing import get_type_hints\ndef f(a: int): ...\nget_type_hints(f)\n"
+    assert minify(source) == source
 
 
 def test_a_text_keeps_its_spaces() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import inspect
 import json
 import os
 import random
@@ -100,6 +101,15 @@ def test_what_only_the_hardest_compression_makes_fit_fits(monkeypatch: pytest.Mo
     assert best < usual
     monkeypatch.setattr(GuestInfo, "LIMIT", best)
     assert list(GuestInfo(Boot("w-prod-1", "w-prod-1-instance", text)).problems("w-prod-1", "VMware")) == []
+
+
+def test_what_gzip_leaves_too_large_is_squeezed_into_the_same_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = Path(inspect.__file__).read_text()
+    best = len(base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)))
+    monkeypatch.setattr(GuestInfo, "LIMIT", int(0.97 * best))
+    large = GuestInfo(Boot("w-prod-1", "w-prod-1-instance", text))
+    assert list(large.problems("w-prod-1", "VMware")) == []
+    assert gzip.decompress(base64.b64decode(large.values()["guestinfo.userdata"])).decode() == text
 
 
 def test_secrets_are_not_shown() -> None:
