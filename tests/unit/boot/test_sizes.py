@@ -14,7 +14,7 @@ from kube_provision_core.folder.pki import JoinSecrets, Snapshot
 
 KIB = 1024
 MOST = {"restored": 57 * KIB, "carrier": 56 * KIB, "master": 51 * KIB, "worker": 42 * KIB, "discovery": 38 * KIB}
-"""As delivered, without what discovery and a target bring: `tests/unit/cli/test_boot_sizes.py`. Who needs more takes it from users."""
+"""As delivered, without what discovery and a target bring. Who needs more takes it from users."""
 
 
 @pytest.mark.parametrize("system", ["debian", "ubuntu", "centos", "rocky", "almalinux"])

@@ -1,4 +1,4 @@
-"""What boot data weigh with everything that drivers bring, for whoever configures nothing else: VMware takes 64 KiB of them."""
+"""What boot data weigh with all that drivers bring, for whoever configures nothing else: VMware takes 64 KiB of them."""
 
 from __future__ import annotations
 
