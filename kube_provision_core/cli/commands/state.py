@@ -123,12 +123,13 @@ def rebuild(cluster: str, archive: Path, values: Path | None, state: State | Pat
     """Make the folder of a cluster that lives anew, in a store or on a disk, from ARCHIVE, which was made on a master.
 
     \b
-    sudo tar -C / -czf pki.tgz etc/kubernetes/pki etc/kube-provision/node.json
+    (umask 077; sudo tar -C / -cz etc/kubernetes/pki etc/kube-provision/node.json >pki.tgz)
     """
     from ...folder.rebuilding import read_values
     from ...folder.rebuilding import rebuild as rebuilt
 
     folder = rebuilt(state, cluster, archive, read_values(values))
-    note(f"{folder.where} is that of cluster {folder.cluster_id}: delete {archive}, which holds its authorities' keys")
+    note(f"{folder.where} is that of cluster {folder.cluster_id}")
+    note(f"{archive} holds the keys of its authorities: delete it on both hosts")
     if not folder.generated:
         note("it has none of the values that were made for drivers: name them by --values, or the next run makes new ones")
