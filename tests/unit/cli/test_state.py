@@ -76,7 +76,8 @@ class TestIsRefused:
         assert "secret" not in line
 
     def test_keys_of_a_folder_that_is_not_encrypted(self, refused, url: str) -> None:
-        assert "go with a --state that is a URL" in refused("status", *CONFIG, "--state-identity-file", "mine")
+        line = refused("status", *CONFIG, "--state-identity-file", "mine")
+        assert "--state-identity-file goes with a --state that is a URL: a folder of this host is not encrypted" in line
 
     def test_a_folder_for_the_commands_of_stores(self, refused, url: str) -> None:
         assert "--state is a folder of this host: name the URL" in refused("state", "list", "prod", "--state", "disk")
@@ -114,6 +115,16 @@ def test_the_environment_says_it_as_well(run, url: str, monkeypatch: pytest.Monk
     assert made.code == 0, made.err
     assert "means nothing" not in made.err
     assert "created" in run("state", "list", "prod").out
+
+
+def test_what_the_environment_says_of_stores_is_for_those_alone(run, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBE_PROVISION_STATE", url)
+    monkeypatch.setenv("KUBE_PROVISION_STATE_RECIPIENTS_FILE", "team")
+    monkeypatch.setenv("KUBE_PROVISION_STATE_IDENTITY_FILE", "mine")
+    made = run("provision", *CONFIG, "--state", "disk", "--masters", 1, "--workers", 0, "--no-wait")
+    assert made.code == 0, made.err
+    assert Folder.open(Path("disk"), "prod")
+    assert not Path("team-state").exists()
 
 
 def test_advice_says_it_as_well(run, world, url: str, store: tuple[str, ...]) -> None:
