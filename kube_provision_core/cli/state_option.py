@@ -47,14 +47,13 @@ class Said(NamedTuple):
     def store(self, environ: Mapping[str, str] = os.environ) -> SealedState:
         """The same for who can work with a store alone."""
         from ..backup import Recipients
-        from ..state import SealedState, check_url
+        from ..state import SealedState, url_of
 
         if not self.is_store:
             raise ConfigError("--state is a folder of this host: name the URL of a store, such as s3://BUCKET/FOLDER")
         if missing := list(self._missing()):
             raise ConfigError(*missing)
-        url = str(self.where)
-        check_url(url)
+        url = url_of(str(self.where))
         recipients = Recipients.read(self.recipients, map(Path, self.recipients_files), option="--state-recipient")
         return SealedState(url, default_state(environ), recipients, self._keys())
 

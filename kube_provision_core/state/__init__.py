@@ -2,6 +2,6 @@
 
 from .clusters import Entry, Fault, entries, prune, pull, push, rotate, verify
 from .sealed import SealedState
-from .stores import check_url
+from .stores import url_of
 
-__all__ = ["Entry", "Fault", "SealedState", "check_url", "entries", "prune", "pull", "push", "rotate", "verify"]
+__all__ = ["Entry", "Fault", "SealedState", "entries", "prune", "pull", "push", "rotate", "url_of", "verify"]

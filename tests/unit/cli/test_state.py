@@ -64,7 +64,13 @@ class TestIsRefused:
     @pytest.mark.parametrize(
         ("where", "told"),
         [
-            ("nope://there/is", "fsspec cannot use nope (Protocol not known: nope)"),
+            ("nope://there/is", "--state nope://…: two runs could both win there: name a store of s3, gs, sftp or file"),
+            ("memory://kube", "--state memory://…: two runs could both win there"),  # and it would end with the program
+            ("webdav://host/secret", "--state webdav://…: two runs could both win there"),
+            ("file://tmp/kube", "a file:// URL has three slashes and a whole path: file:///…"),
+            ("file://localhost/kube", "three slashes"),
+            ("file://~/kube", "three slashes"),
+            ("local://kube", "a local:// URL has three slashes and a whole path: local:///…"),
             ("gs://bucket/kube", "Please install gcsfs"),
             ("sftp://me:secret@host/kube", "a password, or what may be one, stands in the sftp URL"),
         ],
@@ -125,6 +131,14 @@ def test_what_the_environment_says_of_stores_is_for_those_alone(run, url: str, m
     assert made.code == 0, made.err
     assert Folder.open(Path("disk"), "prod")
     assert not Path("team-state").exists()
+
+
+def test_a_slash_at_its_end_makes_no_other_store_of_it(run, url: str, store: tuple[str, ...]) -> None:
+    Folder.create(Path("disk"), "prod", {})
+    assert run("state", "push", "prod", "disk", "--state", f"{url}//", *store[2:]).code == 0
+    Path("team-state/prod/00000001.age").rename("gone")
+    told = run("state", "list", "prod", *store)
+    assert (told.code, "this host has seen number 1 there" in told.err) == (3, True)
 
 
 def test_advice_says_it_as_well(run, world, url: str, store: tuple[str, ...]) -> None:
