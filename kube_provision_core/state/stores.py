@@ -149,7 +149,9 @@ class Sftp:
 
     @contextmanager
     def _connected(self) -> Iterator[tuple[Any, str]]:
-        files, path = filesystem(self.url, skip_instance_cache=True)
+        from .host_keys import settings
+
+        files, path = filesystem(self.url, skip_instance_cache=True, **settings())
         try:
             yield files, f"{path.rstrip('/')}/{self.cluster}"
         finally:
