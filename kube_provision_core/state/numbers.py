@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from ..backup import Keys, Recipients, reason
-from ..contract.errors import KubeProvisionError, StateError
+from ..contract.errors import FolderError, KubeProvisionError, StateError
 from ..contract.kept_files import replace_file
 from .record import Numbered, Record, seal, unseal
 from .stores import Store, prove
@@ -77,20 +77,28 @@ class Numbers:
                 raise StateError(
                     f"{self.where}: number {record.number} could not be written: {reason(problem)}"
                 ) from problem
-        self._refuse_pruned(record.number)
         written = Numbered(record, _digest(content))
+        self._refuse_pruned(written)
         self._remember(written)
         return written
 
     def delete(self, number: int) -> None:
         self._told(lambda: self.store.delete(_name(number)))
 
-    def _refuse_pruned(self, number: int) -> None:
+    def _refuse_pruned(self, written: Numbered) -> None:
         """What another run had written was deleted, as it was followed: the number was free, and is not the last one."""
-        there = self.all()
-        if there[-1:] > [number] and number > 1 and number - 1 not in there:
+        number, there = written.record.number, self.all()
+        if there[-1:] > [number] and not self._is_in_turn(written, there):
             self.delete(number)
             raise TakenError
+
+    def _is_in_turn(self, written: Numbered, there: Collection[int]) -> bool:
+        """The first one has none before it, and is told by what the second one was written after."""
+        if written.record.number > 1:
+            return written.record.number - 1 in there
+        with suppress(FolderError):
+            return 2 in there and self.read(2).record.previous == written.sha256
+        return False
 
     def _holds(self, number: int, content: bytes) -> bool:
         with suppress(Exception):

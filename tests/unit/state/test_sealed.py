@@ -133,6 +133,33 @@ class TestMeanwhile:
         assert [it.number for it in entries(state, "prod")] == [3]
         assert opened(state).certificate_key == kept
 
+    @pytest.mark.parametrize("rotations", [1, 2])
+    def test_nor_is_the_first_one(self, state: SealedState, tmp_path: Path, rotations: int) -> None:
+        draft = Folder.draft(sealed(state.url, tmp_path / "another"), "prod", {})
+        assert not draft.saved
+        theirs = Folder.create(state, "prod", {})
+        last = [rotate(state, "prod") for _ in range(rotations)][-1]
+        prune(state, "prod")
+        with pytest.raises(BusyError, match=f"number {last}"):
+            draft.save()
+        assert [it.number for it in entries(state, "prod")] == [last]
+        assert opened(state).cluster_id == theirs.cluster_id
+
+    def test_a_first_one_that_was_followed_at_once_is_in_turn(
+        self, state: SealedState, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = MemoryFileSystem.pipe_file
+
+        def followed(self: Any, path: str, value: bytes, mode: str = "overwrite", **more: Any) -> None:
+            real(self, path, value, mode=mode, **more)
+            if path.endswith("00000001.age"):
+                rotate(state, "prod")
+
+        monkeypatch.setattr(MemoryFileSystem, "pipe_file", followed)
+        created = Folder.create(state, "prod", {})
+        assert [it.number for it in entries(state, "prod")] == [1, 2]
+        assert opened(state).cluster_id == created.cluster_id
+
     def test_a_cluster_that_is_gone_is_not_brought_back(self, state: SealedState, folder: Folder) -> None:
         opened(state).archive()
         with pytest.raises(BusyError):
