@@ -50,7 +50,7 @@ def list_(cluster: str, state: SealedState, form: str) -> None:
     from ...state import entries
 
     found = plain(entries(state, cluster))
-    emit(found, form, lambda: table(found, "number", "written", "by", "changed", "recipients"))
+    emit(found, form, lambda: table(found, "number", "written", "by", "changed", "recipients", "problem"))
 
 
 @command.command("pull", short_help="Write the cluster's folder to a disk.", epilog=EXIT_CODES)

@@ -92,6 +92,9 @@ class TestIsRefused:
         Folder.create(Path("disk"), "other", {})
         assert "cluster prod has no folder at" in refused("state", "push", "prod", "disk", *store)
         assert "has no cluster: name another --state" in refused("state", "pull", "prod", "out", *store)
+        for verb in ("list", "verify"):
+            (line,) = refused("state", verb, "prod", *store).splitlines()
+            assert "has no cluster: name another --state" in line
         assert "'../other' is no cluster name" in refused("state", "list", "../other", *store)
 
     def test_what_is_no_recipient(self, refused, url: str) -> None:

@@ -235,8 +235,18 @@ class TestTheStore:
             self.damage(state, "00000001.age", broken)
             with pytest.raises(FolderError, match=r"00000001\.age is not whole"):
                 Folder.open(state, "prod")
-            _, (fault,) = verify_blindly(state)
+            _, (fault,) = verify(state, "prod")
             assert (fault.number, fault.for_others) == (1, False)
+            (entry,) = entries(state, "prod")
+            assert (entry.number, entry.recipients, "is not whole" in entry.problem) == (1, None, True)
+
+    def test_of_which_the_last_number_is_for_others_shows_the_rest(self, state: SealedState, folder: Folder) -> None:
+        theirs = sealed(state.url, state.home / "theirs", to=recipients(ONE, OTHER))
+        rotate(theirs, "prod")
+        rotate(sealed(state.url, state.home / "theirs", opens=OTHER, to=recipients(OTHER)), "prod")
+        found = [(it.number, it.recipients, it.problem) for it in entries(state, "prod")]
+        assert found == [(1, 1, ""), (2, 2, ""), (3, None, "for others")]
+        assert [(it.number, it.for_others) for it in verify(state, "prod")[1]] == [(3, True)]
 
     def test_of_which_a_number_was_renamed_or_taken_out_is_found_out(self, state: SealedState, folder: Folder) -> None:
         folder.mark_initialised()
@@ -276,14 +286,6 @@ class TestTheStore:
             Folder.open(state, "prod")
 
 
-def verify_blindly(state: SealedState) -> tuple[list[int], list[Any]]:
-    """Without looking at the last one first."""
-    from kube_provision_core.state.clusters import _faults
-
-    numbers = state.numbers("prod")
-    return numbers.all(), list(_faults(numbers))
-
-
 class TestBetweenStoreAndDisk:
     def test_what_is_brought_there_comes_back_as_it_was(self, state: SealedState, tmp_path: Path) -> None:
         before = Folder.create(tmp_path / "disk", "prod", {})
@@ -309,6 +311,9 @@ class TestBetweenStoreAndDisk:
             pull(state, "prod", tmp_path / "disk")
 
     def test_what_is_not_there_cannot_be_had(self, state: SealedState, tmp_path: Path) -> None:
+        for look in (entries, verify):
+            with pytest.raises(ConfigError, match=r"/prod has no cluster: name another --state"):
+                look(state, "prod")
         with pytest.raises(ConfigError, match=r"has no cluster: name another --state"):
             pull(state, "prod", tmp_path)
         with pytest.raises(ConfigError, match=r"cluster prod has no folder at "):
