@@ -134,8 +134,8 @@ class Numbers:
     def _stale(self, here: int, seen: str) -> StateError:
         shown = f"number {here}" if here else "nothing"
         return StateError(
-            f"{self.where} shows {shown}, and this host has seen {seen} there: the store is stale, or was put back. If you want "
-            f"to go by it, remove {self.seen}"
+            f"{self.where} shows {shown}, and this host has seen {seen} there: the store is stale, or was put back. If you "
+            f"want to go by it, remove {self.seen}"
         )
 
     def _remember(self, found: Numbered) -> None:

@@ -106,7 +106,7 @@ def rotate_recipients(cluster: str, prune: bool, state: SealedState) -> None:
     from ... import state as sealed
 
     number = sealed.rotate(state, cluster)
-    note(f"number {number} of cluster {cluster} is for {len(state.recipients.names)} recipients")
+    note(f"number {number} of cluster {cluster} is for {sealed.counted(state.recipients.names)}")
     if prune:
         note(f"{sealed.prune(state, cluster)} older numbers are deleted: old versions that the store itself keeps are not")
     else:

@@ -15,6 +15,7 @@ from doubles.states import ONE, OTHER, recipients, sealed
 from fsspec.implementations.memory import MemoryFileSystem
 
 from kube_provision_core import Discovery
+from kube_provision_core.backup import Recipients
 from kube_provision_core.contract.errors import BusyError, ConfigError, FolderError, StateError
 from kube_provision_core.engine.report import DONE
 from kube_provision_core.folder.store import Folder
@@ -188,8 +189,14 @@ class TestRecipients:
 
     def test_nobody_is_added_or_left_out_by_the_way(self, state: SealedState, folder: Folder, tmp_path: Path) -> None:
         both = sealed(state.url, tmp_path, to=recipients(ONE, OTHER))
-        with pytest.raises(FolderError, match=r"is for 1 recipients .*, and 2 are named .* rotate-recipients"):
+        with pytest.raises(FolderError, match=r"is for 1 recipient .*, and 2 are named .* rotate-recipients"):
             Folder.open(both, "prod")
+
+    def test_that_are_named_twice_count_once(self, state: SealedState, folder: Folder, tmp_path: Path) -> None:
+        """Also where an earlier number has one twice."""
+        assert opened(sealed(state.url, tmp_path / "home", to=recipients(ONE, ONE))).pki == folder.pki
+        (tmp_path / "team").write_text(f"{recipients(ONE).names[0]}\n")
+        assert Recipients.read(recipients(ONE, OTHER).names, [tmp_path / "team"]) == recipients(ONE, OTHER)
 
     def test_are_changed_by_one_more_number(self, state: SealedState, folder: Folder, tmp_path: Path) -> None:
         assert rotate(sealed(state.url, tmp_path / "home", to=recipients(ONE, OTHER)), "prod") == 2
