@@ -48,7 +48,7 @@ class Recipients:
     def read(
         cls, given: Iterable[str], files: Iterable[Path], passphrase: str = "", option: str = "--recipient"
     ) -> Recipients:
-        """`given` by themselves, and one a line of `files`. Raises `ConfigError` with all that are none."""
+        """`given` by themselves, and one a line of `files`, each once. Raises `ConfigError` with all that are none."""
         places = [(option, text) for text in given]
         places += [place for path in files for place in _lines(path)]
         problems = _first_of([problem for place, text in places if (problem := _problem(place, text))])
@@ -56,7 +56,10 @@ class Recipients:
             problems = ["nobody could open the backup: name whom it is for by --recipient, or give it a passphrase"]
         if problems:
             raise ConfigError(*problems)
-        return cls(tuple(" ".join(text.split()) for _, text in places), passphrase)
+        names: dict[str, str] = {}
+        for _, text in places:
+            names.setdefault(_bare(text), " ".join(text.split()))
+        return cls(tuple(names.values()), passphrase)
 
     def refuse_kept_in(self, folder: Path) -> None:
         """Raise `ConfigError` where what opens the backup lies in the cluster's folder: it would be lost with that."""

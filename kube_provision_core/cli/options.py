@@ -176,8 +176,9 @@ def state(command: Command) -> Command:
     def with_state(**options: Any) -> Any:
         from .state_option import Said
 
+        of_stores = given_among(parameter for parameter in STATE if parameter != "state")
         said = Said(*(options.pop(parameter) for parameter in STATE))
-        return command(state=said.state(), **options)
+        return command(state=said.state(too_much=of_stores), **options)
 
     return with_options(list(STATE.values()), with_state)
 

@@ -33,28 +33,27 @@ class Said(NamedTuple):
         scheme, _, rest = (self.where or "").partition("://")
         return bool(rest) and scheme.replace("+", "").isalnum()
 
-    def state(self, environ: Mapping[str, str] = os.environ) -> State | Path:
-        """Raises `ConfigError` with all that is missing, or is too much."""
+    def state(self, environ: Mapping[str, str] = os.environ, *, too_much: str = "") -> State | Path:
+        """`too_much`: an option of stores that the command line itself gives; what the environment says is for those alone.
+
+        Raises `ConfigError` with all that is missing, or is too much.
+        """
         if self.is_store:
             return self.store(environ)
-        if self.recipients or self.recipients_files or self.identity_files:
-            raise ConfigError(
-                "--state-recipient, --state-recipients-file and --state-identity-file go with a --state that is a URL: a "
-                "folder of this host is not encrypted"
-            )
+        if too_much:
+            raise ConfigError(f"{too_much} goes with a --state that is a URL: a folder of this host is not encrypted")
         return Path(self.where).absolute() if self.where else default_state(environ)
 
     def store(self, environ: Mapping[str, str] = os.environ) -> SealedState:
         """The same for who can work with a store alone."""
         from ..backup import Recipients
-        from ..state import SealedState, check_url
+        from ..state import SealedState, url_of
 
         if not self.is_store:
             raise ConfigError("--state is a folder of this host: name the URL of a store, such as s3://BUCKET/FOLDER")
         if missing := list(self._missing()):
             raise ConfigError(*missing)
-        url = str(self.where)
-        check_url(url)
+        url = url_of(str(self.where))
         recipients = Recipients.read(self.recipients, map(Path, self.recipients_files), option="--state-recipient")
         return SealedState(url, default_state(environ), recipients, self._keys())
 

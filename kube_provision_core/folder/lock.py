@@ -26,7 +26,7 @@ def hold(path: Path, what: str, prepare: Callable[[], None], *, briefly: bool = 
     """Hold the lock on the file `path`, or raise BusyError, naming who holds it. Never waits for who holds it for long.
 
     `briefly`: who holds it lets go soon, again and again. That is waited for, and waits for nobody. `prepare` makes the
-    folder, which may go again before the file is in it.
+    folder, which may go again before the file is in it; it raises FileNotFoundError where it goes while it is made.
 
     Raises FolderError where it cannot be locked. The kernel releases it however the process ends, and the file goes with it;
     of a killed process it stays, and means nothing.
@@ -60,8 +60,8 @@ def _held(path: Path, what: str, prepare: Callable[[], None], patience: float) -
 
 def _open(path: Path, prepare: Callable[[], None]) -> int:
     for _ in range(_TRIES):
-        prepare()
         with suppress(FileNotFoundError):  # the folder has gone with whoever had made it
+            prepare()
             return _opened(path)
     raise FolderError(f"{path}: its folder goes as often as it is made")
 

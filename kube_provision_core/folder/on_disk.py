@@ -10,6 +10,7 @@ STATE/prod.config/…         the configuration, where a restored cluster has it
 from __future__ import annotations
 
 import errno
+import os
 import re
 import secrets
 import shutil
@@ -147,8 +148,13 @@ def lock_templates(local: Path) -> Iterator[None]:
 def _locked(path: Path, what: str, *, briefly: bool = False) -> Iterator[None]:
     """Folders that are made for the lock's file go with it, where nothing else has come into them."""
     made: list[Path] = []
+
+    def prepare() -> None:
+        made.extend(_missing(path.parent))
+        _make(path.parent)
+
     try:
-        with run_lock.hold(path, what, lambda: made.extend(create_state(path.parent)), briefly=briefly):
+        with run_lock.hold(path, what, prepare, briefly=briefly):
             yield
     finally:
         for folder in reversed(made):
@@ -163,16 +169,30 @@ def path_of(local: Path, name: str) -> Path:
     return local / name
 
 
-def create_state(path: Path) -> Sequence[Path]:
-    """Idempotent. Returns the folders that were not there. Raises FolderError."""
+def create_state(path: Path) -> None:
+    """Idempotent. Raises FolderError."""
     with telling_os_errors(f"{path} cannot be made", FolderError):
-        made = [folder for folder in (*reversed(path.parents), path) if not folder.exists()]
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir(mode=0o700, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as problem:
+        _make(path)
+
+
+def _missing(path: Path) -> Sequence[Path]:
+    return [folder for folder in (*reversed(path.parents), path) if not folder.exists()]
+
+
+def _make(path: Path) -> None:
+    """Raises FileNotFoundError where another run, which ends, has removed one of the folders meanwhile; else FolderError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:
+        raise
+    except OSError as problem:
+        was_there = isinstance(problem, FileExistsError)
+        if was_there and (Path(problem.filename).is_dir() or not os.path.lexists(problem.filename)):
+            raise FileNotFoundError(errno.ENOENT, "it goes as soon as it is made", problem.filename) from problem
+        if was_there or isinstance(problem, NotADirectoryError):
             raise FolderError(f"{problem.filename} is no folder: choose another --state") from problem
-    return made
+        raise FolderError(f"{path} cannot be made: {problem.strerror} ({problem.filename})") from problem
 
 
 def _write_files(path: Path, files: Mapping[str, bytes]) -> None:

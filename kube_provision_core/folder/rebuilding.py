@@ -13,15 +13,15 @@ import yaml
 from ..contract.errors import ConfigError, FolderError
 from .documents import IDENTITY, SECRETS, identity_document, initialised_document, values_document
 from .on_disk import state_of
-from .pki import PKI_FILES
+from .pki import PKI_FILES, create_certificate_key, create_token
 from .state import State
 from .store import Folder
 
 _PKI, _NODE = "etc/kubernetes/pki", "etc/kube-provision/node.json"
 """Below the root of a master."""
 
-HOW = f"sudo tar -C / -czf pki.tgz {_PKI} {_NODE}"
-"""Makes one, on a master."""
+HOW = f"(umask 077; sudo tar -C / -cz {_PKI} {_NODE} >pki.tgz)"
+"""Makes one, on a master, that nobody else there can read."""
 
 _LARGEST = 1024 * 1024
 """Bytes of a file in it: some thousands."""
@@ -31,13 +31,14 @@ def rebuild(state: State | Path, name: str, archive: Path, generated: Mapping[st
     """Write the folder of a cluster that lives, where there is none. `generated`: values that were made for drivers.
 
     Raises `ConfigError` for an archive that is none of a master of this cluster, `FolderError` where there is a folder.
-    Nothing of the archive is written anywhere else.
+    Nothing of the archive is written anywhere else. The first token and certificate key, which are history and on no machine
+    any more, are new ones: boot data is checked with them before a run mints its own.
     """
     held = _held(archive)
     node = _node(held[_NODE], archive, name)
     files = {f"pki/{file}": held[f"{_PKI}/{file}"] for file in PKI_FILES}
     files[IDENTITY] = identity_document(name, node["cluster_id"])
-    files[SECRETS] = values_document("", "", generated)
+    files[SECRETS] = values_document(create_token(), create_certificate_key(), generated)
     with Folder.lock(state, name):
         found = state_of(state).files(name)
         if found.exists():
@@ -45,7 +46,7 @@ def rebuild(state: State | Path, name: str, archive: Path, generated: Mapping[st
         folder = Folder.backed_up(state, name, files)
         if folder.pki.ca_pin != node["ca_pin"]:
             raise ConfigError(f"{archive}: the authority in it is another one than the machine's own: {HOW}")
-        found.create({**files, "initialised": initialised_document()})  # in one step: its token and key are history
+        found.create({**files, "initialised": initialised_document()})  # in one step: it has long begun
     return folder
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,9 @@ class Entry:
     changed: str
     cluster_id: str
     recipients: int | None
-    """How many can open it; None: these keys do not."""
+    """How many can open it; None: nobody can tell."""
+    problem: str
+    """Why it cannot be read; empty: it can."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,9 @@ class Fault:
 
 
 def entries(state: SealedState, cluster: str) -> list[Entry]:
-    """Of all numbers. Raises `StateError`, and `FolderError` for one that is not whole."""
+    """Of all numbers. Raises `StateError`, and `ConfigError` where there are none."""
     numbers = state.numbers(cluster)
-    numbers.last()
-    return [_entry(numbers, number) for number in numbers.all()]
+    return [_entry(numbers, number) for number in _shown(numbers)]
 
 
 def pull(state: SealedState, cluster: str, folder: Path) -> Path:
@@ -74,10 +75,13 @@ def push(state: SealedState, cluster: str, folder: Path) -> int:
 
 
 def verify(state: SealedState, cluster: str) -> tuple[list[int], list[Fault]]:
-    """Read all numbers: each whole, each after the one before it, and in each a folder that is one cluster's."""
+    """Read all numbers: each whole, each after the one before it, and in each a folder that is one cluster's.
+
+    Raises `StateError`, and `ConfigError` where there are none.
+    """
     numbers = state.numbers(cluster)
-    numbers.last()
-    return numbers.all(), list(_faults(numbers))
+    shown = _shown(numbers)
+    return shown, list(_faults(numbers, shown))
 
 
 def rotate(state: SealedState, cluster: str) -> int:
@@ -114,24 +118,38 @@ def _living(state: SealedState, cluster: str) -> Numbered:
     return found
 
 
+def _shown(numbers: Numbers) -> list[int]:
+    shown = numbers.shown()
+    if not shown:
+        raise ConfigError(f"{numbers.where} has no cluster: name another --state")
+    return shown
+
+
 def _entry(numbers: Numbers, number: int) -> Entry:
     try:
-        record = numbers.read(number).record
+        record = _read(numbers, number)
     except NotForUsError:
-        return Entry(number, "", "", "", "", None)
+        return Entry(number, "", "", "", "", None, "for others")
+    except FolderError as problem:
+        return Entry(number, "", "", "", "", None, str(problem))
     changed = ", ".join(record.changed)
-    return Entry(number, record.written, record.by, changed, record.cluster_id, len(record.recipients))
+    return Entry(number, record.written, record.by, changed, record.cluster_id, len(record.recipients), "")
 
 
-def _faults(numbers: Numbers) -> Iterator[Fault]:
+def _faults(numbers: Numbers, shown: Iterable[int]) -> Iterator[Fault]:
     digests: dict[int, str] = {}
-    for number in numbers.all():
+    for number in shown:
         digests[number] = numbers.digest(number)
         try:
-            found = numbers.read(number).record
-            _check(found, numbers.where, digests, min(digests))
+            _check(_read(numbers, number), numbers.where, digests, min(digests))
         except FolderError as problem:
             yield Fault(number, str(problem), isinstance(problem, NotForUsError))
+
+
+def _read(numbers: Numbers, number: int) -> Record:
+    found = numbers.read(number)
+    numbers.refuse_another(found)
+    return found.record
 
 
 def _check(record: Record, where: str, digests: Mapping[int, str], first: int) -> None:

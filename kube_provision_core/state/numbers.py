@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from ..backup import Keys, Recipients, reason
-from ..contract.errors import KubeProvisionError, StateError
+from ..contract.errors import FolderError, KubeProvisionError, StateError
 from ..contract.kept_files import replace_file
 from .record import Numbered, Record, seal, unseal
 from .stores import Store, prove
@@ -57,10 +57,23 @@ class Numbers:
         """The one that counts; None where there is none. Raises `StateError` where a later one was seen from this host."""
         numbers = self.all()
         found = self.read(numbers[-1]) if numbers else None
-        self._refuse_older(found)
+        self._refuse_lost(numbers)
         if found:
+            self.refuse_another(found)
             self._remember(found)
         return found
+
+    def shown(self) -> list[int]:
+        """All, as `last` believes them, whether or not these keys open them."""
+        numbers = self.all()
+        self._refuse_lost(numbers)
+        return numbers
+
+    def refuse_another(self, found: Numbered) -> None:
+        """Raise `StateError` where this host has seen another one of its number."""
+        number, sha256 = self._seen()
+        if found.record.number == number and found.sha256 != sha256:
+            raise self._stale(number, "another")
 
     def write(self, record: Record, recipients: Recipients) -> Numbered:
         """Create it. Raises `TakenError` where another run was quicker, and `StateError` where nobody knows."""
@@ -77,39 +90,53 @@ class Numbers:
                 raise StateError(
                     f"{self.where}: number {record.number} could not be written: {reason(problem)}"
                 ) from problem
-        self._refuse_pruned(record.number)
         written = Numbered(record, _digest(content))
+        self._refuse_pruned(written)
         self._remember(written)
         return written
 
     def delete(self, number: int) -> None:
         self._told(lambda: self.store.delete(_name(number)))
 
-    def _refuse_pruned(self, number: int) -> None:
+    def _refuse_pruned(self, written: Numbered) -> None:
         """What another run had written was deleted, as it was followed: the number was free, and is not the last one."""
-        there = self.all()
-        if there[-1:] > [number] and number > 1 and number - 1 not in there:
+        number, there = written.record.number, self.all()
+        if there[-1:] > [number] and not self._is_in_turn(written, there):
             self.delete(number)
             raise TakenError
+
+    def _is_in_turn(self, written: Numbered, there: Collection[int]) -> bool:
+        """The first one has none before it, and is told by what the second one was written after."""
+        if written.record.number > 1:
+            return written.record.number - 1 in there
+        with suppress(FolderError):
+            return 2 in there and self.read(2).record.previous == written.sha256
+        return False
 
     def _holds(self, number: int, content: bytes) -> bool:
         with suppress(Exception):
             return self.store.read(_name(number)) == content
         return False
 
-    def _refuse_older(self, found: Numbered | None) -> None:
+    def _refuse_lost(self, numbers: Sequence[int]) -> None:
+        here, (number, _) = (numbers or [0])[-1], self._seen()
+        if here < number:
+            raise self._stale(here, f"number {number}")
+
+    def _seen(self) -> tuple[int, str]:
+        """The last one's number and digest; 0: none was."""
         try:
             seen = json.loads(self.seen.read_bytes())
-            number, sha256 = int(seen["number"]), str(seen["sha256"])
+            return int(seen["number"]), str(seen["sha256"])
         except (OSError, ValueError, TypeError, KeyError):
-            return
-        here = found.record.number if found else 0
-        if here < number or (found and here == number and found.sha256 != sha256):
-            raise StateError(
-                f"{self.where} shows {f'number {here}' if here else 'nothing'}, and this host has seen "
-                f"{'another' if here == number else f'number {number}'} there: the store is stale, or was put back. "
-                f"If you want to go by it, remove {self.seen}"
-            )
+            return 0, ""
+
+    def _stale(self, here: int, seen: str) -> StateError:
+        shown = f"number {here}" if here else "nothing"
+        return StateError(
+            f"{self.where} shows {shown}, and this host has seen {seen} there: the store is stale, or was put back. If you "
+            f"want to go by it, remove {self.seen}"
+        )
 
     def _remember(self, found: Numbered) -> None:
         """A host that keeps nothing goes without."""

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -72,12 +72,17 @@ def successor(
 
 def refuse_other_recipients(record: Record, recipients: Recipients, where: str) -> None:
     """Raise `FolderError` where one that is written now would be for others than the last one: some would lose it."""
-    given, kept = (sorted(" ".join(name.split()[:2]) for name in names) for names in (recipients.names, record.recipients))
+    given, kept = (sorted({" ".join(name.split()[:2]) for name in names}) for names in (recipients.names, record.recipients))
     if given != kept:
+        named = "1 is named" if len(given) == 1 else f"{len(given)} are named"
         raise FolderError(
-            f"{where} is for {len(kept)} recipients ({', '.join(map(_short, kept))}), and {len(given)} are named "
+            f"{where} is for {counted(kept)} ({', '.join(map(_short, kept))}), and {named} "
             f"({', '.join(map(_short, given))}): name the same, or change them by `kube-provision state rotate-recipients`"
         )
+
+
+def counted(recipients: Sequence[str]) -> str:
+    return "1 recipient" if len(recipients) == 1 else f"{len(recipients)} recipients"
 
 
 def seal(record: Record, recipients: Recipients, keys: Keys) -> bytes:

@@ -15,6 +15,8 @@ from ..contract.kept_files import UNFINISHED, write_new
 
 _BY_SSH = ("sftp", "ssh")
 _ON_DISK = ("file", "local")
+_OBJECTS = ("s3", "s3a", "gs", "gcs")
+"""Whose libraries ask the store itself for what is exclusive: fsspec's own `mode="create"` looks first, and then writes."""
 
 
 class Store(Protocol):
@@ -36,7 +38,7 @@ def store_of(url: str, cluster: str) -> Store:
     """Nothing is asked yet. Raises `ConfigError` for a URL that cannot be used."""
     scheme, _, rest = url.partition("://")
     if scheme in _ON_DISK:
-        return Disk(Path(rest) / cluster)
+        return Disk(Path("/", rest) / cluster)
     try:
         if scheme in _BY_SSH:
             return Sftp(url.rstrip("/"), cluster)
@@ -46,16 +48,29 @@ def store_of(url: str, cluster: str) -> Store:
     return Objects(files, f"{path.rstrip('/')}/{cluster}")
 
 
-def check_url(url: str) -> None:
-    """Raise `ConfigError` for one that cannot be used: of an unknown scheme, without its library, or that tells a secret."""
+def url_of(text: str) -> str:
+    """The URL as its store is known by. Raises `ConfigError` for one that cannot be used: of a store in which two writers
+    could both win, without its library, or that tells a secret."""
+    scheme, _, rest = text.partition("://")
+    if scheme not in (*_OBJECTS, *_BY_SSH, *_ON_DISK):
+        raise ConfigError(f"--state {scheme}://…: two runs could both win there: name a store of s3, gs, sftp or file")
     try:
-        refuse_secrets_in(url)
+        refuse_secrets_in(text)
     except BackupError as problem:
         raise ConfigError(f"--state: {problem}") from problem
-    if url.partition("://")[0] not in _BY_SSH:
+    if scheme in _ON_DISK and not rest.startswith("/"):
+        raise ConfigError(f"--state {text}: a {scheme}:// URL has three slashes and a whole path: {scheme}:///…")
+    url = f"{scheme}://{rest.rstrip('/')}"
+    if scheme in _BY_SSH:
+        _require_ssh(url)
+    else:
         store_of(url, "")
-        return
-    try:  # to make one of these would be to connect
+    return url
+
+
+def _require_ssh(url: str) -> None:
+    """To make one of these would be to connect."""
+    try:
         import fsspec.implementations.sftp  # noqa: F401
     except ImportError as problem:
         raise ConfigError(f"--state {url}: fsspec and paramiko have to be installed for it ({problem})") from problem
@@ -134,7 +149,9 @@ class Sftp:
 
     @contextmanager
     def _connected(self) -> Iterator[tuple[Any, str]]:
-        files, path = filesystem(self.url, skip_instance_cache=True)
+        from .host_keys import settings
+
+        files, path = filesystem(self.url, skip_instance_cache=True, **settings())
         try:
             yield files, f"{path.rstrip('/')}/{self.cluster}"
         finally:

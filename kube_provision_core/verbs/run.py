@@ -118,8 +118,10 @@ def opened(
 def _alone(verb: Verb, session: Session) -> Iterator[Facts]:
     """Hold discovery's lock where there is a discovery service; look again once it is held.
 
-    Where there is none yet, the folder's lock keeps runs of one machine apart, and deterministic names those of two: the
-    second one to create the discovery machine finds a machine that is not its own, and stops.
+    Where there is none yet, or none that answers, only the folder's own lock holds, between the runs of one host. On two
+    hosts with folders of their own the second one to create the discovery machine finds a machine that is not its own, and
+    stops. With one state in a store that machine is its own: of two first runs that begin at once one wins, and but for the
+    names of machines nothing keeps apart one that begins once the other has written its number.
     """
     facts = _facts(verb, session)
     with ExitStack() as held:

@@ -50,7 +50,7 @@ def list_(cluster: str, state: SealedState, form: str) -> None:
     from ...state import entries
 
     found = plain(entries(state, cluster))
-    emit(found, form, lambda: table(found, "number", "written", "by", "changed", "recipients"))
+    emit(found, form, lambda: table(found, "number", "written", "by", "changed", "recipients", "problem"))
 
 
 @command.command("pull", short_help="Write the cluster's folder to a disk.", epilog=EXIT_CODES)
@@ -106,7 +106,7 @@ def rotate_recipients(cluster: str, prune: bool, state: SealedState) -> None:
     from ... import state as sealed
 
     number = sealed.rotate(state, cluster)
-    note(f"number {number} of cluster {cluster} is for {len(state.recipients.names)} recipients")
+    note(f"number {number} of cluster {cluster} is for {sealed.counted(state.recipients.names)}")
     if prune:
         note(f"{sealed.prune(state, cluster)} older numbers are deleted: old versions that the store itself keeps are not")
     else:
@@ -123,12 +123,13 @@ def rebuild(cluster: str, archive: Path, values: Path | None, state: State | Pat
     """Make the folder of a cluster that lives anew, in a store or on a disk, from ARCHIVE, which was made on a master.
 
     \b
-    sudo tar -C / -czf pki.tgz etc/kubernetes/pki etc/kube-provision/node.json
+    (umask 077; sudo tar -C / -cz etc/kubernetes/pki etc/kube-provision/node.json >pki.tgz)
     """
     from ...folder.rebuilding import read_values
     from ...folder.rebuilding import rebuild as rebuilt
 
     folder = rebuilt(state, cluster, archive, read_values(values))
-    note(f"{folder.where} is that of cluster {folder.cluster_id}: delete {archive}, which holds its authorities' keys")
+    note(f"{folder.where} is that of cluster {folder.cluster_id}")
+    note(f"{archive} holds the keys of its authorities: delete it on both hosts")
     if not folder.generated:
         note("it has none of the values that were made for drivers: name them by --values, or the next run makes new ones")

@@ -17,7 +17,7 @@ from servers.cutting import Cutting, cutting
 from servers.s3 import CREDENTIALS, s3_server
 from servers.sftp import SftpServer, sftp_server
 
-from kube_provision_core.contract.errors import BusyError, FolderError, StateError
+from kube_provision_core.contract.errors import BackupError, BusyError, FolderError, StateError
 from kube_provision_core.folder.store import Folder
 from kube_provision_core.state import entries, prune, push, rotate, verify
 from kube_provision_core.state.stores import store_of
@@ -59,6 +59,7 @@ def _client(server: SftpServer) -> dict[str, object]:
         "key_filename": str(server.key),
         "look_for_keys": False,
         "allow_agent": False,
+        "host_key_policy": "auto_add",
         "banner_timeout": 120,
         "auth_timeout": 120,
     }
@@ -196,3 +197,27 @@ def test_a_server_that_is_gone_is_told_in_a_line_and_is_no_empty_store(tmp_path:
         Folder.open(sealed(url, tmp_path / "theirs"), "prod")
     assert str(told.value).startswith(url)
     assert "\n" not in str(told.value)
+
+
+def test_an_sftp_server_is_believed_by_the_files_of_known_hosts(
+    sftp: tuple[str, Cutting], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is said of who asks."""
+    url, way = sftp
+    monkeypatch.setitem(fsspec.config.conf, "sftp", _without_policy())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    store = store_of(f"{url}/{uuid4()}", "prod")
+    with pytest.raises(BackupError, match=r"known_hosts does not have: connect once by sftp"):
+        store.names()
+    known = tmp_path / ".ssh/known_hosts"
+    known.parent.mkdir()
+    folder = Path(url.partition(f":{way.port}")[2])
+    known.write_text(f"[127.0.0.1]:{way.port} {(folder / 'host.pub').read_text()}")
+    assert store.names() == []
+    known.write_text(f"[127.0.0.1]:{way.port} {(folder / 'user.pub').read_text()}")
+    with pytest.raises(BackupError, match=r"known_hosts has another one: somebody may be in between"):
+        store.names()
+
+
+def _without_policy() -> dict[str, object]:
+    return {name: value for name, value in fsspec.config.conf["sftp"].items() if name != "host_key_policy"}

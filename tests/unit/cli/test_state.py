@@ -5,30 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
 
-import fsspec
 import pytest
 from doubles.states import ONE, OTHER
 
+from kube_provision_core.folder.rebuilding import HOW
 from kube_provision_core.folder.store import Folder
 
 CONFIG = ("--config", "config.yml")
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def url(world) -> Iterator[str]:
+def url(world) -> str:
     """Nothing is there. The files of the current folder say for whom it is, and open it."""
     Path("team").write_text(f"# the operators\n{ONE.to_public()}\n")
     Path("mine").write_text(f"{ONE}\n")
     Path("others").write_text(f"{OTHER}\n")
-    name = uuid4().hex
-    yield f"memory://{name}"
-    with suppress(FileNotFoundError):
-        fsspec.filesystem("memory").rm(f"/{name}", recursive=True)
+    return f"file://{Path('team-state').absolute()}"
 
 
 @pytest.fixture
@@ -68,7 +64,13 @@ class TestIsRefused:
     @pytest.mark.parametrize(
         ("where", "told"),
         [
-            ("nope://there/is", "fsspec cannot use nope (Protocol not known: nope)"),
+            ("nope://there/is", "--state nope://…: two runs could both win there: name a store of s3, gs, sftp or file"),
+            ("memory://kube", "--state memory://…: two runs could both win there"),  # and it would end with the program
+            ("webdav://host/secret", "--state webdav://…: two runs could both win there"),
+            ("file://tmp/kube", "a file:// URL has three slashes and a whole path: file:///…"),
+            ("file://localhost/kube", "three slashes"),
+            ("file://~/kube", "three slashes"),
+            ("local://kube", "a local:// URL has three slashes and a whole path: local:///…"),
             ("gs://bucket/kube", "Please install gcsfs"),
             ("sftp://me:secret@host/kube", "a password, or what may be one, stands in the sftp URL"),
         ],
@@ -80,7 +82,8 @@ class TestIsRefused:
         assert "secret" not in line
 
     def test_keys_of_a_folder_that_is_not_encrypted(self, refused, url: str) -> None:
-        assert "go with a --state that is a URL" in refused("status", *CONFIG, "--state-identity-file", "mine")
+        line = refused("status", *CONFIG, "--state-identity-file", "mine")
+        assert "--state-identity-file goes with a --state that is a URL: a folder of this host is not encrypted" in line
 
     def test_a_folder_for_the_commands_of_stores(self, refused, url: str) -> None:
         assert "--state is a folder of this host: name the URL" in refused("state", "list", "prod", "--state", "disk")
@@ -89,6 +92,9 @@ class TestIsRefused:
         Folder.create(Path("disk"), "other", {})
         assert "cluster prod has no folder at" in refused("state", "push", "prod", "disk", *store)
         assert "has no cluster: name another --state" in refused("state", "pull", "prod", "out", *store)
+        for verb in ("list", "verify"):
+            (line,) = refused("state", verb, "prod", *store).splitlines()
+            assert "has no cluster: name another --state" in line
         assert "'../other' is no cluster name" in refused("state", "list", "../other", *store)
 
     def test_what_is_no_recipient(self, refused, url: str) -> None:
@@ -118,6 +124,24 @@ def test_the_environment_says_it_as_well(run, url: str, monkeypatch: pytest.Monk
     assert made.code == 0, made.err
     assert "means nothing" not in made.err
     assert "created" in run("state", "list", "prod").out
+
+
+def test_what_the_environment_says_of_stores_is_for_those_alone(run, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBE_PROVISION_STATE", url)
+    monkeypatch.setenv("KUBE_PROVISION_STATE_RECIPIENTS_FILE", "team")
+    monkeypatch.setenv("KUBE_PROVISION_STATE_IDENTITY_FILE", "mine")
+    made = run("provision", *CONFIG, "--state", "disk", "--masters", 1, "--workers", 0, "--no-wait")
+    assert made.code == 0, made.err
+    assert Folder.open(Path("disk"), "prod")
+    assert not Path("team-state").exists()
+
+
+def test_a_slash_at_its_end_makes_no_other_store_of_it(run, url: str, store: tuple[str, ...]) -> None:
+    Folder.create(Path("disk"), "prod", {})
+    assert run("state", "push", "prod", "disk", "--state", f"{url}//", *store[2:]).code == 0
+    Path("team-state/prod/00000001.age").rename("gone")
+    told = run("state", "list", "prod", *store)
+    assert (told.code, "this host has seen number 1 there" in told.err) == (3, True)
 
 
 def test_advice_says_it_as_well(run, world, url: str, store: tuple[str, ...]) -> None:
@@ -161,7 +185,7 @@ def test_what_is_not_whole_is_told_by_the_exit_code(run, url: str, store: tuple[
     Folder.create(Path("disk"), "prod", {})
     run("state", "push", "prod", "disk", *store)
     run("state", "rotate-recipients", "prod", *store)
-    fsspec.filesystem("memory").pipe_file(f"/{url.partition('://')[2]}/prod/00000001.age", b"age-encryption.org/v1\nrubbish")
+    Path("team-state/prod/00000001.age").write_bytes(b"age-encryption.org/v1\nrubbish")
     found = run("state", "verify", "prod", *store)
     assert found.code == 2
     assert "00000001.age is not whole" in found.out
@@ -181,6 +205,13 @@ def test_a_lost_folder_is_made_anew_from_a_master(run, url: str, store: tuple[st
     Path("values.yml").write_text("consul_encrypt: gossip\n")
     given = store if where == "store" else ("--state", "anew")
     told = run("state", "rebuild", "prod", "pki.tgz", "--values", "values.yml", *given)
-    assert (told.code, f"is that of cluster {lost.cluster_id}: delete pki.tgz" in told.line) == (0, True)
+    assert (told.code, f"is that of cluster {lost.cluster_id}" in told.err) == (0, True)
+    assert "pki.tgz holds the keys of its authorities: delete it on both hosts" in told.err
     again = run("state", "rebuild", "prod", "pki.tgz", *given)
     assert (again.code, "is there already: nothing was changed" in again.line) == (2, True)
+
+
+def test_how_the_archive_is_made_is_one_text(run) -> None:
+    """A line of it, with what nobody else on the master can read."""
+    assert HOW in run("state", "rebuild", "--help").out
+    assert f"    {HOW}\n" in (ROOT / "docs/secrets.md").read_text()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from threading import Barrier, Lock
+from threading import Barrier, Event, Lock
 
 import pytest
 
@@ -150,6 +150,26 @@ def test_of_many_that_come_and_go_one_is_in_at_a_time(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(come_and_go, range(4)))
     assert list((tmp_path / "state").rglob("*")) == []
+
+
+def test_folders_that_go_while_they_are_made_are_made_again(tmp_path: Path) -> None:
+    """By runs of other clusters, which end."""
+    ended = Event()
+
+    def remove() -> None:
+        while not ended.is_set():
+            for folder in ("state/inner", "state"):
+                with suppress(OSError):
+                    (tmp_path / folder).rmdir()
+
+    with ThreadPoolExecutor(2) as pool:
+        removing = [pool.submit(remove) for _ in range(2)]
+        try:
+            for _ in range(100):
+                enter_once(tmp_path / "state/inner")
+        finally:
+            ended.set()
+    assert [it.result() for it in removing] == [None, None]
 
 
 def test_it_never_waits(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from doubles.site import Site
 
+from kube_provision_core.cluster.desired import to_render
 from kube_provision_core.contract.errors import ConfigError, FolderError
 from kube_provision_core.folder.pki import PKI_FILES, create_pki
 from kube_provision_core.folder.rebuilding import read_values, rebuild
@@ -44,7 +46,19 @@ def test_it_is_the_clusters_again(lost: Folder, tmp_path: Path) -> None:
     found = Folder.open(tmp_path / "state", "prod")
     assert found
     assert (found.cluster_id, found.pki, found.generated) == (lost.cluster_id, lost.pki, lost.generated)
-    assert (found.initialised, found.token) == (True, "")
+    assert found.initialised
+
+
+def test_a_machine_can_be_added_to_it(lost: Folder, tmp_path: Path) -> None:
+    """Its boot data is checked with them before any machine is made, and before a run mints its own."""
+    site = Site(tmp_path / "state")
+    found = rebuild(site.state, "prod", archived(tmp_path / "pki.tgz", on_a_master(lost)), lost.generated)
+    with site.session(masters=1, workers=1) as session:
+        desired = session.desired
+        for node in desired.nodes:
+            assert session.render(node, to_render(desired.cluster), found.join_secrets())
+    assert found.token != lost.token
+    assert found.certificate_key != lost.certificate_key
 
 
 def test_a_folder_that_is_there_stays(lost: Folder, tmp_path: Path) -> None:
@@ -57,7 +71,7 @@ def test_a_folder_that_is_there_stays(lost: Folder, tmp_path: Path) -> None:
 def test_what_is_missing_is_named_with_the_command_that_brings_it(lost: Folder, tmp_path: Path) -> None:
     files = on_a_master(lost)
     del files["etc/kubernetes/pki/sa.key"]
-    with pytest.raises(ConfigError, match=r"lacks etc/kubernetes/pki/sa\.key: make it on a master by: sudo tar -C / "):
+    with pytest.raises(ConfigError, match=r"lacks etc/kubernetes/pki/sa\.key: make it on a master by: \(umask 077; "):
         rebuild(tmp_path / "state", "prod", archived(tmp_path / "pki.tgz", files), {})
     assert not (tmp_path / "state").exists()
 

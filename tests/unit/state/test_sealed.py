@@ -15,6 +15,7 @@ from doubles.states import ONE, OTHER, recipients, sealed
 from fsspec.implementations.memory import MemoryFileSystem
 
 from kube_provision_core import Discovery
+from kube_provision_core.backup import Recipients
 from kube_provision_core.contract.errors import BusyError, ConfigError, FolderError, StateError
 from kube_provision_core.engine.report import DONE
 from kube_provision_core.folder.store import Folder
@@ -133,6 +134,33 @@ class TestMeanwhile:
         assert [it.number for it in entries(state, "prod")] == [3]
         assert opened(state).certificate_key == kept
 
+    @pytest.mark.parametrize("rotations", [1, 2])
+    def test_nor_is_the_first_one(self, state: SealedState, tmp_path: Path, rotations: int) -> None:
+        draft = Folder.draft(sealed(state.url, tmp_path / "another"), "prod", {})
+        assert not draft.saved
+        theirs = Folder.create(state, "prod", {})
+        last = [rotate(state, "prod") for _ in range(rotations)][-1]
+        prune(state, "prod")
+        with pytest.raises(BusyError, match=f"number {last}"):
+            draft.save()
+        assert [it.number for it in entries(state, "prod")] == [last]
+        assert opened(state).cluster_id == theirs.cluster_id
+
+    def test_a_first_one_that_was_followed_at_once_is_in_turn(
+        self, state: SealedState, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = MemoryFileSystem.pipe_file
+
+        def followed(self: Any, path: str, value: bytes, mode: str = "overwrite", **more: Any) -> None:
+            real(self, path, value, mode=mode, **more)
+            if path.endswith("00000001.age"):
+                rotate(state, "prod")
+
+        monkeypatch.setattr(MemoryFileSystem, "pipe_file", followed)
+        created = Folder.create(state, "prod", {})
+        assert [it.number for it in entries(state, "prod")] == [1, 2]
+        assert opened(state).cluster_id == created.cluster_id
+
     def test_a_cluster_that_is_gone_is_not_brought_back(self, state: SealedState, folder: Folder) -> None:
         opened(state).archive()
         with pytest.raises(BusyError):
@@ -161,8 +189,14 @@ class TestRecipients:
 
     def test_nobody_is_added_or_left_out_by_the_way(self, state: SealedState, folder: Folder, tmp_path: Path) -> None:
         both = sealed(state.url, tmp_path, to=recipients(ONE, OTHER))
-        with pytest.raises(FolderError, match=r"is for 1 recipients .*, and 2 are named .* rotate-recipients"):
+        with pytest.raises(FolderError, match=r"is for 1 recipient .*, and 2 are named .* rotate-recipients"):
             Folder.open(both, "prod")
+
+    def test_that_are_named_twice_count_once(self, state: SealedState, folder: Folder, tmp_path: Path) -> None:
+        """Also where an earlier number has one twice."""
+        assert opened(sealed(state.url, tmp_path / "home", to=recipients(ONE, ONE))).pki == folder.pki
+        (tmp_path / "team").write_text(f"{recipients(ONE).names[0]}\n")
+        assert Recipients.read(recipients(ONE, OTHER).names, [tmp_path / "team"]) == recipients(ONE, OTHER)
 
     def test_are_changed_by_one_more_number(self, state: SealedState, folder: Folder, tmp_path: Path) -> None:
         assert rotate(sealed(state.url, tmp_path / "home", to=recipients(ONE, OTHER)), "prod") == 2
@@ -208,8 +242,18 @@ class TestTheStore:
             self.damage(state, "00000001.age", broken)
             with pytest.raises(FolderError, match=r"00000001\.age is not whole"):
                 Folder.open(state, "prod")
-            _, (fault,) = verify_blindly(state)
+            _, (fault,) = verify(state, "prod")
             assert (fault.number, fault.for_others) == (1, False)
+            (entry,) = entries(state, "prod")
+            assert (entry.number, entry.recipients, "is not whole" in entry.problem) == (1, None, True)
+
+    def test_of_which_the_last_number_is_for_others_shows_the_rest(self, state: SealedState, folder: Folder) -> None:
+        theirs = sealed(state.url, state.home / "theirs", to=recipients(ONE, OTHER))
+        rotate(theirs, "prod")
+        rotate(sealed(state.url, state.home / "theirs", opens=OTHER, to=recipients(OTHER)), "prod")
+        found = [(it.number, it.recipients, it.problem) for it in entries(state, "prod")]
+        assert found == [(1, 1, ""), (2, 2, ""), (3, None, "for others")]
+        assert [(it.number, it.for_others) for it in verify(state, "prod")[1]] == [(3, True)]
 
     def test_of_which_a_number_was_renamed_or_taken_out_is_found_out(self, state: SealedState, folder: Folder) -> None:
         folder.mark_initialised()
@@ -249,14 +293,6 @@ class TestTheStore:
             Folder.open(state, "prod")
 
 
-def verify_blindly(state: SealedState) -> tuple[list[int], list[Any]]:
-    """Without looking at the last one first."""
-    from kube_provision_core.state.clusters import _faults
-
-    numbers = state.numbers("prod")
-    return numbers.all(), list(_faults(numbers))
-
-
 class TestBetweenStoreAndDisk:
     def test_what_is_brought_there_comes_back_as_it_was(self, state: SealedState, tmp_path: Path) -> None:
         before = Folder.create(tmp_path / "disk", "prod", {})
@@ -282,6 +318,9 @@ class TestBetweenStoreAndDisk:
             pull(state, "prod", tmp_path / "disk")
 
     def test_what_is_not_there_cannot_be_had(self, state: SealedState, tmp_path: Path) -> None:
+        for look in (entries, verify):
+            with pytest.raises(ConfigError, match=r"/prod has no cluster: name another --state"):
+                look(state, "prod")
         with pytest.raises(ConfigError, match=r"has no cluster: name another --state"):
             pull(state, "prod", tmp_path)
         with pytest.raises(ConfigError, match=r"cluster prod has no folder at "):
