@@ -137,7 +137,7 @@ def _made(
 ) -> Iterator[Action]:
     """All machines: the one that begins with the snapshot, and once the cluster lives those that join it."""
     difference = compare(desired, seen)
-    first = _first(desired, seen, difference)
+    first = _first(desired, seen, facts, difference)
     others = tuple(node for node in difference.missing if node != first)
     server = _once(server_actions(desired, seen, difference), after)
     carrier = replace(difference, missing=tuple(node for node in difference.missing if node == first))
@@ -160,7 +160,7 @@ def _once(actions: Iterable[Action], before: frozenset[str]) -> tuple[Action, ..
     return tuple(replace(action, after=action.after | before) for action in actions)
 
 
-def _first(desired: Desired, seen: Observation, difference: Difference) -> Node:
+def _first(desired: Desired, seen: Observation, facts: Facts, difference: Difference) -> Node:
     """The master that begins with the snapshot: the one that an earlier run has made for it, else the first that is missing.
 
     Raises `ConfigError` where neither is: it was destroyed between two runs, and the others wait for it in vain.
@@ -170,7 +170,7 @@ def _first(desired: Desired, seen: Observation, difference: Difference) -> Node:
     if not found:
         raise ConfigError(
             f"no machine of cluster {desired.cluster.name} can begin with the snapshot: the one that could is gone. To "
-            f"begin the restoration anew: {desired.remedies.restore_anew()}"
+            f"begin the restoration anew: {facts.remedies.restore_anew()}"
         )
     return found[0]
 
