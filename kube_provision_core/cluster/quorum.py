@@ -30,7 +30,7 @@ def leaders(seen: Observation, pki: Pki) -> Mapping[str, str | ControlPlaneError
     why it cannot be asked.
 
     One look at a leader that lives is enough, and so is one at a master that cannot be asked. Else the last look counts:
-    before an election followers name a leader that has died, and in its midst those who are about to elect one follow nobody.
+    before an election followers name a leader that has died, in its midst they follow nobody.
     """
     running = [vm for vm in seen.of(Role.MASTER) if vm.power is not Power.OFF]
     if not any(vm.address for vm in running):

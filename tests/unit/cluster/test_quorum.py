@@ -26,7 +26,7 @@ def pki() -> Pki:
 
 
 def asked(*looks: Mapping[str, str | ControlPlaneError], pki: Pki, patch: pytest.MonkeyPatch) -> tuple[object, int]:
-    """What comes of looks, each of which shows whom the masters follow then, the last one for good; and how many there were."""
+    """What comes of looks, each of which shows whom masters follow then, the last one for good; and how many they were."""
     counts = dict.fromkeys(NAMES, 0)
 
     def standing_at(name: str) -> EtcdStanding:
