@@ -23,7 +23,7 @@ from . import kubeadm_objects
 from .answers import CONFLICT, NODES, NOT_FOUND, expect, items, put
 from .backups import BackupCalls
 from .cluster_node import ClusterNode, read_node
-from .etcd import Etcd, EtcdMember, EtcdQuorum
+from .etcd import Etcd, EtcdMember, EtcdQuorum, EtcdStanding
 from .https_client import HttpsClient
 from .inventory import Inventory
 from .labels import Labels
@@ -170,12 +170,9 @@ class ControlPlane:
         """Which etcd members answer; works without a quorum, too."""
         return self._etcd.quorum()
 
-    def etcd_leader_at(self, address: str) -> str:
-        """Id of the leader that the etcd of one master follows, empty if it has none.
-
-        Raises ControlPlaneError where it does not say so.
-        """
-        return self._etcd.leader_at(address)
+    def etcd_standing_at(self, address: str) -> EtcdStanding:
+        """Who the etcd of one master is, and whom it follows. Raises ControlPlaneError where it does not say so."""
+        return self._etcd.standing_at(address)
 
     def check_quorum(self) -> EtcdQuorum:
         """The quorum, where there is one. Raises ControlPlaneError, saying who is missing, unless a majority answers."""

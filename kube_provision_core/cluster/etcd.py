@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ..contract.errors import ControlPlaneError
@@ -49,6 +49,15 @@ class EtcdMember:
     def hosts(self) -> frozenset[str]:
         """The addresses of its machine."""
         return frozenset(host for url in self.peer_urls if (host := urlsplit(url).hostname))
+
+
+class EtcdStanding(NamedTuple):
+    """What a member knows of itself."""
+
+    member: str
+    """Its id."""
+    leader: str
+    """Id of the member that it follows, itself maybe; empty where it follows none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +149,13 @@ class Etcd:
             "from a snapshot"
         )
 
-    def leader_at(self, host: str) -> str:
-        """Id of the leader that the member at this address follows, empty if it has none. Raises where it does not say."""
+    def standing_at(self, host: str) -> EtcdStanding:
+        """Of the member at this address, as it says itself. Raises where it does not."""
         answer = self._client.call_at(host, "POST", "/v3/maintenance/status", {}, timeout=PROBE_TIMEOUT)
         if answer.status != OK:
             raise ControlPlaneError(f"{answer.server} answers {answer.status} ({answer.reason})")
-        return str(answer.document.get("leader", ""))
+        header = answer.document.get("header", {})
+        return EtcdStanding(str(header.get("member_id", "")), str(answer.document.get("leader", "")))
 
     def remove(self, member_id: str) -> None:
         """Remove a member; one that is gone already is fine. Refuses what would itself cost the quorum."""
@@ -183,7 +193,7 @@ class Etcd:
         silence = ControlPlaneError("it has no address")
         for host in sorted(member.hosts):
             try:
-                return self.leader_at(host)
+                return self.standing_at(host).leader
             except ControlPlaneError as error:
                 silence = error
         return silence

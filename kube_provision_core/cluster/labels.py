@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from .answers import NODES, NOT_FOUND, expect, patch
+from ..contract.errors import ControlPlaneError
+from .answers import NODES, expect, patch
 from .https_client import HttpsClient
 
 REGISTRATION = 120.0
@@ -22,10 +23,18 @@ class Labels:
         self._client = client
 
     def give(self, node: str, labels: Mapping[str, str]) -> None:
-        """Idempotent; other labels stay. One that the cluster does not count yet is waited for."""
-        path = f"{NODES}/{quote(node, safe='')}"
+        """Idempotent; other labels stay. A node that the cluster does not count yet is waited for, and so is a cluster that
+        does not answer as it should: masters that join or start keep others from that for a moment."""
         deadline = time.monotonic() + REGISTRATION
-        while (found := self._client.call("GET", path)).status == NOT_FOUND and time.monotonic() < deadline:
+        while True:
+            try:
+                return self._give(node, labels)
+            except ControlPlaneError:
+                if time.monotonic() >= deadline:
+                    raise
             time.sleep(_PAUSE)
-        expect(found, f"does not know node {node}")
+
+    def _give(self, node: str, labels: Mapping[str, str]) -> None:
+        path = f"{NODES}/{quote(node, safe='')}"
+        expect(self._client.call("GET", path), f"does not know node {node}")
         patch(self._client, path, {"metadata": {"labels": dict(labels)}}, f"does not label node {node}")

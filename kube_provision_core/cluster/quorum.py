@@ -6,12 +6,13 @@ One that follows no leader belongs to no majority. One that cannot be asked may,
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ..contract.errors import ControlPlaneError
 from ..contract.machines import Power, Role, Vm
+from .etcd import EtcdStanding
 from .living import control_plane
 
 if TYPE_CHECKING:
@@ -19,31 +20,41 @@ if TYPE_CHECKING:
     from .api import ControlPlane
     from .observe import Observation
 
-LOOKS = 4
-PAUSE = 2.0
-"""Seconds between two looks, of which the last counts: an election takes one or two, and may need another round. Before it
-followers name a leader that has died, and in its midst those who are about to elect one follow nobody."""
+LOOKS, PAUSE = 16, 2.0
+"""Times that they are asked where nobody leads, and seconds between: half a minute. An election takes one or two, may need
+another round, and takes longer where a host is starved or somebody has set a longer `election-timeout`."""
 
 
 def leaders(seen: Observation, pki: Pki) -> Mapping[str, str | ControlPlaneError]:
     """By the name of each master that is not off: the id of the leader that its etcd follows, empty where it follows none;
-    why it cannot be asked."""
+    why it cannot be asked.
+
+    One look at a leader that lives is enough, and so is one at a master that cannot be asked. Else the last look counts:
+    before an election followers name a leader that has died, in its midst they follow nobody.
+    """
     running = [vm for vm in seen.of(Role.MASTER) if vm.power is not Power.OFF]
     if not any(vm.address for vm in running):
         return {vm.name: ControlPlaneError("it tells no address") for vm in running}
     with control_plane(seen, pki) as api, ThreadPoolExecutor(len(running)) as pool:
         for look in range(LOOKS):
             time.sleep(PAUSE if look else 0.0)
-            said = dict(zip((vm.name for vm in running), pool.map(lambda vm: _leader(api, vm), running), strict=True))
-            if any(isinstance(leader, ControlPlaneError) for leader in said.values()):
+            said = dict(zip((vm.name for vm in running), pool.map(lambda vm: _standing(api, vm), running), strict=True))
+            if _settled(said.values()):
                 break
-    return said
+    return {name: it.leader if isinstance(it, EtcdStanding) else it for name, it in said.items()}
 
 
-def _leader(api: ControlPlane, vm: Vm) -> str | ControlPlaneError:
+def _settled(said: Collection[EtcdStanding | ControlPlaneError]) -> bool:
+    """Nobody has to look again: somebody is unknown, or follows one of those who answer."""
+    standings = [it for it in said if isinstance(it, EtcdStanding)]
+    alive = {it.member for it in standings} - {""}
+    return len(standings) < len(said) or any(it.leader in alive for it in standings)
+
+
+def _standing(api: ControlPlane, vm: Vm) -> EtcdStanding | ControlPlaneError:
     if not vm.address:
         return ControlPlaneError("it tells no address")
     try:
-        return api.etcd_leader_at(vm.address)
+        return api.etcd_standing_at(vm.address)
     except ControlPlaneError as error:
         return error

@@ -35,7 +35,7 @@ class Setting:
     argument: str = field(repr=False)
     """`--v=4`; what it says may be nobody else's business."""
     place: str
-    """The ConfigMap in kube-system that it stands in."""
+    """That it is to be taken out of, in a person's words: `the ConfigMap kubeadm-config in kube-system`."""
 
 
 def unread(cluster: str, kubelet: str) -> Iterator[Setting]:
@@ -43,10 +43,19 @@ def unread(cluster: str, kubelet: str) -> Iterator[Setting]:
     for program, place in _PROGRAMS.items():
         for name, value in _arguments(_at(_document(cluster), *place, "extraArgs")):
             if not name.startswith(_OURS):
-                yield Setting(f"{program} --{name}", program, f"--{name}={value}", "kubeadm-config")
-    for name, value in _mapping(_at(_document(kubelet), "featureGates")).items():
+                yield Setting(f"{program} --{name}", program, f"--{name}={value}", _config_map("kubeadm-config"))
+    yield from gates(_document(kubelet), _config_map("kubelet-config"))
+
+
+def gates(kubelet: Any, place: str) -> Iterator[Setting]:
+    """Of a KubeletConfiguration that stands in this place, which is told as `Setting.place`."""
+    for name, value in _mapping(_at(kubelet, "featureGates")).items():
         told = f"kubelet's feature gate {name}"
-        yield Setting(told, _GATES, f"--feature-gates={name}={str(value).lower()}", "kubelet-config")
+        yield Setting(told, _GATES, f"--feature-gates={name}={str(value).lower()}", place)
+
+
+def _config_map(name: str) -> str:
+    return f"the ConfigMap {name} in kube-system"
 
 
 def _arguments(found: Any) -> Iterator[tuple[str, str]]:

@@ -85,13 +85,15 @@ _NAMES: Mapping[tuple[str, str], tuple[Sequence[Sequence[str]], str]] = {
 }
 """Arguments that must name each of some words, one of which may have several names."""
 
-_MUST_NOT: Mapping[tuple[str, str], tuple[str, str]] = {
+_FALSE = frozenset(("false", "False", "FALSE", "f", "F", "0"))
+"""What Go takes for it: https://pkg.go.dev/strconv#ParseBool"""
+_MUST_NOT: Mapping[tuple[str, str], tuple[frozenset[str], str]] = {
     ("apiServer.extraArgs", "anonymous-auth"): (
-        "false",
+        _FALSE,
         "must not be false: machines that join, and all that ask for /readyz, are not known yet",
     ),
     ("apiServer.extraArgs", "disable-admission-plugins"): (
-        "NodeRestriction",
+        frozenset(("NodeRestriction",)),
         "must not name NodeRestriction: a node could then change others",
     ),
 }
@@ -128,7 +130,7 @@ def _faults(kind: str, place: str, argument: Any, way: Way) -> Iterator[Fault]:
 def _value_fault(place: str, name: str, value: str) -> str:
     words = {word.strip() for word in value.split(",")}
     wanted, missing = _NAMES.get((place, name), ((), ""))
-    unwanted, there = _MUST_NOT.get((place, name), ("", ""))
+    unwanted, there = _MUST_NOT.get((place, name), (frozenset(), ""))
     if any(words.isdisjoint(names) for names in wanted):
         return missing
-    return there if unwanted and unwanted in words else ""
+    return there if unwanted & words else ""

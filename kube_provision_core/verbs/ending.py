@@ -10,11 +10,14 @@ from ..contract.errors import FolderError
 from ..engine.executor import State
 from ..engine.facts import Facts
 from ..engine.nodes import ForgetNodes
-from ..engine.plan import ScrubNode
+from ..engine.plan import OfTask, ScrubNode
 from ..engine.report import Report
 from ..engine.session import Session
 from ..engine.verb import Options
 from ..folder.kubeconfig import API_PORT
+
+REGISTER = "register"
+"""The task without which nodes that the cluster has forgotten stay away from it; see `registering`."""
 
 
 def remember(session: Session, facts: Facts) -> None:
@@ -50,13 +53,22 @@ def _mark_initialised(facts: Facts) -> None:
 def _end_restoration(facts: Facts, report: Report) -> None:
     """Once nodes of before are forgotten it is a cluster as any other that lives, whatever is missing of it still.
 
-    So is one that was to be destroyed for a restoration, and lives all the same: its nodes are its own.
+    Where workers have yet to register again it is still being restored: else no run would have them do that. One that was to
+    be destroyed for a restoration, and lives all the same, is as any other too: its nodes are its own.
     """
     forgotten = any(isinstance(outcome.action, ForgetNodes) and outcome.state is State.DONE for outcome in report.outcomes)
     if forgotten:
         facts.folder.mark_initialised()
-    if forgotten or (facts.folder.abandoning and facts.answering):
+    if (forgotten and not _unregistered(report)) or (facts.folder.abandoning and facts.answering):
         facts.folder.end_restore()
+
+
+def _unregistered(report: Report) -> bool:
+    """A worker that was to register again may not have done it."""
+    return any(
+        isinstance(outcome.action, OfTask) and outcome.action.task.verb == REGISTER and outcome.state is not State.DONE
+        for outcome in report.outcomes
+    )
 
 
 def _write_kubeconfig(facts: Facts) -> Path | None:

@@ -44,7 +44,7 @@ def cleared(facts: Facts, sha256: str, options: Options) -> Iterator[Action]:
     if options.only:
         _refuse_without_the_rest(facts)
     gone = lost(seen, options)
-    if gone and not options.abandon_old:
+    if gone and (not options.abandon_old or _forgets_workers(facts, options)):
         raise ConfigError(_left(sorted(gone), facts, options))
     remembered = seen.discovery and (seen.discovery.cluster_id or seen.discovery.initialising)
     told: tuple[Action, ...] = ()
@@ -114,18 +114,24 @@ def refuse_elsewhere(facts: Facts, archive: Archive) -> None:
         )
 
 
+def _forgets_workers(facts: Facts, options: Options) -> bool:
+    """All of it is asked for while masters alone are being restored, and there are workers, which are to stay."""
+    return facts.folder.masters_only and not options.only and bool(facts.seen.of(Role.WORKER))
+
+
 def _left(names: Collection[str], facts: Facts, options: Options) -> str:
     """Why nothing is made while these machines are there."""
     name, folder, remedies = facts.seen.cluster.name, facts.folder, facts.remedies
-    if folder.masters_only and not options.only:
+    if _forgets_workers(facts, options):
         return (
             f"{', '.join(names)}: of cluster {name}, whose masters alone are being restored. To go on with that: "
             f"{remedies.restore_anew() if folder.abandoning else remedies.restore()}"
         )
     if folder.abandoning:
+        anew = replace(remedies, masters_only=folder.masters_only and bool(options.only)).restore_anew()
         return (
             f"{', '.join(names)}: left of cluster {name}, which a restoration was destroying when it was broken off. To go "
-            f"on with that: {remedies.restore_anew()}"
+            f"on with that: {anew}"
         )
     workers = "" if options.only or not facts.seen.of(Role.WORKER) else "; its workers stay with --masters-only"
     return (

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ..cluster import Living
 from ..contract.kubeadm_limits import node_label_fault
 from ..contract.machines import Node
 from ..engine.facts import Facts, Known
 from ..engine.nodes import LabelNode
-from ..engine.plan import Action, AwaitBoot
+from ..engine.plan import Action, AwaitBoot, AwaitMasters, keys
 
 
-def labelled(facts: Facts, nodes: Iterable[Node], looks: Iterable[Action]) -> Iterator[LabelNode]:
+def labelled(facts: Facts, nodes: Iterable[Node], looks: Collection[Action]) -> Iterator[LabelNode]:
     """Of nodes that live, and of those whose boot this run awaits. The cluster is asked only where labels are wished for.
 
     Where it does not answer, nothing is known to be lacking: a later run sees to that.
@@ -28,13 +28,20 @@ def labelled(facts: Facts, nodes: Iterable[Node], looks: Iterable[Action]) -> It
         if known:
             yield from _given(node, {key: value for key, value in labels.items() if known.labels.get(key) != value})
         elif node.name in boots:
-            yield from after_boot(node, labels, boots[node.name])
+            yield from after_boot(node, labels, boots[node.name], awaited_masters(looks))
 
 
-def after_boot(node: Node, labels: Mapping[str, str], boot: AwaitBoot) -> Iterator[LabelNode]:
+def awaited_masters(looks: Iterable[Action]) -> frozenset[str]:
+    """The key of what awaits them, if anything does: while they join, the API may give no answer."""
+    return keys(action for action in looks if isinstance(action, AwaitMasters))
+
+
+def after_boot(
+    node: Node, labels: Mapping[str, str], boot: AwaitBoot, after: frozenset[str] = frozenset()
+) -> Iterator[LabelNode]:
     """Of a machine that is made: with the others its kubelet comes."""
     restricted = {key: value for key, value in labels.items() if node_label_fault(key)}
-    yield from _given(node, restricted, "its kubelet may not give them to it", frozenset({boot.key}))
+    yield from _given(node, restricted, "its kubelet may not give them to it", after | {boot.key})
 
 
 def postponed(facts: Facts, nodes: Iterable[Node]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from ..contract.boot import BootFragment, Stage, Step
 from ..contract.machines import Node, Power
 from ..engine.facts import Facts
 from ..engine.plan import Action
+from .ending import REGISTER
 from .giving import given, silence
 
 SCRIPT = "systemctl restart kubelet\n"
@@ -47,4 +48,4 @@ def _deaf(node: Node, facts: Facts) -> str:
 
 def _task(node: Node) -> Task:
     step = Step("register", Stage.FINISH, SCRIPT, timeout=SECONDS, attempts=3)
-    return make("register", node, {"kubelet": BootFragment(steps=(step,))})
+    return make(REGISTER, node, {"kubelet": BootFragment(steps=(step,))})

@@ -32,6 +32,7 @@ from ..folder.configuration import keep
 from . import ending, provision
 from .fencing import afterwards, cleared, lost, refuse_elsewhere
 from .giving import left_over
+from .labelling import after_boot, awaited_masters
 from .provision import (
     Difference,
     arrangement,
@@ -137,7 +138,7 @@ def _made(
 ) -> Iterator[Action]:
     """All machines: the one that begins with the snapshot, and once the cluster lives those that join it."""
     difference = compare(desired, seen)
-    first = _first(desired, seen, difference)
+    first = _first(desired, seen, facts, difference)
     others = tuple(node for node in difference.missing if node != first)
     server = _once(server_actions(desired, seen, difference), after)
     carrier = replace(difference, missing=tuple(node for node in difference.missing if node == first))
@@ -150,8 +151,9 @@ def _made(
     made = [*begun, *joining]
     arrange = arrangement(seen, difference, after=keys((*server, *made))) if facts.arranges else ()
     looks = [it for it in awaits(desired, seen, [*server[:1], *made], wait) if it.key not in keys(restored)]
-    masters = await_masters(desired, made, [*restored, *looks])
-    yield from (*server, *begun, *restored, forget, *mint, *joining, *arrange, *looks, *masters)
+    looks += await_masters(desired, made, [*restored, *looks])
+    labels = _labels(desired, facts, [*restored, *looks], after=keys([forget]))
+    yield from (*server, *begun, *restored, forget, *mint, *joining, *arrange, *looks, *labels)
     yield from (*scrubs(desired, seen), *left_over(desired.all, seen))
 
 
@@ -160,7 +162,7 @@ def _once(actions: Iterable[Action], before: frozenset[str]) -> tuple[Action, ..
     return tuple(replace(action, after=action.after | before) for action in actions)
 
 
-def _first(desired: Desired, seen: Observation, difference: Difference) -> Node:
+def _first(desired: Desired, seen: Observation, facts: Facts, difference: Difference) -> Node:
     """The master that begins with the snapshot: the one that an earlier run has made for it, else the first that is missing.
 
     Raises `ConfigError` where neither is: it was destroyed between two runs, and the others wait for it in vain.
@@ -170,7 +172,7 @@ def _first(desired: Desired, seen: Observation, difference: Difference) -> Node:
     if not found:
         raise ConfigError(
             f"no machine of cluster {desired.cluster.name} can begin with the snapshot: the one that could is gone. To "
-            f"begin the restoration anew: {desired.remedies.restore_anew()}"
+            f"begin the restoration anew: {facts.remedies.restore_anew()}"
         )
     return found[0]
 
@@ -179,6 +181,13 @@ def _restored(first: Node, after: frozenset[str]) -> Iterator[Action]:
     """The master is looked at while it waits for the snapshot: it may never come to that."""
     yield BringSnapshot(node=first, reason="its etcd begins with it", after=after)
     yield AwaitBoot(node=first, reason="the others join what it initialises", after=after)
+
+
+def _labels(desired: Desired, facts: Facts, looks: Collection[Action], after: frozenset[str]) -> Iterator[Action]:
+    """Nobody is asked what nodes lack: the cluster does not live yet."""
+    for look in looks:
+        if isinstance(look, AwaitBoot) and look.node in desired.nodes:
+            yield from after_boot(look.node, facts.core(look.node.role).labels, look, after | awaited_masters(looks))
 
 
 def _mint(desired: Desired, others: Collection[Node], after: frozenset[str]) -> Iterator[Action]:

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..boot.kubeadm_config import KUBELET_DROP_INS
 from ..boot.tasks.upgrade import control_plane, kubelet, prepare
 from ..cluster.cordon import Purpose
 from ..cluster.desired import Desired
-from ..cluster.settings import Setting
+from ..cluster.settings import Setting, gates
 from ..cluster.skew import minor
 from ..contract.components import Component
 from ..contract.errors import ConfigError
@@ -40,6 +41,9 @@ from .upgradable import (
     refuse_without_quorum,
     refuse_workers_first,
 )
+
+_DROP_INS = f"the key `kubelet`, and of {KUBELET_DROP_INS} on nodes that have it"
+"""Where a kubelet reads what the configuration says of it; an upgrade keeps that."""
 
 
 def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
@@ -184,7 +188,10 @@ class _Upgrade:
     @cached_property
     def _unread(self) -> tuple[Setting, ...]:
         """Settings that kubeadm cannot check beforehand, as long as they are still to be carried over."""
-        return self.facts.unread_settings() if self.masters and self.applies else ()
+        if not (self.masters and self.applies):
+            return ()
+        own = (gate for role in (Role.MASTER, Role.WORKER) for gate in gates(self.facts.core(role).kubelet, _DROP_INS))
+        return tuple(dict.fromkeys((*self.facts.unread_settings(), *own)))
 
     def notes(self) -> Iterator[str]:
         living, version = self.standing.living, self.standing.version

@@ -205,9 +205,11 @@ def configured(lab: Lab, setting: dict[str, Any]) -> Iterator[None]:
     kept = api(lab).expect("GET", place)
     text = yaml.safe_dump(yaml.safe_load(kept["data"]["ClusterConfiguration"]) | setting)
     api(lab).expect("PUT", place, {**kept, "data": {**kept["data"], "ClusterConfiguration": text}})
-    yield
-    now = api(lab).expect("GET", place)
-    api(lab).expect("PUT", place, {**now, "data": kept["data"]})
+    try:
+        yield
+    finally:
+        now = api(lab).expect("GET", place)
+        api(lab).expect("PUT", place, {**now, "data": kept["data"]})
 
 
 def boot_of(host: Host) -> str:

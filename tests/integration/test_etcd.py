@@ -158,16 +158,19 @@ def test_a_quorum_is_lost_where_every_master_that_may_run_says_that_it_follows_n
     assert str(leaders(seen(replace(masters[0], addresses=())), pki)["m-1"]) == "it tells no address"
 
 
-def test_those_who_are_about_to_elect_a_leader_have_a_quorum(three: EtcdServers, pki: Pki) -> None:
+def test_those_who_are_about_to_elect_a_leader_have_a_quorum(
+    three: EtcdServers, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where two of three live they follow nobody for a moment, or one who has died."""
+    monkeypatch.setattr(quorum, "LOOKS", 60)  # a starved host elects as slowly as it likes
     masters = {name: master(name, address) for name, address in MASTERS.items()}
     with ControlPlane(list(MASTERS.values()), pki) as api:
-        leader = api.etcd_leader_at(MASTERS["m-1"])
-        name = next(member.name for member in api.etcd_members() if member.id == leader)
+        leader = api.etcd_standing_at(MASTERS["m-1"]).leader
+        members = {member.name: member.id for member in api.etcd_members()}
+    name = next(name for name, member in members.items() if member == leader)
     three.kill(name)
     said = leaders(seen(*(replace(vm, power=Power.OFF) if vm.name == name else vm for vm in masters.values())), pki)
-    assert all(said.values())
-    assert leader not in said.values()
+    assert set(said.values()) & (set(members.values()) - {leader})
 
 
 def master(name: str, address: str) -> Vm:

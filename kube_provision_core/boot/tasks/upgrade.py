@@ -39,7 +39,7 @@ class Setting(Protocol):
 
     @property
     def place(self) -> str:
-        """The ConfigMap in kube-system that it stands in."""
+        """That it is to be taken out of, in a person's words."""
 
 
 def prepare(node: Node, alone: Packages, config: CoreConfig, settings: Sequence[Setting] = ()) -> Task:

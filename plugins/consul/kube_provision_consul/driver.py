@@ -124,7 +124,7 @@ class Consul(DiscoveryDriver):
 
     @hookimpl
     def render_grants(self, nodes: Sequence[Node]) -> str | None:
-        """Nothing for a server that is provisioned: it has no ACLs."""
+        """Nothing for a server that is provisioned: rights there are given by itself and by runs, see `admit_nodes`."""
         return access.script(nodes) if self._own.consul_ip else None
 
     @hookimpl

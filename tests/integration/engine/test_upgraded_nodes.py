@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from doubles.site import Site
 from servers.cluster_objects import NODES
-from servers.control_plane import ControlPlaneServer
+from servers.control_plane import ControlPlaneServer, Fault
 
 from kube_provision_core.cluster import Roll, ask_readiness
 from kube_provision_core.cluster.cordon import Purpose
@@ -116,6 +116,14 @@ class TestLabels:
         for _ in range(2):
             assert perform(LabelNode(node=worker, labels=wished)) == "disk=fast, node-role.kubernetes.io/worker="
         assert server.objects.all(NODES)[worker.name]["metadata"]["labels"] == before | dict(wished)
+
+    def test_are_given_although_the_cluster_gives_no_answer_for_a_moment(
+        self, perform: Performer, server: ControlPlaneServer, session: Session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kube_provision_core.cluster.labels._PAUSE", 0.05)
+        server.faults.extend([Fault(status=500), Fault(), Fault(status=503)])
+        assert perform(LabelNode(node=session.desired.workers[0], labels=(("disk", "fast"),))) == "disk=fast"
+        assert not server.faults
 
     def test_of_a_node_that_never_registers_are_not_given(
         self, perform: Performer, server: ControlPlaneServer, session: Session, monkeypatch: pytest.MonkeyPatch

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from doubles.backups import back_up
+from doubles.member import Member, at_work
 from doubles.memory import MemoryTarget
 from doubles.site import Operator, Site
 from servers.cluster_objects import NODES
@@ -28,7 +29,7 @@ from kube_provision_core.contract.errors import BackupError, ConfigError, Contro
 from kube_provision_core.contract.machines import Discovery, MasterRecord, Power, Vm
 from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine import bringing
-from kube_provision_core.engine.executor import Event, State
+from kube_provision_core.engine.executor import Event, Interrupt, State
 from kube_provision_core.engine.facts import Facts
 from kube_provision_core.engine.handlers import Performer
 from kube_provision_core.engine.plan import Action, AwaitBoot, BringSnapshot
@@ -38,7 +39,7 @@ from kube_provision_core.engine.verb import Options
 from kube_provision_core.folder.pki import Pki, create_pki
 from kube_provision_core.folder.store import Folder
 from kube_provision_core.folder.x509 import sign_server
-from kube_provision_core.verbs import run
+from kube_provision_core.verbs import registering, run
 from kube_provision_core.verbs.restore import RESTORE
 from kube_provision_node.restore import Receiver, Snapshot
 
@@ -292,6 +293,31 @@ class TestMastersAlone:
             report = restored(site, backup, only="master")
             assert report.exit_code == 0, [it for it in report.outcomes if it.state is not State.DONE]
         assert changed(site, before) == {"m-prod-1"}
+
+    def test_interrupted_before_workers_have_registered_again_it_is_run_again(
+        self, site: Site, backup: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupt(event: Event) -> None:
+            if event.action.key == "forget-nodes prod" and event.state is State.DONE:
+                site.interrupt.request()
+
+        monkeypatch.setattr(registering, "SCRIPT", f"echo registered >>{tmp_path}/w-prod-1/said\n")
+        backup = replace(backup, about=replace(backup.about, machines={}))
+        stamp = site.world.vms["w-prod-1"].stamp
+        assert site.folder
+        assert stamp
+        worker = Member(tmp_path / "w-prod-1", site.folder.pki, name="w-prod-1", stamp=stamp)
+        with living(site, tmp_path, backup, workers=False), at_work(site.world, {"w-prod-1": worker}):
+            site.listen = interrupt
+            assert restored(site, backup, only="master", abandon_old=True).interrupted
+            kept = (site.folder.restoring, site.folder.masters_only, site.folder.initialised)
+            assert kept == (backup.end.sha256, True, True)
+            assert worker.said == []
+            site.listen, site.interrupt = lambda event: None, Interrupt()
+            report = restored(site, backup, only="master")
+        assert [it.action.key for it in report.outcomes if it.state is not State.DONE] == []
+        assert worker.said == ["registered"]
+        assert site.folder.restoring == ""
 
 
 def killed_after(key: str) -> Callable[[Performer, Action], str]:

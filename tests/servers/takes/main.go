@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Every argument that a test gives, and that the program has had for years.
@@ -27,6 +28,9 @@ func main() {
 		if !strings.Contains(known[name], " "+flag+" ") {
 			refuse(name, flag)
 		}
+		if flag == "event-ttl" {
+			refuseNoDuration(value)
+		}
 		if flag == "feature-gates" {
 			for _, gate := range strings.Split(value, ",") {
 				refuseGate(gate)
@@ -41,6 +45,13 @@ func refuse(name, flag string) {
 		fail(2, "flag provided but not defined: -"+flag+"\nUsage:\n\n  etcd [flags]\n    Start an etcd server. Errors are told.")
 	}
 	fail(1, "Error: unknown flag: --"+flag)
+}
+
+// As cobra's flags tell of what they cannot read, which they quote.
+func refuseNoDuration(value string) {
+	if _, err := time.ParseDuration(value); err != nil {
+		fail(1, fmt.Sprintf("Error: invalid argument %q for \"--event-ttl\" flag: %v", value, err))
+	}
 }
 
 // What is told of them comes from another place than what is told of flags.

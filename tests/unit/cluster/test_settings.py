@@ -6,6 +6,7 @@ import pytest
 
 from kube_provision_core.cluster.settings import unread
 
+KUBEADM, KUBELET = (f"the ConfigMap {name}-config in kube-system" for name in ("kubeadm", "kubelet"))
 LISTED = """\
 kind: ClusterConfiguration
 apiServer:
@@ -33,11 +34,11 @@ def test_arguments_and_feature_gates_are_named_but_for_those_that_every_cluster_
 def test_each_says_how_the_program_is_asked_that_knows_whether_it_takes_it() -> None:
     found = [*unread(LISTED, "featureGates: {LongGone: true, Other: false}")]
     assert [(setting.program, setting.argument, setting.place) for setting in found] == [
-        ("kube-apiserver", "--feature-gates=A=true", "kubeadm-config"),
-        ("kube-apiserver", "--audit-log-path=/x", "kubeadm-config"),
-        ("etcd", "--quota-backend-bytes=1", "kubeadm-config"),
-        ("kube-apiserver", "--feature-gates=LongGone=true", "kubelet-config"),
-        ("kube-apiserver", "--feature-gates=Other=false", "kubelet-config"),
+        ("kube-apiserver", "--feature-gates=A=true", KUBEADM),
+        ("kube-apiserver", "--audit-log-path=/x", KUBEADM),
+        ("etcd", "--quota-backend-bytes=1", KUBEADM),
+        ("kube-apiserver", "--feature-gates=LongGone=true", KUBELET),
+        ("kube-apiserver", "--feature-gates=Other=false", KUBELET),
     ]
 
 

@@ -146,7 +146,10 @@ def test_what_is_wrong_is_told_at_its_line(complaints, text: str, said: str) -> 
         ("apiServer", "authorization-mode", "RBAC", "must name Node and RBAC"),
         ("apiServer", "enable-admission-plugins", "AlwaysPullImages", "must name NodeRestriction too"),
         ("apiServer", "disable-admission-plugins", "A, NodeRestriction", "must not name NodeRestriction"),
-        ("apiServer", "anonymous-auth", "false", "must not be false"),
+        *(
+            ("apiServer", "anonymous-auth", value, "must not be false")
+            for value in ("false", "False", "FALSE", "f", "F", "0")
+        ),
         ("controllerManager", "controllers", "*,-cloud-node-lifecycle-controller", "must name bootstrap-signer-controller"),
     ],
 )

@@ -14,7 +14,7 @@ from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.contract.machines import Cluster, Machine, Node, Power, Role, Stamp, Vm
 from kube_provision_core.engine.facts import Known, Unknown
 from kube_provision_core.engine.nodes import LabelNode
-from kube_provision_core.engine.plan import AwaitBoot
+from kube_provision_core.engine.plan import AwaitBoot, AwaitMasters
 from kube_provision_core.verbs.labelling import after_boot, labelled, postponed
 
 RESTRICTED = "node-role.kubernetes.io/worker"
@@ -50,6 +50,12 @@ def test_one_whose_boot_is_awaited_is_given_afterwards_what_its_kubelet_may_not(
     looks = [AwaitBoot(node=WORKERS[0])]
     assert given(labelled(told, WORKERS, looks)) == {"w-prod-1": ({RESTRICTED: ""}, frozenset({"boot w-prod-1"}))}
     assert not list(after_boot(WORKERS[0], {"disk": "fast"}, looks[0]))
+
+
+def test_it_is_so_once_masters_are_awaited_that_join() -> None:
+    looks = [AwaitBoot(node=WORKERS[0]), AwaitMasters(cluster="prod")]
+    made = labelled(facts({RESTRICTED: ""}, machines=0), WORKERS, looks)
+    assert given(made)["w-prod-1"][1] == {"boot w-prod-1", "ready prod"}
 
 
 def test_the_node_of_a_machine_that_is_gone_is_none() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from doubles.facts import GivenFacts
@@ -28,6 +29,7 @@ from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.errors import BackupError, ConfigError, DiscoveryError, FolderError
 from kube_provision_core.contract.machines import Discovery, MasterRecord, Power, Role
 from kube_provision_core.engine.facts import Known
+from kube_provision_core.engine.nodes import LabelNode
 from kube_provision_core.engine.plan import BringSnapshot, CreateVm
 from kube_provision_core.engine.verb import Options
 from kube_provision_core.verbs.restore import plan
@@ -66,6 +68,15 @@ class TestAfterATotalLoss:
         assert action(plan, "mint prod").after == {"forget-nodes prod"}
         for name in ("m-prod-2", "m-prod-3", "w-prod-1"):
             assert action(plan, f"create {name}").after == {"forget-nodes prod", "mint prod"}
+
+    def test_all_are_given_what_their_kubelets_may_not_once_masters_have_joined(self) -> None:
+        """Nodes of before are forgotten by then, with all that was theirs."""
+        restricted = "node-role.kubernetes.io/worker"
+        plan = planned(core=lambda role: SimpleNamespace(labels={restricted: "", "disk": "fast"}))
+        given = {it.subject: it for it in plan.actions if isinstance(it, LabelNode)}
+        assert set(given) == {"m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1"}
+        assert {it.labels for it in given.values()} == {((restricted, ""),)}
+        assert given["w-prod-1"].after == {"boot w-prod-1", "ready prod", "forget-nodes prod"}
 
     def test_the_user_is_told_what_the_backup_is(self) -> None:
         machines = {"consul-prod": "discovery", "m-prod-1": "master", "w-prod-1": "worker", "w-prod-2": "worker"}

@@ -174,6 +174,17 @@ class TestWhatIsRefused:
         assert f"{going_on} --name prod FILE" in refused(*LEFT, restoring=DIGEST, **mark)
         assert f"{going_on} --abandon-old --name" in refused(*LEFT, MASTERS[0], abandoning=DIGEST, **mark)
 
+    @pytest.mark.parametrize("mark", ["restoring", "abandoning"])
+    def test_all_of_it_abandoned_while_masters_alone_are_being_restored(self, mark: str) -> None:
+        """Whoever forgets the option would destroy the workers."""
+        said = refused(*LEFT, MASTERS[0], only="", abandon=True, masters_only=True, **{mark: DIGEST})
+        assert "whose masters alone are being restored. To go on with that: kube-provision restore --masters-only" in said
+
+    def test_nothing_of_that_once_the_workers_are_gone_as_well(self) -> None:
+        mark: dict[str, Any] = {"only": "", "masters_only": True, "abandoning": DIGEST}
+        assert "restore --abandon-old --name prod FILE" in refused(SERVER, MASTERS[0], **mark)
+        assert destroyed(planned(SERVER, MASTERS[0], abandon=True, **mark)) == {"consul-prod", "m-prod-1"}
+
     def test_all_of_it_where_workers_live_says_how_they_would_stay(self) -> None:
         assert refused(*LEFT, only="").endswith("its workers stay with --masters-only")
 
@@ -209,6 +220,11 @@ class TestGoingOn:
         mark: dict[str, Any] = {"restoring": DIGEST, "masters_only": True, "initialised": Known(True), "answers": True}
         plan = planned(*LEFT, first, discovery=lives, **mark)
         assert keys(plan) == ["forget-nodes prod", "mint prod", "create m-prod-2", "create m-prod-3"]
+
+    def test_one_whose_first_master_is_gone_is_begun_anew_without_the_workers(self) -> None:
+        others = [vm(f"m-prod-{index}") for index in (1, 2, 3)]
+        said = refused(*LEFT, *others, discovery=ABSENT, restoring=DIGEST, masters_only=True)
+        assert said.endswith("kube-provision restore --masters-only --abandon-old --name prod FILE")
 
     def test_another_restoration_that_is_under_way_is_not_taken_for_this_one(self) -> None:
         first = vm("m-prod-1", carries_ca=True)

@@ -185,14 +185,27 @@ class TestBeforeAnyTurn:
         assert action(made, "give-prepare-upgrade m-prod-1").after == {"clear-task w-prod-2"}
 
     def test_masters_ask_the_new_programs_for_what_nobody_else_can_read(self, site: Site) -> None:
-        site.unread = (Setting("kube-scheduler --v", "kube-scheduler", "--v=4", "kubeadm-config"),)
+        site.unread = (Setting("kube-scheduler --v", "kube-scheduler", "--v=4", "a place"),)
         made = site.plan()
         asked = {name: "takes kube-scheduler --v=4 " in prepared(made, name) for name in ALL}
         assert asked == {name: name in MASTERS for name in ALL}
 
+    def test_masters_ask_them_for_gates_that_lie_on_the_nodes_too(self, site: Site) -> None:
+        kubelets = {Role.MASTER: {"Both": True}, Role.WORKER: {"Both": True, "Workers": False}}
+
+        def core(role: Role) -> CoreConfig:
+            kubelet = {"featureGates": kubelets[role]} if role in kubelets else {}
+            return CoreConfig(name="prod", target="memory", os="memory", kubelet=kubelet)
+
+        site.facts["core"] = core
+        script = prepared(site.plan(), "m-prod-1")
+        for gate in ("Both=true", "Workers=false"):
+            assert script.count(f"takes kube-apiserver --feature-gates={gate} ") == 1
+        assert "the key `kubelet`, and of /etc/kubernetes/kubelet.conf.d on nodes that have it" in script
+
     def test_nobody_asks_them_once_the_cluster_has_its_settings_at_the_version(self) -> None:
         site = Site(cluster=NEW).at(NEW, "m-prod-1")
-        site.unread = (Setting("kube-scheduler --v", "kube-scheduler", "--v=4", "kubeadm-config"),)
+        site.unread = (Setting("kube-scheduler --v", "kube-scheduler", "--v=4", "a place"),)
         assert "--v=4" not in prepared(site.plan(), "m-prod-2")
 
 
