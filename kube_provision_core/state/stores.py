@@ -69,11 +69,13 @@ def url_of(text: str) -> str:
 
 
 def _require_ssh(url: str) -> None:
-    """To make one of these would be to connect."""
+    """To make one of these would be to connect. An older fsspec believes any host key, and cannot be told otherwise."""
     try:
-        import fsspec.implementations.sftp  # noqa: F401
+        from fsspec.implementations.sftp import HOST_KEY_POLICIES  # noqa: F401
     except ImportError as problem:
-        raise ConfigError(f"--state {url}: fsspec and paramiko have to be installed for it ({problem})") from problem
+        raise ConfigError(
+            f"--state {url}: fsspec from 2026.9 on and paramiko have to be installed for it ({problem})"
+        ) from problem
 
 
 def prove(store: Store, where: str) -> None:

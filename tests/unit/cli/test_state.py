@@ -81,6 +81,13 @@ class TestIsRefused:
         assert told in line
         assert "secret" not in line
 
+    def test_an_sftp_server_whose_host_key_nobody_could_check(self, refused, url: str, monkeypatch) -> None:
+        """As with older ones of fsspec."""
+        monkeypatch.delattr("fsspec.implementations.sftp.HOST_KEY_POLICIES")
+        given = ("--state", "sftp://host/kube", "--state-recipients-file", "team", "--state-identity-file", "mine")
+        (line,) = refused("status", *CONFIG, *given).splitlines()
+        assert "fsspec from 2026.9 on and paramiko have to be installed for it" in line
+
     def test_keys_of_a_folder_that_is_not_encrypted(self, refused, url: str) -> None:
         line = refused("status", *CONFIG, "--state-identity-file", "mine")
         assert "--state-identity-file goes with a --state that is a URL: a folder of this host is not encrypted" in line
