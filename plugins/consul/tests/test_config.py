@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -172,6 +173,7 @@ def test_all_that_does_not_fit_together_is_told_at_once_by_the_keys_that_are_set
 @pytest.mark.parametrize("key", ["consul_ca_file", "consul_client_cert_file"])
 def test_a_certificate_that_has_ended_is_refused(certificate: ServerCertificate, tmp_path: Path, key: str) -> None:
     signed, now = load_pem_private_key(certificate.key.read_bytes(), None), datetime.now(UTC)
+    assert isinstance(signed, EllipticCurvePrivateKey)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "old")])
     old = x509.CertificateBuilder(name, name, signed.public_key(), x509.random_serial_number())
     old = old.not_valid_before(now - timedelta(days=9)).not_valid_after(now - timedelta(days=1))
