@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+
+from cryptography import x509
 
 from kube_provision_core import ConfigError
 
@@ -25,7 +28,16 @@ def certificates(file: Path) -> str:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=found)
     except ssl.SSLError as error:
         raise ValueError(f"{file} holds a certificate that cannot be read") from error
+    _check_ends(file, found)
     return found
+
+
+def _check_ends(file: Path, found: str) -> None:
+    for certificate in x509.load_pem_x509_certificates(found.encode()):
+        end = certificate.not_valid_after_utc
+        if end < datetime.now(UTC):
+            subject = certificate.subject.rfc4514_string()
+            raise ValueError(f"{file} holds a certificate that ended on {end:%Y-%m-%d}: {subject}")
 
 
 def check_pair(certificate: Path, key: Path) -> None:
@@ -37,6 +49,7 @@ def check_pair(certificate: Path, key: Path) -> None:
     except ssl.SSLError as error:
         reason = "is not that certificate's key" if error.reason == "KEY_VALUES_MISMATCH" else "cannot be used together"
         raise ValueError(f"{key}, the key of {certificate}: {reason} ({error.reason or error})") from error
+    _check_ends(certificate, text(certificate))
 
 
 def text(file: Path) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from pydantic import SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from kube_provision_core import DriverConfig, Endpoint, LocalFile, option
 
@@ -123,26 +124,34 @@ class ConsulConfig(DriverConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        for fault in self._faults():
-            raise ValueError(fault)
+        if faults := [*self._faults()]:
+            lines = [
+                InitErrorDetails(type=PydanticCustomError("value_error", "{error}", {"error": text}), loc=(key,), input=None)
+                for key, text in faults
+            ]
+            raise ValidationError.from_exception_data("consul", lines, hide_input=True)
         return self
 
-    def _faults(self) -> Iterator[str]:
+    def _faults(self) -> Iterator[tuple[str, str]]:
+        """By the key that is set, so that each is told at its line."""
         schemes = {address.scheme for address in self._addresses}
         if {"https", "http"} <= schemes or ("http" in schemes and "" in schemes and self.consul_ca_file):
-            yield "consul_ip: some servers are to be asked over HTTPS and others are not: say the same of all"
+            yield "consul_ip", "some servers are to be asked over HTTPS and others are not: say the same of all"
         if "https" in schemes and not self.consul_ca_file:
-            yield "consul_ip says https://, and nothing says who signs Consul's certificates: set consul_ca_file"
+            yield "consul_ip", "says https://, and nothing says who signs Consul's certificates: set consul_ca_file"
         if (self.consul_client_cert_file is None) != (self.consul_client_key_file is None):
-            yield "consul_client_cert_file and consul_client_key_file belong together: set both or none"
+            given = "consul_client_cert_file" if self.consul_client_cert_file else "consul_client_key_file"
+            yield given, "consul_client_cert_file and consul_client_key_file belong together: set both or none"
         if self.consul_client_cert_file and not self.consul_ca_file:
-            yield "consul_client_cert_file is shown over TLS alone: set consul_ca_file"
+            yield "consul_client_cert_file", "is shown over TLS alone: set consul_ca_file"
         if self.consul_ca_file and not self.consul_ip:
-            yield "consul_ca_file is that of an existing Consul: name it with consul_ip"
+            yield "consul_ca_file", "is that of an existing Consul: name it with consul_ip"
+        if self.consul_token and not self.consul_ip:
+            yield "consul_token", "is for an existing Consul: name it with consul_ip"
         if self.consul_seed and self.consul_ip:
-            yield "consul_seed closes a Consul that is provisioned, and consul_ip names an existing one: leave one out"
+            yield "consul_seed", "closes a Consul that is provisioned, and consul_ip names an existing one: leave one out"
         if self.consul_tls_server_name and self.scheme != "https":
-            yield "consul_tls_server_name is for HTTPS alone: set consul_ca_file"
+            yield "consul_tls_server_name", "is for HTTPS alone: set consul_ca_file"
 
     @property
     def hosts(self) -> tuple[str, ...]:

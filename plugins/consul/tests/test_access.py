@@ -171,8 +171,8 @@ class TestWithExactlyTheseRights(contract.TestConsul):
         return (closed.token_for(sorted(set(rights))),)
 
     @pytest.fixture
-    def make_driver(self, secrets: Sequence[str]) -> Callable[[], Consul]:
-        config = ConsulConfig.model_validate({"consul_token": secrets[0]})
+    def make_driver(self, closed: Closed, secrets: Sequence[str]) -> Callable[[], Consul]:
+        config = ConsulConfig.model_validate({"consul_ip": closed.server.address, "consul_token": secrets[0]})
         return lambda: Consul(dict.fromkeys(Role, config))
 
     @pytest.fixture

@@ -156,7 +156,7 @@ def configured(fragment: BootFragment, folder: Path) -> dict[str, Any]:
     [
         {},
         {"consul_encrypt": KEY},
-        {"consul_encrypt": KEY, "consul_token": TOKEN},
+        {"consul_encrypt": KEY, "consul_token": TOKEN, "consul_ip": "10.200.200.1"},
         {"consul_encrypt": KEY, "consul_seed": SEED},
     ],
 )
@@ -226,7 +226,7 @@ def test_nodes_bear_their_host_names_and_say_whose_they_are(make_consul: MakeCon
 
 @pytest.mark.parametrize("role", Role)
 def test_secrets_lie_in_one_secret_file_only(make_consul: MakeConsul, role: Role) -> None:
-    fragment = render(make_consul, role, consul_encrypt=KEY, consul_token=TOKEN)
+    fragment = render(make_consul, role, consul_encrypt=KEY, consul_token=TOKEN, consul_ip="10.200.200.1")
     telling = [found for found in fragment.files if KEY in str(found.content) or TOKEN in str(found.content)]
     assert [(found.path, found.mode, found.secret) for found in telling] == [(layout.SECRETS_FILE, 0o600, True)]
     assert KEY not in repr(fragment)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import os
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 from servers.certificates import ServerCertificate, issue_certificate
 
@@ -106,7 +111,7 @@ def test_with_a_ca_consul_is_asked_over_https_unless_plain_http_is_said(
 @pytest.mark.parametrize(
     ("written", "fault"),
     [
-        ("https://10.0.0.4", "consul_ip says https://.* set consul_ca_file"),
+        ("https://10.0.0.4", "says https://.* set consul_ca_file"),
         ("https://10.0.0.4,http://10.0.0.5", "say the same of all"),
         ("https://:a-token-of-mine@10.0.0.4", "a token stands in consul_token"),
         ("a-token-of-mine@10.0.0.4", "a token stands in consul_token"),
@@ -137,6 +142,7 @@ def test_a_server_in_the_network_of_pods_is_refused() -> None:
     ("keys", "fault"),
     [
         ({"consul_ca_file": "ca_file"}, "name it with consul_ip"),
+        ({"consul_token": "a-token"}, "is for an existing Consul: name it with consul_ip"),
         ({"consul_ip": "10.0.0.4", "consul_ca_file": "key"}, "no PEM file of certificates"),
         ({"consul_ip": "10.0.0.4", "consul_ca_file": "ca_file", "consul_client_key_file": "key"}, "set both or none"),
         (
@@ -153,6 +159,33 @@ def test_a_server_in_the_network_of_pods_is_refused() -> None:
 def test_files_that_do_not_fit_are_refused(certificate: ServerCertificate, keys: dict[str, str], fault: str) -> None:
     with pytest.raises(ValidationError, match=fault):
         ConsulConfig(**{key: getattr(certificate, value, value) for key, value in keys.items()})
+
+
+def test_all_that_does_not_fit_together_is_told_at_once_by_the_keys_that_are_set() -> None:
+    with pytest.raises(ValidationError) as refusal:
+        ConsulConfig(consul_ip="https://10.0.0.4", consul_tls_server_name="name", consul_seed="0" * 64)
+    assert [(fault["loc"], fault["msg"].partition(" ")[0]) for fault in refusal.value.errors()] == [
+        (("consul_ip",), "says"),
+        (("consul_seed",), "closes"),
+    ]
+
+
+@pytest.mark.parametrize("key", ["consul_ca_file", "consul_client_cert_file"])
+def test_a_certificate_that_has_ended_is_refused(certificate: ServerCertificate, tmp_path: Path, key: str) -> None:
+    signed, now = load_pem_private_key(certificate.key.read_bytes(), None), datetime.now(UTC)
+    assert isinstance(signed, EllipticCurvePrivateKey)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "old")])
+    old = x509.CertificateBuilder(name, name, signed.public_key(), x509.random_serial_number())
+    old = old.not_valid_before(now - timedelta(days=9)).not_valid_after(now - timedelta(days=1))
+    (tmp_path / "old.crt").write_bytes(old.sign(signed, SHA256()).public_bytes(Encoding.PEM))
+    keys = {
+        "consul_ca_file": certificate.ca_file,
+        "consul_client_cert_file": certificate.certificate,
+        "consul_client_key_file": certificate.key,
+        key: tmp_path / "old.crt",
+    }
+    with pytest.raises(ValidationError, match=r"old\.crt holds a certificate that ended on .*: CN=old"):
+        ConsulConfig(consul_ip="10.0.0.4", **keys)
 
 
 def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(certificate: ServerCertificate, tmp_path: Path) -> None:
@@ -175,7 +208,7 @@ def certificate(tmp_path: Path) -> ServerCertificate:
 
 def test_secrets_are_hidden() -> None:
     token, key = "a-token-of-mine", base64.b64encode(bytes(range(32))).decode()
-    assert token not in (text := repr(ConsulConfig(consul_token=token, consul_encrypt=key)))
+    assert token not in (text := repr(ConsulConfig(consul_ip="10.0.0.4", consul_token=token, consul_encrypt=key)))
     assert key not in text
 
 
