@@ -46,10 +46,19 @@ def _play(process: subprocess.Popen[bytes], ours: int, answers: Sequence[tuple[s
             except OSError as ended:
                 raise AssertionError(f"it ends, and does not ask {question!r}: {seen.decode()}") from ended
         if answer == CTRL_C:
-            process.send_signal(signal.SIGINT)
+            _interrupt(process)
         else:
             os.write(ours, f"{answer}\n".encode())
     with suppress(OSError):  # so Linux says that nobody writes any more
-        while said := os.read(ours, 4096):
+        while select.select([ours], [], [], _PATIENCE)[0] and (said := os.read(ours, 4096)):
             seen += said
     return seen.decode()
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Until it ends: one that has asked, and does not read yet, hears of it with the next key only."""
+    for _ in range(_PATIENCE):
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+            return
