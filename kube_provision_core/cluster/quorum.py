@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from ..contract.errors import ControlPlaneError
 from ..contract.machines import Power, Role, Vm
-from .etcd import EtcdStanding
 from .living import control_plane
 
 if TYPE_CHECKING:
     from ..folder.pki import Pki
     from .api import ControlPlane
+    from .etcd import EtcdStanding
     from .observe import Observation
 
 LOOKS, PAUSE = 16, 2.0
@@ -41,12 +41,12 @@ def leaders(seen: Observation, pki: Pki) -> Mapping[str, str | ControlPlaneError
             said = dict(zip((vm.name for vm in running), pool.map(lambda vm: _standing(api, vm), running), strict=True))
             if _settled(said.values()):
                 break
-    return {name: it.leader if isinstance(it, EtcdStanding) else it for name, it in said.items()}
+    return {name: it if isinstance(it, ControlPlaneError) else it.leader for name, it in said.items()}
 
 
 def _settled(said: Collection[EtcdStanding | ControlPlaneError]) -> bool:
     """Nobody has to look again: somebody is unknown, or follows one of those who answer."""
-    standings = [it for it in said if isinstance(it, EtcdStanding)]
+    standings = [it for it in said if not isinstance(it, ControlPlaneError)]
     alive = {it.member for it in standings} - {""}
     return len(standings) < len(said) or any(it.leader in alive for it in standings)
 
