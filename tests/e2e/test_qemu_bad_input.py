@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ BAD_REQUEST, TROUBLE, PARTLY = 2, 3, 4
 class Operator:
     folder: Path
     environment: dict[str, str]
+    under: Sequence[str] = ()
+    """What its program is run by."""
 
     @property
     def template(self) -> Path:
@@ -53,7 +55,7 @@ class Operator:
         config.write_text(json.dumps({key: value for key, value in document.items() if value is not None}))
         line = [str(PROGRAM), command, "--config", str(config), "--state", str(self.folder / "state"), *arguments]
         done = subprocess.run(
-            line,
+            [*self.under, *line],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -118,11 +120,9 @@ class TestARunForACluster:
     def test_in_a_folder_without_space(self, operator: Operator) -> None:
         full = operator.folder / "full"
         full.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", full], check=True, timeout=60)
-        try:
-            told = refusal(operator.provision(vm_dir=str(full)))
-        finally:
-            subprocess.run(["umount", full], check=True, timeout=60)
+        script = f'mount -t tmpfs -o size=100k tmpfs {full}; exec "$@"'
+        operator.under = ("unshare", "--mount", "sh", "-ec", script, "sh")  # the mount ends with the program
+        told = refusal(operator.provision(vm_dir=str(full)))
         assert f"vm_dir: {full} has 0.0 GiB left, and 2 new machine(s) need 4 at the least" in told
 
     def test_with_a_disk_that_is_corrupt(self, operator: Operator) -> None:
