@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def bake_data(report: Report, templates: Sequence[Template]) -> dict[str, Any]:
     return {
         "exit_code": report.exit_code,
+        "retryable": report.retryable,
         "interrupted": report.interrupted,
         "templates": [_template_data(template, _of(template, report)) for template in templates],
         "notes": list(report.notes),

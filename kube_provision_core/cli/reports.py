@@ -18,6 +18,7 @@ def report_data(report: Report) -> dict[str, Any]:
     return {
         "cluster": report.cluster,
         "exit_code": report.exit_code,
+        "retryable": report.retryable,
         "interrupted": report.interrupted,
         "nodes": plain(report.nodes),
         "others": [_outcome_data(outcome) for outcome in report.others],

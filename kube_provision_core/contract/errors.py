@@ -13,6 +13,8 @@ class KubeProvisionError(Exception):
     """Base of every expected failure; a plugin raises one of the subclasses below."""
 
     exit_code: ClassVar[int] = 3
+    retryable: ClassVar[bool] = False
+    """Running the same again may succeed by itself: somebody did not answer, or something is not so yet."""
 
 
 class ConfigError(KubeProvisionError):
@@ -26,6 +28,12 @@ class ConfigError(KubeProvisionError):
         self.problems = problems
 
 
+class UnreadyError(ConfigError):
+    """Nodes that have to be Ready first are not, so far. Nothing has been touched."""
+
+    retryable = True
+
+
 class PluginError(KubeProvisionError):
     """A driver that is missing, broken, claimed twice or does not answer a hook that is needed."""
 
@@ -36,6 +44,7 @@ class TargetError(KubeProvisionError):
     """The hypervisor, or the way to it."""
 
     exit_code = 3
+    retryable = True
 
 
 class BootError(KubeProvisionError):
@@ -48,12 +57,14 @@ class DiscoveryError(KubeProvisionError):
     """The discovery service cannot be asked, so that nothing can be known."""
 
     exit_code = 3
+    retryable = True
 
 
 class ControlPlaneError(KubeProvisionError):
     """The living cluster's API cannot be asked, or refuses."""
 
     exit_code = 3
+    retryable = True
 
 
 class FolderError(KubeProvisionError):
@@ -66,10 +77,13 @@ class StateError(FolderError):
     """The store that keeps clusters' folders cannot be asked, or does not do as it should. What it has is as it was."""
 
     exit_code = 3
+    retryable = True
 
 
 class BusyError(FolderError, DiscoveryError):
     """Another run is at work on the cluster, and holds its lock, here or in discovery: what is refused now is not later."""
+
+    retryable = True
 
 
 class BackupError(KubeProvisionError):

@@ -57,6 +57,8 @@ class Outcome:
     state: State
     text: str = ""
     seconds: float = 0.0
+    retryable: bool = True
+    """Of one that has failed: it may succeed when the same is run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Sight:
     text: str = ""
     status: NodeStatus | None = None
     """Which the text tells of, where a machine was seen."""
+    retryable: bool = True
+    """Of one that has failed: as in `Outcome`. What took too long may take less another time."""
 
 
 @dataclass(frozen=True)
@@ -207,10 +211,10 @@ class _Executor:
         except _NotBegunError:
             self._settle(key, State.SKIPPED, "interrupted before it began")
         except KubeProvisionError as error:
-            self._settle(key, State.FAILED, str(error))
+            self._settle(key, State.FAILED, str(error), retryable=error.retryable)
         except BaseException as error:  # noqa: BLE001 - a bug: told in the report, raised when all else has ended
             self._bug = self._bug or error
-            self._settle(key, State.FAILED, f"{type(error).__name__}: {error}")
+            self._settle(key, State.FAILED, f"{type(error).__name__}: {error}", retryable=False)
 
     def _look_at_awaited(self, watcher: ThreadPoolExecutor) -> None:
         if self._stopping:
@@ -240,15 +244,15 @@ class _Executor:
         if key not in self._awaited:
             return
         if sight.state is not State.RUNNING:
-            self._settle(key, sight.state, sight.text)
+            self._settle(key, sight.state, sight.text, retryable=sight.retryable)
         elif sight.text != self._awaited[key]:
             self._awaited[key] = sight.text
             self._listen(Event(self._actions[key], State.RUNNING, sight.text, sight.status))
 
-    def _settle(self, key: str, state: State, text: str) -> None:
+    def _settle(self, key: str, state: State, text: str, *, retryable: bool = True) -> None:
         self._awaited.pop(key, None)
         seconds = time.monotonic() - self._started[key] if key in self._started else 0.0
-        self._outcomes[key] = Outcome(self._actions[key], state, text, round(seconds, 3))
+        self._outcomes[key] = Outcome(self._actions[key], state, text, round(seconds, 3), retryable)
         self._order.done(key)
         self._listen(Event(self._actions[key], state, text))
 

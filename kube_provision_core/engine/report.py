@@ -64,6 +64,15 @@ class Report:
         return PARTLY if code == DONE and (self.postponed or self.folder_error) else code
 
     @property
+    def retryable(self) -> bool:
+        """Something is left to be done, and the same run may do it by itself another time: nothing has failed for good.
+
+        A folder that could not be written to may be by then, or refuses that run.
+        """
+        failed = [outcome for outcome in self.outcomes if outcome.state is State.FAILED]
+        return self.exit_code != DONE and all(outcome.retryable for outcome in failed)
+
+    @property
     def abandoned(self) -> bool:
         """Threads still run: the process must end without waiting for them."""
         return any(outcome.state is State.ABANDONED and outcome.action.mark != "." for outcome in self.outcomes)

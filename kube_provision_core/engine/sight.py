@@ -96,7 +96,7 @@ def judge(awaited: Awaited, vm: Vm | None, history: History, now: float) -> Sigh
     if vm.power is not Power.ON:
         return _without_power(awaited, vm, history, now)
     if vm.status and _is_stuck(awaited, vm.status, now - history.begun):
-        return Sight(State.FAILED, awaited.remedies.trouble(vm.status, awaited.name))
+        return Sight(State.FAILED, awaited.remedies.trouble(vm.status, awaited.name), retryable=not vm.status.replace)
     if vm.address is None:
         return _without_address(awaited, vm, now - max(history.addressed, history.begun))
     if not awaited.until_finished or (vm.status and vm.status.finished):
@@ -132,7 +132,7 @@ def judge_task(
         failure = f"not taken after {waited:.0f} s ({vm.power.value}). More: {remedies.why(vm.name)}"
         return _bounded(waited, patience, meanwhile, failure)
     if answer.state == "failed":
-        return Sight(State.FAILED, remedies.trouble(answer, vm.name))
+        return Sight(State.FAILED, remedies.trouble(answer, vm.name), retryable=not answer.replace)
     if answer.finished:
         return Sight(State.DONE, "done")
     failure = f"{answer.progress}: not done after {waited:.0f} s; it goes on by itself"

@@ -69,7 +69,7 @@ class Watcher:
             self._failed_looks += 1
             if self._failed_looks < PATIENCE:
                 return {}
-            return {action.key: Sight(State.FAILED, str(error)) for action in awaited}
+            return {action.key: Sight(State.FAILED, str(error), retryable=error.retryable) for action in awaited}
         self._failed_looks = 0
         return sights
 

@@ -201,10 +201,11 @@ def _default(value: ast.expr | None) -> str:
 
 def _errors() -> Iterator[str]:
     yield "## Errors\n\nRaise one for what may be expected to go wrong; its text is the line that the user reads.\n"
-    yield "| error | exit code | meaning |\n|---|---|---|"
+    yield "| error | exit code | retryable | meaning |\n|---|---|---|---|"
     for error in vars(errors).values():
         if isinstance(error, type) and issubclass(error, errors.KubeProvisionError):
-            yield f"| `{error.__name__}` | {error.exit_code} | {_one_line(inspect.getdoc(error) or '')} |"
+            again = "yes" if error.retryable else "no"
+            yield f"| `{error.__name__}` | {error.exit_code} | {again} | {_one_line(inspect.getdoc(error) or '')} |"
     yield ""
 
 

@@ -10,7 +10,7 @@ from ..cluster.cordon import Purpose
 from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..cluster.skew import adopted, adoption
-from ..contract.errors import ConfigError
+from ..contract.errors import ConfigError, UnreadyError
 from ..contract.machines import Node, Role
 from ..engine.facts import Facts
 from ..engine.nodes import AwaitReady
@@ -105,7 +105,7 @@ def _refuse_without_quorum(living: Living, masters: Sequence[Node]) -> None:
             raise ConfigError(f"{node.name}: is the last master, and with it the cluster would be lost")
         missing = sorted(others - ready)
         if len(others) - len(missing) <= len(others) // 2:
-            raise ConfigError(
+            raise UnreadyError(
                 f"{node.name}: while it is made anew etcd would have no quorum: {', '.join(missing)} not Ready"
             )
         ready.add(node.name)

@@ -13,7 +13,7 @@ from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..cluster.skew import EXACT, minor, numbers
 from ..cluster.versions import StaticPod, behind
-from ..contract.errors import ConfigError, DiscoveryError
+from ..contract.errors import ConfigError, DiscoveryError, UnreadyError
 from ..contract.machines import Node, Power, Role
 from ..engine.facts import Facts
 from ..engine.verb import Options
@@ -88,9 +88,10 @@ def refuse_way(standing: Standing, cluster: str) -> None:
 
 def refuse_unwell(standing: Standing, seen: Observation, nodes: Sequence[Node], remedies: Remedies) -> None:
     """Every node has to be well, also those whose turn comes last, or never: their pods are wanted where others' move."""
-    problems = [line for node in nodes if (line := _trouble(standing, seen, node, remedies))]
+    problems = {node.name: line for node in nodes if (line := _trouble(standing, seen, node, remedies))}
     if problems:
-        raise ConfigError(*problems)
+        unready = all(_is_unready(standing, seen, name) for name in problems)
+        raise (UnreadyError if unready else ConfigError)(*problems.values())
     if seen.discovery is None:
         why = seen.discovery_error or "there is no discovery service"
         raise DiscoveryError(f"{why}. Masters leave its list before they stop serving; nothing was changed")
@@ -102,9 +103,15 @@ def _trouble(standing: Standing, seen: Observation, node: Node, remedies: Remedi
         return f"{node.name} does not run: start it, which {remedies.provision()} does"
     if known is None:
         return f"{node.name} is no node of the cluster yet: {remedies.provision()}"
-    if not known.ready:
+    if _is_unready(standing, seen, node.name):
         return f"{node.name} is not Ready: {known.message or 'Kubernetes does not say why'}. More: {remedies.why(node.name)}"
     return next(_strange_versions(standing, node, known.kubelet), "")
+
+
+def _is_unready(standing: Standing, seen: Observation, name: str) -> bool:
+    """It runs, and may become Ready by itself."""
+    known = standing.living.node(name)
+    return bool(seen.ours[name].power is Power.ON and known and not known.ready)
 
 
 def _strange_versions(standing: Standing, node: Node, kubelet: str) -> Iterator[str]:
@@ -129,7 +136,7 @@ def refuse_without_quorum(standing: Standing, masters: Sequence[Node]) -> None:
     following = set(standing.following)
     for node in masters:
         if len(following - {node.name}) < quorum.needed:
-            raise ConfigError(f"{node.name}: while it is upgraded etcd would have no quorum: {quorum}")
+            raise UnreadyError(f"{node.name}: while it is upgraded etcd would have no quorum: {quorum}")
         following.add(node.name)
 
 

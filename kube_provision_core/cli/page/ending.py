@@ -23,6 +23,8 @@ class Ending:
     """What ended it, where that is no machine's failure."""
     of_program: bool = False
     """The code is that of a program on a machine: it says what that means by it."""
+    retryable: bool = False
+    """The same may succeed by itself another time."""
 
     @property
     def word(self) -> str:
@@ -41,7 +43,7 @@ def ending(report: Report | None, error: BaseException | None, returned: int = 0
         case None:
             return _reported(report) if report else Ending(130)
         case KubeProvisionError():
-            return Ending(error.exit_code, tuple(str(error).splitlines()))
+            return Ending(error.exit_code, tuple(str(error).splitlines()), retryable=error.retryable)
         case click.ClickException():
             return Ending(2, (error.format_message(),))
         case KeyboardInterrupt() | click.Abort():
@@ -50,4 +52,5 @@ def ending(report: Report | None, error: BaseException | None, returned: int = 0
 
 
 def _reported(report: Report) -> Ending:
-    return Ending(report.exit_code, (report.folder_error,) if report.folder_error else ())
+    lines = (report.folder_error,) if report.folder_error else ()
+    return Ending(report.exit_code, lines, retryable=report.retryable)

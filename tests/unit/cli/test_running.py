@@ -195,6 +195,7 @@ def test_the_report_has_the_documented_keys(boots, capfd) -> None:
     assert list(data) == [
         "cluster",
         "exit_code",
+        "retryable",
         "interrupted",
         "nodes",
         "others",

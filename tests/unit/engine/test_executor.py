@@ -10,7 +10,7 @@ import pytest
 
 from kube_provision_core import NodeStatus, Stage
 from kube_provision_core.contract.driver import tell
-from kube_provision_core.contract.errors import TargetError
+from kube_provision_core.contract.errors import ConfigError, TargetError
 from kube_provision_core.contract.machines import Machine, Node, Role, Stamp
 from kube_provision_core.engine.executor import Event, Interrupt, Outcome, Sight, State, apply
 from kube_provision_core.engine.plan import Action, AwaitNode, CreateVm, keys
@@ -80,6 +80,26 @@ def test_a_failure_skips_only_what_waits_for_it() -> None:
     assert (outcomes["bad"].state, outcomes["bad"].text) == (State.FAILED, "no space on datastore ds1")
     assert (outcomes["child"].state, outcomes["child"].text) == (State.SKIPPED, "because of: create bad")
     assert (outcomes["good"].state, outcomes["good"].text) == (State.DONE, "made")
+
+
+def test_what_failed_may_succeed_another_time_as_its_error_says() -> None:
+    def perform(action: Action) -> str:
+        raise {"gone": TargetError("no answer"), "wrong": ConfigError("no such datastore")}[action.subject]
+
+    outcomes = run(
+        create("gone"),
+        create("wrong"),
+        await_("late"),
+        await_("lost"),
+        perform=perform,
+        watch=lambda awaited: {a.key: Sight(State.FAILED, retryable=a.subject == "late") for a in awaited},
+    )
+    assert {name: outcome.retryable for name, outcome in outcomes.items()} == {
+        "gone": True,
+        "wrong": False,
+        "late": True,
+        "lost": False,
+    }
 
 
 def test_all_awaited_actions_are_looked_at_together_until_each_is_settled() -> None:

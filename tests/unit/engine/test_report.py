@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.machines import Cluster, Machine, Node, Power, Role, Stamp, Vm
 from kube_provision_core.engine.executor import Outcome, State
@@ -47,3 +51,25 @@ def test_what_is_about_the_cluster_stands_beside_its_machines() -> None:
     arranged = Outcome(ArrangeVms(cluster="prod"), State.DONE)
     report = Report("prod", (Outcome(CREATE, State.DONE), arranged), Observation(Cluster("prod", "id", "1.36", frozenset())))
     assert (report.others, [node.name for node in report.nodes]) == ((arranged,), [NODE.name])
+
+
+def report(*outcomes: Outcome, **more: Any) -> Report:
+    return Report("prod", outcomes, Observation(Cluster("prod", "id", "1.36", frozenset())), **more)
+
+
+PASSES, STAYS = Outcome(CREATE, State.FAILED, "no answer"), Outcome(AWAIT, State.FAILED, "no such network", retryable=False)
+
+
+@pytest.mark.parametrize(
+    ("ended", "retryable"),
+    [
+        (report(Outcome(CREATE, State.DONE)), False),
+        (report(PASSES, Outcome(AWAIT, State.SKIPPED, "because of it")), True),
+        (report(PASSES, STAYS), False),
+        (report(Outcome(CREATE, State.SKIPPED, LEFT), interrupted=True), True),
+        (report(Outcome(CREATE, State.DONE), postponed=("w-prod-2",)), True),
+        (report(Outcome(CREATE, State.DONE), folder_error="no space left"), True),
+    ],
+)
+def test_running_the_same_again_may_succeed_where_all_that_failed_may_pass(ended: Report, *, retryable: bool) -> None:
+    assert ended.retryable is retryable

@@ -104,6 +104,14 @@ def test_a_node_that_tries_again_says_why() -> None:
     assert sight(again) == (State.RUNNING, text)
 
 
+def test_what_a_new_machine_alone_helps_is_not_tried_again() -> None:
+    for status in (FAILED, replace(FAILED, replace=True)):
+        seen = judge(AWAITED, replace(VM, status=status), History(0.0), 0.0)
+        answered = judge_task(REMEDIES, VM, status, waited=1.0, limit=600.0)
+        assert (seen.state, answered.state) == (State.FAILED, State.FAILED)
+        assert (seen.retryable, answered.retryable) == (not status.replace, not status.replace)
+
+
 def test_a_failure_is_told_with_what_helps() -> None:
     failed = replace(FAILED, cause="swap is on", advice="take it out of the template")
     assert sight(failed) == (State.FAILED, "stage join: swap is on. What helps: take it out of the template" + MORE)

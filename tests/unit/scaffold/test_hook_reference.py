@@ -53,9 +53,9 @@ def test_fields_are_told_with_their_type_default_and_meaning() -> None:
     assert "| `MASTER` | `master` |" in page
 
 
-def test_errors_are_told_with_their_exit_codes() -> None:
+def test_errors_are_told_with_their_exit_codes_and_whether_they_may_pass() -> None:
     assert (
-        "| `ConfigError` | 2 | Bad input: a flag, a key, a file. Nothing has been touched. |"
+        "| `ConfigError` | 2 | no | Bad input: a flag, a key, a file. Nothing has been touched. |"
         in hook_reference.documentation()
     )
 

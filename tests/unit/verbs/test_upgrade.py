@@ -127,9 +127,12 @@ class Site:
         return made
 
     def refusal(self, version: str = NEW, **more: Any) -> str:
+        return str(self.error(version, **more))
+
+    def error(self, version: str = NEW, **more: Any) -> ConfigError | DiscoveryError:
         with pytest.raises((ConfigError, DiscoveryError)) as raised:
             self.plan(version, **more)
-        return str(raised.value)
+        return raised.value
 
 
 @pytest.fixture
@@ -407,6 +410,12 @@ class TestRefused:
         assert second == "w-prod-1 does not run: start it, which kube-provision provision --name prod does"
         assert third.startswith("w-prod-2 is no node of the cluster yet")
         assert fourth.startswith("w-prod-3 is not Ready: it has no network")
+
+    def test_another_time_is_no_refusal_where_nodes_are_only_not_ready_yet(self, site: Site) -> None:
+        site.nodes["w-prod-3"] = known("w-prod-3", ready=False)
+        assert site.error().retryable
+        site.vms["w-prod-1"] = vm("w-prod-1", power=Power.OFF)
+        assert not site.error().retryable
 
     @pytest.mark.parametrize(
         ("kubelet", "why"),

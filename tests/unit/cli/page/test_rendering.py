@@ -8,15 +8,18 @@ from pathlib import Path
 import pytest
 from doubles.told_run import HOSTILE, Told
 
-from kube_provision_core import ConfigError
+from kube_provision_core import BusyError, ConfigError
 from kube_provision_core.cli.page.ending import Ending, ending
 from kube_provision_core.cli.page.file import MARK
 from kube_provision_core.cli.page.recorder import Recorder
 from kube_provision_core.cli.page.rendering import page
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.machines import Cluster
+from kube_provision_core.engine.executor import Outcome, State
+from kube_provision_core.engine.plan import ArrangeVms
 from kube_provision_core.engine.report import Report
 
+SEEN = Observation(Cluster("prod", "id", "1.37", frozenset()), ())
 PLANTED = {
     "abcdef.0123456789abcdef": "a bootstrap token",
     "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZG1pbiJ9.c2lnbmF0dXJl": "a JWT",
@@ -103,8 +106,16 @@ def test_how_it_ended_is_told_by_what_ended_it(error: BaseException | None, code
     assert ending(None, error).exit_code == code
 
 
+def test_what_may_pass_by_itself_is_told_as_such() -> None:
+    told = "the same may succeed when it is run again"
+    assert told in page(Recorder("prod"), ending(None, BusyError("another run is at work")))
+    assert told not in page(Recorder("prod"), ending(None, ConfigError("config.yml:3: a")))
+    cut_off = Report("prod", (Outcome(ArrangeVms(cluster="prod"), State.FAILED, "no answer"),), SEEN)
+    assert told in page(Recorder("prod"), ending(cut_off, None))
+
+
 def test_of_a_run_that_was_begun_nobody_says_that_nothing_was() -> None:
-    report = Report("prod", (), Observation(Cluster("prod", "id", "1.37", frozenset()), ()))
+    report = Report("prod", (), SEEN)
     assert ending(report, KeyboardInterrupt()) == Ending(130)
     assert ending(None, KeyboardInterrupt()).lines == ("interrupted before anything was begun",)
 
