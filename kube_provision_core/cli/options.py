@@ -292,9 +292,10 @@ def progress(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_progress(*, progress: str, report: Path | None, **options: Any) -> Any:
-        from .progress import Progress
+        from .progress import Progress, errors_told
 
-        return command(progress=Progress(progress, report), **options)
+        with errors_told(progress):
+            return command(progress=Progress(progress, report), **options)
 
     return with_options(_TELLING, with_progress)
 

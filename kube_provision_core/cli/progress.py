@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from ..contract.errors import KubeProvisionError
 from .talk import one_line
 
 if TYPE_CHECKING:
@@ -81,6 +82,17 @@ class NoticesAlone(PlainLines):
         pass
 
 
+@contextmanager
+def errors_told(mode: str) -> Iterator[None]:
+    """Tell programs, too, of the error that ends a command, and whether the same may succeed when it is run again."""
+    try:
+        yield
+    except KubeProvisionError as error:
+        if mode == "json":
+            _write_json(error=str(error), exit_code=error.exit_code, retryable=error.retryable)
+        raise
+
+
 class JsonLines:
     """A JSON object per line; `docs/cli.md` lists the keys."""
 
@@ -94,8 +106,12 @@ class JsonLines:
         self._write(action="interrupt", subject=self._cluster, state="requested", text=text)
 
     def _write(self, **values: str) -> None:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        _write_line(json.dumps({"time": now, "cluster": self._cluster, **values}))
+        _write_json(cluster=self._cluster, **values)
+
+
+def _write_json(**values: str | int) -> None:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    _write_line(json.dumps({"time": now, **values}))
 
 
 def _write_line(line: str) -> None:

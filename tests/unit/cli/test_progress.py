@@ -9,9 +9,10 @@ import re
 import pytest
 from rich.console import Console
 
-from kube_provision_core import TargetError
+from kube_provision_core import ConfigError, TargetError
 from kube_provision_core.cli.live import LiveView, live_view
-from kube_provision_core.cli.progress import JsonLines, PlainLines, view
+from kube_provision_core.cli.progress import JsonLines, PlainLines, errors_told, view
+from kube_provision_core.contract.errors import BusyError
 from kube_provision_core.engine.executor import Event, Interrupt, Sight, State, apply
 
 
@@ -55,6 +56,33 @@ def test_json_lines_have_the_documented_keys(actions, capfd) -> None:
     assert all(list(line) == ["time", "cluster", "action", "subject", "state", "text"] for line in lines)
     failed = next(line for line in lines if line["state"] == "failed")
     assert (failed["subject"], failed["action"], failed["text"]) == ("m-prod-2", "create", "no\nspace")
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "retryable"), [(BusyError("held"), 2, True), (ConfigError("a", "b"), 2, False)]
+)
+def test_json_lines_tell_of_an_error_without_a_report_whether_another_try_may_help(
+    error, exit_code, retryable, capfd
+) -> None:
+    with pytest.raises(type(error)), errors_told("json"):
+        raise error
+    (line,) = map(json.loads, capfd.readouterr().err.splitlines())
+    assert line.pop("time")
+    assert line == {"error": str(error), "exit_code": exit_code, "retryable": retryable}
+
+
+@pytest.mark.parametrize("mode", ["auto", "plain", "live"])
+def test_others_are_told_of_an_error_once(mode, capfd) -> None:
+    with pytest.raises(TargetError), errors_told(mode):
+        raise TargetError("no way")
+    assert capfd.readouterr().err == ""
+
+
+def test_an_error_s_line_is_the_last_but_for_what_is_told_to_people(run, world) -> None:
+    ran = run("provision", "--config", "absent.yml", "--progress", "json")
+    *_, line, plain = ran.err.splitlines()
+    assert ran.code == 2
+    assert json.loads(line)["error"] in plain
 
 
 @pytest.mark.parametrize("mode", ["auto", "live"])
