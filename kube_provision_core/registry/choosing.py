@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -28,9 +27,6 @@ SUITES = f"{PROJECT}.contract"
 
 Offers = Mapping[str, Sequence[metadata.EntryPoint]]
 """The entry points that installed distributions have, by kind."""
-
-_MISSPELT = 0.75
-"""From this likeness on nobody is told to install a package of that name, which anybody may have published."""
 
 
 @dataclass(frozen=True)
@@ -182,13 +178,11 @@ def _own_name(entry: metadata.EntryPoint, entries: Sequence[metadata.EntryPoint]
 def _not_installed(kind: str, name: str, entries: Sequence[metadata.EntryPoint]) -> str:
     names = sorted({entry.name for entry in entries})
     text = f"no {kind} driver {name!r} is installed (installed: {', '.join(names) or 'none'})"
-    nearest = difflib.get_close_matches(name, names, n=1)
-    if nearest:
-        text += f"; nearest: {nearest[0]}"
-    misspelt = difflib.get_close_matches(name, names, n=1, cutoff=_MISSPELT)
-    if misspelt or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        return text
-    return f"{text}; to install it: {install(bringing(kind, name))}"
+    if ours := bringing(kind, name):
+        return f"{text}; to install it: {install(ours)}"
+    if nearest := difflib.get_close_matches(name, names, n=1):
+        return f"{text}; nearest: {nearest[0]}"
+    return f"{text}; install the package that offers it, in this program's environment"
 
 
 def _clash(kind: str, name: str, claims: Sequence[metadata.EntryPoint]) -> str:

@@ -14,9 +14,9 @@ def default(kind: str) -> str:
     return name
 
 
-def bringing(kind: str, name: str) -> str:
-    """The distribution that brings a driver of that name; most say so by their own."""
-    distribution: str = _names()["distribution"].get(kind, {}).get(name, f"kube-provision-{name}")
+def bringing(kind: str, name: str) -> str | None:
+    """The distribution of ours that brings a driver of that name; None where there is none: of others nobody can tell."""
+    distribution: str | None = _names()["distribution"].get(kind, {}).get(name)
     return distribution
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -76,6 +77,13 @@ def test_it_would_be_found(text: str, tmp_path: Path) -> None:
 
 def test_every_driver_of_ours_has_the_distribution_that_brings_it() -> None:
     assert {driver: bringing(*driver) for driver in DRIVERS} == DRIVERS
+
+
+def test_of_another_ones_driver_nobody_can_tell_what_brings_it() -> None:
+    data = json.loads((CORE / "registry" / "names.json").read_bytes())["distribution"]
+    assert {(kind, name): distribution for kind, names in data.items() for name, distribution in names.items()} == DRIVERS
+    assert bringing("target", "proxmox") is None
+    assert bringing("os", "qemu") is None
 
 
 def test_the_default_is_a_driver_of_ours() -> None:
