@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import (
@@ -18,6 +19,8 @@ from pydantic import (
 )
 
 from kube_provision_core import DriverConfig, HostAndPort, LocalFile, OnNodeNetwork, option
+
+from .tls import authorities
 
 HTTPS_PORT = 443
 
@@ -137,6 +140,13 @@ class VsphereConfig(DriverConfig):
         None, per_role=True, help="A machine's address must be in this network; others are ignored."
     )
     wait_for_ip_address_timeout: int = option(300, ge=1, help="Seconds that a machine may take until it has an address.")
+
+    @field_validator("vcenter_ca_file")
+    @classmethod
+    def _holds_certificates(cls, file: Path | None) -> Path | None:
+        if file is not None:
+            authorities(file)
+        return file
 
     @field_validator("wait_for_ip_address_subnet")
     @classmethod

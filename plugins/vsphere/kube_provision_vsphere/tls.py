@@ -13,6 +13,17 @@ CONNECT_TIMEOUT = 10.0
 """Seconds until a server that does not answer at all is given up."""
 
 
+def authorities(file: Path) -> ssl.SSLContext:
+    """A context that trusts who is in there. Raises ValueError where that is no PEM file of certificates."""
+    try:
+        trusting = ssl.create_default_context(cafile=file)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"{file} is no PEM file of certificates") from error
+    if not trusting.cert_store_stats()["x509"]:
+        raise ValueError(f"{file} holds no certificate")
+    return trusting
+
+
 def context(address: tuple[str, int], *, ca_file: Path | None, fingerprint: str | None) -> ssl.SSLContext:
     """The context for every connection to the server. It is asked for its certificate once, as a check.
 
@@ -22,9 +33,9 @@ def context(address: tuple[str, int], *, ca_file: Path | None, fingerprint: str 
     if fingerprint:
         return _pinned(address, fingerprint)
     try:
-        trusting = ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise TargetError(f"vcenter_ca_file {ca_file}: cannot be used: {error}") from error
+        trusting = authorities(ca_file) if ca_file else ssl.create_default_context()
+    except ValueError as error:  # it was whole when the configuration was read
+        raise TargetError(f"vcenter_ca_file: {error}") from error
     try:
         _certificate(address, trusting)
     except ssl.SSLCertVerificationError as error:

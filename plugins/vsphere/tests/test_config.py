@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import ValidationError
+from servers.certificates import issue_certificate
 
 from kube_provision_vsphere.config import StaticIp, VsphereConfig
 
 REQUIRED = {"vcenter_hostname": "vc.example", "vcenter_username": "u", "vcenter_password": "secret-pw", "template": "t"}
 DIGITS = "ab" * 32
+
+
+def revocations(_: bytes) -> bytes:
+    """A list of revoked certificates, in which none is."""
+    now = datetime.now(UTC)
+    named = (
+        x509.CertificateRevocationListBuilder().issuer_name(x509.Name([])).last_update(now).next_update(now + timedelta(1))
+    )
+    return named.sign(ec.generate_private_key(ec.SECP256R1()), SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    return issue_certificate(tmp_path).ca_file.rename(tmp_path / "ca.pem")
 
 
 def config(**keys: Any) -> VsphereConfig:
@@ -57,8 +78,8 @@ def test_thumbprint_must_be_sha_256(written: str) -> None:
     assert "must be a SHA-256 fingerprint" in problem(vcenter_thumbprint=written)
 
 
-def test_authority_and_thumbprint_exclude_each_other() -> None:
-    assert "exclude each other" in problem(vcenter_thumbprint=DIGITS, vcenter_ca_file=__file__)
+def test_authority_and_thumbprint_exclude_each_other(authority: Path) -> None:
+    assert "exclude each other" in problem(vcenter_thumbprint=DIGITS, vcenter_ca_file=authority)
 
 
 def test_authority_must_be_a_file_that_is_there(tmp_path: Path) -> None:
@@ -66,8 +87,28 @@ def test_authority_must_be_a_file_that_is_there(tmp_path: Path) -> None:
     assert "is not a file" in problem(vcenter_ca_file=tmp_path)
 
 
-def test_authority_is_sought_beside_the_file_that_names_it(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").touch()
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda _: b"",
+        lambda _: b"no certificate",
+        lambda pem: pem[: len(pem) // 2],
+        lambda pem: ssl.PEM_cert_to_DER_cert(pem.decode()),
+        revocations,
+    ],
+    ids=["empty", "text", "cut", "DER", "revocations"],
+)
+def test_authority_is_a_pem_file_of_certificates(made: Callable[[bytes], bytes], authority: Path) -> None:
+    authority.write_bytes(made(authority.read_bytes()))
+    assert f"Value error, {authority} " in problem(vcenter_ca_file=authority)
+
+
+def test_authority_may_be_several_with_words_between_them(authority: Path) -> None:
+    authority.write_bytes(b"our authorities\n" + authority.read_bytes() * 2)
+    assert config(vcenter_ca_file=authority).vcenter_ca_file == authority
+
+
+def test_authority_is_sought_beside_the_file_that_names_it(authority: Path, tmp_path: Path) -> None:
     beside = VsphereConfig.model_validate(
         {**REQUIRED, "vcenter_ca_file": "ca.pem"}, context={"folders": {"vcenter_ca_file": tmp_path}}
     )

@@ -148,12 +148,13 @@ def test_a_certificate_for_another_name_is_refused(vcenter: Simulator, driver_fo
     assert "cannot be resolved" in refusal(driver_for(vcenter, vcenter_hostname=address), cluster)
 
 
-def test_an_unusable_authority_file_is_named(
+def test_an_authority_file_that_has_become_unusable_is_named(
     vcenter: Simulator, driver_for: MakeDriver, cluster: Cluster, tmp_path: Path
 ) -> None:
-    path = tmp_path / "ca.pem"
+    path = issue_certificate(tmp_path).ca_file
+    driver = driver_for(vcenter, vcenter_ca_file=path)
     path.write_text("no certificate")
-    assert f"vcenter_ca_file {path}: cannot be used" in refusal(driver_for(vcenter, vcenter_ca_file=path), cluster)
+    assert f"vcenter_ca_file: {path} is no PEM file" in refusal(driver, cluster)
 
 
 def test_the_environments_proxies_are_bypassed(
