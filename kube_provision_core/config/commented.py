@@ -69,10 +69,15 @@ def _said(draft: Draft, keys: Iterable[Key]) -> Iterator[str]:
 def _left_out(draft: Draft, keys: Iterable[Key]) -> Iterator[str]:
     """What a secret would be is named by its variable here as well."""
     for key in keys:
-        if not draft.answer(key) and not key.field.is_required():
+        if not draft.answer(key) and not key.field.is_required() and _is_shown(draft, key):
             secret = key.shape.secret and not key.shape.nested
             shown = f"${{{variable_of(key)}}}" if secret else key.example or _default(key)
             yield f"{_comment(key.plain_help)}# {key.name}: {shown}\n"
+
+
+def _is_shown(draft: Draft, key: Key) -> bool:
+    beside = draft.vocabulary.keys.get(key.shown) if isinstance(key.shown, str) else None
+    return bool(draft.answer(beside)) if beside else key.shown is True
 
 
 def _counted(draft: Draft, key: Key, role: Role) -> str:

@@ -57,6 +57,12 @@ class Key:
         return self.field.is_required() or bool(self._extra.get("asked"))
 
     @property
+    def shown(self) -> bool | str:
+        """Whether it stands in a configuration that is begun, though it is left out; else the key beside which it does."""
+        shown = self._extra.get("shown", True)
+        return shown if isinstance(shown, str) else bool(shown)
+
+    @property
     def help(self) -> str:
         return self.field.description or ""
 

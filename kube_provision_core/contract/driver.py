@@ -50,16 +50,18 @@ def option(
     per_role: bool = False,
     aliases: Iterable[str] = (),
     asked: bool = False,
+    shown: bool | str = True,
     example: str = "",
     **constraints: Any,
 ) -> Any:
     """A key of the configuration: a pydantic `Field` that also says how it may be written.
 
     `per_role`: it may also stand under `masters:`, `workers:` and the discovery machine's section. `aliases`: other names
-    for the same key. `asked`: `init` asks for it although it may be left out, as it asks for what is required. `example`: a
-    value as a user may write it. `constraints` go to pydantic (`ge`, `pattern`, …).
+    for the same key. `asked`: `init` asks for it although it may be left out, as it asks for what is required. `shown`: it
+    stands as a comment in what `init` writes; the name of another key: where that one is given. `example`: a value as a user
+    may write it. `constraints` go to pydantic (`ge`, `pattern`, …).
     """
-    extra: JsonDict = {"per_role": per_role, "aliases": list(aliases), "asked": asked}
+    extra: JsonDict = {"per_role": per_role, "aliases": list(aliases), "asked": asked, "shown": shown}
     examples = [example] if example else None
     return Field(default, description=help, json_schema_extra=extra, examples=examples, **constraints)
 

@@ -44,19 +44,25 @@ class ConsulConfig(DriverConfig):
     )
     consul_ca_file: LocalFile | None = option(
         None,
+        shown="consul_ip",
         help="PEM file of the authorities that sign an existing Consul's servers: it is asked over HTTPS, and agents speak "
         "TLS with it.",
     )
     consul_client_cert_file: LocalFile | None = option(
         None,
         per_role=True,
+        shown="consul_ca_file",
         help="PEM file of the certificate that an existing Consul demands of its clients and agents.",
     )
     consul_client_key_file: LocalFile | None = option(
-        None, per_role=True, help="PEM file of that certificate's private key, without a password."
+        None,
+        per_role=True,
+        shown="consul_client_cert_file",
+        help="PEM file of that certificate's private key, without a password.",
     )
     consul_tls_server_name: str | None = option(
         None,
+        shown="consul_ca_file",
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
         help="Name in the certificates of an existing Consul's HTTPS, such as `server.dc1.consul`; unset: the one in "
         "`consul_ip`.",
@@ -76,14 +82,20 @@ class ConsulConfig(DriverConfig):
     )
     consul_datacenter: str = option("dc1", pattern=r"^[a-z0-9_-]+$", help="Consul datacenter.")
     consul_token: SecretStr | None = option(
-        None, per_role=True, help="ACL token for an existing Consul; it may differ per role, so that workers may do less."
+        None,
+        per_role=True,
+        shown="consul_ip",
+        help="ACL token for an existing Consul; it may differ per role, so that workers may do less.",
     )
     consul_encrypt: SecretStr | None = option(
-        None, help="Gossip key, base64 of 16, 24 or 32 bytes; generated when the Consul server is provisioned."
+        None,
+        shown="consul_ip",
+        help="Gossip key, base64 of 16, 24 or 32 bytes; generated when the Consul server is provisioned.",
     )
 
     consul_seed: SecretStr | None = option(
         None,
+        shown=False,
         help="32 bytes in hexadecimal, of which all secrets of a provisioned Consul are made; generated for a new cluster.",
     )
 

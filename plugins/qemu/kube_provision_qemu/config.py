@@ -42,7 +42,7 @@ class QemuConfig(DriverConfig):
         "image's file or URL.",
     )
     bake_from_checksum: Annotated[str, StringConstraints(pattern=CHECKSUM)] | None = option(
-        None, help="`sha256:…` or `sha512:…` of that cloud image; a URL needs it."
+        None, shown=False, help="`sha256:…` or `sha512:…` of that cloud image; a URL needs it."
     )
     vm_dir: LocalPath | None = option(
         None, help="Folder of the machines and their disks; unset: `kube-provision/qemu` in the user's data folder."

@@ -60,6 +60,24 @@ VARIABLES = {
     "CONSUL_ENCRYPT": "MDEyMzQ1Njc4OWFiY2RlZg==",
 }
 """What comments name in the place of values."""
+ADDED = {
+    "bake_from": "base.vmwarevm/base.vmx",
+    "bake_ip": "10.0.0.9/24",
+    "consul_bind_interface": "eth1",
+    "consul_ca_file": "site-ca.pem",
+    "consul_version": "1.22",
+    "folder": "k8s",
+    "qemu_binary": "/usr/bin/qemu-system-x86_64",
+    "qemu_firmware": "site-ca.pem",
+    "resource_pool": "k8s",
+    "snapshot": "first",
+    "static_ip": "{addresses: [10.0.0.11/24]}",
+    "vcenter_thumbprint": "ab" * 32,
+    "vm_dir": "machines",
+    "vmrun": "/usr/bin/vmrun",
+    "wait_for_ip_address_subnet": "10.0.0.0/24",
+}
+"""What may be added where nobody can give an example."""
 HYPERVISOR = {
     "vsphere": "127.0.0.1:9",
     "qemu": "debian-13.qcow2",
@@ -236,21 +254,30 @@ class TestTheFile:
 
     @pytest.mark.parametrize("target", SAID)
     def test_what_it_shows_as_a_comment_may_be_added(self, target: str, run, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Each by itself: some exclude each other. What nobody can give an example of is left."""
+        """Each by itself: some exclude each other."""
         assert run("init", *flags(target)).code == 0
         text = CONFIG.read_text()
         for variable, value in VARIABLES.items():
             monkeypatch.setenv(variable, value)
         for name in ("vcenter-ca.pem", "site-ca.pem"):
             Path(name).write_text(create_authority("site", "example").certificate.decode())
-        excluded = (
-            "consul_seed" if "\nconsul_ip: " in text else "consul_(?:seed|token)"
-        )  # of an existing Consul, or of our own
-        shown = re.findall(rf"^# (?!{excluded})(\w+: [^…\n]+)$", text, re.MULTILINE)
+        shown = re.findall(r"^# ((\w+): .+)$", text, re.MULTILINE)
         assert len(shown) > 8
-        for line in shown:
-            CONFIG.write_text(text.replace(f"# {line}\n", f"{line}\n"))
-            written()
+        for line, key in shown:
+            added = f"{key}: {ADDED[key]}" if line.endswith("…") else line
+            CONFIG.write_text(text.replace(f"# {line}\n", f"{added}\n"))
+            assert run("validate", "--config", CONFIG).code == 0, added
+
+    def test_what_is_for_an_existing_consul_is_shown_beside_one_alone(self, run) -> None:
+        run("init", "own.yml", *flags("qemu"))
+        Path("site-ca.pem").write_bytes(create_authority("site", "example").certificate)
+        run("init", "other.yml", *flags("vsphere"), "-e", "consul_ca_file=site-ca.pem")
+        shown = [re.findall(r"^# (consul_\w+): ", Path(name).read_text(), re.MULTILINE) for name in ("own.yml", "other.yml")]
+        ours = ["consul_ip", "consul_bind_interface", "consul_version", "consul_datacenter"]
+        assert shown == [
+            ours,
+            ["consul_client_cert_file", "consul_tls_server_name", *ours[1:], "consul_token", "consul_encrypt"],
+        ]
 
     def test_every_line_of_it_is_short(self, run) -> None:
         run("init", *flags("vsphere"))

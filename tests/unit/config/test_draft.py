@@ -18,6 +18,9 @@ class OrbitConfig(DriverConfig):
     colour: str = option("grey", help="A colour.")
     height: int = option(300, asked=True, help="How high, see [heights](heights.md).")
     name_of_it: str = option(help="A name.", example="Mir")
+    depth: int = option(0, shown=False, help="How deep.")
+    width: int = option(1, shown="height", help="How wide.")
+    length: int = option(1, shown="depth", help="How long.")
 class Orbit:
     Config = OrbitConfig
     parallel = 1
@@ -70,6 +73,9 @@ def test_a_driver_says_what_else_is_asked_what_is_suggested_and_what_an_answer_l
     text = document(draft(**{**CHOSEN, "target": "orbit"}, name="prod", masters="1", workers="0"), makes_discovery=True)
     assert "masters: {count: 1, cpu: 2, mem: 7}\n" in text
     assert "\n# A colour.\n# colour: grey\n" in text
+    assert not any(f"# {name}: " in text for name in ("depth", "width", "length"))
+    text = document(draft(**{**CHOSEN, "target": "orbit"}, height="7", depth="1"), makes_discovery=True)
+    assert all(f"# {line}\n" in text for line in ("width: 1", "length: 1"))
 
 
 def test_sizes_that_are_none_are_the_authors_fault(install) -> None:
