@@ -26,14 +26,18 @@ class Archive:
     end: End
     _open: Opener = field(repr=False)
     _keys: Keys = field(repr=False)
+    where: str = ""
+    """As whoever restores from it has named it."""
 
     @classmethod
-    def check(cls, opener: Opener, keys: Keys) -> Archive:
-        """Read it to its end. Raises `BackupError` for one that is not whole, or that `keys` do not open."""
+    def check(cls, opener: Opener, keys: Keys, where: str = "") -> Archive:
+        """Read it to its end. `where`: as people have named it.
+
+        Raises `BackupError` for one that is not whole, or that `keys` do not open."""
         with opener() as source:
             checked = check_backup(source, keys)
         folder, configuration = (_below(checked.files, name) for name in (FOLDER, CONFIG))
-        return cls(checked.about, folder, configuration, checked.end, opener, keys)
+        return cls(checked.about, folder, configuration, checked.end, opener, keys, where)
 
     @property
     def snapshot(self) -> Snapshot:

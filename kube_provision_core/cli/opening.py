@@ -50,7 +50,7 @@ class Opening(NamedTuple):
         keys = Keys.read([Path(path) for path in self.identity_files], self._passphrase())
         found = place(where)
         with naming(where):
-            return Archive.check(found.open, keys)
+            return Archive.check(found.open, keys, where)
 
     def _passphrase(self) -> Callable[[], str] | None:
         """Asked for once, however often the backup is opened; None where nobody could be asked."""

@@ -27,6 +27,8 @@ class Remedies:
     """The cluster is being restored and does not live yet: whatever else makes machines would make another one."""
     masters_only: bool = False
     """They alone are restored: workers are those of before, and are to stay."""
+    archive: str = ""
+    """The backup that is restored from, as the command line names it; empty: nobody has said which."""
     unwritten: bool = False
     """The configuration is a backup's, which lies nowhere before a restoration begins: no option leads to it."""
 
@@ -65,11 +67,19 @@ class Remedies:
 
     def restore_anew(self) -> str:
         """From the same backup, without anything that an earlier run has made of it."""
-        return self._command(*self._restore, "--abandon-old", "--name", self.cluster, "FILE")
+        return self._command(*self._restore, "--abandon-old", "--name", self.cluster, self._archive)
 
     def restore(self) -> str:
         """From the same backup, with what an earlier run has made of it."""
-        return self._command(*self._restore, "--name", self.cluster, "FILE")
+        return self._command(*self._restore, "--name", self.cluster, self._archive)
+
+    def verify(self) -> str:
+        """What tries the backup, and reaches no cluster."""
+        return shlex.join(["kube-provision", "backup", "--verify", self._archive])
+
+    @property
+    def _archive(self) -> str:
+        return self.archive or "FILE"
 
     @property
     def _restore(self) -> tuple[str, ...]:

@@ -49,10 +49,17 @@ class Session:
 
     @property
     def remedies(self) -> Remedies:
-        config = self.config
+        config, archive = self.config, self._archive
         if all(path.exists() for path in config.unwritten):
-            return Remedies(config.core.name, config.options)
-        return Remedies(config.core.name, without_documents(config.options, config.unwritten), unwritten=True)
+            return Remedies(config.core.name, config.options, archive=archive)
+        options = without_documents(config.options, config.unwritten)
+        return Remedies(config.core.name, options, archive=archive, unwritten=True)
+
+    @property
+    def _archive(self) -> str:
+        """How the backup was named, unless a restoration of another one has begun, with which that goes on alone."""
+        begun = {self.folder.restoring, self.folder.abandoning} - {""}
+        return self.archive.where if self.archive and begun <= {self.archive.end.sha256} else ""
 
     def remedies_for(self, seen: Observation) -> Remedies:
         """Advice about the cluster as it was observed."""

@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from ..backup import Archive
 
 
-_SECOND = (
-    "A restoration would make a second one of it. To try the backup beside it: kube-provision backup --verify FILE, or "
-    "restore it from a host that reaches nothing of this cluster, in a network that does not either."
-)
-
-
 def lost(seen: Observation, options: Options) -> Mapping[str, Vm]:
     """The machines whose place those of the restoration take, by name."""
     return {vm.name: vm for vm in seen.of(Role.MASTER)} if options.only else seen.ours
@@ -77,7 +71,15 @@ def _refuse_living(facts: Facts, options: Options) -> None:
 
 def _lives(facts: Facts, seen: str) -> str:
     return (
-        f"cluster {facts.seen.cluster.name} lives: {seen}. {_SECOND} What it lacks is made by: {facts.remedies.provision()}"
+        f"cluster {facts.seen.cluster.name} lives: {seen}. {_second(facts)} What it lacks is made by: "
+        f"{facts.remedies.provision()}"
+    )
+
+
+def _second(facts: Facts) -> str:
+    return (
+        f"A restoration would make a second one of it. To try the backup beside it: {facts.remedies.verify()}, or restore "
+        "it from a host that reaches nothing of this cluster, in a network that does not either."
     )
 
 
@@ -109,8 +111,8 @@ def refuse_elsewhere(facts: Facts, archive: Archive) -> None:
     if found := facts.who_answers([address for address in archive.about.addresses if address not in known]):
         raise ConfigError(
             f"cluster {seen.cluster.name} lives: a master of it answers at {found}, as the backup knows, and this "
-            f"configuration knows no machine there. {_SECOND} If it is to go, end it there first: power its machines off, "
-            "or destroy it with the configuration that it was made with"
+            f"configuration knows no machine there. {_second(facts)} If it is to go, end it there first: power its machines "
+            "off, or destroy it with the configuration that it was made with"
         )
 
 

@@ -200,7 +200,7 @@ class TestWhatIsThere:
         with ControlPlaneServer(folder.pki, "127.64.24.2"):
             line = refused(*verb, *OPEN, "-c", "config.yml", "--abandon-old", *(["--yes"] if verb == ("restore",) else []))
         assert "cluster prod lives: a master of it answers at 127.64.24.2, as the backup knows" in line
-        assert "To try the backup beside it: kube-provision backup --verify FILE, or restore it from a host that" in line
+        assert "To try the backup beside it: kube-provision backup --verify prod.age, or restore it from a host that" in line
 
     def test_what_helps_names_no_document_that_nobody_has_written(self, run, made, world, verb) -> None:
         """The backup's own configuration is kept once a restoration begins, and this one does not."""
@@ -248,6 +248,19 @@ class TestMastersAlone:
         assert ran.code == 2
         assert "m-prod-1 is not off, and does not say whether etcd has lost its quorum: " in ran.line
         assert "Power it off, and run again" in ran.line
+
+    @pytest.mark.parametrize(("of_another", "file"), [(False, "prod.age"), (True, "FILE")], ids=["this", "another"])
+    def test_what_has_begun_goes_on_with_the_file_that_was_named(self, run, lost, verb, of_another: bool, file: str) -> None:
+        """Unless that is another backup than the one that was begun with."""
+        begun = run("plan", "restore", *OPEN, "--masters", "--abandon-old", *self.SIZE, "--output", "json")
+        sha256 = next(it["details"]["sha256"] for it in json.loads(begun.out)["actions"] if it["action"] == "abandon")
+        folder = Folder.open(STATE.absolute(), "prod")
+        assert folder
+        folder.begin_abandoning("ab" * 32 if of_another else sha256, masters_only=True)
+        ran = run(*verb, *OPEN, "--masters", *self.SIZE)
+        assert ran.code == 2
+        command = "kube-provision restore --masters-only --abandon-old --name prod"
+        assert f"To go on with that: {command} {file} --config" in ran.line
 
     def test_a_number_says_how_many_there_are(self, run, made) -> None:
         made()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,9 @@ def test_a_configuration_that_lies_nowhere_is_named_in_words_where_no_backup_has
     made_with = ", with the configuration that it was made with"
     assert remedies.provision() == f"kube-provision provision --name prod --state folder{made_with}"
     assert remedies.destroy() == f"kube-provision destroy --name prod --state folder{made_with}"
+    named = replace(remedies, archive="my backups/prod.age")
+    assert named.restore() == "kube-provision restore --name prod 'my backups/prod.age' --state folder"
+    assert named.verify() == "kube-provision backup --verify 'my backups/prod.age'"
     assert remedies.restore_anew() == "kube-provision restore --abandon-old --name prod FILE --state folder"
 
 
