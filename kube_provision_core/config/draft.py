@@ -132,6 +132,8 @@ class Draft:
         for name, text in self.answers.items():
             if name in vocabulary.keys and vocabulary.keys[name].shape.secret:
                 problems.add(Place(name), "is a secret, and is not written: the document names a variable in its place")
+            elif not text and name in ROLE_SECTIONS:
+                problems.add(Place(name), "say how many, such as 3")
             elif not text.isprintable():
                 problems.add(Place(name), "one line of printable text is meant")
         problems.raise_if_any()

@@ -203,6 +203,8 @@ class TestWithoutATerminal:
             (["-e", "cpu=none"], "cpu: must be a whole number"),
             (["-e", "network=a\nb"], "network: one line of printable text is meant"),
             (["-e", "network=\udcff"], "network: one line of printable text is meant"),
+            (["-e", "masters="], "masters: say how many, such as 3"),
+            (["-e", "workers= "], "workers: say how many, such as 3"),
             (["-e", "network"], "-e takes KEY=VALUE here"),
             (["-e", "vcenter_ca_file=none.pem"], "vcenter_ca_file: there is no file"),
             (["-e", "pod_subnet=10.96.0.0/16"], "pod_subnet"),
