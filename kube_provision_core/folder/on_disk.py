@@ -25,7 +25,7 @@ from ..contract.home import xdg_folder
 from ..contract.kept_files import UNFINISHED, create_file, leftovers, replace_file, sync_folder, telling_os_errors
 from . import lock as run_lock
 from . import private_files
-from .state import Files, State
+from .state import KUBECONFIG, Files, State
 
 _FOLDERS = ("", "pki", "pki/etcd")
 """Of every cluster, each after the one that it is in."""
@@ -66,7 +66,7 @@ class FilesOnDisk:
 
     @property
     def kubeconfig(self) -> Path | None:
-        return self.path / "kubeconfig"
+        return self.path / KUBECONFIG
 
     def exists(self) -> bool:
         return private_files.is_there(self.path)

@@ -7,6 +7,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+KUBECONFIG, KNOWN_HOSTS = "kubeconfig", "known_hosts"
+_HOSTS_OWN = (KUBECONFIG, KNOWN_HOSTS)
+"""In a folder on a disk alone: what any run makes anew, and what says which machines this host has spoken with."""
+
 
 class Files(Protocol):
     """One cluster's folder: small files, by their paths in it. Whatever fails raises `FolderError`, in one line."""
@@ -66,3 +70,8 @@ class State(Protocol):
 
         `briefly`: others wait for its end. Raises `BusyError` that names the other run.
         """
+
+
+def clusters_own(files: Files) -> Mapping[str, bytes]:
+    """The files that go wherever the cluster's folder does, by their paths in it. Raises `FolderError`."""
+    return {name: files.read(name) for name in files.names() if name not in _HOSTS_OWN}

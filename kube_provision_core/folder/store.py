@@ -37,7 +37,7 @@ from .documents import (
 from .kubeconfig import render_kubeconfig
 from .on_disk import made_meanwhile, state_of
 from .pki import JoinSecrets, Pki, create_certificate_key, create_pki, create_token
-from .state import Files, State
+from .state import KNOWN_HOSTS, Files, State
 
 _ABANDONING, _MASTERS = "abandoning", "masters"
 
@@ -240,7 +240,7 @@ class Folder:
     @property
     def known_hosts(self) -> Path:
         """Host keys of the cluster's machines, as ssh reads them; it need not exist."""
-        return self.path / "known_hosts"
+        return self.path / KNOWN_HOSTS
 
     def write_known_hosts(self, content: bytes) -> None:
         _replace(self.known_hosts, content)

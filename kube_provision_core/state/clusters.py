@@ -10,13 +10,11 @@ from pathlib import Path
 from ..contract.errors import BusyError, ConfigError, FolderError
 from ..folder.documents import read_identity, read_pki, read_values
 from ..folder.on_disk import FilesOnDisk, path_of
+from ..folder.state import clusters_own
 from ..folder.store import Folder
 from .numbers import Numbers, TakenError
 from .record import NotForUsError, Numbered, Record, successor
 from .sealed import SealedState
-
-HOSTS_OWN = ("kubeconfig", "known_hosts")
-"""What lies in a folder on a disk, and is no secret of the cluster or may be made anew."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,7 @@ def push(state: SealedState, cluster: str, folder: Path) -> int:
         kept = read_identity(files.read, files.where, cluster)
         whose = "this cluster" if kept == found.cluster_id else f"another cluster ({kept}) of this name"
         raise FolderError(f"{files.where} has the folder of {whose} already: nothing was changed")
-    kept_files = [name for name in found.files.names() if name not in HOSTS_OWN]
-    files.create({name: found.files.read(name) for name in kept_files})
+    files.create(clusters_own(found.files))
     return state.numbers(cluster).all()[-1]
 
 

@@ -13,18 +13,15 @@ from ..cluster.observe import Observation
 from ..contract.errors import ConfigError, ControlPlaneError
 from ..engine.facts import Facts
 from ..engine.session import Session
+from ..folder.state import clusters_own
 from .run import look
 
 if TYPE_CHECKING:
     from ..backup import About, Place, Recipients
     from ..cluster import ControlPlane
-    from ..folder.state import Files
 
 OLD = timedelta(days=7)
 """A cluster without a backup for so long is warned of."""
-
-LEFT_OUT = ("kubeconfig", "known_hosts")
-"""Of the folder: what any run makes anew, and what opens more than a backup has to."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def backup(
         place.require_folder()
     facts = look(session)
     files = {f"config/{name}": content for name, content in documents.items()}
-    files |= {f"folder/{name}": content for name, content in _kept_of(folder.files)}
+    files |= {f"folder/{name}": content for name, content in clusters_own(folder.files).items()}
     with control_plane(_living(facts), folder.pki) as api:
         kubernetes = api.kubeadm_version() or api.version()
         with api.etcd_snapshot() as snapshot:
@@ -116,11 +113,6 @@ def _masters(seen: Observation, api: ControlPlane) -> Iterator[str]:
     """Where they are, by all who know: a restoration asks there. Without what this host reaches some other way."""
     counted = [node.address for node in api.nodes() if "control-plane" in node.roles and node.address]
     yield from (address for address in (*seen.master_addresses, *counted) if address not in seen.cluster.reach)
-
-
-def _kept_of(files: Files) -> Iterator[tuple[str, bytes]]:
-    """The files of the cluster's folder, by their paths in it."""
-    yield from ((name, files.read(name)) for name in files.names() if name.rpartition("/")[2] not in LEFT_OUT)
 
 
 def _initialised(facts: Facts) -> datetime:

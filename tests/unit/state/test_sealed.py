@@ -298,6 +298,7 @@ class TestBetweenStoreAndDisk:
         before = Folder.create(tmp_path / "disk", "prod", {})
         before.mark_initialised()
         before.write_kubeconfig("10.0.0.1")
+        before.write_known_hosts(b"m-prod-1 ssh-ed25519 AAAA\n")
         assert push(state, "prod", tmp_path / "disk") == 1
         found = Folder.open(pull(state, "prod", tmp_path / "other").parent, "prod")
         assert found
@@ -307,7 +308,7 @@ class TestBetweenStoreAndDisk:
             before.token,
             True,
         )
-        assert found.read_kubeconfig() is None
+        assert {*before.files.names()} - {*found.files.names()} == {"kubeconfig", "known_hosts"}
 
     def test_neither_is_written_over(self, state: SealedState, tmp_path: Path) -> None:
         Folder.create(tmp_path / "disk", "prod", {})
