@@ -39,6 +39,7 @@ SUMMARIES = {
     "replace": "Make machines of a cluster anew, turn by turn.",
     "restore": "Make a lost cluster anew from a backup.",
     "destroy": "Delete a cluster, or some of its machines.",
+    "history": "Show who has changed what of a cluster, and how that ended.",
     "state": "List, fetch, bring or verify a cluster's folder in a store.",
     "bake": "Make the templates that machines start from.",
     "render": "Write every machine's boot files to a folder.",

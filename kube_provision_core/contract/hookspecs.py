@@ -255,6 +255,24 @@ def admit_nodes(cluster: Cluster) -> bool | None:
 
 
 @hookspec(firstresult=True)
+def keep_history_head(cluster: Cluster, head: str) -> bool | None:
+    """Keep this beside the record of the cluster, in place of what was kept before.
+
+    By it a history of the cluster that was cut, or changed, is noticed: a line of at most 200 printable characters that only
+    the core understands, and no secret. `forget_cluster` deletes it. Called as a run begins to change something, and as it
+    ends. None: this service keeps none, and the history goes without. True when done; raises `DiscoveryError`.
+    """
+
+
+@hookspec(firstresult=True)
+def history_head(cluster: Cluster) -> str | None:
+    """What `keep_history_head` was given last for this cluster's name; empty where nothing is kept. None: as there.
+
+    Raises `DiscoveryError` when it cannot know: only "empty" means that nothing is kept.
+    """
+
+
+@hookspec(firstresult=True)
 def forget_initialising(cluster: Cluster, node_name: str) -> bool | None:
     """Delete the record that `node_name` is initialising the cluster; called when that machine is observed gone.
 

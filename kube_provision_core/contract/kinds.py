@@ -160,6 +160,12 @@ class DiscoveryDriver(Extension, Protocol):
     def admit_nodes(self, cluster: Cluster) -> bool | None:
         return None
 
+    def keep_history_head(self, cluster: Cluster, head: str) -> bool | None:
+        return None
+
+    def history_head(self, cluster: Cluster) -> str | None:
+        return None
+
     def forget_initialising(self, cluster: Cluster, node_name: str) -> bool | None:
         return None
 

@@ -55,5 +55,7 @@ class Verb:
     """It may make machines or templates, which boot data is rendered for."""
     of_cluster: bool = True
     """It is about a cluster: its machines are looked at, under the lock that discovery keeps. Else about templates."""
+    recorded: bool = True
+    """It changes something, of which the cluster's history tells; else it only asks."""
     finish_timeout: float | None = None
     """Seconds that one machine may take unless the user says otherwise; None takes the target's own."""

@@ -8,6 +8,7 @@ restoring        while it is restored: the digest of the snapshot that what exis
                  was left of it is destroyed, with the word `abandoning`. With the word `masters` where they alone are
                  restored, and workers are those of before
 known_hosts      host keys that machines have told, no secrets; may be missing
+history.jsonl    who has done what, see `history`; missing in a folder that no run has changed anything with so far
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from .documents import (
     read_values,
     values_document,
 )
+from .history import History
 from .kubeconfig import render_kubeconfig
 from .on_disk import made_meanwhile, state_of
 from .pki import JoinSecrets, Pki, create_certificate_key, create_pki, create_token
@@ -150,6 +152,11 @@ class Folder:
             self.files.change({SECRETS: self._secrets()}, begins=True)
 
     @property
+    def history(self) -> History:
+        """Who has done what to the cluster."""
+        return History(self.files)
+
+    @property
     def initialised(self) -> bool:
         """Whether a run has seen the cluster initialised; from then on the first token and certificate key are history."""
         return self.files.has("initialised")
@@ -251,6 +258,7 @@ class Folder:
 
     def archive(self) -> str:
         """Move the folder aside, so that the next cluster of this name gets its own. Returns where to."""
+        self.history.close()
         return self.files.archive()
 
     def _documents(self) -> Mapping[str, bytes]:

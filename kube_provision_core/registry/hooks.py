@@ -42,6 +42,8 @@ class Hooks:
         self.discover_masters = self._needed(hookspecs.discover_masters)
         self.lock_cluster = self._first(hookspecs.lock_cluster)
         self.admit_nodes = self._first(hookspecs.admit_nodes)
+        self.keep_history_head = self._first(hookspecs.keep_history_head)
+        self.history_head = self._first(hookspecs.history_head)
         self.forget_initialising = self._first(hookspecs.forget_initialising)
         self.forget_cluster = self._first(hookspecs.forget_cluster)
 

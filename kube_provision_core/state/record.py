@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
-import socket
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,6 +14,7 @@ import pyrage
 from ..backup import Keys, Recipients
 from ..contract.errors import ConfigError, FolderError
 from ..folder.documents import IDENTITY
+from ..folder.whoami import whoami
 
 FORMAT = 1
 
@@ -63,7 +61,7 @@ def successor(
         number=before.record.number + 1 if before else 1,
         previous=before.sha256 if before else "",
         written=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        by=f"{_user()} on {socket.gethostname()}",
+        by=whoami(),
         changed=tuple(changed),
         recipients=recipients.names,
         files=files,
@@ -129,14 +127,6 @@ def _record(document: Mapping[str, Any], where: str) -> Record:
 
 def _identity(files: Mapping[str, bytes]) -> str:
     return str(json.loads(files[IDENTITY])["cluster_id"])
-
-
-def _user() -> str:
-    """A container's may have no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
 
 
 def _short(recipient: str) -> str:

@@ -16,7 +16,7 @@ from .discovery_client import SILENT, ClientChecks, WriteRecord, client_path
 from .fixtures import DriverChecks
 from .fragments import text_of
 from .guards import logged, telling
-from .offers import answered, offered
+from .offers import answered, answering, offered
 from .parts import PartChecks
 from .samples import cluster_of, node_of
 
@@ -160,6 +160,35 @@ class DiscoveryContract(DriverChecks, PartChecks, ClientChecks):
         assert driver.discover_masters(cluster=cluster).initialised
         answered(driver, "forget_cluster")(cluster=cluster)
         assert driver.discover_masters(cluster=cluster) == Discovery(initialised=False)
+
+    # --- keep_history_head, history_head -----------------------------------------------------------------------------
+
+    def test_the_head_of_the_history_is_kept_until_the_next_one(
+        self, connect: Callable[[], Connected], live_cluster: Cluster | None
+    ) -> None:
+        cluster = _live(live_cluster)
+        keep = answered(connect(), "keep_history_head")
+        assert connect().history_head(cluster=cluster) == ""
+        for head in ("an-id 0f3c", "an-id 77aa"):
+            assert keep(cluster=cluster, head=head) is True
+            assert connect().history_head(cluster=cluster) == head
+        assert connect().discover_masters(cluster=cluster) == Discovery(initialised=False)
+
+    def test_the_head_of_the_history_is_forgotten_with_its_cluster_alone(
+        self, driver: Connected, live_cluster: Cluster | None
+    ) -> None:
+        cluster = _live(live_cluster)
+        answering(driver, "keep_history_head", "history_head", "forget_cluster")
+        longer = replace(cluster, name=f"{cluster.name}-2")
+        for each in (cluster, longer):
+            driver.keep_history_head(cluster=each, head=f"of {each.name}")
+        driver.forget_cluster(cluster=cluster)
+        assert [driver.history_head(cluster=each) for each in (cluster, longer)] == ["", f"of {longer.name}"]
+
+    def test_silence_is_not_taken_for_a_history_that_nobody_has_written(self, driver: Connected) -> None:
+        head = answered(driver, "history_head")
+        with pytest.raises(DiscoveryError):
+            head(cluster=cluster_of("w-contract-1", address=SILENT))
 
     def test_forgetting_a_cluster_leaves_others(
         self, driver: Connected, live_cluster: Cluster | None, write_record: WriteRecord | None

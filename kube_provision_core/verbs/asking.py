@@ -49,7 +49,7 @@ def execute(session: Session, node: str, command: Sequence[str], seconds: int, u
     and `TargetError` for one that does not answer.
     """
     program = f"{_within(seconds, *command)} </dev/null 2>&1"
-    return ask(session, "exec", node, program, seconds + _BESIDE, user)
+    return ask(session, "exec", node, program, seconds + _BESIDE, user, recorded=True)
 
 
 def read_journal(session: Session, node: str, unit: str | None, lines: int, user: User) -> Told:
@@ -85,8 +85,11 @@ def _of(units: Sequence[str]) -> Iterator[str]:
     return (word for unit in units for word in ("--unit", unit))
 
 
-def ask(session: Session, name: str, node: str, program: str, seconds: int, user: User) -> Told:
-    """What a line of shell writes there, run for a verb of that `name` in so many `seconds`. Raises as `execute` does."""
+def ask(session: Session, name: str, node: str, program: str, seconds: int, user: User, *, recorded: bool = False) -> Told:
+    """What a line of shell writes there, run for a verb of that `name` in so many `seconds`. Raises as `execute` does.
+
+    `recorded`: it may change something.
+    """
     _refuse_no_text(program)
 
     def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
@@ -95,7 +98,8 @@ def ask(session: Session, name: str, node: str, program: str, seconds: int, user
         refuse_deaf([asked], facts.seen, facts.remedies)
         return _plan([asked], {name: program}, seconds, facts)
 
-    report = run(Verb(name, _NEEDS, plan, renders=False), session, Options(), user)
+    verb = Verb(name, _NEEDS, plan, renders=False, recorded=recorded)
+    report = run(verb, session, Options(nodes=(node,)), user)
     told = _told(report, node, name)
     if isinstance(told, str):
         raise TargetError(f"{node}: {told}")
@@ -117,7 +121,7 @@ def ask_each(
         return _plan(there, bounded, seconds + _BESIDE, facts)
 
     bounded = {name: _within(seconds, "sh", "-c", program) for name, program in programs.items()}
-    report = run(Verb(name, _NEEDS, plan, renders=False), session, Options(), user)
+    report = run(Verb(name, _NEEDS, plan, renders=False, recorded=False), session, Options(), user)
     nodes = [node.name for node in session.desired.nodes if node.name in report.observation.ours]
     return {node: {of: silence(node, report.observation) or _told(report, node, of) for of in programs} for node in nodes}
 

@@ -30,6 +30,7 @@ from ..engine.watch import Watcher
 from ..folder.on_disk import lock_templates, state_of
 from ..registry import declared
 from . import unbaked
+from .recording import recorded
 
 if TYPE_CHECKING:
     from ..backup import Archive
@@ -82,10 +83,11 @@ def run(verb: Verb, session: Session, options: Options, user: User, agreed: Iden
             check_same(agreed, identity)
         user.begin(plan, identity)
         verb.begin(session, facts)
-        _admit(session, facts.seen)
-        report = _apply(verb, session, facts, plan, options, user)
-        report = _dismiss(session, plan, report)
-        report = verb.report(Facts(session, report.observation), options, report)
+        with recorded(verb, session, facts.seen, plan, identity) as ends:
+            _admit(session, facts.seen)
+            report = _apply(verb, session, facts, plan, options, user)
+            report = _dismiss(session, plan, report)
+            report = ends(verb.report(Facts(session, report.observation), options, report))
         user.end(report)
         return report
 

@@ -33,6 +33,8 @@ class Registry:
     forgotten: list[str] = field(default_factory=list)
     admitted: list[list[str]] = field(default_factory=list)
     """The machines that it was told of, each time."""
+    head: str = ""
+    """Of the cluster's history."""
     holder: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -73,6 +75,19 @@ class MemoryDiscovery:
         return True
 
     @hookimpl
+    def keep_history_head(self, cluster: Cluster, head: str) -> bool:
+        if self._registry.silent:
+            raise DiscoveryError(f"{cluster.discovery_address} does not answer")
+        self._registry.head = head
+        return True
+
+    @hookimpl
+    def history_head(self, cluster: Cluster) -> str:
+        if self._registry.silent:
+            raise DiscoveryError(f"{cluster.discovery_address} does not answer")
+        return self._registry.head
+
+    @hookimpl
     def forget_initialising(self, node_name: str) -> bool:
         self._registry.forgotten.append(node_name)
         return True
@@ -80,7 +95,7 @@ class MemoryDiscovery:
     @hookimpl
     def forget_cluster(self, cluster: Cluster) -> bool:
         self._registry.forgotten.append(cluster.name)
-        self._registry.record = Discovery(initialised=False)
+        self._registry.record, self._registry.head = Discovery(initialised=False), ""
         return True
 
 

@@ -166,6 +166,10 @@ class Client:
             return None
         return Entry((entry["Value"] or b"").decode(errors="replace"), entry["ModifyIndex"], bool(entry.get("Session")))
 
+    def write(self, key: str, text: str) -> None:
+        with self._failures():
+            self._consul.kv.put(key, text)
+
     def delete(self, key: str, version: int) -> bool:
         """Delete the key if it is still that version; whether it was deleted."""
         with self._failures():

@@ -148,6 +148,18 @@ class Consul(DiscoveryDriver):
         return True
 
     @hookimpl
+    def keep_history_head(self, cluster: Cluster, head: str) -> bool:
+        with self._connected(cluster) as client:
+            client.write(layout.history_key(cluster.name), head)
+        return True
+
+    @hookimpl
+    def history_head(self, cluster: Cluster) -> str:
+        with self._connected(cluster) as client:
+            entry = client.read(layout.history_key(cluster.name))
+        return entry.text if entry else ""
+
+    @hookimpl
     def forget_initialising(self, cluster: Cluster, node_name: str) -> bool:
         """True when no record says that this machine is initialising; False when one has just been written."""
         from .client import decode_record

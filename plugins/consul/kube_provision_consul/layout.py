@@ -39,6 +39,10 @@ def record_key(cluster: str) -> str:
     return f"{prefix(cluster)}record"
 
 
+def history_key(cluster: str) -> str:
+    return f"{prefix(cluster)}history"
+
+
 def server_name(datacenter: str) -> str:
     """What a server's certificate names, by Consul's own rule, wherever the server is."""
     return f"server.{datacenter}.consul"

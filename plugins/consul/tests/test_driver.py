@@ -108,6 +108,25 @@ def test_the_environment_overrules_nothing(
     assert make_consul().discover_masters(cluster).initialised
 
 
+def test_the_head_of_the_history_stands_beside_the_record(
+    make_consul: MakeConsul, server: ConsulAgent, cluster: Cluster
+) -> None:
+    driver = make_consul()
+    assert driver.history_head(cluster) == ""
+    assert driver.keep_history_head(cluster, "an-id 0f3c")
+    assert driver.history_head(cluster) == "an-id 0f3c"
+    assert not driver.discover_masters(cluster).initialised
+    driver.forget_cluster(cluster)
+    assert driver.history_head(cluster) == ""
+
+
+def test_no_answer_is_no_history_that_nobody_has_written(make_consul: MakeConsul, cluster: Cluster) -> None:
+    away = replace(cluster, discovery_address="127.254.254.253")
+    for ask in (make_consul().history_head, lambda it: make_consul().keep_history_head(it, "an-id 0f3c")):
+        with pytest.raises(DiscoveryError, match="cannot be reached"):
+            ask(away)
+
+
 def test_two_runs_cannot_hold_the_lock(make_consul: MakeConsul, cluster: Cluster) -> None:
     held = make_consul().lock_cluster(cluster)
     assert held is not None

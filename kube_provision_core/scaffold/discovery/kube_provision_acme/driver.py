@@ -24,6 +24,7 @@ from kube_provision_core import (
     Node,
     Role,
     hookimpl,
+    replace_file,
 )
 
 from .config import AcmeConfig
@@ -78,6 +79,20 @@ class Acme(DiscoveryDriver):
             with _told():
                 held.enter_context(self._share(cluster).held("run", 0.0, f"process {os.getpid()} on {socket.gethostname()}"))
             yield
+
+    @hookimpl
+    def keep_history_head(self, cluster: Cluster, head: str) -> bool:
+        with _told():
+            folder = self._share(cluster).folder
+            folder.mkdir(exist_ok=True)
+            replace_file(folder / "history", head.encode())
+        return True
+
+    @hookimpl
+    def history_head(self, cluster: Cluster) -> str:
+        with _told():
+            path = self._share(cluster).folder / "history"
+            return path.read_text() if path.exists() else ""
 
     @hookimpl
     def forget_initialising(self, cluster: Cluster, node_name: str) -> bool:
