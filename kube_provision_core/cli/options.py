@@ -252,53 +252,6 @@ def with_options(options: Sequence[Callable[[Command], Command]], command: Comma
 
 again = click.option("--again", is_flag=True, help="Bake also what holds everything already.")
 
-TELLING = ("progress", "report")
-"""Parameters of the options that `progress` adds."""
-
-
-def _page(ctx: click.Context, _: click.Parameter, value: str | None) -> Path | None:
-    """Refused before anything is looked at: after a run it is too late to say that its page cannot be written."""
-    if value is None or ctx.resilient_parsing:
-        return None
-    from pathlib import Path
-
-    from .page import file
-
-    path = Path(value).absolute()
-    file.check(path)
-    return path
-
-
-_TELLING = (
-    click.option(
-        "--progress",
-        type=click.Choice(["auto", "live", "plain", "json"]),
-        default="auto",
-        show_default=True,
-        help="How progress is shown on stderr.",
-    ),
-    click.option(
-        "--report",
-        type=FilePath(readable=False),
-        metavar="FILE.html",
-        callback=_page,
-        help="Write a picture of the run there: one page, however it ends. Only an earlier one is replaced.",
-    ),
-)
-
-
-def progress(command: Command) -> Command:
-    """Add the options of whatever runs a plan; the command gets one `Progress`."""
-
-    @functools.wraps(command)
-    def with_progress(*, progress: str, report: Path | None, **options: Any) -> Any:
-        from .progress import Progress, errors_told
-
-        with errors_told(progress):
-            return command(progress=Progress(progress, report), **options)
-
-    return with_options(_TELLING, with_progress)
-
 
 def configuration(command: Command) -> Command:
     """Add every option that names a configuration; the command gets them as one `Input` named `given`."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..engine.executor import Event
     from ..engine.plan import Action
+    from .metrics import Metrics
 
 
 class Progress(NamedTuple):
@@ -27,6 +28,8 @@ class Progress(NamedTuple):
     """`auto`, `live`, `plain` or `json`."""
     page: Path | None = None
     """Where the page of the run is written."""
+    metrics: Metrics | None = None
+    """The numbers of the run, where they are wanted."""
 
 
 class View(Protocol):

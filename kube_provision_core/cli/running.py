@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import click
@@ -21,6 +22,9 @@ from .reports import report_data, report_table
 from .talk import complain, note, say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
     from ..engine.executor import Event
     from ..engine.identity import Identity
     from ..engine.plan import Plan
@@ -46,12 +50,17 @@ class Running(ExitStack):
         self._shows_plan = shows_plan
         self._view: View | None = None
         self._recorder: Recorder | None = None
-        self._page_is_lost = False
+        self._report: Report | None = None
+        self._returned = 0
+        self._file_is_lost = False
 
     def __enter__(self) -> Self:
         self.enter_context(leaving(LOCK))
         if page := self._progress.page:
-            self._recorder = self.enter_context(recorded(self._cluster, page, self._lose_page))
+            self._recorder = self.enter_context(recorded(self._cluster, page, partial(self._lose, page, "report")))
+        if metrics := self._progress.metrics:
+            metrics.cluster = self._cluster
+            self.push(self._measure)
         return super().__enter__()
 
     def begin(self, plan: Plan, identity: Identity) -> None:
@@ -75,25 +84,35 @@ class Running(ExitStack):
             self._view.show(event)
 
     def end(self, report: Report) -> None:
+        self._report = report
         if self._recorder:
             self._recorder.end(report)
 
     def returned(self, code: int) -> None:
         """What a program on a machine has, which the command returns, too."""
+        self._returned = code
         if self._recorder:
             self._recorder.returned = code
 
     def finish(self, report: Report, form: str) -> int:
-        """Print the report; the exit code says how the run ended, or that its page is lost."""
+        """Print the report; the exit code says how the run ended, or that its page, or its metrics, are lost."""
         return self.exit_code(finish(report, form))
 
     def exit_code(self, code: int) -> int:
-        """The code, or that the run's page is lost where all went well otherwise."""
-        return code or (OUTPUT_LOST if self._page_is_lost else 0)
+        """The code, or that a file of the run is lost where all went well otherwise."""
+        return code or (OUTPUT_LOST if self._file_is_lost else 0)
 
-    def _lose_page(self, error: OSError) -> None:
-        self._page_is_lost = True
-        complain(f"{self._progress.page}: the report cannot be written any more: {error.strerror or error}")
+    def _measure(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        metrics = self._progress.metrics
+        assert metrics
+        try:
+            metrics.write(self._report, error, self._returned)
+        except OSError as problem:
+            self._lose(metrics.path, "file of metrics", problem)
+
+    def _lose(self, path: Path, what: str, error: OSError) -> None:
+        self._file_is_lost = True
+        complain(f"{path}: the {what} cannot be written any more: {error.strerror or error}")
 
     def _stop(self) -> None:
         self.interrupt.request()

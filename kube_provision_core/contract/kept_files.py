@@ -18,14 +18,14 @@ UNFINISHED = ".kube-provision."
 _LOCK_POLL = 0.05
 
 
-def create_file(path: Path, content: bytes) -> None:
-    """A new file, 0600 whatever the umask, on the disk when this returns; its name is after `sync_folder`.
+def create_file(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """A new file, of this mode whatever the umask, on the disk when this returns; its name is after `sync_folder`.
 
     Raises OSError: FileExistsError if there is anything of that name. Something may be left there after any other.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
+        os.fchmod(descriptor, mode)
         file.write(content)
         file.flush()
         os.fsync(descriptor)
@@ -38,13 +38,13 @@ def rehearse(path: Path) -> None:
     beside.unlink()
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write the file or replace it, 0600, on the disk when this returns. A link in its place is replaced, not followed.
+def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write the file or replace it, of this mode, on the disk when this returns. A link in its place is replaced itself.
 
     In one step: a reader, or a killed run, sees the old content or the new one. Raises OSError, which names `path`.
     """
     with _in_the_place_of(path) as beside:
-        create_file(beside, content)
+        create_file(beside, content, mode)
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..opening import Opening, opening
-from ..options import FilePath, Input, configuration, debug, output, parallel, progress, state, wait_timeout
+from ..options import FilePath, Input, configuration, debug, output, parallel, state, wait_timeout
 from ..program import EXIT_CODES, SUMMARIES
 from ..restoring import backed_up
+from ..run_options import progress
 
 if TYPE_CHECKING:
     from pathlib import Path

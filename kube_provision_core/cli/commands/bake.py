@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, again, configuration, debug, given_among, output, parallel, progress, state
+from ..options import Input, again, configuration, debug, given_among, output, parallel, state
 from ..program import EXIT_CODES, SUMMARIES
+from ..run_options import progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +64,7 @@ def command(
     from ...verbs.run import opened, run
     from ..running import Running
 
-    if script and (option := given_among(("report",))):
+    if script and (option := given_among(("report", "metrics"))):
         raise click.UsageError(f"{option} does not go with --script: nothing is run.")
     config = given.load_for(BAKE)
     if script:

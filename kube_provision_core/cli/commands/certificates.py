@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import TELLING, Input, configuration, debug, given_among, output, progress, state
+from ..options import Input, configuration, debug, given_among, output, state
 from ..output import emit, plain, table
 from ..program import EXIT_CODES, SUMMARIES
+from ..run_options import TELLING, progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

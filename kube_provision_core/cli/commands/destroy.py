@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..confirming import confirmation
-from ..options import Input, configuration, debug, given_among, nodes, output, parallel, progress, state, yes
+from ..options import Input, configuration, debug, given_among, nodes, output, parallel, state, yes
 from ..program import EXIT_CODES, SUMMARIES
+from ..run_options import progress
 from ..turn_options import DRAINING, draining
 
 if TYPE_CHECKING:

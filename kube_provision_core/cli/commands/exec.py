@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..asking import ask
-from ..options import Input, configuration, debug, progress, state
+from ..options import Input, configuration, debug, state
 from ..program import EXIT_CODES, SUMMARIES
+from ..run_options import progress
 
 if TYPE_CHECKING:
     from pathlib import Path

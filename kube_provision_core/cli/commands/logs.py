@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..asking import ask
-from ..options import TELLING, Input, configuration, debug, given_among, progress, state
+from ..options import Input, configuration, debug, given_among, state
 from ..program import EXIT_CODES, SUMMARIES
+from ..run_options import TELLING, progress
 
 if TYPE_CHECKING:
     from pathlib import Path

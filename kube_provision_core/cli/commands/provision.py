@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, debug, output, parallel, progress, state, wait, wait_timeout
+from ..options import Input, configuration, debug, output, parallel, state, wait, wait_timeout
 from ..program import EXIT_CODES, SUMMARIES, Default
+from ..run_options import progress
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..confirming import confirmation
-from ..options import Input, configuration, debug, drifted, output, parallel, progress, state, wait_timeout, yes
+from ..options import Input, configuration, debug, drifted, output, parallel, state, wait_timeout, yes
 from ..program import EXIT_CODES, SUMMARIES
+from ..run_options import progress
 from ..turn_options import draining, rolling
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ import click
 
 from ..confirming import confirmation
 from ..opening import Opening, opening
-from ..options import FilePath, Input, configuration, debug, output, parallel, progress, state, wait_timeout, yes
+from ..options import FilePath, Input, configuration, debug, output, parallel, state, wait_timeout, yes
 from ..program import EXIT_CODES, SUMMARIES
 from ..restoring import Restoring, abandon_old, backed_up, masters_only
+from ..run_options import progress
 
 if TYPE_CHECKING:
     from pathlib import Path

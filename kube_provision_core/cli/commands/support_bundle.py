@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FilePath, Input, configuration, debug, progress, state
+from ..options import FilePath, Input, configuration, debug, state
 from ..output import write
 from ..program import EXIT_CODES, SUMMARIES
+from ..run_options import progress
 from ..talk import complain, note
 
 if TYPE_CHECKING:

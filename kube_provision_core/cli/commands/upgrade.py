@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, debug, output, parallel, progress, state
+from ..options import Input, configuration, debug, output, parallel, state
 from ..program import EXIT_CODES, SUMMARIES
+from ..run_options import progress
 from ..turn_options import draining, rolling, upgrading
 
 if TYPE_CHECKING:
