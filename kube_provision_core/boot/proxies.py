@@ -47,7 +47,7 @@ def drop_in(unit: str) -> File:
 def _direct(config: CoreConfig, cluster: Cluster) -> list[str]:
     """What is reached without the proxy, as far as it is known here."""
     inside = ["localhost", "127.0.0.1", "::1", cluster.pod_subnet, cluster.service_subnet, ".svc", f".{cluster.domain}"]
-    known = [address for address in (cluster.discovery_address, *cluster.peers) if address]
+    known = (*cluster.discovery_addresses, *cluster.peers)
     return list(dict.fromkeys((*inside, *known, *config.no_proxy)))
 
 

@@ -25,18 +25,18 @@ class Desired:
     cluster: Cluster
     masters: tuple[Node, ...]
     workers: tuple[Node, ...]
-    discovery: Node | None
-    """The machine of the discovery service; None where an existing service is used."""
+    discovery: tuple[Node, ...]
+    """The machines of the discovery service; none where an existing service is used."""
     remedies: Remedies
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """Everything but the discovery machine."""
+        """Everything but discovery machines."""
         return self.masters + self.workers
 
     @property
     def all(self) -> tuple[Node, ...]:
-        return ((self.discovery,) if self.discovery else ()) + self.nodes
+        return self.discovery + self.nodes
 
     def without(self, nodes: Collection[Node]) -> Desired:
         """The same, but for these masters and workers."""
@@ -49,19 +49,17 @@ def to_render(cluster: Cluster) -> Cluster:
     return replace(cluster, discovery_address=cluster.discovery_address or STAND_IN)
 
 
-def desire(config: Config, cluster_id: str, discovery_address: str | None) -> Desired:
-    """What `config` asks for. `discovery_address` is an existing service's; None adds a machine for it."""
+def desire(config: Config, cluster_id: str, discovery_address: str | None, discovery_machines: int = 1) -> Desired:
+    """What `config` asks for. `discovery_address` is an existing service's; None adds as many machines for it."""
     core = config.core
     masters = _nodes(config, cluster_id, Role.MASTER, core.master_label, core.masters)
     workers = _nodes(config, cluster_id, Role.WORKER, core.worker_label, core.workers)
-    server = None
-    if discovery_address is None:
-        server = _prototype(config, cluster_id, Role.DISCOVERY, f"{core.host_prefix}{core.discovery}-{core.name}")
+    servers = _servers(config, cluster_id, discovery_machines) if discovery_address is None else ()
     cluster = Cluster(
         name=core.name,
         id=cluster_id,
         kubernetes_version=core.kubernetes_version,
-        names=frozenset(node.name for node in chain(masters, workers, (server,) if server else ())),
+        names=frozenset(node.name for node in chain(masters, workers, servers)),
         nodes={node.name: node.role for node in chain(masters, workers)},
         pod_subnet=str(core.pod_subnet),
         service_subnet=str(core.service_subnet),
@@ -70,12 +68,19 @@ def desire(config: Config, cluster_id: str, discovery_address: str | None) -> De
         discovery_address=discovery_address,
         shares_kernel=config.shares_kernel,
     )
-    return Desired(cluster, masters, workers, server, Remedies(core.name, config.options))
+    return Desired(cluster, masters, workers, servers, Remedies(core.name, config.options))
 
 
 def _nodes(config: Config, cluster_id: str, role: Role, label: str, count: int) -> tuple[Node, ...]:
     prototype = _prototype(config, cluster_id, role, f"{config.core.host_prefix}{label}{config.core.name}")
     return tuple(replace(prototype, name=f"{prototype.name}-{index}", index=index) for index in range(1, count + 1))
+
+
+def _servers(config: Config, cluster_id: str, count: int) -> tuple[Node, ...]:
+    """The first is called what it is called where it is the only one: their number may grow."""
+    name = f"{config.core.host_prefix}{config.core.discovery}-{config.core.name}"
+    prototype = _prototype(config, cluster_id, Role.DISCOVERY, name)
+    return (prototype, *(replace(prototype, name=f"{name}-{index}", index=index) for index in range(2, count + 1)))
 
 
 def _prototype(config: Config, cluster_id: str, role: Role, name: str) -> Node:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..contract.errors import ConfigError, DiscoveryError, KubeProvisionError
-from ..contract.machines import Cluster, Discovery, Role, Vm
+from ..contract.machines import Cluster, Discovery, Power, Role, Vm
 from ..registry import Hooks
 
 
@@ -88,11 +88,14 @@ def _booting(cluster: Cluster, vms: tuple[Vm, ...]) -> str:
 def locate(cluster: Cluster, vms: tuple[Vm, ...]) -> Cluster:
     """The cluster with the addresses that its machines tell, and all of their names."""
     ours = [vm for vm in vms if vm.stamp and vm.stamp.cluster == cluster.name and vm.address]
-    servers = [vm.address for vm in ours if vm.stamp and vm.stamp.role is Role.DISCOVERY]
-    address = cluster.discovery_address or next(iter(servers), None)
+    servers = [vm for vm in ours if vm.stamp and vm.stamp.role is Role.DISCOVERY]
+    known = [str(vm.address) for vm in sorted(servers, key=lambda vm: (vm.power is not Power.ON, natural_order(vm.name)))]
+    address = cluster.discovery_address or next(iter(known), None)
+    others = tuple(it for it in known if it != address) if address in known else ()
     peers = tuple(sorted(vm.address for vm in ours if vm.address and vm.stamp and vm.stamp.role is not Role.DISCOVERY))
     reach = {vm.address: vm.reach for vm in ours if vm.address and vm.reach}
-    return replace(cluster, discovery_address=address, peers=peers, reach=reach, nodes=_nodes(cluster, vms))
+    nodes = _nodes(cluster, vms)
+    return replace(cluster, discovery_address=address, discovery_others=others, peers=peers, reach=reach, nodes=nodes)
 
 
 def _nodes(cluster: Cluster, vms: tuple[Vm, ...]) -> dict[str, Role]:

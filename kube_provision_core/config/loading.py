@@ -57,11 +57,12 @@ def load(
     outcomes = [(driver, _validate_driver(validator, driver)) for driver in drivers]
 
     target = next((driver.cls for driver in drivers if driver.kind == "target"), None)
-    used = _used_roles(core.config, outcomes)
+    machines = sum(_machines(driver, by_role) for driver, by_role in outcomes if driver.kind == "discovery")
+    used = _used_roles(core.config, machines)
     tell_missing(_missing(core, outcomes, used), used, vocabulary, given, problems)
     if core.config and all(outcome.config for outcome in by_role.values()):
         nodes = declared(target, "node_network", None, IPv4Network | None)
-        rules.check(core.config, Role.DISCOVERY in used, nodes, validator.place, problems)
+        rules.check(core.config, machines, nodes, validator.place, problems)
     for role, outcome in by_role.items():
         if outcome.config:
             rules.check_role(outcome.config, partial(validator.place, role=role), problems)
@@ -93,19 +94,22 @@ def _validate_driver(validator: Validator, driver: FoundDriver) -> ByRole:
     return {role: validator.validate(driver.cls.Config, f"{driver.kind} {driver.name}", role) for role in Role}
 
 
-def _used_roles(core: CoreConfig | None, outcomes: Iterable[tuple[FoundDriver, ByRole]]) -> frozenset[Role]:
-    """Roles that have machines: the others need no key that is required."""
+def _used_roles(core: CoreConfig | None, machines: int) -> frozenset[Role]:
+    """Roles that have machines: the others need no key that is required. `machines`: of discovery."""
     used = {Role.MASTER}
     if core is None or core.workers:
         used.add(Role.WORKER)
-    if any(_needs_machine(driver, by_role) for driver, by_role in outcomes if driver.kind == "discovery"):
+    if machines:
         used.add(Role.DISCOVERY)
     return frozenset(used)
 
 
-def _needs_machine(driver: FoundDriver, by_role: ByRole) -> bool:
-    """Whether the discovery driver knows of no existing service. It says so by its constructor, which does no I/O."""
-    return by_role[Role.MASTER].config is not None and construct(_choose(driver, by_role)).address is None
+def _machines(driver: FoundDriver, by_role: ByRole) -> int:
+    """How many the discovery driver needs; none for an existing service. Its constructor, which does no I/O, says so."""
+    if by_role[Role.MASTER].config is None:
+        return 0
+    made = construct(_choose(driver, by_role))
+    return declared(made, "machines", 1) if made.address is None else 0
 
 
 def _missing(

@@ -36,12 +36,12 @@ class PlaceOf(Protocol):
         """Where a key, or what stands at `way` inside its value, was given; None for a default."""
 
 
-def check(core: CoreConfig, machine: bool, nodes: IPv4Network | None, place: PlaceOf, problems: Problems) -> None:
+def check(core: CoreConfig, machines: int, nodes: IPv4Network | None, place: PlaceOf, problems: Problems) -> None:
     """Add what is wrong between valid keys.
 
-    `machine`: discovery needs a machine. `nodes`: the network that the target gives them. `place`: where a key was given.
+    `machines`: how many discovery needs. `nodes`: the network that the target gives them. `place`: where a key was given.
     """
-    _check_names(core, machine, place, problems)
+    _check_names(core, machines, place, problems)
     _check_networks(core, nodes, place, problems)
     _check_registries(core, place, problems)
     _check_arguments(core, place, problems)
@@ -157,7 +157,7 @@ def warnings(core: CoreConfig) -> Iterator[str]:
         yield f"pod_subnet {core.pod_subnet} has networks for {blocks} nodes; {core.masters + core.workers} are wanted"
 
 
-def _check_names(core: CoreConfig, machine: bool, place: PlaceOf, problems: Problems) -> None:
+def _check_names(core: CoreConfig, machines: int, place: PlaceOf, problems: Problems) -> None:
     if core.master_label == core.worker_label:
         problems.add(
             place("worker_label") or place("master_label"),
@@ -166,8 +166,8 @@ def _check_names(core: CoreConfig, machine: bool, place: PlaceOf, problems: Prob
     names = {"master": f"{core.master_label}{core.name}-{core.masters}"}
     if core.workers:
         names["worker"] = f"{core.worker_label}{core.name}-{core.workers}"
-    if machine:
-        names["discovery machine"] = f"{core.discovery}-{core.name}"
+    if machines:
+        names["discovery machine"] = f"{core.discovery}-{core.name}{f'-{machines}' if machines > 1 else ''}"
     for what, name in names.items():
         host = core.host_prefix + name
         if len(host) > _LABEL_LENGTH:

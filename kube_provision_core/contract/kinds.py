@@ -145,6 +145,8 @@ class DiscoveryDriver(Extension, Protocol):
     """The service's TCP port: `status` tells where an operator's host reaches it."""
     notice: str = ""
     """A line for `status`: what its user should know of the service as it is configured, such as who may write there."""
+    machines: int = 1
+    """How many machines the core provisions for the service, where there is no existing one."""
 
     if TYPE_CHECKING:
 

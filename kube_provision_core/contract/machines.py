@@ -13,7 +13,7 @@ from .status import NodeStatus
 
 
 class Role(StrEnum):
-    """What a machine is for. The discovery machine exists only where no existing service was named."""
+    """What a machine is for. Discovery machines exist only where no existing service was named."""
 
     MASTER = "master"
     """Runs the control plane, and etcd beside it."""
@@ -105,7 +105,7 @@ class Node:
     name: str
     role: Role
     index: int
-    """Counted from 1; 0 for the discovery machine."""
+    """Counted from 1; 0 for the first discovery machine, whose name bears no number."""
     machine: Machine
     stamp: Stamp
 
@@ -135,6 +135,10 @@ class Cluster:
     """Where every node's own proxy listens on localhost: the way to the API servers."""
     discovery_address: str | None = None
     """Address of the discovery service; None until its machine has one."""
+    discovery_others: tuple[str, ...] = ()
+    """Addresses of its other machines, where it is provisioned on several: who does not reach one of all asks the next.
+
+    The property `discovery_addresses` has all of them, as far as they are known."""
     peers: tuple[str, ...] = ()
     """Addresses of the cluster's machines as observed: a re-created discovery server joins them."""
     reach: Mapping[str, Mapping[int, Endpoint]] = field(default_factory=dict, hash=False)
@@ -146,6 +150,10 @@ class Cluster:
     machine's: modules, swap, the clock, all parameters but those of the machine's own network."""
     nodes: Mapping[str, Role] = field(default_factory=dict, hash=False)
     """The masters and workers that are to be, and those that there are, by name."""
+
+    @property
+    def discovery_addresses(self) -> tuple[str, ...]:
+        return (self.discovery_address, *self.discovery_others) if self.discovery_address else ()
 
     def endpoint(self, address: str, port: int) -> Endpoint:
         """Where this host, as opposed to the cluster's machines, reaches a port of the machine at `address`."""

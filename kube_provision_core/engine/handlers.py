@@ -103,13 +103,15 @@ class Performer:
         return "" if same and before.healthy(vm.name) else self._roll.objection(vm.name)
 
     def _objection_to_server(self, vm: Vm) -> str:
+        """Of several each is asked itself: that another one answers says nothing of it."""
         cluster = self._latest.cluster
-        if cluster.discovery_address not in vm.addresses:
+        own = next((it for it in cluster.discovery_addresses if it in vm.addresses), None)
+        if own is None:
             return f"discovery is asked at {cluster.discovery_address}"
-        if self._latest.before.discovery is not None:
+        if self._latest.before.discovery is not None and not cluster.discovery_others:
             return ""
         try:
-            self._hook.discover_masters(cluster=cluster)
+            self._hook.discover_masters(cluster=replace(cluster, discovery_address=own, discovery_others=()))
         except DiscoveryError as error:
             return str(error)
         return ""

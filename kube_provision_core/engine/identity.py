@@ -68,7 +68,7 @@ def _facts(verb: Verb, session: Session, facts: Facts, plan: Plan) -> dict[str, 
         "machines": {name: vm.id for name, vm in sorted(facts.seen.ours.items())},
     }
     if any(isinstance(action, CreateVm) for action in plan.actions):
-        found |= {"initialised": facts.lives, "discovery": facts.seen.cluster.discovery_address or ""}
+        found |= {"initialised": facts.lives, "discovery": ",".join(facts.seen.cluster.discovery_addresses)}
     return found
 
 

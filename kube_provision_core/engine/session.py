@@ -93,7 +93,9 @@ class Session:
 
     @property
     def desired(self) -> Desired:
-        return desire(self.config, self.folder.cluster_id, self.discovery.address)
+        discovery = self.discovery
+        machines = plugins.declared(discovery, "machines", 1)
+        return desire(self.config, self.folder.cluster_id, discovery.address, machines)
 
     def render(self, node: Node, cluster: Cluster, secrets: JoinSecrets) -> Boot:
         """With the folder's secrets, or with those that a living cluster was given for this run."""

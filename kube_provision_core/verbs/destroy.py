@@ -134,6 +134,13 @@ def _refuse(seen: Observation, names: Collection[str], remedies: Remedies) -> No
         raise ConfigError(
             f"--node {', '.join(unknown)}: no such node in cluster {cluster}; it has {', '.join(sorted(known)) or 'none'}"
         )
+    servers = {vm.name for vm in seen.of(Role.DISCOVERY)}
+    going = servers & set(names)
+    if going != servers and len(going) > (len(servers) - 1) // 2:
+        raise ConfigError(
+            f"--node {', '.join(sorted(going))}: without them discovery of cluster {cluster} has no quorum left. Remove one "
+            "at a time, once a run has made the one before anew, or all: what they know is written again then"
+        )
     masters = {vm.name for vm in seen.of(Role.MASTER)}
     if masters and masters <= set(names):
         raise ConfigError(

@@ -38,7 +38,7 @@ def _try_out(draft: Draft, path: Path, text: str) -> bool:
     with open_session(config, None) as session:
         for _ in preview(session):
             pass
-        return session.desired.discovery is not None
+        return bool(session.desired.discovery)
 
 
 def _environ(draft: Draft) -> Mapping[str, str]:

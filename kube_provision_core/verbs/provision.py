@@ -31,6 +31,7 @@ from ..engine.plan import (
     keys,
 )
 from ..engine.verb import Options, Verb
+from .discovery_machines import first_of_each, needed, server_actions
 from .ending import remember, tell
 from .giving import left_over
 from .labelling import labelled, postponed
@@ -42,6 +43,7 @@ from .refusals import (
     refuse_foreign,
     refuse_restoring,
     refuse_unknown_minor,
+    refuse_without_quorum,
 )
 
 
@@ -53,8 +55,8 @@ class Difference:
     """Masters and workers that do not exist."""
     stopped: tuple[Node, ...]
     """Machines that exist and are not powered on."""
-    server: Node | None
-    """The discovery machine, where it has to be created."""
+    servers: tuple[Node, ...]
+    """Discovery machines that do not exist."""
 
     @property
     def masters(self) -> tuple[Node, ...]:
@@ -89,15 +91,16 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
 def _actions(
     desired: Desired, seen: Observation, difference: Difference, facts: Facts, living: Living, wait: bool
 ) -> list[Action]:
-    server = server_actions(desired, seen, difference)
+    server = server_actions(desired, seen, difference.servers, difference.stopped)
     before = [*_forgotten(desired, facts), *_repairs(seen, difference, facts.lives, living)]
     before += _mint(seen, difference, facts.lives, living)
     carrier = _carrier(desired, seen, difference, facts)
-    made = creations(difference, carrier, adopted(seen.cluster, living.version), after=keys((*server, *before)))
-    starts = [StartVm(node=node, reason="it is not powered on") for node in difference.stopped if node != desired.discovery]
+    made = creations(difference, carrier, adopted(seen.cluster, living.version), after=needed(seen, server) | keys(before))
+    stopped = [node for node in difference.stopped if node not in desired.discovery]
+    starts = [StartVm(node=node, reason="it is not powered on") for node in stopped]
     begun = [*made, *starts]
     arrange = arrangement(seen, difference, after=keys((*server, *begun))) if facts.arranges else ()
-    looks = list(awaits(desired, seen, [*server[:1], *begun], wait))
+    looks = list(awaits(desired, seen, [*first_of_each(server), *begun], wait))
     looks += await_masters(desired, begun, looks)
     labels = labelled(facts, desired.nodes, looks)
     return [*server, *before, *begun, *arrange, *looks, *labels, *scrubs(desired, seen), *left_over(desired.all, seen)]
@@ -111,15 +114,20 @@ def _living(facts: Facts, difference: Difference) -> Living:
 
 
 def compare(desired: Desired, seen: Observation) -> Difference:
-    """What is missing. Raises `ConfigError` where machines are in the way or more exist than are desired."""
+    """What is missing. Raises `ConfigError` where machines are in the way or more exist than are desired.
+
+    Raises `DiscoveryError` where most discovery machines are lost.
+    """
     refuse_foreign(seen)
     refuse_another_discovery(desired, seen)
     refuse_fewer(desired, seen)
     ours = seen.ours
+    servers = tuple(node for node in desired.discovery if node.name not in ours)
+    refuse_without_quorum(desired, seen, servers)
     return Difference(
         missing=tuple(node for node in desired.nodes if node.name not in ours),
         stopped=tuple(node for node in desired.all if node.name in ours and ours[node.name].power is not Power.ON),
-        server=desired.discovery if desired.discovery and desired.discovery.name not in ours else None,
+        servers=servers,
     )
 
 
@@ -136,20 +144,6 @@ def _postponement(seen: Observation, names: Sequence[str]) -> Iterator[str]:
             f"no master of cluster {seen.cluster.name} is powered on, and without one nothing can be added: this run starts "
             f"what there is. Run again for {', '.join(names)}"
         )
-
-
-def server_actions(desired: Desired, seen: Observation, difference: Difference) -> list[Action]:
-    """The discovery machine first, as far as its address: every other machine is told where it is."""
-    server = desired.discovery
-    if server and server == difference.server:
-        begin: Action = CreateVm(node=server, reason="no existing discovery service was named")
-    elif server and server in difference.stopped:
-        begin = StartVm(node=server, reason="it is not powered on")
-    elif server and not seen.ours[server.name].address:
-        return [AwaitNode(node=server, reason="the others are told its address")]
-    else:
-        return []
-    return [begin, AwaitNode(node=server, reason="the others are told its address", after=keys([begin]))]
 
 
 def forget_nodes(desired: Desired, after: frozenset[str] = frozenset()) -> ForgetNodes:
@@ -199,7 +193,7 @@ def creations(difference: Difference, carrier: Node | None, version: str, after:
 
 
 def arrangement(seen: Observation, difference: Difference, after: frozenset[str]) -> Iterator[Action]:
-    if difference.missing or difference.server:
+    if difference.missing or difference.servers:
         yield ArrangeVms(cluster=seen.cluster.name, reason="new machines take their places", after=after)
     else:
         reason = "an earlier run may not have come to it"
@@ -259,7 +253,7 @@ def scrubs(desired: Desired, seen: Observation) -> Iterator[Action]:
 
 def _notes(desired: Desired, seen: Observation, remedies: Remedies) -> Iterator[str]:
     cluster = seen.cluster.name
-    if desired.discovery and desired.discovery.name not in seen.ours and seen.ours:
+    if desired.discovery and seen.ours and not seen.of(Role.DISCOVERY):
         yield (
             f"cluster {cluster} has no discovery machine any more, and gets one anew. If it was made with an existing "
             "service, stop and name that one"

@@ -9,7 +9,7 @@ from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..cluster.skew import adopted, minor
 from ..config.core import SUPPORTED_MINORS
-from ..contract.errors import ConfigError
+from ..contract.errors import ConfigError, DiscoveryError
 from ..contract.machines import Role
 from ..engine.facts import Facts
 
@@ -35,7 +35,7 @@ def refuse_foreign(seen: Observation) -> None:
 def refuse_another_discovery(desired: Desired, seen: Observation) -> None:
     """New machines would look for the cluster where it is not known."""
     own = seen.of(Role.DISCOVERY)
-    if own and desired.discovery is None and seen.cluster.discovery_address not in {vm.address for vm in own}:
+    if own and not desired.discovery and seen.cluster.discovery_address not in {vm.address for vm in own}:
         raise ConfigError(
             f"cluster {seen.cluster.name} has a discovery machine of its own, {own[0].name}: name no other service. If it "
             f"is no longer needed, remove it: {desired.remedies.destroy(own[0].name)}"
@@ -43,6 +43,14 @@ def refuse_another_discovery(desired: Desired, seen: Observation) -> None:
 
 
 def refuse_fewer(desired: Desired, seen: Observation) -> None:
+    """Discovery machines that go one after the other may take the quorum of those that are left with them."""
+    servers = [vm.name for vm in seen.of(Role.DISCOVERY)]
+    if desired.discovery and len(servers) > len(desired.discovery):
+        raise ConfigError(
+            f"cluster {seen.cluster.name} has {len(servers)} discovery machines, {', '.join(servers)}, and "
+            f"{len(desired.discovery)} are asked for: their number grows, and never shrinks. Ask for as many as there are, "
+            f"or remove all, which are made anew by the next run: {desired.remedies.destroy(*servers)}"
+        )
     surplus = sorted(seen.ours.keys() - {node.name for node in desired.all} - {vm.name for vm in seen.of(Role.DISCOVERY)})
     if surplus:
         raise ConfigError(
@@ -53,10 +61,26 @@ def refuse_fewer(desired: Desired, seen: Observation) -> None:
 
 def refuse_blind(desired: Desired, seen: Observation, adds: bool, initialised: bool) -> None:
     """New machines need discovery. A server of our own may still be booting, as long as the cluster is not initialised."""
-    booting = desired.discovery is not None and not initialised
+    booting = bool(desired.discovery) and not initialised
     if adds and seen.discovery_error and not booting:
         raise seen.discovery_refusal(
             f"{seen.discovery_error}. New machines could not find their cluster; nothing was changed"
+        )
+
+
+def refuse_without_quorum(desired: Desired, seen: Observation, lost: Collection[object]) -> None:
+    """Discovery machines that are made anew would wait in vain for those that are left to let them in.
+
+    `lost`: those that do not exist. Where the others have never finished their boot they have founded nothing yet.
+    """
+    left = seen.of(Role.DISCOVERY)
+    founded = left and all(vm.status and vm.status.finished for vm in left)
+    if founded and seen.discovery_error and len(lost) > (len(desired.discovery) - 1) // 2:
+        names = ", ".join(vm.name for vm in left)
+        raise DiscoveryError(
+            f"most discovery machines of cluster {seen.cluster.name} are gone, and {names} cannot go on without them: "
+            f"{seen.discovery_error}. Remove what is left, and run again, which makes all of them anew: "
+            f"{desired.remedies.destroy(*(vm.name for vm in left))}"
         )
 
 

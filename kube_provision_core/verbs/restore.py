@@ -30,6 +30,7 @@ from ..engine.session import Session
 from ..engine.verb import Options, Verb
 from ..folder.configuration import keep
 from . import ending, provision
+from .discovery_machines import first_of_each, needed, server_actions
 from .fencing import afterwards, cleared, lost, refuse_elsewhere
 from .giving import left_over
 from .labelling import after_boot, awaited_masters
@@ -42,7 +43,6 @@ from .provision import (
     creations,
     forget_nodes,
     scrubs,
-    server_actions,
 )
 from .refusals import refuse_another_discovery, refuse_blind, refuse_unknown_minor
 from .registering import newcomers, registered, unregistered
@@ -140,17 +140,18 @@ def _made(
     difference = compare(desired, seen)
     first = _first(desired, seen, facts, difference)
     others = tuple(node for node in difference.missing if node != first)
-    server = _once(server_actions(desired, seen, difference), after)
+    server = _once(server_actions(desired, seen, difference.servers, difference.stopped), after)
     carrier = replace(difference, missing=tuple(node for node in difference.missing if node == first))
-    begun = creations(carrier, first, version, after=after | keys(server))
-    begun += [StartVm(node=node, reason="it is not powered on") for node in difference.stopped if node != desired.discovery]
+    begun = creations(carrier, first, version, after=after | needed(seen, server))
+    stopped = [node for node in difference.stopped if node not in desired.discovery]
+    begun += [StartVm(node=node, reason="it is not powered on") for node in stopped]
     restored = list(_restored(first, keys(begun)))
     forget = forget_nodes(desired, after=keys(restored))
     mint = list(_mint(desired, others, after=keys([forget])))
     joining = creations(replace(difference, missing=others), None, version, after=keys([forget, *mint]))
     made = [*begun, *joining]
     arrange = arrangement(seen, difference, after=keys((*server, *made))) if facts.arranges else ()
-    looks = [it for it in awaits(desired, seen, [*server[:1], *made], wait) if it.key not in keys(restored)]
+    looks = [it for it in awaits(desired, seen, [*first_of_each(server), *made], wait) if it.key not in keys(restored)]
     looks += await_masters(desired, made, [*restored, *looks])
     labels = _labels(desired, facts, [*restored, *looks], after=keys([forget]))
     yield from (*server, *begun, *restored, forget, *mint, *joining, *arrange, *looks, *labels)

@@ -42,10 +42,10 @@ def vm(name: str, role: Role = Role.MASTER, *, carries_ca: bool = False, **more:
 
 
 def desire(workers: int = 1, *, server: bool = True, version: str = "1.36") -> Desired:
-    discovery = node("consul-prod", Role.DISCOVERY) if server else None
+    discovery = (node("consul-prod", Role.DISCOVERY),) if server else ()
     masters = tuple(node(f"m-prod-{index}") for index in (1, 2, 3))
     others = tuple(node(f"w-prod-{index}", Role.WORKER) for index in range(1, workers + 1))
-    names = frozenset(it.name for it in (*masters, *others, *([discovery] if discovery else [])))
+    names = frozenset(it.name for it in (*masters, *others, *discovery))
     cluster = Cluster("prod", "id-1", version, names, discovery_address=None if server else "10.200.200.1")
     return Desired(cluster, masters, others, discovery, Remedies("prod"))
 

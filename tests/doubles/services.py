@@ -41,12 +41,14 @@ class Registry:
 class MemoryDiscovery:
     Config = DriverConfig
 
-    def __init__(self, config: Mapping[Role, DriverConfig], registry: Registry, address: str | None = None) -> None:
-        self._registry, self.address = registry, address
+    def __init__(
+        self, config: Mapping[Role, DriverConfig], registry: Registry, address: str | None = None, machines: int = 1
+    ) -> None:
+        self._registry, self.address, self.machines = registry, address, machines
 
     @hookimpl
     def render_boot(self, cluster: Cluster) -> BootFragment:
-        return BootFragment(files=(File(DISCOVERY_CLIENT, f"ADDRESS = {cluster.discovery_address!r}\n"),))
+        return BootFragment(files=(File(DISCOVERY_CLIENT, f"ADDRESSES = {cluster.discovery_addresses!r}\n"),))
 
     @hookimpl
     def discover_masters(self, cluster: Cluster) -> Discovery:

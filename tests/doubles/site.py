@@ -41,6 +41,8 @@ class Site:
     world: World = field(default_factory=World)
     registry: Registry = field(default_factory=Registry)
     address: str | None = None
+    servers: int = 1
+    """Of discovery, where there is no existing one."""
     target: type[MemoryTarget] = MemoryTarget
     target_config: MemoryConfig = field(default_factory=MemoryConfig)
     events: list[Event] = field(default_factory=list)
@@ -53,7 +55,7 @@ class Site:
         core = CoreConfig(name="prod", masters=masters, workers=workers, target="memory", os="memory", **more)
         roles, empty = dict.fromkeys(Role, core), dict.fromkeys(Role, DriverConfig())
         target = partial(self.target, world=self.world)
-        discovery = partial(MemoryDiscovery, registry=self.registry, address=self.address)
+        discovery = partial(MemoryDiscovery, registry=self.registry, address=self.address, machines=self.servers)
         drivers = (
             _driver("target", self.target, target, dict.fromkeys(Role, self.target_config)),
             _driver("os", MemoryOs, MemoryOs, empty),

@@ -6,7 +6,7 @@ They differ from real ones in one thing: their HTTP interface is at their own ad
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,21 @@ class ClosedSite:
     driver: Consul
 
     @classmethod
-    def of(cls, folder: Path, network: str, name: str, nodes: Mapping[str, Role]) -> ClosedSite:
-        keys = {"consul_seed": new_seed(), "consul_encrypt": new_gossip_key()}
+    def of(cls, folder: Path, network: str, name: str, nodes: Mapping[str, Role], servers: int = 1) -> ClosedSite:
+        keys = {"consul_seed": new_seed(), "consul_encrypt": new_gossip_key(), "consul_servers": servers}
         config = ConsulConfig.model_validate(keys)
-        cluster = Cluster(name, CLUSTER_ID, "1.36.4", frozenset(nodes), nodes=nodes, discovery_address=f"{network}.1")
-        return cls(folder, network, cluster, Consul(dict.fromkeys(Role, config)))
+        cluster = Cluster(name, CLUSTER_ID, "1.36.4", frozenset(nodes), nodes=nodes)
+        return cls(folder, network, cluster, Consul(dict.fromkeys(Role, config))).at([1])
+
+    def at(self, numbers: Sequence[int]) -> ClosedSite:
+        """The same, as it is once these machines are its servers."""
+        first, *others = (f"{self.network}.{number}" for number in numbers)
+        return replace(self, cluster=replace(self.cluster, discovery_address=first, discovery_others=tuple(others)))
+
+    def of_servers(self, count: int) -> ClosedSite:
+        """The same, once its configuration asks for so many."""
+        config = self.config.model_copy(update={"consul_servers": count})
+        return replace(self, driver=Consul(dict.fromkeys(Role, config)))
 
     @property
     def config(self) -> ConsulConfig:
@@ -49,16 +59,19 @@ class ClosedSite:
         assert self.config.seed
         return self.config.seed
 
-    def rendered(self, name: str, role: Role) -> dict[str, Any]:
-        """The documents of a machine, by their paths."""
-        cluster = replace(self.cluster, discovery_address=None) if role is Role.DISCOVERY else self.cluster
+    def rendered(self, name: str, role: Role, servers: Sequence[int] = ()) -> dict[str, Any]:
+        """The documents of a machine, by their paths. `servers`: who is there before, where it is a server itself."""
+        cluster = self.cluster
+        if role is Role.DISCOVERY:
+            alone = replace(cluster, discovery_address=None, discovery_others=())
+            cluster = self.at(servers).cluster if servers else alone
         node = node_of(name, role, cluster=self.cluster.name, cluster_id=CLUSTER_ID)
         files = self.driver.render_boot(node, cluster).files
         return {it.path: json.loads(it.content) for it in files if it.path.endswith(".json")}
 
-    def machine(self, name: str, role: Role, number: int) -> ConsulAgent:
-        address, folder = f"{self.network}.{number}", self.folder / name
-        documents = self.rendered(name, role)
+    def machine(self, name: str, role: Role, number: int, servers: Sequence[int] = ()) -> ConsulAgent:
+        address, folder = f"{self.network}.{number}", self.folder / f"{name}-{number}"
+        documents = self.rendered(name, role, servers)
         server = address if role is Role.DISCOVERY else ""
         own = closed_parts(documents[layout.IDENTITY_FILE], folder, server)
         ports = documents[layout.AGENT_FILE]["ports"] | own.get("ports", {})
@@ -68,6 +81,10 @@ class ClosedSite:
     def server(self, number: int = 1) -> ConsulAgent:
         """With all rights given, as its boot does."""
         agent = self.machine(f"consul-{self.cluster.name}", Role.DISCOVERY, number).start()
-        identity = self.rendered(f"consul-{self.cluster.name}", Role.DISCOVERY)[layout.IDENTITY_FILE]
-        grant_soon(Agent(agent.http, (), identity), identity["grants"], 120)
+        self.grant(agent)
         return agent
+
+    def grant(self, server: ConsulAgent) -> None:
+        """As a server does when it boots."""
+        identity = self.rendered(f"consul-{self.cluster.name}", Role.DISCOVERY)[layout.IDENTITY_FILE]
+        grant_soon(Agent(server.http, (), identity), identity["grants"], 120)

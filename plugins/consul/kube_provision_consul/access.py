@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kube_provision_core import Cluster, Node, Role
 
 from . import layout
 from .node.api import rule
-from .node.rights import ITSELF
+from .node.rights import ITSELF, OURS, Ask, token, wanted
 from .seed import Seed
 
 _SCRIPT = """\
@@ -97,6 +97,18 @@ def grants(seed: Seed, cluster: Cluster) -> dict[str, Any]:
         "rights": {role.value: [list(it[:3]) for it in of_machine(role, cluster.name, ITSELF)] for role in roles},
         "machines": {role.value: sorted(it for it, its in cluster.nodes.items() if its is role) for role in roles},
     }
+
+
+def revoke(ask: Ask, grants: Mapping[str, Any]) -> None:
+    """No machine but these has any right. No server does so: one that boots may know less than the others by then."""
+    names = {OURS + name: token(grants["seed"], name).accessor for name, _ in wanted(grants)}
+    accessors = set(names.values())
+    for it in ask("GET", "/v1/acl/tokens", ""):
+        if it["Description"].startswith(OURS) and it["AccessorID"] not in accessors:
+            ask("DELETE", f"/v1/acl/token/{it['AccessorID']}", "")
+    for it in ask("GET", "/v1/acl/policies", ""):
+        if it["Name"].startswith(OURS) and it["Name"] not in names:
+            ask("DELETE", f"/v1/acl/policy/{it['ID']}", "")
 
 
 def unless_leaving(rights: Iterable[Right]) -> list[Right]:

@@ -91,17 +91,17 @@ def agent_configuration(node: Node, cluster: Cluster, config: ConsulConfig) -> d
         "ports": {"dns": -1},
     }
     if node.role is Role.DISCOVERY:
-        # A server that left at every shutdown would have to be let in again; the only one there is just comes back.
-        return common | {"server": True, "bootstrap_expect": 1, "leave_on_terminate": False}
+        # A server that left at every shutdown would have to be let in again, and take its vote with it. Where a cluster of
+        # servers lives already, they join that, whatever they expect.
+        return common | {"server": True, "bootstrap_expect": config.consul_servers, "leave_on_terminate": False}
     # An agent that leaves takes its master off the others' lists at once, before its API server stops answering.
     return common | {"server": False, "leave_on_terminate": True}
 
 
 def retry_join(node: Node, cluster: Cluster, config: ConsulConfig) -> list[str]:
     """A server joins the machines that are there: created anew, it would otherwise not know them, nor they it."""
-    if node.role is Role.DISCOVERY:
-        return list(cluster.peers)
-    return list(server_addresses(cluster, config))
+    known = list(server_addresses(node, cluster, config))
+    return [*known, *cluster.peers] if node.role is Role.DISCOVERY else known
 
 
 def client_data(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def client_data(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str,
     needed = access.of_node(node, cluster.names) if config.consul_ip or (config.consul_token and not config.seed) else ()
     rights = [[right.kind, right.name, right.access] for right in needed]
     return {
-        "servers": [] if node.role is Role.DISCOVERY else list(server_addresses(cluster, config)),
+        "servers": list(server_addresses(node, cluster, config)),
         "is_server": node.role is Role.DISCOVERY,
         "interface": config.consul_bind_interface or "",
         **({"rights": rights} if rights else {}),
@@ -137,9 +137,12 @@ def _tls_files(config: ConsulConfig) -> Iterator[File]:
         yield File(layout.KEY_FILE, content_of(config.consul_client_key_file), mode=0o600, secret=True, own_key=True)
 
 
-def server_addresses(cluster: Cluster, config: ConsulConfig) -> tuple[str, ...]:
-    """The existing Consul's, or that of the server that was provisioned; empty where none is known yet."""
-    return config.hosts or tuple(filter(None, [cluster.discovery_address]))
+def server_addresses(node: Node, cluster: Cluster, config: ConsulConfig) -> tuple[str, ...]:
+    """Of those that the machine joins: the existing Consul's, or those that were provisioned before it, as far as they are
+    known."""
+    if node.role is Role.DISCOVERY and config.consul_servers == 1:
+        return ()
+    return config.hosts or cluster.discovery_addresses
 
 
 def identity(node: Node, cluster: Cluster, config: ConsulConfig, seed: Seed) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -27,14 +27,14 @@ from .node.api import AUTHORIZE, question
 
 log = logging.getLogger(__name__)
 
-_OK, _DENIED = 200, 403
+_OK, _DENIED, _FAILED = 200, 403, 500
 _UNKNOWN, _NO_ACLS = "ACL not found", "ACL support disabled"
 """So Consul says it; whoever denies in other words, such as a proxy before it, has not looked at the token."""
 
 TIMEOUT = 10.0
 """Seconds for any one request."""
-PROBE = 3.0
-"""Seconds in which one server of several has to say who leads."""
+_NOBODY = "/v1/health/node/0"
+"""No node bears this name."""
 
 Found = TypeVar("Found", list[Any], dict[str, Any], set[str])
 
@@ -57,23 +57,8 @@ class Service:
     address: str
 
 
-def connect(to: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
-    """To the first server that answers and knows a leader; a single one is asked nothing more than what one wants to know.
-
-    Raises `DiscoveryError` that says of each why it is of no use.
-    """
-    if len(to.servers) == 1:
-        return Client(to, rights)
-    refusals: list[DiscoveryError] = []
-    for server in to.servers:
-        try:
-            with closing(Client(to.only(server), timeout=PROBE)) as probe:
-                probe.check_leader()
-            return Client(to.only(server), rights)
-        except DiscoveryError as error:
-            refusals.append(error)
-    kind = BadInputError if all(isinstance(error, BadInputError) for error in refusals) else DiscoveryError
-    raise kind("; ".join(map(str, refusals)))
+class LeaderlessError(DiscoveryError):
+    """A server answers, and knows none that leads."""
 
 
 class Client:
@@ -113,10 +98,21 @@ class Client:
         self._consul.http.session.close()
 
     def check_leader(self) -> None:
-        """Raise `DiscoveryError` unless this server knows one."""
+        """Raise `LeaderlessError` unless this server knows one that answers: who has just died is believed in for a while.
+
+        Raises `DiscoveryError` where this server itself does not answer.
+        """
         with self._failures():
             if not self._consul.status.leader():
-                raise DiscoveryError(f"{self._where} knows no leader")
+                raise LeaderlessError(f"{self._where} knows no leader")
+        try:
+            with self._failures():
+                parameters, headers = [("consistent", "1"), ("dc", self._consul.dc)], self._consul.prepare_headers()
+                answer = self._consul.http.get(lambda response: response, _NOBODY, params=parameters, headers=headers)
+        except DiscoveryError as error:
+            raise LeaderlessError(f"{self._where} knows a leader that does not answer") from error
+        if answer.code >= _FAILED:
+            raise LeaderlessError(f"{self._where} knows a leader that does not answer: {answer.body.strip()[:200]}")
 
     def missing(self, rights: Sequence[Right]) -> list[Right]:
         """Which of them the token lacks; none where Consul has no ACLs, or does not tell."""

@@ -24,6 +24,7 @@ from .server_address import ConsulServers, ServerAddress, parse
 _GOSSIP_KEY_BYTES = 32
 _GOSSIP_KEY_LENGTHS = (16, 24, 32)
 """What Consul takes: AES-128, AES-192, AES-256."""
+_SERVERS = (1, 3, 5)
 _SEED = re.compile("[0-9a-f]{64}")
 
 
@@ -93,11 +94,23 @@ class ConsulConfig(DriverConfig):
         help="Gossip key, base64 of 16, 24 or 32 bytes; generated when the Consul server is provisioned.",
     )
 
+    consul_servers: int = option(
+        1,
+        help="How many Consul servers are provisioned: 1, 3 or 5. Of three one may be lost, of five two, and all goes on; "
+        "their number may grow, and not shrink.",
+    )
     consul_seed: SecretStr | None = option(
         None,
         shown=False,
         help="32 bytes in hexadecimal, of which all secrets of a provisioned Consul are made; generated for a new cluster.",
     )
+
+    @field_validator("consul_servers")
+    @classmethod
+    def _has_majorities(cls, count: int) -> int:
+        if count not in _SERVERS:
+            raise ValueError(f"{count} servers are not provisioned: take 1, 3 or 5, since more than half of them must live")
+        return count
 
     @field_validator("consul_ca_file")
     @classmethod
@@ -162,6 +175,8 @@ class ConsulConfig(DriverConfig):
             yield "consul_token", "is for an existing Consul: name it with consul_ip"
         if self.consul_seed and self.consul_ip:
             yield "consul_seed", "closes a Consul that is provisioned, and consul_ip names an existing one: leave one out"
+        if self.consul_servers > 1 and self.consul_ip:
+            yield "consul_servers", "is of a Consul that is provisioned, and consul_ip names an existing one: leave one out"
         if self.consul_tls_server_name and self.scheme != "https":
             yield "consul_tls_server_name", "is for HTTPS alone: set consul_ca_file"
 

@@ -52,6 +52,7 @@ class Consul(DiscoveryDriver):
         self._config = config
         self.port = port or (layout.HTTPS_PORT if self._own.seed else layout.HTTP_PORT)
         self.notice = "" if self._own.consul_ip or self._own.seed else _OPEN
+        self.machines = self._own.consul_servers
         self._answered: Endpoint | None = None
         """The server that did last: others may be waited for in vain."""
 
@@ -144,7 +145,9 @@ class Consul(DiscoveryDriver):
         if seed is None:
             return None
         with self._connected(cluster) as client:
-            grant(client.ask, access.grants(seed, cluster))
+            grants = access.grants(seed, cluster)
+            grant(client.ask, grants)
+            access.revoke(client.ask, grants)
         return True
 
     @hookimpl
@@ -191,20 +194,19 @@ class Consul(DiscoveryDriver):
         return self._config[Role.DISCOVERY]
 
     def _endpoint(self, cluster: Cluster) -> ConsulEndpoint | None:
-        """The existing Consul's, or that of the server that was provisioned; None where there is none yet."""
+        """The existing Consul's, or that of the servers that were provisioned; None where there is none yet."""
         if self._own.consul_ip:
             return self._existing()
-        if cluster.discovery_address:
-            return self._provisioned(cluster.endpoint(cluster.discovery_address, self.port))
-        return None
+        servers = tuple(cluster.endpoint(address, self.port) for address in cluster.discovery_addresses)
+        return self._provisioned(servers) if servers else None
 
-    def _provisioned(self, server: Endpoint) -> ConsulEndpoint:
+    def _provisioned(self, servers: tuple[Endpoint, ...]) -> ConsulEndpoint:
         """One that an earlier version has made is open."""
         datacenter, seed = self._own.consul_datacenter, self._own.seed
         if seed is None:
-            return self._to((server,))
+            return self._to(servers)
         tls = Tls(pem("CERTIFICATE", seed.authority), server_name=layout.server_name(datacenter))
-        return ConsulEndpoint((server,), datacenter, seed.management, tls)
+        return ConsulEndpoint(servers, datacenter, seed.management, tls)
 
     def _existing(self, role: Role = Role.DISCOVERY) -> ConsulEndpoint:
         """With the token of the role."""
@@ -229,7 +231,7 @@ class Consul(DiscoveryDriver):
 
     def _connect(self, endpoint: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
         """Loads the client library only where Consul is really asked: rendering needs none of it."""
-        from .client import connect
+        from .connecting import connect
 
         client = connect(endpoint.first(self._answered), rights)
         self._answered = client.server

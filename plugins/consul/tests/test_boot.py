@@ -214,6 +214,21 @@ def test_a_server_joins_the_machines_that_were_observed(make_consul: MakeConsul)
     assert (server["server"], server["bootstrap_expect"], server["retry_join"]) == (True, 1, list(CLUSTER.peers))
 
 
+def test_one_of_several_servers_joins_the_others_too(make_consul: MakeConsul) -> None:
+    cluster = replace(CLUSTER, discovery_others=("10.0.0.8",))
+    fragment = render(make_consul, Role.DISCOVERY, cluster, consul_servers=3)
+    server = document(fragment, layout.AGENT_FILE)
+    assert (server["bootstrap_expect"], server["retry_join"]) == (3, ["10.0.0.9", "10.0.0.8", *CLUSTER.peers])
+    assert document(fragment, layout.CLIENT_DATA)["servers"] == ["10.0.0.9", "10.0.0.8"]
+
+
+def test_agents_join_every_server_that_was_provisioned(make_consul: MakeConsul) -> None:
+    cluster = replace(CLUSTER, discovery_others=("10.0.0.8", "10.0.0.7"))
+    fragment = render(make_consul, Role.WORKER, cluster, consul_servers=3)
+    known = ["10.0.0.9", "10.0.0.8", "10.0.0.7"]
+    assert document(fragment, layout.AGENT_FILE)["retry_join"] == document(fragment, layout.CLIENT_DATA)["servers"] == known
+
+
 def test_nodes_bear_their_host_names_and_say_whose_they_are(make_consul: MakeConsul) -> None:
     agent = document(render(make_consul, Role.MASTER), layout.AGENT_FILE)
     assert agent["node_name"] == "m-prod-1"

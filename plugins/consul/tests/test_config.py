@@ -27,6 +27,8 @@ from kube_provision_consul.config import ConsulConfig
 from kube_provision_consul.driver import Consul
 from kube_provision_core import Endpoint, Role
 
+from .conftest import MakeConsul
+
 
 def test_a_gossip_key_is_made_where_the_server_is_provisioned() -> None:
     makers = ConsulConfig().generated()
@@ -168,6 +170,22 @@ def test_all_that_does_not_fit_together_is_told_at_once_by_the_keys_that_are_set
         (("consul_ip",), "says"),
         (("consul_seed",), "closes"),
     ]
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_as_many_machines_are_made_as_servers_are_asked_for(make_consul: MakeConsul, count: int) -> None:
+    assert make_consul(consul_servers=count).machines == count
+
+
+@pytest.mark.parametrize("count", [-1, 0, 2, 4, 7])
+def test_a_number_of_servers_without_a_majority_is_refused(count: int) -> None:
+    with pytest.raises(ValidationError, match=f"{count} servers are not provisioned: take 1, 3 or 5"):
+        ConsulConfig(consul_servers=count)
+
+
+def test_servers_are_not_counted_beside_an_existing_consul() -> None:
+    with pytest.raises(ValidationError, match="is of a Consul that is provisioned, and consul_ip names an existing one"):
+        ConsulConfig(consul_servers=3, consul_ip="10.0.0.4")
 
 
 @pytest.mark.parametrize("key", ["consul_ca_file", "consul_client_cert_file"])

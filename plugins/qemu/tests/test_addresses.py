@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 
 from servers.debian import install
 
+from kube_provision_core import Role
+from kube_provision_core.testing import node_of
 from kube_provision_qemu import addresses
 
 
@@ -22,3 +25,9 @@ def test_the_network_is_understood_by_cloud_init() -> None:
     done = subprocess.run(["/usr/bin/python3", "-c", script], input=network, capture_output=True, text=True, timeout=60)
     lines = {line for line in done.stdout.splitlines() if "=" in line}
     assert {"Address=10.0.2.21/24", "MACAddress=52:54:00:00:00:01", "Gateway=10.0.2.2", "DNS=10.0.2.3"} <= lines
+
+
+def test_each_machine_has_an_address_of_its_own_whatever_was_made_first() -> None:
+    counted = [(Role.DISCOVERY, 0), *((Role.DISCOVERY, n) for n in range(2, 6)), (Role.MASTER, 1), (Role.MASTER, 2)]
+    nodes = [replace(node_of("x", role), index=index) for role, index in counted]
+    assert [addresses.choose(node, ()).rpartition(".")[2] for node in nodes] == ["10", "9", "8", "7", "6", "11", "12"]

@@ -68,7 +68,7 @@ class Target:
             template=place.template,
             folder=place.folder,
             pool=place.pool,
-            host=place.hosts[(node.index - 1) % len(place.hosts)] if place.hosts else None,
+            host=place.hosts[_turn(node) % len(place.hosts)] if place.hosts else None,
             datastore=self._choose_datastore(place, (machine.boot_disk_gib or 0) + (machine.data_volume_gib or 0)),
             network=place.network,
             mac_address=hardware_address(node, config),
@@ -106,3 +106,8 @@ def _static_address(node: Node, config: VsphereConfig) -> str:
     """Empty where DHCP decides; the key is then none."""
     address = config.static_ip.address_of(node.index) if config.static_ip else None
     return str(address.ip) if address else ""
+
+
+def _turn(node: Node) -> int:
+    """Discovery machines begin with the last host, the others of each role with the first."""
+    return -max(node.index, 1) if node.role is Role.DISCOVERY else node.index - 1

@@ -230,6 +230,15 @@ def test_machines_without_drs_take_hosts_in_turn(
     assert {vcenter.vm(master.name)["host"] for master in masters} == {"DC0_C0_H0", "DC0_C0_H1", "DC0_C0_H2"}
 
 
+def test_discovery_machines_without_drs_do_not_meet(
+    simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot
+) -> None:
+    vcenter = simulate(inventory=Inventory(hosts=3, drs=False))
+    servers = [node(index, Role.DISCOVERY) for index in (0, 2, 3)]
+    provision_all(driver_for(vcenter), servers, boot)
+    assert [vcenter.vm(server.name)["host"] for server in servers] == ["DC0_C0_H2", "DC0_C0_H1", "DC0_C0_H0"]
+
+
 def test_a_datastore_cluster_spreads_machines(
     simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot
 ) -> None:

@@ -19,3 +19,14 @@ def test_every_plugin_is_told_whether_machines_share_the_kernel_of_their_host(
 ) -> None:
     with Site(tmp_path, target=target).session() as session:
         assert session.desired.cluster.shares_kernel is told
+
+
+def test_the_first_of_several_discovery_machines_is_called_as_a_single_one_is(tmp_path: Path) -> None:
+    """So one becomes several, and stays."""
+    with Site(tmp_path).session() as session:
+        (single,) = session.desired.discovery
+    with Site(tmp_path, servers=3).session() as session:
+        several, names = session.desired.discovery, session.desired.cluster.names
+    counted = [(it.name, it.index) for it in several]
+    assert counted == [(single.name, single.index), ("consul-prod-2", 2), ("consul-prod-3", 3)]
+    assert {it.name for it in several} <= names

@@ -72,6 +72,7 @@ from kube_provision_core import DriverConfig, option
 
 class BeaconConfig(DriverConfig):
     beacon_ip: str | None = option(None, help="An existing beacon.")
+    beacon_machines: int = option(1, help="How many there are.")
     beacon_key: SecretStr | None = option(None, help="A key.")
 
     def generated(self):
@@ -82,6 +83,9 @@ class Beacon:
     def __init__(self, config): self._config = config
     @property
     def address(self): return next(iter(self._config.values())).beacon_ip
+
+    @property
+    def machines(self): return next(iter(self._config.values())).beacon_machines
 """
 
 Install = Callable[..., None]

@@ -28,6 +28,13 @@ def test_a_host_name_that_is_too_long(complaints) -> None:
     ]
 
 
+def test_a_host_name_that_is_too_long_with_its_number(complaints) -> None:
+    """The first of several discovery machines bears none."""
+    name = "n" * (63 - len("beacon-"))
+    (line,) = complaints(MINIMAL.replace("prod", name) + "beacon_machines: 3\n")
+    assert line.startswith(f"config.yml:1: the discovery machine's host name beacon-{name}-3 is 65 characters long")
+
+
 def test_the_longest_host_name_counts(complaints) -> None:
     name = "n" * 55
     (line,) = complaints(MINIMAL.replace("prod", name) + "beacon_ip: 10.0.0.1\nworkers: 1000\nhost_prefix: aaaa\n")

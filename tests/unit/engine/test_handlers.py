@@ -12,7 +12,7 @@ from doubles.site import Site
 
 from kube_provision_core.cluster import Readiness, Roll
 from kube_provision_core.cluster.cordon import Purpose
-from kube_provision_core.cluster.observe import observe
+from kube_provision_core.cluster.observe import Observation, observe
 from kube_provision_core.contract.boot import Boot
 from kube_provision_core.contract.machines import Cluster, Node
 from kube_provision_core.engine.handlers import Performer
@@ -77,8 +77,8 @@ def test_a_machine_is_told_of_the_kubernetes_that_it_is_to_get(
 class TestScrubbing:
     @pytest.fixture
     def server(self, session: Session) -> ScrubNode:
-        assert session.desired.discovery
-        return ScrubNode(node=session.desired.discovery)
+        (server,) = session.desired.discovery
+        return ScrubNode(node=server)
 
     def test_a_machine_that_is_scrubbed_already_is_left_alone(
         self, site: Site, server: ScrubNode, perform: Performer, latest: Latest
@@ -99,6 +99,17 @@ class TestScrubbing:
         site.registry.silent = True
         perform = Performer(session, Latest(observe(session.hook, session.desired.cluster)), NOBODY)
         assert perform(server).endswith("does not answer")
+        site.registry.silent = False
+        assert perform(server) == "secrets are gone from its boot data"
+
+    def test_of_several_discovery_machines_each_keeps_its_own_until_it_answers_itself(
+        self, site: Site, server: ScrubNode, session: Session
+    ) -> None:
+        seen = observe(session.hook, session.desired.cluster)
+        several = Observation(replace(seen.cluster, discovery_others=("192.0.2.9",)), seen.vms, seen.discovery)
+        site.registry.silent = True
+        perform = Performer(session, Latest(several), NOBODY)
+        assert perform(server).endswith(f": {seen.cluster.discovery_address} does not answer")
         site.registry.silent = False
         assert perform(server) == "secrets are gone from its boot data"
 

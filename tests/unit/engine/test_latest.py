@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kube_provision_core.cluster.observe import Observation
+from kube_provision_core.cluster.observe import Observation, locate
 from kube_provision_core.contract.machines import Cluster, Discovery, MasterRecord, Power, Role, Stamp, Vm
 from kube_provision_core.engine.executor import Event, State
 from kube_provision_core.engine.latest import Latest
@@ -52,6 +52,22 @@ def test_with_a_discovery_machine_goes_all_that_it_knew() -> None:
     latest.forget("c-prod")
     assert latest.observation.discovery is None
     assert latest.cluster.discovery_address is None
+
+
+def test_what_one_of_several_discovery_machines_knew_the_others_know() -> None:
+    servers = [machine(f"c-prod-{n}", f"192.0.2.{n}", role=Role.DISCOVERY) for n in (1, 2, 3)]
+    latest = Latest(observed := Observation(locate(CLUSTER, tuple(servers)), tuple(servers), Discovery(initialised=True)))
+    assert observed.cluster.discovery_addresses == ("192.0.2.1", "192.0.2.2", "192.0.2.3")
+    latest.forget("c-prod-1")
+    assert latest.observation.discovery == observed.discovery
+    assert latest.cluster.discovery_addresses == ("192.0.2.2", "192.0.2.3")
+
+
+def test_what_does_not_run_is_asked_last_and_nobody_beside_an_existing_service() -> None:
+    first, second = (machine(f"c-prod-{n}", f"192.0.2.{n}", role=Role.DISCOVERY) for n in (1, 2))
+    vms = (replace(first, power=Power.OFF), second)
+    assert locate(CLUSTER, vms).discovery_addresses == ("192.0.2.2", "192.0.2.1")
+    assert locate(replace(CLUSTER, discovery_address="10.9.9.9"), vms).discovery_addresses == ("10.9.9.9",)
 
 
 def test_what_a_service_has_forgotten_nobody_asks_there_again() -> None:

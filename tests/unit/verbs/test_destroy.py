@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -228,3 +229,17 @@ class TestAClusterThatIsBeingRestored:
 
     def test_of_any_other_it_says_nothing(self) -> None:
         assert plan_cluster(Observation(CLUSTER, VMS, Discovery(True)), folder_saved=True).notes == ()
+
+
+SERVERS = ("consul-prod", "consul-prod-2", "consul-prod-3")
+
+
+@pytest.mark.parametrize(
+    ("names", "refused"),
+    [(("consul-prod-2",), False), (("consul-prod", "consul-prod-2"), True), (SERVERS, False)],
+)
+def test_of_several_discovery_machines_a_minority_goes_or_all(names: Sequence[str], refused: bool) -> None:
+    servers = [vm(name, Role.DISCOVERY) for name in SERVERS]
+    refusal = pytest.raises(ConfigError, match=r"consul-prod, consul-prod-2: without them discovery .* has no quorum left")
+    with refusal if refused else nullcontext():
+        assert planned([*names], living(), [*servers, *VMS[1:]]) == [f"destroy {name}" for name in names]

@@ -33,15 +33,16 @@ def vm(name: str, role: Role = Role.MASTER, *, carries_ca: bool = False, **more:
     return replace(Vm(name, f"id of {name}", Power.ON, stamp, (f"10.0.0.{len(name)}",)), **more)  # type: ignore[arg-type]
 
 
-def desire(masters: int = 3, workers: int = 2, *, server: bool = True) -> Desired:
-    discovery = node("consul-prod", Role.DISCOVERY) if server else None
+def desire(masters: int = 3, workers: int = 2, *, server: bool = True, servers: int = 1) -> Desired:
+    discovery = tuple(node(name, Role.DISCOVERY) for name in SERVERS[:servers]) if server else ()
     nodes = [node(f"m-prod-{i + 1}") for i in range(masters)], [node(f"w-prod-{i + 1}", Role.WORKER) for i in range(workers)]
-    names = {n.name for n in (*nodes[0], *nodes[1], *([discovery] if discovery else []))}
+    names = {n.name for n in (*nodes[0], *nodes[1], *discovery)}
     address = None if server else "10.200.200.1"
     cluster = Cluster("prod", "id-1", "1.36", frozenset(names), discovery_address=address)
     return Desired(cluster, tuple(nodes[0]), tuple(nodes[1]), discovery, Remedies("prod"))
 
 
+SERVERS = ("consul-prod", "consul-prod-2", "consul-prod-3")
 WHOLE = (
     vm("consul-prod", Role.DISCOVERY),
     vm("m-prod-1", carries_ca=True),
@@ -404,3 +405,70 @@ def test_a_machine_that_is_started_again_after_its_boot_is_awaited_and_scrubbed_
     plan = planned((*without("w-prod-2"), stopped), LIVES, wait=True)
     about = [action.key for action in plan.actions if action.subject == "w-prod-2"]
     assert about == ["start w-prod-2", "boot w-prod-2", "scrub w-prod-2"]
+
+
+class TestSeveralDiscoveryMachines:
+    """Of which one may be lost."""
+
+    def planned(self, *vms: Vm, discovery: Discovery | None = LIVES, **more: object) -> Plan:
+        return planned(vms, discovery, desired=desire(servers=3), **more)  # type: ignore[arg-type]
+
+    def servers(self, **more: object) -> tuple[Vm, ...]:
+        return tuple(
+            vm(name, Role.DISCOVERY, **{"addresses": (f"10.0.1.{number}",), "status": FINISHED, "scrubbed": True, **more})
+            for number, name in enumerate(SERVERS)
+        )
+
+    def after(self, plan: Plan, key: str) -> set[str]:
+        return {it for it in action(plan, key).after if "consul" in it}
+
+    def test_the_first_comes_before_the_others_and_all_before_the_cluster(self) -> None:
+        plan = self.planned(discovery=None)
+        assert self.after(plan, "create consul-prod") == set()
+        for name in SERVERS[1:]:
+            assert self.after(plan, f"create {name}") == {"create consul-prod", "await consul-prod"}
+        assert self.after(plan, "create m-prod-1") == {f"{verb} {name}" for verb in ("create", "await") for name in SERVERS}
+
+    def test_one_that_is_lost_is_made_anew_and_nothing_waits_for_it(self) -> None:
+        first, _, third = self.servers()
+        plan = self.planned(first, third, *without("consul-prod", "w-prod-2"))
+        assert {"create consul-prod-2", "create w-prod-2"} <= {*keys(plan)}
+        assert self.after(plan, "create consul-prod-2") == self.after(plan, "create w-prod-2") == set()
+
+    def test_the_first_one_too(self) -> None:
+        plan = self.planned(*self.servers()[1:], *without("consul-prod"))
+        assert keys(plan) == ["create consul-prod", "arrange prod"]
+        assert plan.notes == ()
+
+    def test_one_that_does_not_run_is_started_and_nothing_waits_for_it(self) -> None:
+        first, second, third = self.servers()
+        plan = self.planned(replace(first, power=Power.OFF), second, third, *without("consul-prod", "w-prod-2"))
+        assert "start consul-prod" in keys(plan)
+        assert self.after(plan, "create w-prod-2") == set()
+
+    def test_where_none_runs_all_are_started_before_the_cluster_goes_on(self) -> None:
+        plan = self.planned(*self.servers(power=Power.OFF), *without("consul-prod", "w-prod-2"))
+        assert self.after(plan, "create w-prod-2") == {f"{verb} {name}" for verb in ("start", "await") for name in SERVERS}
+
+    def test_where_none_tells_an_address_all_are_waited_for(self) -> None:
+        plan = self.planned(*self.servers(addresses=()), *without("consul-prod", "w-prod-2"))
+        assert self.after(plan, "create w-prod-2") == {f"await {name}" for name in SERVERS}
+
+    def test_one_becomes_three(self) -> None:
+        plan = self.planned(*WHOLE)
+        assert keys(plan) == ["create consul-prod-2", "create consul-prod-3", "arrange prod"]
+
+    def test_three_do_not_become_one(self) -> None:
+        with pytest.raises(ConfigError, match=r"has 3 discovery machines, .* and 1 are asked for: their number grows"):
+            planned((*self.servers(), *without("consul-prod")), LIVES, desired=desire())
+
+    def test_without_a_quorum_the_rest_is_to_go_too(self) -> None:
+        gone = self.servers()[0]
+        with pytest.raises(DiscoveryError, match=r"and consul-prod cannot go on .* destroy --name prod --node consul-prod$"):
+            self.planned(gone, *without("consul-prod"), discovery=None, error="no leader")
+
+    def test_what_has_not_founded_anything_yet_is_gone_on_with(self) -> None:
+        """A run was broken off once it had made the first."""
+        first = replace(self.servers()[0], status=None)
+        plan = self.planned(first, discovery=None, error="it has not finished its boot")
+        assert keys(plan)[:2] == ["create consul-prod-2", "create consul-prod-3"]

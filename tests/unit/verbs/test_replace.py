@@ -48,7 +48,7 @@ DESIRED = Desired(
     Cluster("prod", "id-1", "1.36", frozenset(ALL), discovery_address="10.0.0.11"),
     tuple(map(node, MASTERS)),
     tuple(map(node, WORKERS)),
-    node("consul-prod"),
+    (node("consul-prod"),),
     Remedies("prod"),
 )
 

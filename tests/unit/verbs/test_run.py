@@ -136,6 +136,13 @@ class TestTheFirstRun:
         assert report.kubeconfig
         assert any(site.world.addresses[f"m-prod-{index}"] in report.kubeconfig.read_text() for index in (1, 2, 3))
 
+    def test_tells_every_machine_where_all_discovery_machines_are(self, site: Site) -> None:
+        site.servers = 3
+        assert site.provision().exit_code == 0
+        addresses = [site.world.addresses[name] for name in ("consul-prod", "consul-prod-2", "consul-prod-3")]
+        assert [it for it in addresses if it in site.world.boot_data["consul-prod-2"]] == addresses[:1]
+        assert all(address in site.world.boot_data["w-prod-2"] for address in addresses)
+
     def test_uses_an_existing_discovery_service(self, site: Site) -> None:
         site.address = "10.200.200.1"
         site.provision()
@@ -149,6 +156,25 @@ class TestTheSecondRun:
         before = dict(site.world.vms)
         report = site.provision()
         assert (names(report), report.exit_code, site.world.vms) == (["arrange prod"], 0, before)
+
+    @pytest.mark.parametrize("lost", ["consul-prod", "consul-prod-3"])
+    def test_replaces_one_of_three_discovery_machines(self, site: Site, lost: str) -> None:
+        site.servers = 3
+        site.provision()
+        before = dict(site.world.vms)
+        del site.world.vms[lost]
+        report = site.provision()
+        assert names(report) == [f"create {lost}", f"await {lost}", "arrange prod"]
+        assert report.exit_code == 0
+        assert [name for name in before if site.world.vms[name].stamp != before[name].stamp] == [lost]
+
+    def test_makes_one_discovery_machine_three(self, site: Site) -> None:
+        site.provision()
+        before = dict(site.world.vms)
+        site.servers = 3
+        assert site.provision().exit_code == 0
+        assert site.world.vms.keys() - before.keys() == {"consul-prod-2", "consul-prod-3"}
+        assert before.items() <= site.world.vms.items()
 
     def test_arranges_what_a_killed_run_has_not_come_to(self, site: Site) -> None:
         site.provision()

@@ -61,7 +61,7 @@ def runs(version: str, *, ready: bool = True) -> tuple[StaticPod, ...]:
 def desired(*names: str, version: str = NEW) -> Desired:
     masters, workers = ([node(name) for name in names or ALL if name[0] == kind] for kind in "mw")
     cluster = Cluster("prod", "id-1", version, frozenset(names or ALL), discovery_address="10.0.0.11")
-    return Desired(cluster, tuple(masters), tuple(workers), None, Remedies("prod"))
+    return Desired(cluster, tuple(masters), tuple(workers), (), Remedies("prod"))
 
 
 def packages(component: str, version: str) -> Packages:

@@ -24,7 +24,7 @@ Ask = Callable[[str, str, str], Any]
 
 ITSELF = "{name}"
 """In the name of a right: the machine's own."""
-_OURS = "kube-provision-"
+OURS = "kube-provision-"
 _LIMIT = 240.0
 
 
@@ -45,25 +45,20 @@ def management(seed: str) -> str:
 
 
 def grant(ask: Ask, grants: Mapping[str, Any]) -> None:
-    """These machines have their rights, and none that was there before has any. Idempotent: what is so stays.
+    """These machines have their rights, and others keep theirs. Idempotent: what is so stays.
 
     `grants`: `seed`, that of tokens; `rights` and `machines` by role: (kind, name, access) of each rule, and names.
     """
-    policies = {it["Name"]: it for it in ask("GET", "/v1/acl/policies", "") if it["Name"].startswith(_OURS)}
-    tokens = {it["AccessorID"]: it for it in ask("GET", "/v1/acl/tokens", "") if it["Description"].startswith(_OURS)}
-    for name, rules in _wanted(grants):
-        policy = policies.pop(_OURS + name, {})
-        _put_policy(ask, name, rules, policy)
+    policies = {it["Name"]: it for it in ask("GET", "/v1/acl/policies", "")}
+    tokens = {it["AccessorID"] for it in ask("GET", "/v1/acl/tokens", "")}
+    for name, rules in wanted(grants):
+        _put_policy(ask, name, rules, policies.get(OURS + name, {}))
         own = token(grants["seed"], name)
-        if tokens.pop(own.accessor, None) is None:
+        if own.accessor not in tokens:
             _put_token(ask, name, own)
-    for accessor in tokens:
-        ask("DELETE", f"/v1/acl/token/{accessor}", "")
-    for policy in policies.values():
-        ask("DELETE", f"/v1/acl/policy/{policy['ID']}", "")
 
 
-def _wanted(grants: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def wanted(grants: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Each machine with the rules of its policy."""
     for role, names in grants["machines"].items():
         for name in names:
@@ -78,13 +73,13 @@ def _put_policy(ask: Ask, name: str, rules: str, known: Mapping[str, Any]) -> No
     """Lists of policies leave out their rules: the description tells which they are."""
     digest = hashlib.sha256(rules.encode()).hexdigest()[:16]
     if known.get("Description") != digest:
-        body = {"Name": _OURS + name, "Description": digest, "Rules": rules}
+        body = {"Name": OURS + name, "Description": digest, "Rules": rules}
         ask("PUT", f"/v1/acl/policy/{known['ID']}" if known else "/v1/acl/policy", json.dumps(body))
 
 
 def _put_token(ask: Ask, name: str, own: Token) -> None:
-    policy = {"Name": _OURS + name}
-    body = {"AccessorID": own.accessor, "SecretID": own.secret, "Description": _OURS + name, "Policies": [policy]}
+    policy = {"Name": OURS + name}
+    body = {"AccessorID": own.accessor, "SecretID": own.secret, "Description": OURS + name, "Policies": [policy]}
     ask("PUT", "/v1/acl/token", json.dumps(body))
 
 

@@ -1,0 +1,55 @@
+"""How a cluster comes by the machines of its discovery service, and what others wait for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from ..cluster.desired import Desired
+from ..cluster.observe import Observation
+from ..contract.machines import Node, Power, Role
+from ..engine.plan import Action, AwaitNode, CreateVm, StartVm, keys
+
+_MADE = "no existing discovery service was named"
+_TOLD = "the others are told its address"
+
+
+def server_actions(desired: Desired, seen: Observation, missing: Sequence[Node], stopped: Collection[Node]) -> list[Action]:
+    """Discovery machines first, as far as their addresses: every other machine is told where they are.
+
+    Of several those that are there, or else the first one, come before the others, which join them. A machine that runs and
+    tells no address is waited for only where no other tells any. `missing`: those that do not exist. `stopped`: machines
+    that are not powered on.
+    """
+    there = [node for node in desired.discovery if node not in missing]
+    begun: list[Action] = [StartVm(node=node, reason="it is not powered on") for node in there if node in stopped]
+    before = [*begun, *_addresses(begun)]
+    if there and not before and not any(seen.ours[node.name].address for node in there):
+        before = [AwaitNode(node=node, reason=_TOLD) for node in there]
+    others = missing
+    if missing and not there:
+        first: list[Action] = [CreateVm(node=missing[0], reason=_MADE)]
+        before, others = [*first, *_addresses(first)], missing[1:]
+    made: list[Action] = [CreateVm(node=node, reason=_MADE, after=needed(seen, before)) for node in others]
+    return [*before, *made, *_addresses(made)]
+
+
+def needed(seen: Observation, server: Iterable[Action]) -> frozenset[str]:
+    """Keys of what other machines wait for: nothing where a discovery machine that runs tells where it is.
+
+    That one knows the others. So no discovery machine that is lost, and cannot be made, keeps anything else from being made.
+    """
+    known = any(vm.address and vm.power is Power.ON for vm in seen.of(Role.DISCOVERY))
+    return frozenset() if known else keys(server)
+
+
+def _addresses(begun: Iterable[Action]) -> list[Action]:
+    return [
+        AwaitNode(node=action.node, reason=_TOLD, after=keys([action]))
+        for action in begun
+        if isinstance(action, CreateVm | StartVm)
+    ]
+
+
+def first_of_each(actions: Iterable[Action]) -> list[Action]:
+    """What begins with a machine, of all that is done about it."""
+    return list({action.subject: action for action in reversed([*actions])}.values())
