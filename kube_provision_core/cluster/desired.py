@@ -44,9 +44,12 @@ class Desired:
         return replace(self, masters=masters, workers=tuple(node for node in self.workers if node not in nodes))
 
 
-def to_render(cluster: Cluster) -> Cluster:
-    """The cluster as boot data is told of it."""
-    return replace(cluster, discovery_address=cluster.discovery_address or STAND_IN)
+def to_render(cluster: Cluster, discovery_machines: int = 1) -> Cluster:
+    """The cluster as boot data is told of it. `discovery_machines`: how many there are to be; 0 for an existing service."""
+    others = cluster.discovery_others
+    unknown = (STAND_IN,) * (discovery_machines - 1 - len(others))
+    first = cluster.discovery_address or STAND_IN
+    return replace(cluster, discovery_address=first, discovery_others=(*others, *unknown))
 
 
 def desire(config: Config, cluster_id: str, discovery_address: str | None, discovery_machines: int = 1) -> Desired:

@@ -129,7 +129,8 @@ class Session:
         if missing:
             raise ConfigError(f"the configuration asks for no machine of role {', '.join(sorted(missing))}")
         nodes = [node for node in desired.all if node in first.values()]
-        return self._renderer.result().bake(nodes, to_render(desired.cluster), source, self.folder.join_secrets())
+        cluster = to_render(desired.cluster, len(desired.discovery))
+        return self._renderer.result().bake(nodes, cluster, source, self.folder.join_secrets())
 
     @cached_property
     def _renderer(self) -> Future[Renderer]:

@@ -35,7 +35,7 @@ def preview(session: Session) -> Iterator[Preview]:
     The address of a discovery machine that does not exist yet is a stand-in. Raises `BootError` as a run would.
     """
     desired = session.desired
-    cluster = to_render(desired.cluster)
+    cluster = to_render(desired.cluster, len(desired.discovery))
     for node in _as_in_a_first_run(desired):
         yield Preview(node, session.render(node, cluster, session.folder.join_secrets()))
 

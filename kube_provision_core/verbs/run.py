@@ -154,7 +154,8 @@ def _check_boot(session: Session, facts: Facts, plan: Plan) -> None:
     Of machines that are made anew one of a kind: each takes the place of one that goes. Raises `BootError`, and
     `ConfigError` with all objections.
     """
-    cluster, secrets = to_render(facts.seen.cluster), session.folder.join_secrets()
+    cluster = to_render(facts.seen.cluster, len(session.desired.discovery))
+    secrets = session.folder.join_secrets()
     boots: dict[tuple[object, ...], Boot] = {}
     machines: list[tuple[Node, Boot]] = []
     for action in plan.actions:

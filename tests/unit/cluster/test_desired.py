@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from doubles.memory import MemoryTarget
 from doubles.site import Site
+
+from kube_provision_core.cluster.desired import STAND_IN, to_render
+from kube_provision_core.contract.machines import Cluster
 
 
 class Containers(MemoryTarget):
@@ -19,6 +23,22 @@ def test_every_plugin_is_told_whether_machines_share_the_kernel_of_their_host(
 ) -> None:
     with Site(tmp_path, target=target).session() as session:
         assert session.desired.cluster.shares_kernel is told
+
+
+CLUSTER = Cluster("prod", "id", "1.37", frozenset())
+
+
+@pytest.mark.parametrize("known", [0, 1, 3])
+def test_boot_data_are_tried_with_an_address_for_each_discovery_machine(known: int) -> None:
+    """They are as long as those that machines get."""
+    first, *others = [f"10.0.0.{number}" for number in range(known)] or [None]
+    cluster = Cluster(
+        "prod", "id", "1.37", frozenset(), discovery_address=first, discovery_others=tuple(filter(None, others))
+    )
+    found = to_render(cluster, 3).discovery_addresses
+    assert (found[:known], found[known:]) == (cluster.discovery_addresses, (STAND_IN,) * (3 - known))
+    existing = replace(cluster, discovery_address="10.9.9.9", discovery_others=())
+    assert to_render(existing, 0) == existing
 
 
 def test_the_first_of_several_discovery_machines_is_called_as_a_single_one_is(tmp_path: Path) -> None:
