@@ -56,8 +56,11 @@ def _audit_policy(text: str, info: ValidationInfo) -> str:
     if "\n" in text:
         return _checked(text, "")
     path = readable(resolve(Path(text), info))
+    data = path.read_bytes()
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{path} is larger than {MAX_BYTES // 1024 // 1024} MiB")
     try:
-        return _checked(path.read_bytes()[:MAX_BYTES].decode(), str(path))
+        return _checked(data.decode(), str(path))
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text") from error
 

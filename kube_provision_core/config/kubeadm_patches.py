@@ -32,7 +32,11 @@ def patches(folder: Path | None, role: Role) -> Mapping[str, str]:
     if folder is None or role is Role.DISCOVERY:
         return {}
     every = role is Role.MASTER
-    return {path.name: path.read_text() for path in _files(folder) if every or path.name.startswith(_OF_EVERY_NODE)}
+    return {
+        path.name: path.read_text(encoding="utf-8")
+        for path in _files(folder)
+        if every or path.name.startswith(_OF_EVERY_NODE)
+    }
 
 
 def _checked(folder: Path) -> Path:
@@ -62,7 +66,10 @@ def _faults(path: Path) -> Iterator[str]:
     kind = list if named["kind"] == "json" else dict
     try:
         document = None if line_nested_deeper(data.decode(), _DEEPEST) else yaml.load(data, LOADER)  # noqa: S506 - a safe one
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except UnicodeDecodeError:
+        yield "is not UTF-8 text"
+        return
+    except yaml.YAMLError:
         document = None
     if not isinstance(document, kind):
         yield f"must be YAML or JSON: {'a list of operations' if kind is list else 'a mapping of fields'}"

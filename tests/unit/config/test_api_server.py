@@ -36,6 +36,14 @@ def test_a_policy_that_no_api_server_starts_with_is_told_with_its_line(
     assert told.startswith(f"config.yml:6: audit_policy: {folder}/policy.yaml:{line}: {said}")
 
 
+def test_a_policy_is_read_whole_or_not_at_all(complaints, folder: Path) -> None:
+    """What is behind its first so many bytes counts as well."""
+    (folder / "policy.yaml").write_text(POLICY + "# no more\n" * 500_000 + "- level: None\n")
+    assert complaints(MINIMAL + "audit_policy: policy.yaml\n") == [
+        f"config.yml:6: audit_policy: {folder}/policy.yaml is larger than 4 MiB"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

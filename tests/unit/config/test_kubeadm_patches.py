@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,19 @@ def test_a_patch_that_kubeadm_would_pass_over_or_stop_at_is_told(
 ) -> None:
     (patched / name).write_text(text)
     assert complaints(GIVEN) == [f"config.yml:6: kubeadm_patches: {patched / name}: {said}"]
+
+
+def test_a_patch_is_utf_8_whatever_this_hosts_language_is(complaints, patched: Path) -> None:
+    (patched / "etcd.yaml").write_bytes("metadata: {annotations: {by: Zoë}}".encode())
+    imports = (
+        "import pathlib; from kube_provision_core import Role; from kube_provision_core.config import kubeadm_patches as it"
+    )
+    ask = f"{imports}; print(ascii(it.patches(pathlib.Path({str(patched)!r}), Role.MASTER)['etcd.yaml']))"
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    told = subprocess.run([sys.executable, "-c", ask], env=plain, capture_output=True, text=True, timeout=120, check=True)
+    assert "Zo\\xeb" in told.stdout
+    (patched / "etcd.yaml").write_bytes("metadata: {annotations: {by: Zoë}}".encode("latin-1"))
+    assert complaints(GIVEN) == [f"config.yml:6: kubeadm_patches: {patched}/etcd.yaml: is not UTF-8 text"]
 
 
 def test_a_folder_that_is_none_or_holds_none_is_told(complaints, folder: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from kube_provision_core.cli.options import configuration
 from kube_provision_core.cli.program import SUMMARIES, program
+from kube_provision_core.contract.errors import BusyError
 from kube_provision_core.engine import nodes, plan
 
 PAGE = Path(__file__).parents[3] / "docs/cli.md"
@@ -58,3 +59,8 @@ def test_it_names_every_action_that_progress_tells_of() -> None:
     (line,) = re.findall(r"^\| `action` \| (.*) \|$", PAGE.read_text(), re.MULTILINE)
     verbs = {getattr(member, "verb", None) for module in (plan, nodes) for member in vars(module).values()}
     assert {verb for verb in verbs if isinstance(verb, str)} <= set(re.findall(r"`([^`]+)`", line))
+
+
+def test_it_says_the_exit_code_of_a_run_that_another_one_keeps_out() -> None:
+    section = PAGE.read_text().partition("## Two runs at once\n")[2].partition("\n## ")[0]
+    assert re.findall(r"by a lock .* \(exit (\d+)\)", section) == [str(BusyError.exit_code)] * 2
