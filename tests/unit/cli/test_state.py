@@ -119,7 +119,7 @@ def test_a_cluster_lives_without_a_folder(run, world, url: str, store: tuple[str
     assert run("destroy", *CONFIG, *store, "--yes").code == 0
     assert not world.vms
     rows = run("state", "list", "prod", *store).out.splitlines()
-    assert [row.split()[0] for row in rows] == ["NUMBER", "1", "2"]
+    assert [row.split()[0] for row in rows] == ["NUMBER", *"123456"]
     assert "destroyed" in rows[-1]
 
 
