@@ -71,7 +71,7 @@ def _node_file(node: Node, cluster: Cluster, manifests: Sequence[str], ca_pin: s
     paths = {source: path for path, source in _local(manifests).items()}
     known = {
         "name": node.name,
-        "role": node.role,
+        "role": node.role.kind,
         "cluster": cluster.name,
         "cluster_id": cluster.id,
         "may_init": node.stamp.carries_ca,
@@ -99,7 +99,7 @@ def programs(role: Role = Role.MASTER) -> tuple[File, ...]:
     As files: where room is scarce all boot data are compressed together, and texts come out smaller than an archive of them.
     """
     found = (item.name for item in resources.files(PACKAGE).iterdir() if item.name.endswith((".py", ".conf")))
-    return tuple(program(name) for name in sorted(found) if name not in _LEFT_OUT[role])
+    return tuple(program(name) for name in sorted(found) if name not in _LEFT_OUT[role.kind])
 
 
 def program(name: str) -> File:

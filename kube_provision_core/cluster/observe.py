@@ -40,9 +40,9 @@ class Observation:
         return tuple(vm for vm in self.vms if vm.name in self.cluster.names and vm.name not in self.ours)
 
     def of(self, role: Role) -> tuple[Vm, ...]:
-        """The cluster's machines of a role, by name."""
+        """The cluster's machines of a role, by name; of `Role.WORKER` workers of every pool."""
         names = sorted(self.ours, key=natural_order)
-        return tuple(vm for name in names if (vm := self.ours[name]).stamp and vm.stamp.role is role)
+        return tuple(vm for name in names if (vm := self.ours[name]).stamp and role in (vm.stamp.role, vm.stamp.role.kind))
 
     @property
     def only_master(self) -> str:

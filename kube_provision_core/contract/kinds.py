@@ -42,7 +42,7 @@ class Extension(Protocol):
     """The version of the contract that it was written for."""
 
     def __init__(self, config: Mapping[Role, Any]) -> None:
-        """`config` has an entry for every role. No I/O: connect at the first hook that needs it."""
+        """`config` has an entry for every role, pools' included. No I/O: connect at the first hook that needs it."""
         return
 
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment | None:

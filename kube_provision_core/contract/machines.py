@@ -3,24 +3,63 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from .rules import TaskDigest
 from .status import NodeStatus
 
+_POOL = re.compile(r"worker-(?P<pool>[a-z0-9]([a-z0-9-]*[a-z0-9])?)")
+
 
 class Role(StrEnum):
-    """What a machine is for. Discovery machines exist only where no existing service was named."""
+    """What a machine is for. Discovery machines exist only where no existing service was named.
+
+    These are three kinds. Each pool beside the plain workers is a role of its own, `Role.of_pool(name)`, whose value is
+    `worker-<name>`: its machines have per-role keys of their own, and are workers by `kind`. A pool's role is one object, as
+    a kind is, and is not among those that `for role in Role` goes through.
+    """
 
     MASTER = "master"
     """Runs the control plane, and etcd beside it."""
     WORKER = "worker"
-    """Runs workloads."""
+    """Runs workloads: a machine of the pool `workers`."""
     DISCOVERY = "discovery"
     """Runs the discovery service, and nothing of Kubernetes'."""
+
+    @classmethod
+    def of_pool(cls, name: str) -> Self:
+        """The role of a pool's workers. Raises `ValueError` for a name that is no DNS label."""
+        return cls(cls.WORKER if name == POOL_OF_WORKERS else f"{cls.WORKER}-{name}")
+
+    @property
+    def kind(self) -> Role:
+        """`MASTER`, `WORKER` or `DISCOVERY`: what is the same for workers of all pools."""
+        return Role.WORKER if self.pool else self
+
+    @property
+    def pool(self) -> str:
+        """The name of the workers' pool; empty for masters, and for the discovery machine."""
+        if self is Role.WORKER:
+            return POOL_OF_WORKERS
+        named = _POOL.fullmatch(self.value)
+        return named["pool"] if named else ""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        """Of a pool that is asked for the first time. Made as the standard library makes combinations of `Flag`."""
+        if not isinstance(value, str) or not _POOL.fullmatch(value):
+            return None
+        role = str.__new__(cls, value)
+        role._name_, role._value_ = value, str(value)
+        return cls._value2member_map_.setdefault(value, role)  # type: ignore[return-value]  # one object, whoever is first
+
+
+POOL_OF_WORKERS = "workers"
+"""The pool that a configuration has without naming any."""
 
 
 class Power(StrEnum):
@@ -83,11 +122,15 @@ class Stamp:
             return None
         words = [document.get(name) for name in ("cluster", "cluster_id", "spec")]
         words.append(document.get("instance", ""))
-        role, carries_ca = document.get("role"), document.get("carries_ca", False)
-        if not all(isinstance(word, str) for word in words) or role not in list(Role) or not isinstance(carries_ca, bool):
+        carries_ca = document.get("carries_ca", False)
+        if not all(isinstance(word, str) for word in words) or not isinstance(carries_ca, bool):
+            return None
+        try:
+            role = Role(str(document.get("role")))
+        except ValueError:
             return None
         cluster, cluster_id, spec, instance = map(str, words)
-        return cls(cluster, cluster_id, Role(role), spec, carries_ca, instance)
+        return cls(cluster, cluster_id, role, spec, carries_ca, instance)
 
     @classmethod
     def parse(cls, text: str | bytes | None) -> Stamp | None:
@@ -149,7 +192,7 @@ class Cluster:
     """Its target says that machines run on the kernel of their host. What belongs to that is the host's to set, and no
     machine's: modules, swap, the clock, all parameters but those of the machine's own network."""
     nodes: Mapping[str, Role] = field(default_factory=dict, hash=False)
-    """The masters and workers that are to be, and those that there are, by name."""
+    """The masters and workers that are to be, and those that there are, by name; each pool's workers with its own role."""
 
     @property
     def discovery_addresses(self) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ Whoever inherits takes all arguments of a hook, and gives a wrapper a name of it
   `DriverConfig` itself where there are none.
 - `api_version`: the version of the contract that it is written for.
 - `__init__(config)`: `config` is a `Mapping[Role, Config]` with an entry for every role; they differ only in keys that are
-  `per_role`. No input or output.
+  `per_role`. No input or output. A pool of workers is a role of its own, whose `kind` is `Role.WORKER`.
 - `parallel` (targets): how many machines are created at once unless `--parallel` says so.
 - `address_timeout`, `boot_timeout` (targets, if they like): seconds in which a machine gets its address, finishes its boot.
 - `node_network` (targets, if they like): the `IPv4Network` of all its machines, where the target itself decides on one.

@@ -113,7 +113,7 @@ def _fitting(desired: Desired, facts: Facts) -> Archive:
 
 def _told(archive: Archive) -> str:
     about, end = archive.about, archive.end
-    roles = Counter(about.machines.values())
+    roles = Counter(role.partition("-")[0] for role in about.machines.values())  # without the names of pools
     return (
         f"the backup is of {about.created:%Y-%m-%d %H:%M} UTC: {end.size / 1e6:.1f} MB at revision {end.revision}, "
         f"Kubernetes {about.kubernetes}, masters: {roles[Role.MASTER]}, workers: {roles[Role.WORKER]}. "

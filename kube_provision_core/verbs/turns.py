@@ -28,7 +28,7 @@ def turns(
     ends: dict[Role, list[frozenset[str]]] = {Role.MASTER: [], Role.WORKER: []}
     for node in nodes:
         width = 1 if node.role is Role.MASTER else rolling.width(workers)
-        earlier = ends[node.role]
+        earlier = ends[node.role.kind]
         after = earlier[-width] if len(earlier) >= width else next(iter(ends[Role.MASTER][-1:]), begin)
         seconds = rolling.pause if after != begin else 0.0
         if seconds or rolling.until:

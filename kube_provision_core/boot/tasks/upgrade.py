@@ -81,7 +81,7 @@ def control_plane(node: Node, version: str, first: bool, config: CoreConfig) -> 
 def kubelet(node: Node, version: str, packages: Packages, config: CoreConfig) -> Task:
     """Kubelet and kubectl, `packages` being those of `Component.KUBEADM` at that version. A worker's settings come first."""
     kubernetes = BootFragment(
-        files=closure(PROGRAM) if node.role is Role.WORKER else (), steps=tuple(_kubelet_steps(node, version, config))
+        files=closure(PROGRAM) if node.role.kind is Role.WORKER else (), steps=tuple(_kubelet_steps(node, version, config))
     )
     fragments = {"packages": BootFragment(files=packages.files, steps=packages.steps), "kubernetes": kubernetes}
     return make("upgrade-kubelet", node, fragments)
@@ -108,7 +108,7 @@ def _around(version: str, master: bool) -> Iterator[Step]:
 
 
 def _kubelet_steps(node: Node, version: str, config: CoreConfig) -> Iterator[Step]:
-    if node.role is Role.WORKER:
+    if node.role.kind is Role.WORKER:
         settings = command(PROGRAM, f"worker {version}")
         yield Step("settings", Stage.PREPARE, settings, timeout=_WORKER_LIMIT, attempts=3)
         yield _images(node, config)

@@ -33,7 +33,7 @@ IP_IN_IP = 4
 def files(role: Role, cluster: Cluster, more: Iterable[str]) -> Iterator[File]:
     """For one machine; read by firewalld where it is installed."""
     is_node = role is not Role.DISCOVERY
-    yield service("kube-provision", (*ROLE_PORTS[role], *more), protocols=(IP_IN_IP,) if is_node else ())
+    yield service("kube-provision", (*ROLE_PORTS[role.kind], *more), protocols=(IP_IN_IP,) if is_node else ())
     if is_node:
         yield File(f"{FOLDER}/zones/{PODS}.xml", text("dnf/firewalld/zone.xml").replace("@POD_SUBNET@", cluster.pod_subnet))
         yield File(f"{FOLDER}/policies/{FROM_PODS}.xml", text("dnf/firewalld/policy.xml"))

@@ -95,7 +95,7 @@ def grants(seed: Seed, cluster: Cluster) -> dict[str, Any]:
     return {
         "seed": seed.of_tokens,
         "rights": {role.value: [list(it[:3]) for it in of_machine(role, cluster.name, ITSELF)] for role in roles},
-        "machines": {role.value: sorted(it for it, its in cluster.nodes.items() if its is role) for role in roles},
+        "machines": {role.value: sorted(it for it, its in cluster.nodes.items() if its.kind is role) for role in roles},
     }
 
 

@@ -27,6 +27,7 @@ from kube_provision_consul.driver import Consul
 from kube_provision_consul.endpoint import ConsulEndpoint
 from kube_provision_consul.node.agent import wait_until_joined
 from kube_provision_consul.node.api import Agent, UnavailableError
+from kube_provision_consul.seed import Seed
 from kube_provision_core import Boot, Cluster, Discovery, DiscoveryError, Endpoint, Node, Role
 from kube_provision_core.testing import boot_of, client_of, cluster_of, node_of
 
@@ -426,3 +427,14 @@ def test_a_server_that_is_provisioned_is_granted_nothing_and_its_machines_are_to
     fragment = driver.render_boot(NODES[0], cluster_of(name="prod"))
     (data,) = (file.content for file in fragment.files if file.path == layout.CLIENT_DATA)
     assert "rights" not in json.loads(data)
+
+
+def test_workers_of_a_pool_have_the_rights_of_workers() -> None:
+    gpu = Role.of_pool("gpu")
+    cluster = replace(cluster_of(name="prod"), nodes={"m-prod-1": Role.MASTER, "w-prod-1": Role.WORKER, "gpu-prod-1": gpu})
+    given = access.grants(Seed("c2VlZA=="), cluster)
+    assert given["machines"] == {"master": ["m-prod-1"], "worker": ["gpu-prod-1", "w-prod-1"]}
+    own = node_of("gpu-prod-1", gpu, cluster="prod", cluster_id=CLUSTER_ID)
+    script = access.script([*NODES, own])
+    assert "policy kube-provision-prod-worker-gpus <<" in script
+    assert {(it.kind, it.access) for it in access.of_node(own, NAMES)} == {(it.kind, it.access) for it in RIGHTS["worker"]}

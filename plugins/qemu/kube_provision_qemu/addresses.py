@@ -23,13 +23,13 @@ INTERFACE = "eth0"
 _FIRST, _LAST = 10, 249
 _OFFSETS = {Role.DISCOVERY: 10, Role.MASTER: 10, Role.WORKER: 20}
 """Masters from 11, workers from 21; discovery 10, and what it has more than one of below: a machine that is made anew gets
-its address back."""
+its address back. Those of pools have the last that nobody has."""
 
 
 def choose(node: Node, taken: Collection[str]) -> str:
     """The node's address: always the same unless it is taken. Raises `TargetError` when the network is full."""
     up = node.index if node.role is not Role.DISCOVERY else 1 - max(node.index, 1)
-    preferred = _OFFSETS[node.role] + up
+    preferred = _OFFSETS.get(node.role, _LAST) + up
     numbers = [preferred] if preferred <= _LAST else []
     for number in [*numbers, *range(_LAST, _FIRST - 1, -1)]:
         address = str(NETWORK.network_address + number)

@@ -56,7 +56,7 @@ def _record(node: Node, template: Template, address: str, extra_ports: Collectio
         memory_gib=node.machine.memory_gib,
         template=template.disk,
         fingerprint=template.fingerprint,
-        ports=tuple(sorted({*_PORTS[node.role], *extra_ports})),
+        ports=tuple(sorted({*_PORTS[node.role.kind], *extra_ports})),
         has_data_disk=node.machine.data_volume_gib is not None,
     )
 

@@ -7,9 +7,21 @@ from dataclasses import replace
 
 from servers.debian import install
 
-from kube_provision_core import Role
+from kube_provision_core import Machine, Node, Role, Stamp
 from kube_provision_core.testing import node_of
 from kube_provision_qemu import addresses
+
+
+def node(index: int, role: Role = Role.WORKER) -> Node:
+    return Node("any", role, index, Machine(1, 1), Stamp("prod", "an-id", role, "spec"))
+
+
+def test_workers_of_a_pool_take_no_address_that_another_machine_gets_back() -> None:
+    gpu, other = Role.of_pool("gpu"), Role.of_pool("other")
+    first = addresses.choose(node(1, gpu), ())
+    second = addresses.choose(node(1, other), {first})
+    assert (first, second) == ("10.0.2.249", "10.0.2.248")
+    assert addresses.choose(node(1), {first, second}) == "10.0.2.21"
 
 
 def test_the_network_is_understood_by_cloud_init() -> None:

@@ -20,18 +20,24 @@ def hardware_address(node: Node, config: VsphereConfig) -> str | None:
     """The address of the machine's first card; None where vCenter may choose it.
 
     With a fixed IPv4 address it follows from that, and is as unique: on one link, networks of up to 2^22 addresses are not
-    mixed. With DHCP it is counted up from a place of the cluster's own, so that no two of its machines can meet.
+    mixed. With DHCP it is counted up from a place of the cluster's own, so that no two of its machines can meet; of a pool's
+    workers from one of the pool's own, which are 2^22.
     """
     if config.static_ip:
         address = config.static_ip.address_of(node.index)
         return _format(int(address.ip)) if address else None
     if config.dns_servers:
-        return _format(_start(node.stamp.cluster_id) + node.index * len(Role) + list(Role).index(node.role))
+        return _format(_start(_whose(node)) + node.index * len(Role) + list(Role).index(node.role.kind))
     return None
 
 
-def _start(cluster_id: str) -> int:
-    return int.from_bytes(hashlib.sha256(cluster_id.encode()).digest()[:4])
+def _whose(node: Node) -> str:
+    """What the place is chosen by: a pool has one of its own."""
+    return node.stamp.cluster_id + ("" if node.role is node.role.kind else f"/{node.role.pool}")
+
+
+def _start(whose: str) -> int:
+    return int.from_bytes(hashlib.sha256(whose.encode()).digest()[:4])
 
 
 def _format(number: int) -> str:

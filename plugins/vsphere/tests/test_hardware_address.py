@@ -48,6 +48,14 @@ def test_machines_of_a_cluster_never_meet(node: MakeNode) -> None:
     nodes = [node(index, role) for role in Role for index in range(1, 1001)]
     found = {hardware_address(one, config(**NAME_SERVERS)) for one in nodes}
     assert len(found) == 3000
+
+
+def test_machines_of_pools_have_places_of_their_own(node: MakeNode) -> None:
+    pools = [Role.WORKER, Role.of_pool("gpu"), Role.of_pool("edge")]
+    nodes = [replace(node(index), role=role) for role in pools for index in range(1, 101)]
+    found = {hardware_address(one, config(**NAME_SERVERS)) for one in nodes}
+    assert len(found) == 300
+    assert all(it and BY_HAND.fullmatch(it) for it in found)
     assert all(address and BY_HAND.fullmatch(address) for address in found)
 
 

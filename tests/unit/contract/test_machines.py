@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from kube_provision_core import Role, Stamp
 
 STAMP = Stamp("prod", "an-id", Role.MASTER, "0123456789ab", carries_ca=True, instance="5f")
-STAMPS = st.builds(Stamp, st.text(), st.text(), st.sampled_from(Role), st.text(), st.booleans(), st.text())
+GPU = Role.of_pool("gpu")
+STAMPS = st.builds(Stamp, st.text(), st.text(), st.sampled_from([*Role, GPU]), st.text(), st.booleans(), st.text())
 
 
 @given(STAMPS)
@@ -61,3 +64,31 @@ def test_anything_else_is_no_stamp(text: str | bytes | None) -> None:
 def test_no_text_is_an_error(text: str) -> None:
     Stamp.parse(text)
     Stamp.parse(json.dumps({"role": text, "cluster": text}))
+
+
+class TestTheRoleOfAPool:
+    def test_is_one_object_and_not_among_the_kinds(self) -> None:
+        assert Role("worker-gpu") is GPU is Role.of_pool("gpu") is copy.deepcopy(GPU) is pickle.loads(pickle.dumps(GPU))
+        assert [*Role] == ["master", "worker", "discovery"]
+        assert isinstance(GPU, Role)
+        assert (f"{GPU}", GPU.value, sorted([GPU, Role.MASTER])) == ("worker-gpu", "worker-gpu", ["master", "worker-gpu"])
+        assert len({GPU, Role.WORKER, Role.of_pool("b")}) == 3
+
+    def test_is_a_workers_by_kind(self) -> None:
+        assert (GPU.kind, GPU.pool) == (Role.WORKER, "gpu")
+        assert [(role.kind, role.pool) for role in Role] == [
+            (Role.MASTER, ""),
+            (Role.WORKER, "workers"),
+            (Role.DISCOVERY, ""),
+        ]
+        assert Role.of_pool("workers") is Role.WORKER
+
+    @pytest.mark.parametrize("name", ["", "Big", "a_b", "-a", "a-", "a.b", "a\n"])
+    def test_has_a_dns_label(self, name: str) -> None:
+        with pytest.raises(ValueError, match="is not a valid Role"):
+            Role.of_pool(name)
+
+    def test_stands_in_the_stamp_of_its_machines(self) -> None:
+        stamp = Stamp("prod", "an-id", GPU, "0123456789ab")
+        assert '"role": "worker-gpu"' in stamp.text
+        assert Stamp.parse(stamp.text) == stamp

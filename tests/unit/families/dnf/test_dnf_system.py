@@ -141,3 +141,10 @@ def test_selinux_is_asked_to_let_nginx_listen_where_it_does_not_by_itself(port: 
 def test_what_is_no_port_is_refused(port: str) -> None:
     with pytest.raises(ValidationError):
         DnfConfig(firewall_ports=[port])
+
+
+def test_a_pools_workers_are_opened_and_limited_as_workers_are() -> None:
+    pool = Role.of_pool("gpu")
+    system = CentOS({Role.WORKER: DnfConfig(), pool: DnfConfig()})
+    plain, of_pool = (system.render_boot(node_of("x-1", role), cluster_of("prod")) for role in (Role.WORKER, pool))
+    assert of_pool == plain
