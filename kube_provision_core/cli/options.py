@@ -221,6 +221,18 @@ wait_timeout = click.option(
 
 nodes = click.option("--node", "nodes", multiple=True, metavar="NAME", help="Only this machine; repeatable.")
 
+
+def _pool(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    """An empty one, as a script's variable that nobody has set, would be every node."""
+    if value == "":
+        raise click.BadParameter("it is empty, and the name of a pool is meant")
+    return value or ""
+
+
+pool = click.option(
+    "--pool", metavar="NAME", callback=_pool, help="Only workers of this pool; `workers` are those of no other."
+)
+
 drifted = click.option(
     "--drifted",
     is_flag=True,

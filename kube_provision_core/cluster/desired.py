@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from ..contract.machines import Cluster, Machine, Node, Role, Stamp
@@ -25,6 +24,7 @@ class Desired:
     cluster: Cluster
     masters: tuple[Node, ...]
     workers: tuple[Node, ...]
+    """Of all pools, one pool after the other; those called `workers` come first."""
     discovery: tuple[Node, ...]
     """The machines of the discovery service; none where an existing service is used."""
     remedies: Remedies
@@ -55,15 +55,16 @@ def to_render(cluster: Cluster, discovery_machines: int = 1) -> Cluster:
 def desire(config: Config, cluster_id: str, discovery_address: str | None, discovery_machines: int = 1) -> Desired:
     """What `config` asks for. `discovery_address` is an existing service's; None adds as many machines for it."""
     core = config.core
-    masters = _nodes(config, cluster_id, Role.MASTER, core.master_label, core.masters)
-    workers = _nodes(config, cluster_id, Role.WORKER, core.worker_label, core.workers)
+    nodes = [node for role, count in core.counts.items() for node in _nodes(config, cluster_id, role, count)]
+    masters = tuple(node for node in nodes if node.role is Role.MASTER)
+    workers = tuple(node for node in nodes if node.role is not Role.MASTER)
     servers = _servers(config, cluster_id, discovery_machines) if discovery_address is None else ()
     cluster = Cluster(
         name=core.name,
         id=cluster_id,
         kubernetes_version=core.kubernetes_version,
-        names=frozenset(node.name for node in chain(masters, workers, servers)),
-        nodes={node.name: node.role for node in chain(masters, workers)},
+        names=frozenset(node.name for node in (*nodes, *servers)),
+        nodes={node.name: node.role for node in nodes},
         pod_subnet=str(core.pod_subnet),
         service_subnet=str(core.service_subnet),
         domain=core.cluster_domain,
@@ -74,8 +75,9 @@ def desire(config: Config, cluster_id: str, discovery_address: str | None, disco
     return Desired(cluster, masters, workers, servers, Remedies(core.name, config.options))
 
 
-def _nodes(config: Config, cluster_id: str, role: Role, label: str, count: int) -> tuple[Node, ...]:
-    prototype = _prototype(config, cluster_id, role, f"{config.core.host_prefix}{label}{config.core.name}")
+def _nodes(config: Config, cluster_id: str, role: Role, count: int) -> tuple[Node, ...]:
+    core = config.core
+    prototype = _prototype(config, cluster_id, role, f"{core.host_prefix}{core.label(role)}{core.name}")
     return tuple(replace(prototype, name=f"{prototype.name}-{index}", index=index) for index in range(1, count + 1))
 
 

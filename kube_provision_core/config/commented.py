@@ -17,7 +17,7 @@ _HEAD = """\
 Made by `kube-provision init`. What a key means stands above it; what may be added is a comment.
 All keys there are: docs/configuration.md, or `kube-provision schema --config FILE` for an editor."""
 _NAMING = ("name", "target", "os", "discovery", "extensions")
-_WORTH_KNOWING = ("kubernetes_version", "users", "ntp_servers", "http_proxy", "registries", "trusted_ca")
+_WORTH_KNOWING = ("pools", "kubernetes_version", "users", "ntp_servers", "http_proxy", "registries", "trusted_ca")
 """The core's keys that many a site needs, and that may be left out."""
 
 

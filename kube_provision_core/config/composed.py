@@ -15,6 +15,7 @@ from ..contract.machines import Role
 from ..registry import ChosenDriver, declared
 from .core import CoreConfig
 from .kubeadm_patches import patches
+from .per_role import PerRole
 from .shapes import shape_of
 
 MACHINE_KEYS = ("cpu", "mem", "boot_disk_size", "data_volume", "data_volume_mount")
@@ -37,6 +38,7 @@ class Config:
     core: CoreConfig
     """The document's own level."""
     by_role: Mapping[Role, CoreConfig]
+    """Those of pools are among them."""
     drivers: tuple[ChosenDriver, ...]
     """Target, operating system, discovery, then the extensions in the order given."""
     warnings: tuple[str, ...] = ()
@@ -129,7 +131,8 @@ def _per_role(extra: object) -> bool:
 
 
 def _fill_driver(driver: ChosenDriver, values: Mapping[str, str]) -> ChosenDriver:
-    return replace(driver, config={role: _fill(config, values) for role, config in driver.config.items()})
+    filled = {role: _fill(config, values) for role, config in driver.config.items()}
+    return replace(driver, config=PerRole(filled))
 
 
 def _fill(config: AnyConfig, values: Mapping[str, str]) -> AnyConfig:

@@ -107,6 +107,12 @@ class CoreConfig(ScriptConfig):
         3, asked=True, ge=1, le=9, help="How many masters. Odd: an even number survives no more losses than one fewer."
     )
     workers: int = option(3, asked=True, ge=0, le=1000, help="How many workers.")
+    pools: dict[DnsLabel, int] = option(
+        {},
+        example='{gpu: {count: 2, cpu: 16, taints: ["gpu=true:NoSchedule"]}}',
+        help="More workers, by the name of their pool: how many, or a section with `count` and keys for them alone. See "
+        "[pools](#pools).",
+    )
     target: str = option(help="Where machines are created: the name of an installed target driver.")
     os: str = option(help="What the template runs: the name of an installed operating-system driver.")
     discovery: str = option(
@@ -232,6 +238,16 @@ class CoreConfig(ScriptConfig):
     image_archives: UrlOrAbsolutePath | None = option(
         None, help="Folder on the template, or URL, of OCI archives to import into the container runtime."
     )
+
+    @property
+    def counts(self) -> Mapping[Role, int]:
+        """How many masters, and how many workers of each pool."""
+        pools = {Role.of_pool(name): count for name, count in self.pools.items()}
+        return {Role.MASTER: self.masters, Role.WORKER: self.workers, **pools}
+
+    def label(self, role: Role) -> str:
+        """What stands in host names between prefix and cluster name."""
+        return {Role.MASTER: self.master_label, Role.WORKER: self.worker_label}.get(role, f"{role.pool}-")
 
     @property
     def cluster_networks(self) -> Mapping[str, IPv4Network]:

@@ -140,7 +140,7 @@ class Draft:
         complete = all(self.answers.get(kind) for kind in _FIRST)
         settings = arrange(self._given, vocabulary, problems, complete=complete)
         validator = Validator(vocabulary, settings, self.environ, problems)
-        for role in (None, *Role):
+        for role in (None, *settings.roles):
             validator.validate(CoreConfig, "the configuration", role)
             for driver in self.drivers:
                 validator.validate(driver.cls.Config, f"{driver.kind} {driver.name}", role)

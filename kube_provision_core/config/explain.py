@@ -87,7 +87,8 @@ def explain(
 def _locate(fault: Fault, value: Value, key: Key, secrets: Iterable[str]) -> tuple[Place, str, str]:
     """Place, subject and predicate of what is wrong inside one key's value."""
     way, data = _follow(value.data, fault["loc"][1:])
-    subject = _show("" if value.place.line is None else key.name, way)  # a flag or a variable names its key itself
+    called = "" if value.place.line is None else key.called or key.name  # a flag or a variable names its key itself
+    subject = _show(called, way)
     last = str(fault["loc"][-1])
     if fault["type"] == "extra_forbidden":
         known = nested_keys(key.model, key.name)

@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from ..contract.hosts import LOWER_LABEL
 from ..registry import FoundDriver, choose, offers
 from .core import CoreConfig
-from .vocabulary import COUNT, Key, Vocabulary, compose
+from .vocabulary import COUNT, POOLS, WORKERS, Key, Vocabulary, compose
 from .written import as_written
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -32,8 +33,10 @@ def schema(drivers: Sequence[FoundDriver | tuple[str, str]] = ()) -> Schema:
     per_role = {name: properties[name] for name, key in vocabulary.keys.items() if key.per_role}
     exclusive = [{"not": {"required": list(names)}} for names in _exclusive(vocabulary)]
     exclusive_per_role = [{"not": {"required": list(names)}} for names in _exclusive(vocabulary) if {*names} <= {*per_role}]
+    count = properties[WORKERS]
     for section in vocabulary.sections:
         properties[section] = _section(section, properties.get(section), per_role, exclusive_per_role)
+    properties[POOLS] = _pools(properties[POOLS], count, vocabulary, per_role, exclusive_per_role)
     return {
         "$schema": DIALECT,
         "title": "kube-provision configuration",
@@ -68,6 +71,18 @@ def _section(name: str, count: Schema | None, per_role: Mapping[str, Schema], ex
     return {
         "description": f"{count['description']} Or a section: `{COUNT}`, and keys for {name} alone.",
         "anyOf": [count, section],
+    }
+
+
+def _pools(
+    described: Schema, count: Schema, vocabulary: Vocabulary, per_role: Mapping[str, Schema], exclusive: list[Schema]
+) -> Schema:
+    """By the names that pools may have."""
+    return {
+        "description": described["description"],
+        "type": "object",
+        "propertyNames": {"pattern": f"^{LOWER_LABEL}$", "not": {"enum": list(vocabulary.sections)}},
+        "additionalProperties": {"anyOf": [count, _closed({COUNT: count, **per_role}, exclusive)]},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -16,11 +17,12 @@ from .command_line import options
 from .composed import Config
 from .core import CoreConfig
 from .missing import tell_missing
+from .per_role import PerRole
 from .problems import Problems
 from .settings import arrange
 from .sources import collect, misspelt_variables
 from .validate import Outcome, Validator
-from .vocabulary import compose
+from .vocabulary import POOLS, compose, section_of
 
 ByRole = Mapping[Role, Outcome[DriverConfig]]
 
@@ -53,13 +55,15 @@ def load(
     validator = Validator(vocabulary, settings, environ, problems)
     core = validator.validate(CoreConfig, "the configuration", None)
     validator.taken = core.config.cluster_networks if core.config else {}
-    by_role = {role: _validate_core(validator, role) for role in Role}
-    outcomes = [(driver, _validate_driver(validator, driver)) for driver in drivers]
+    by_role = {role: _validate_core(validator, role) for role in settings.roles}
+    outcomes = [(driver, _validate_driver(validator, driver, settings.roles)) for driver in drivers]
+    core = _with_pools(core, by_role)
 
     target = next((driver.cls for driver in drivers if driver.kind == "target"), None)
     machines = sum(_machines(driver, by_role) for driver, by_role in outcomes if driver.kind == "discovery")
     used = _used_roles(core.config, machines)
-    tell_missing(_missing(core, outcomes, used), used, vocabulary, given, problems)
+    sections = {**vocabulary.sections, **{section_of(role): role for role in settings.pools}}
+    tell_missing(_missing(core, outcomes, used), used, vocabulary, sections, given, problems)
     if core.config and all(outcome.config for outcome in by_role.values()):
         nodes = declared(target, "node_network", None, IPv4Network | None)
         rules.check(core.config, machines, nodes, validator.place, problems)
@@ -73,32 +77,36 @@ def load(
     problems.raise_if_any()
 
     chosen = tuple(_choose(driver, configs) for driver, configs in outcomes)
-    cores = {role: _rename(outcome, chosen) for role, outcome in by_role.items()}
+    cores = PerRole({role: _rename(outcome, chosen) for role, outcome in by_role.items()})
     misspelt = misspelt_variables(environ, vocabulary.names)
     warnings = [f"{name} in the environment is no key; did you mean {meant}?" for name, meant in misspelt.items()]
     return Config(
         _rename(core, chosen),
         cores,
         chosen,
-        warnings=(*warnings, *rules.warnings(cores[Role.MASTER])),
+        warnings=(*warnings, *rules.warnings(_rename(core, chosen))),
         options=tuple(options(paths, extra, flags, vocabulary)),
         unwritten=unwritten,
     )
 
 
 def _validate_core(validator: Validator, role: Role) -> Outcome[CoreConfig]:
-    return validator.validate(CoreConfig, "the configuration", role, CoreConfig.role_defaults.get(role, {}))
+    return validator.validate(CoreConfig, "the configuration", role, CoreConfig.role_defaults.get(role.kind, {}))
 
 
-def _validate_driver(validator: Validator, driver: FoundDriver) -> ByRole:
-    return {role: validator.validate(driver.cls.Config, f"{driver.kind} {driver.name}", role) for role in Role}
+def _validate_driver(validator: Validator, driver: FoundDriver, roles: Iterable[Role]) -> ByRole:
+    return {role: validator.validate(driver.cls.Config, f"{driver.kind} {driver.name}", role) for role in roles}
+
+
+def _with_pools(core: Outcome[CoreConfig], by_role: Mapping[Role, Outcome[CoreConfig]]) -> Outcome[CoreConfig]:
+    """The document's own level with the count of each pool, whatever source says it."""
+    pools = {role.pool: it.config.workers for role, it in by_role.items() if role is not role.kind and it.config}
+    return replace(core, config=core.config.model_copy(update={POOLS: pools})) if core.config and pools else core
 
 
 def _used_roles(core: CoreConfig | None, machines: int) -> frozenset[Role]:
     """Roles that have machines: the others need no key that is required. `machines`: of discovery."""
-    used = {Role.MASTER}
-    if core is None or core.workers:
-        used.add(Role.WORKER)
+    used = {role for role, count in core.counts.items() if count} if core else {Role.MASTER, Role.WORKER}
     if machines:
         used.add(Role.DISCOVERY)
     return frozenset(used)
@@ -126,8 +134,7 @@ def _missing(
 def _choose(driver: FoundDriver, by_role: ByRole) -> ChosenDriver:
     """The driver with its configuration; a role without machines may do without required keys and gets the masters'."""
     configs = {role: outcome.config or by_role[Role.MASTER].config for role, outcome in by_role.items()}
-    valid = {role: config for role, config in configs.items() if config is not None}
-    return driver.configured(valid)
+    return driver.configured(PerRole({role: config for role, config in configs.items() if config is not None}))
 
 
 def _rename(outcome: Outcome[CoreConfig], chosen: Iterable[ChosenDriver]) -> CoreConfig:

@@ -19,17 +19,19 @@ def tell_missing(
     missing: Mapping[str, Collection[Role]],
     used: Collection[Role],
     vocabulary: Vocabulary,
+    sections: Mapping[str, Role],
     given: Given,
     problems: Problems,
 ) -> None:
-    """Add a problem for each missing key. `missing` says for which roles; `used` are the roles that have machines."""
+    """Add a problem for each missing key. `missing` says for which roles; `used` are the roles that have machines, and
+    `sections` all roles by where their keys stand."""
     place = Place(str(given.paths[0])) if given.paths else None
     misspelt = {meant: name for name, meant in misspelt_variables(given.environ, vocabulary.keys).items()}
     for name, roles in missing.items():
         key = vocabulary.keys[name]
-        sections = [section for section, role in vocabulary.sections.items() if role in roles]
-        where = "" if set(roles) >= set(used) else f" for {' and '.join(sections)}"
-        text = f"{name} is missing{where}: {key.help} {_how(key, sections if where else [])}"
+        lacking = [section for section, role in sections.items() if role in roles]
+        where = "" if set(roles) >= set(used) else f" for {' and '.join(lacking)}"
+        text = f"{name} is missing{where}: {key.help} {_how(key, lacking if where else [])}"
         if key.variable in misspelt:
             text += f" ({misspelt[key.variable]} is set: is it misspelt?)"
         problems.add(place, text)

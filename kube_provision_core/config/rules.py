@@ -16,6 +16,7 @@ from ..contract.kubeadm_limits import (
     pod_network_fault,
     service_network_fault,
 )
+from ..contract.machines import Role
 from ..contract.node_network import network_fault
 from .api_server import ARGUMENTS
 from .core import DEFAULT_CNI, CoreConfig
@@ -32,8 +33,8 @@ _OWN_PARAMETERS = re.compile(r"net[./]|kernel[./](shm|msg|sem)|fs[./]mqueue[./]"
 
 
 class PlaceOf(Protocol):
-    def __call__(self, key: str, *, way: Way = ()) -> Place | None:
-        """Where a key, or what stands at `way` inside its value, was given; None for a default."""
+    def __call__(self, key: str, *, role: Role | None = None, way: Way = ()) -> Place | None:
+        """Where a key, of a role, or what stands at `way` inside its value, was given; None for a default."""
 
 
 def check(core: CoreConfig, machines: int, nodes: IPv4Network | None, place: PlaceOf, problems: Problems) -> None:
@@ -146,15 +147,16 @@ def _host_fault(host: str, taken: Mapping[str, IPv4Network]) -> str:
 
 
 def warnings(core: CoreConfig) -> Iterator[str]:
-    """What stands in nobody's way but ought to be known; `core` is the masters'."""
+    """What stands in nobody's way but ought to be known; `core` is the document's own level."""
     if core.masters % 2 == 0:
         yield (
             f"{core.masters} masters survive no more losses than {core.masters - 1}: etcd's quorum is more than half of "
             "them; use an odd number"
         )
     blocks = 2 ** (NODE_NETWORK - core.pod_subnet.prefixlen)
-    if core.masters + core.workers > blocks:
-        yield f"pod_subnet {core.pod_subnet} has networks for {blocks} nodes; {core.masters + core.workers} are wanted"
+    nodes = sum(core.counts.values())
+    if nodes > blocks:
+        yield f"pod_subnet {core.pod_subnet} has networks for {blocks} nodes; {nodes} are wanted"
 
 
 def _check_names(core: CoreConfig, machines: int, place: PlaceOf, problems: Problems) -> None:
@@ -163,9 +165,18 @@ def _check_names(core: CoreConfig, machines: int, place: PlaceOf, problems: Prob
             place("worker_label") or place("master_label"),
             f"master_label and worker_label are both {core.master_label!r}: machines would bear the same names",
         )
-    names = {"master": f"{core.master_label}{core.name}-{core.masters}"}
-    if core.workers:
-        names["worker"] = f"{core.worker_label}{core.name}-{core.workers}"
+    for pool in core.pools:
+        role = Role.of_pool(pool)
+        for key in ("master_label", "worker_label"):
+            if core.label(role) == getattr(core, key):
+                same = f"machines would bear the same names as those with {key} {pool}-"
+                problems.add(place("workers", role=role), f"pools.{pool}: {same}; rename it")
+    called = {Role.MASTER: "master", Role.WORKER: "worker"}
+    names = {
+        called.get(role, f"worker of pool {role.pool}"): f"{core.label(role)}{core.name}-{count}"
+        for role, count in core.counts.items()
+        if count
+    }
     if machines:
         names["discovery machine"] = f"{core.discovery}-{core.name}{f'-{machines}' if machines > 1 else ''}"
     for what, name in names.items():

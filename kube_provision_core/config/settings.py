@@ -1,16 +1,21 @@
-"""Sources → one entry per key and role. Precedence: flag > `-e` > environment > role section > document."""
+"""Sources → one entry per key and role. Precedence: flag > `-e` > environment > role section > document.
+
+A pool is a role: its section stands in `pools`, and is merged with those of other sources as `workers` is, key by key.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..contract.machines import Role
 from .document import DocumentError, Table, parse
-from .problems import Place, Problems, unknown_key
+from .problems import Place, Problems, show_key, unknown_key
 from .sources import Given, Source, section_entries
 from .values import Entry
-from .vocabulary import COUNT, DROPPED, ROLE_SECTIONS, Vocabulary
+from .vocabulary import COUNT, DROPPED, POOLS, ROLE_SECTIONS, WORKERS, Vocabulary, section_of
 
 
 @dataclass
@@ -18,7 +23,10 @@ class Layer:
     """Sources of one rank, merged."""
 
     document: dict[str, Entry] = field(default_factory=dict)
-    sections: dict[Role, dict[str, Entry]] = field(default_factory=lambda: {role: {} for role in Role})
+    sections: defaultdict[Role, dict[str, Entry]] = field(default_factory=lambda: defaultdict(dict))
+    """Of a pool its count is there, too, under the key of the workers' count."""
+    pools: dict[Role, Place] = field(default_factory=dict)
+    """Where each is written."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +36,24 @@ class Settings:
     layers: Sequence[Layer]
     """The strongest first."""
 
+    @cached_property
+    def pools(self) -> Mapping[Role, Place]:
+        """By name, each where it is written last."""
+        found = {role: place for layer in reversed(self.layers) for role, place in layer.pools.items()}
+        return {role: found[role] for role in sorted(found)}
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Those that every cluster has, then the pools'."""
+        return (*Role, *self.pools)
+
     def entry(self, key: str, role: Role | None = None) -> Entry | None:
-        """The strongest entry for a key: of a role, or of the document alone."""
+        """The strongest entry for a key: of a role, or of the document alone. A pool's count is nobody else's."""
+        alone = key == WORKERS and role is not None and role is not role.kind
         for layer in self.layers:
             if role and key in layer.sections[role]:
                 return layer.sections[role][key]
-            if key in layer.document:
+            if key in layer.document and not alone:
                 return layer.document[key]
         return None
 
@@ -43,7 +63,11 @@ def arrange(given: Given, vocabulary: Vocabulary, problems: Problems, *, complet
     sorter = _Sorter(vocabulary, problems, complete)
     environment = given.environment([*vocabulary.names, *DROPPED])
     ranks: list[Sequence[Source]] = [[given.flags], given.extra, [environment], given.files, [given.defaults]]
-    return Settings([sorter.layer(sources) for sources in ranks])
+    settings = Settings([sorter.layer(sources) for sources in ranks])
+    for role, place in settings.pools.items():
+        if settings.entry(WORKERS, role) is None:
+            problems.add(place, f"{section_of(role)} has no {COUNT}: how many machines it is to have")
+    return settings
 
 
 class _Sorter:
@@ -60,7 +84,36 @@ class _Sorter:
             for name, entries in sections.items():
                 role = self._vocabulary.sections[name]
                 layer.sections[role].update(self._per_role(self._canonical(entries, section=name), name))
+            for role, pool in self._pools(layer.document.pop(POOLS, None)):
+                layer.pools[role] = pool.place
+                layer.sections[role].update(self._pool(section_of(role), pool))
         return layer
+
+    def _pools(self, written: Entry | None) -> Iterator[tuple[Role, Entry]]:
+        """Each pool's role, and what stands there of it."""
+        table = self._table(written) if written else None
+        if written and table is None:
+            self._problems.add(written.place, f"{POOLS} must be a mapping of names to a {COUNT}, or to a section")
+        for name, entry in section_entries(written, table).items() if written and table else ():
+            try:
+                role = Role.of_pool(name)
+            except ValueError:
+                role = Role.WORKER
+            if role is Role.WORKER or name in self._vocabulary.sections:
+                self._problems.add(
+                    entry.place,
+                    f"{POOLS}: {show_key(name)} is no name for a pool: it must be a DNS label (lower-case letters, digits, "
+                    "inner hyphens) and none of the other sections",
+                )
+            else:
+                yield role, entry
+
+    def _pool(self, section: str, written: Entry) -> dict[str, Entry]:
+        """Its keys and its count, which alone will do."""
+        table = self._table(written)
+        entries = dict(section_entries(written, table)) if table else {COUNT: written}
+        counted = {WORKERS: entries.pop(COUNT)} if COUNT in entries else {}
+        return self._per_role(self._canonical(entries, section), section) | counted
 
     def _split(self, source: Source) -> tuple[dict[str, Entry], dict[str, Source]]:
         """Sections apart; a role's count is a key of the document."""
@@ -116,7 +169,7 @@ class _Sorter:
             self._problems.add(place, unknown_key(written, known, secret=secret, within=section))
 
     def _known_in(self, section: str) -> list[str]:
-        counted = [COUNT] if section in ROLE_SECTIONS else []
+        counted = [COUNT] if section in ROLE_SECTIONS or section.startswith(f"{POOLS}.") else []
         return counted + [name for name, key in self._vocabulary.keys.items() if key.per_role]
 
     def _per_role(self, entries: Mapping[str, Entry], section: str) -> dict[str, Entry]:

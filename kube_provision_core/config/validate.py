@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from typing import Any, Generic, TypeVar
 
@@ -17,7 +17,7 @@ from .explain import explain, is_missing
 from .problems import Place, Problems
 from .settings import Settings
 from .values import Entry, Value, Way, read_value
-from .vocabulary import Key, Vocabulary
+from .vocabulary import COUNT, WORKERS, Key, Vocabulary
 
 Model = TypeVar("Model", bound=DriverConfig)
 
@@ -57,6 +57,8 @@ class Validator:
     ) -> Outcome[Model]:
         """The model for a role, None meaning the document. Roles with the same entries share one result."""
         keys = self._vocabulary.keys_of(model)
+        if role and role is not role.kind and WORKERS in keys:
+            keys[WORKERS] = replace(keys[WORKERS], called=COUNT)
         entries = {name: entry for name in keys if (entry := self._settings.entry(name, role))}
         same = (model, *defaults.items(), *((name, id(entry)) for name, entry in entries.items()))
         if same not in self._outcomes:

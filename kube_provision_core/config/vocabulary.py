@@ -11,13 +11,17 @@ from pydantic.fields import FieldInfo
 
 from ..contract.driver import DriverConfig
 from ..contract.errors import PluginError
-from ..contract.machines import Role
+from ..contract.machines import POOL_OF_WORKERS, Role
 from ..registry import FoundDriver
 from .core import CoreConfig
 from .shapes import Shape, shape_of
 
 ROLE_SECTIONS = {"masters": Role.MASTER, "workers": Role.WORKER}
 """Keys that are a count, or a section of the document that holds the count and the role's own keys."""
+
+WORKERS = POOL_OF_WORKERS
+POOLS = "pools"
+"""The key that holds such a section for each pool beside the workers."""
 
 COUNT = "count"
 
@@ -41,6 +45,8 @@ class Key:
     """Who claims it, for people."""
     model: type[DriverConfig]
     field: FieldInfo
+    called: str = ""
+    """What a section calls it, where that is not its name."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,6 +99,11 @@ class Key:
 def variable(name: str) -> str:
     """The variable of the environment that sets a key."""
     return f"KUBE_PROVISION_{name.upper()}"
+
+
+def section_of(role: Role) -> str:
+    """How a pool's section is called, for people."""
+    return f"{POOLS}.{role.pool}"
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class Wish:
     """How nodes that are replaced or upgraded take turns."""
     only: str = ""
     """The role whose nodes alone are upgraded, `master` or `worker`, or restored, `master`; empty: masters, then workers."""
+    pool: str = ""
+    """Workers of this pool alone are upgraded, replaced or destroyed; empty: of any, and masters."""
     backup: bool = True
     """Keep what etcd holds before a cluster is upgraded."""
     removed_apis: bool = False

@@ -20,11 +20,25 @@ from ..engine.report import Report
 from ..engine.verb import Options, Verb
 from ..engine.wish import Draining
 from .leaving import can_be_emptied, taken_away
+from .pools import refuse_strange_pool
 
 
 def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
-    """Of the machines that `options.nodes` names, else of the whole cluster."""
-    return _plan_nodes(desired, facts, options.nodes, options.draining) if options.nodes else _plan_cluster(facts)
+    """Of the machines that `options.nodes` names, of those of a pool, else of the whole cluster."""
+    if options.pool:
+        names = _of_pool(facts, options.pool)
+        return _plan_nodes(desired, facts, names, options.draining, "its pool was named by --pool")
+    if options.nodes:
+        return _plan_nodes(desired, facts, options.nodes, options.draining, "it was named by --node")
+    return _plan_cluster(facts)
+
+
+def _of_pool(facts: Facts, pool: str) -> list[str]:
+    """Names of the workers that were made for it, be it in the configuration or not."""
+    check_identity(facts)
+    roles = {name: vm.stamp.role for name, vm in facts.seen.ours.items() if vm.stamp}
+    refuse_strange_pool(pool, roles.values(), facts.seen.cluster.name)
+    return [name for name, role in roles.items() if role.pool == pool]
 
 
 def _plan_cluster(facts: Facts) -> Plan:
@@ -87,7 +101,7 @@ def _not_forgotten(seen: Observation) -> Iterator[str]:
         )
 
 
-def _plan_nodes(desired: Desired, facts: Facts, names: Collection[str], draining: Draining | None) -> Plan:
+def _plan_nodes(desired: Desired, facts: Facts, names: Collection[str], draining: Draining | None, named: str) -> Plan:
     """Delete single nodes, each once its pods have moved elsewhere. Raises `ConfigError` for what must not go."""
     check_identity(facts)
     seen = facts.seen
@@ -100,7 +114,7 @@ def _plan_nodes(desired: Desired, facts: Facts, names: Collection[str], draining
     actions: list[Action] = [CordonNode(name=name, purpose=why, reason=reason) for name in drains]
     for name in sorted(names):
         first = [drains[name]] if name in drains else []
-        actions += [*first, *taken_away(seen, living, name, "it was named by --node", after=keys(first))]
+        actions += [*first, *taken_away(seen, living, name, named, after=keys(first))]
     return Plan(tuple(actions), tuple(_restoration(facts)))
 
 
@@ -151,7 +165,7 @@ def _refuse(seen: Observation, names: Collection[str], remedies: Remedies) -> No
 
 def tell(facts: Facts, options: Options, report: Report) -> Report:
     """With what may have been meant, and still stands."""
-    return report if options.nodes else replace(report, hints=tuple(_left_alone(facts.seen)))
+    return report if options.nodes or options.pool else replace(report, hints=tuple(_left_alone(facts.seen)))
 
 
 DESTROY = Verb("destroy", ("destroy_vm", "list_vms"), plan, report=tell, renders=False)

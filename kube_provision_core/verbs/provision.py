@@ -38,6 +38,7 @@ from .labelling import labelled, postponed
 from .refusals import (
     refuse_another_discovery,
     refuse_another_port,
+    refuse_another_role,
     refuse_blind,
     refuse_fewer,
     refuse_foreign,
@@ -120,6 +121,7 @@ def compare(desired: Desired, seen: Observation) -> Difference:
     """
     refuse_foreign(seen)
     refuse_another_discovery(desired, seen)
+    refuse_another_role(desired, seen)
     refuse_fewer(desired, seen)
     ours = seen.ours
     servers = tuple(node for node in desired.discovery if node.name not in ours)

@@ -42,6 +42,19 @@ def refuse_another_discovery(desired: Desired, seen: Observation) -> None:
         )
 
 
+def refuse_another_role(desired: Desired, seen: Observation) -> None:
+    """A machine is never taken for a master, or for a worker of a pool, that it was not made as."""
+    made = {vm.name: vm.stamp.role for vm in seen.ours.values() if vm.stamp}
+    problems = [
+        f"{node.name}: was made as {made[node.name]}, and the configuration asks for a {node.role} of that name; choose "
+        f"other names, or remove it: {desired.remedies.destroy(node.name)}"
+        for node in desired.all
+        if made.get(node.name, node.role) is not node.role
+    ]
+    if problems:
+        raise ConfigError(*problems)
+
+
 def refuse_fewer(desired: Desired, seen: Observation) -> None:
     """Discovery machines that go one after the other may take the quorum of those that are left with them."""
     servers = [vm.name for vm in seen.of(Role.DISCOVERY)]

@@ -29,9 +29,11 @@ from ..engine.verb import Options, Verb
 from .ending import remember
 from .labelling import after_boot
 from .leaving import emptied, taken_away
+from .pools import of_pool, refuse_strange_pool
 from .refusals import (
     refuse_another_discovery,
     refuse_another_port,
+    refuse_another_role,
     refuse_blind,
     refuse_foreign,
     refuse_unknown_minor,
@@ -56,6 +58,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     seen = facts.seen
     refuse_foreign(seen)
     refuse_another_discovery(desired, seen)
+    refuse_another_role(desired, seen)
     refuse_blind(desired, seen, adds=True, initialised=True)
     masters = any(node.role is Role.MASTER for node in chosen)
     living = (facts.members if masters else facts.nodes).value
@@ -64,7 +67,8 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     chosen = sorted(chosen, key=lambda node: (node.role is not Role.MASTER, _is_ready(living, node), node.index))
     _refuse_without_quorum(living, [node for node in chosen if node.role is Role.MASTER])
     turn = partial(_turn, facts, living, options)
-    actions = list(turns(chosen, options.rolling, len(desired.workers), turn))
+    workers = len(of_pool(desired.workers, options.pool))
+    actions = list(turns(chosen, options.rolling, workers, turn))
     if facts.arranges:
         made = keys(action for action in actions if isinstance(action, CreateVm))
         actions.append(ArrangeVms(cluster=seen.cluster.name, reason="new machines take their places", after=made))
@@ -76,8 +80,12 @@ def _chosen(desired: Desired, facts: Facts, options: Options) -> list[Node]:
     strangers = sorted(set(options.nodes) - by_name.keys())
     if strangers:
         raise ConfigError(*(_why_not(desired, facts, name) for name in strangers))
+    refuse_strange_pool(options.pool, [node.role for node in desired.nodes], desired.cluster.name)
+    nodes = of_pool(desired.nodes, options.pool)
     if options.drifted:
-        return [node for node in desired.nodes if node.name not in seen.ours or _has_drifted(seen, node)]
+        return [node for node in nodes if node.name not in seen.ours or _has_drifted(seen, node)]
+    if options.pool:
+        return nodes
     return [by_name[name] for name in dict.fromkeys(options.nodes)]
 
 

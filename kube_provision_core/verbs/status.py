@@ -10,13 +10,14 @@ from .. import registry as plugins
 from ..cluster import Readiness
 from ..cluster.observe import Observation, natural_order
 from ..cluster.skew import of_kubelets
-from ..contract.machines import Node, Power, Vm
+from ..contract.machines import Node, Power, Role, Vm
 from ..engine.facts import Facts
 from ..engine.session import Session
 from ..engine.sight import is_overdue, silent, usually
 from ..folder.kubeconfig import API_PORT
 from . import backup
 from .certificates import warnings
+from .pools import refuse_strange_pool
 from .run import look
 
 SSH_PORT, ETCD_PORT = 22, 2379
@@ -81,9 +82,16 @@ class Status:
     hints: tuple[str, ...]
 
 
-def status(session: Session) -> Status:
-    """Look once. Raises `TargetError` when the target cannot be asked, `FolderError` when the cluster is another's."""
-    return standing(session, look(session))
+def status(session: Session, pool: str = "") -> Status:
+    """Look once. `pool`: of workers, whose machines alone are told of.
+
+    Raises `TargetError` when the target cannot be asked, `FolderError` when the cluster is another's, and `ConfigError` for
+    a pool that has no machine and is to have none.
+    """
+    found = standing(session, look(session))
+    pools = {node.name: Role(node.role) for node in found.nodes}
+    refuse_strange_pool(pool, pools.values(), found.cluster)
+    return replace(found, nodes=tuple(node for node in found.nodes if pool in ("", pools[node.name].pool)))
 
 
 def standing(session: Session, facts: Facts) -> Status:

@@ -161,7 +161,7 @@ def refuse_workers_first(standing: Standing, masters: Sequence[Node]) -> None:
     late = [node.name for node in masters if not standing.is_done(node)]
     if late or not standing.arrived:
         what = f"{', '.join(late) or 'the cluster'} {'are' if len(late) > 1 else 'is'} not at {standing.version} yet"
-        raise ConfigError(f"workers come after all masters, and {what}: upgrade without --workers-only")
+        raise ConfigError(f"workers come after all masters, and {what}: upgrade without --workers-only or --pool")
 
 
 def refuse_half_way(standing: Standing, masters: Sequence[Node], remedies: Remedies) -> None:

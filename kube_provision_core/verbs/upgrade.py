@@ -28,7 +28,8 @@ from . import upgrade_system
 from .ending import remember
 from .giving import given, left_over, refuse_deaf
 from .leaving import emptied
-from .refusals import refuse_fewer
+from .pools import of_pool, refuse_strange_pool
+from .refusals import refuse_another_role, refuse_fewer
 from .turns import drained, tell, turns
 from .upgradable import (
     Standing,
@@ -58,10 +59,12 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     refuse_vague(desired, facts.remedies)
     if not facts.initialised.value:
         raise ConfigError(f"cluster {desired.cluster.name} is not initialised, and has nothing to upgrade: provision it")
+    refuse_another_role(desired, facts.seen)
     refuse_fewer(desired, facts.seen)
     standing = Standing(desired.cluster.kubernetes_version, facts.members.value, facts.control_planes())
     refuse_way(standing, desired.cluster.name)
     nodes = [node for node in desired.nodes if node.name in facts.seen.ours]
+    refuse_strange_pool(options.pool, [node.role for node in nodes], desired.cluster.name)
     refuse_unwell(standing, facts.seen, nodes, facts.remedies)
     upgrade = _Upgrade(facts, options, standing, nodes)
     if not upgrade.chosen:
@@ -87,7 +90,7 @@ class _Upgrade:
     @cached_property
     def masters(self) -> list[Node]:
         """Those that have a turn; the one where it was broken off comes first, which may not be back yet."""
-        if self.options.only == Role.WORKER:
+        if self._spares_masters:
             return []
         waiting = [node for node in self.all_masters if self._is_due(node)]
         waiting = waiting or ([] if self.standing.arrived else self.all_masters[:1])
@@ -96,8 +99,12 @@ class _Upgrade:
     @cached_property
     def chosen(self) -> list[Node]:
         """All that have a turn, in its order."""
-        workers = [] if self.options.only == Role.MASTER else [node for node in self.nodes if node.role is Role.WORKER]
-        return [*self.masters, *(node for node in workers if self._is_due(node))]
+        workers = [] if self.options.only == Role.MASTER else [node for node in self.nodes if node.role.kind is Role.WORKER]
+        return [*self.masters, *(node for node in of_pool(workers, self.options.pool) if self._is_due(node))]
+
+    @property
+    def _spares_masters(self) -> bool:
+        return self.options.only == Role.WORKER or bool(self.options.pool)
 
     @property
     def applies(self) -> bool:
@@ -105,7 +112,7 @@ class _Upgrade:
         return not self.standing.arrived or not any(map(self.standing.is_done, self.all_masters))
 
     def refuse(self) -> None:
-        if self.options.only == Role.WORKER:
+        if self._spares_masters:
             refuse_workers_first(self.standing, self.all_masters)
         refuse_deaf(self.chosen, self.facts.seen, self.facts.remedies)
         refuse_without_quorum(self.standing, self.masters)
@@ -113,7 +120,7 @@ class _Upgrade:
         refuse_removed_apis(self.standing, self.facts, self.options)
 
     def actions(self) -> Iterator[Action]:
-        workers = sum(node.role is Role.WORKER for node in self.nodes)
+        workers = sum(node.role.kind is Role.WORKER for node in of_pool(self.nodes, self.options.pool))
         left = left_over(self.nodes, self.facts.seen)
         prepared = list(self._preparations(keys(left)))
         begin = keys(prepared)
@@ -190,7 +197,8 @@ class _Upgrade:
         """Settings that kubeadm cannot check beforehand, as long as they are still to be carried over."""
         if not (self.masters and self.applies):
             return ()
-        own = (gate for role in (Role.MASTER, Role.WORKER) for gate in gates(self.facts.core(role).kubelet, _DROP_INS))
+        roles = dict.fromkeys((Role.MASTER, Role.WORKER, *(node.role for node in self.nodes)))
+        own = (gate for role in roles for gate in gates(self.facts.core(role).kubelet, _DROP_INS))
         return tuple(dict.fromkeys((*self.facts.unread_settings(), *own)))
 
     def notes(self) -> Iterator[str]:

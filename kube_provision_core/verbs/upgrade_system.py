@@ -21,7 +21,8 @@ from ..engine.plan import Action, Plan, keys
 from ..engine.verb import Options
 from .giving import given, left_over, refuse_deaf
 from .leaving import emptied
-from .refusals import refuse_fewer
+from .pools import of_pool, refuse_strange_pool
+from .refusals import refuse_another_role, refuse_fewer
 from .turns import drained, turns
 from .upgradable import Standing, disturbances, refuse_half_way, refuse_unwell, refuse_without_quorum
 
@@ -32,17 +33,19 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     steps = facts.upgrade_packages()
     if not facts.initialised.value:
         raise ConfigError(f"cluster {desired.cluster.name} is not initialised, and has nothing to upgrade: provision it")
+    refuse_another_role(desired, facts.seen)
     refuse_fewer(desired, facts.seen)
     living = facts.members.value
     standing = Standing(living.version, living, facts.control_planes())
     nodes = [node for node in desired.nodes if node.name in facts.seen.ours]
+    refuse_strange_pool(options.pool, [node.role for node in nodes], desired.cluster.name)
     refuse_unwell(standing, facts.seen, nodes, facts.remedies)
     masters = [node for node in nodes if node.role is Role.MASTER]
     refuse_half_way(standing, masters, facts.remedies)
     upgrade = _Upgrade(facts, options, standing, nodes, steps)
     refuse_deaf(upgrade.chosen, facts.seen, facts.remedies)
     refuse_without_quorum(standing, [node for node in masters if node in upgrade.chosen])
-    notes = disturbances(living, nodes, masters=options.only != Role.WORKER)
+    notes = disturbances(living, nodes, masters=options.only != Role.WORKER and not options.pool)
     return drained(Plan(tuple(upgrade.actions()), tuple(notes)), facts)
 
 
@@ -58,12 +61,12 @@ class _Upgrade:
 
     @property
     def chosen(self) -> list[Node]:
-        return [node for node in self.nodes if self.options.only in ("", node.role)]
+        return [node for node in of_pool(self.nodes, self.options.pool) if self.options.only in ("", node.role.kind)]
 
     def actions(self) -> Iterator[Action]:
         left = left_over(self.nodes, self.facts.seen)
         yield from left
-        workers = sum(node.role is Role.WORKER for node in self.nodes)
+        workers = sum(node.role.kind is Role.WORKER for node in of_pool(self.nodes, self.options.pool))
         yield from turns(self.chosen, self.options.rolling, workers, self._turn, keys(left))
 
     def _turn(self, node: Node, after: frozenset[str]) -> Iterator[Action]:

@@ -43,6 +43,8 @@ class World:
     statuses: dict[str, NodeStatus] = field(default_factory=dict)
     reach: dict[str, dict[int, Endpoint]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    pools: dict[str, str] = field(default_factory=dict)
+    """What the configuration says of a machine's `memory_pool`, by its name; for drivers that note it."""
     disks: dict[str, str | None] = field(default_factory=dict)
     """Disks that somebody has made, with the name of the machine that they are attached to."""
     tasks: dict[str, bytes] = field(default_factory=dict)

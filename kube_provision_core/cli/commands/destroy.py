@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..confirming import confirmation
-from ..options import Input, configuration, debug, given_among, nodes, output, parallel, state, yes
+from ..options import Input, configuration, debug, given_among, nodes, output, parallel, pool, state, yes
 from ..program import EXIT_CODES, SUMMARIES
 from ..run_options import progress
 from ..turn_options import DRAINING, draining
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.command("destroy", short_help=SUMMARIES["destroy"], epilog=EXIT_CODES)
 @configuration
 @nodes
+@pool
 @draining
 @yes
 @state
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 def command(
     given: Input,
     nodes: tuple[str, ...],
+    pool: str,
     draining: Draining | None,
     yes: bool,
     state: State | Path,
@@ -40,7 +42,7 @@ def command(
     progress: Progress,
     form: str,
 ) -> int:
-    """Delete the cluster's machines, let discovery forget it and move its folder aside; or delete single nodes.
+    """Delete the cluster's machines, let discovery forget it and move its folder aside; or delete single nodes, or a pool.
 
     Only machines that bear the cluster's stamp are deleted. A single node is drained first. Run it again after any failure.
     """
@@ -50,11 +52,13 @@ def command(
     from ...verbs.run import run
     from ..running import Running
 
-    if not nodes and (option := given_among(DRAINING)):
-        raise click.UsageError(f"{option} goes with --node: a whole cluster is not drained.")
+    if nodes and pool:
+        raise click.UsageError("--node and --pool: one of the two.")
+    if not (nodes or pool) and (option := given_among(DRAINING)):
+        raise click.UsageError(f"{option} goes with --node or --pool: a whole cluster is not drained.")
     config = given.load()
     confirm = confirmation("destroy", config.core.name, yes)
-    options = Options(nodes=nodes, parallel=parallel, draining=draining)
+    options = Options(nodes=nodes, pool=pool, parallel=parallel, draining=draining)
     with open_session(config, state, alone=True) as session, Running(config.core.name, progress, confirm) as user:
         report = run(DESTROY, session, options, user)
     return user.finish(report, form)

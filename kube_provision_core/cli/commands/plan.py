@@ -8,7 +8,7 @@ import click
 
 from ...verbs import NAMES
 from ..opening import OPENING, Opening, opening
-from ..options import FilePath, Input, again, configuration, debug, drifted, given_among, nodes, output, state, wait
+from ..options import FilePath, Input, again, configuration, debug, drifted, given_among, nodes, output, pool, state, wait
 from ..program import EXIT_CODES, SUMMARIES
 from ..restoring import Restoring, abandon_old, backed_up
 from ..turn_options import DRAINING, MASTERS_ONLY, ROLLING, UPGRADING, draining, rolling, upgrading
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ONE_OF = (
     (("wait",), ("provision",)),
     (("nodes",), ("replace", "destroy", "renew")),
+    (("pool",), ("replace", "destroy", "upgrade")),
     (DRAINING, ("replace", "destroy", "upgrade")),
     (ROLLING, ("replace", "upgrade")),
     (("drifted",), ("replace",)),
@@ -43,6 +44,7 @@ ONE_OF = (
 @wait
 @nodes
 @drifted
+@pool
 @rolling
 @draining
 @upgrading
@@ -59,6 +61,7 @@ def command(
     wait: bool,
     nodes: tuple[str, ...],
     drifted: bool,
+    pool: str,
     rolling: Rolling,
     draining: Draining | None,
     system: bool,
@@ -83,16 +86,19 @@ def command(
     for parameters, verbs in ONE_OF:
         if verb not in verbs and (option := given_among(parameters)):
             raise click.UsageError(f"{option} goes with `plan {'` and `plan '.join(verbs)}`.")
-    if verb == "destroy" and not nodes and (option := given_among(DRAINING)):
-        raise click.UsageError(f"{option} goes with --node: a whole cluster is not drained.")
+    if nodes and pool:
+        raise click.UsageError("--node and --pool: one of the two.")
+    if verb == "destroy" and not (nodes or pool) and (option := given_among(DRAINING)):
+        raise click.UsageError(f"{option} goes with --node or --pool: a whole cluster is not drained.")
     if verb == "restore" and file is None:
         raise click.UsageError("`plan restore` takes FILE: the backup.")
-    if verb == "replace" and bool(nodes) == drifted:
-        raise click.UsageError("`plan replace` takes --node NAME or --drifted; one of the two.")
+    if verb == "replace" and bool(nodes) == (drifted or bool(pool)):
+        raise click.UsageError("`plan replace`: name machines by --node, or say --drifted or --pool.")
     options = Options(
         wait=wait,
         nodes=nodes,
         drifted=drifted,
+        pool=pool,
         rolling=rolling,
         draining=draining,
         system=system,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..confirming import confirmation
-from ..options import Input, configuration, debug, drifted, output, parallel, state, wait_timeout, yes
+from ..options import Input, configuration, debug, drifted, output, parallel, pool, state, wait_timeout, yes
 from ..program import EXIT_CODES, SUMMARIES
 from ..run_options import progress
 from ..turn_options import draining, rolling
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.argument("nodes", nargs=-1, metavar="[NODE]...")
 @configuration
 @drifted
+@pool
 @rolling
 @draining
 @yes
@@ -37,6 +38,7 @@ def command(
     given: Input,
     nodes: tuple[str, ...],
     drifted: bool,
+    pool: str,
     rolling: Rolling,
     draining: Draining | None,
     yes: bool,
@@ -48,7 +50,8 @@ def command(
 ) -> int:
     """Make machines anew, turn by turn: drained, destroyed, created, and ready before the next one goes.
 
-    Those that are named, or --drifted. Run it again after any failure: it goes on from what it finds.
+    Those that are named, --drifted, or all of a --pool; with both, those of the pool that have drifted. Run it again after
+    any failure: it goes on from what it finds.
     """
     from ...engine.session import open_session
     from ...engine.verb import Options
@@ -56,14 +59,15 @@ def command(
     from ...verbs.run import run
     from ..running import Running
 
-    if bool(nodes) == drifted:
-        raise click.UsageError("Name the machines that are to be replaced, or say --drifted; one of the two.")
+    if bool(nodes) == (drifted or bool(pool)):
+        raise click.UsageError("Name the machines that are to be replaced, or say --drifted or --pool.")
     config = given.load()
     confirm = confirmation("replace", config.core.name, yes)
     options = Options(
         wait=True,
         nodes=nodes,
         drifted=drifted,
+        pool=pool,
         rolling=rolling,
         draining=draining,
         finish_timeout=wait_timeout,

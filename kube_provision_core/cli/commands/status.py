@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, debug, output, state
+from ..options import Input, configuration, debug, output, pool, state
 from ..output import columns, emit, plain, table
 from ..program import EXIT_CODES, SUMMARIES
 from ..talk import one_line
@@ -23,16 +23,17 @@ COLUMNS = ("name", "role", "power", "address", "stage", "healthy", "ready", "ver
 
 @click.command("status", short_help=SUMMARIES["status"], epilog=EXIT_CODES)
 @configuration
+@pool
 @state
 @output
 @debug
-def command(given: Input, state: State | Path, form: str) -> None:
+def command(given: Input, pool: str, state: State | Path, form: str) -> None:
     """Show the cluster's machines as the target and discovery see them now."""
     from ...engine.session import open_session
     from ...verbs.status import status
 
     with open_session(given.load(), state) as session:
-        found = status(session)
+        found = status(session, pool)
     emit(plain(found), form, lambda: _table(found))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, debug, output, parallel, state
+from ..options import Input, configuration, debug, output, parallel, pool, state
 from ..program import EXIT_CODES, SUMMARIES
 from ..run_options import progress
 from ..turn_options import draining, rolling, upgrading
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("upgrade", short_help=SUMMARIES["upgrade"], epilog=EXIT_CODES)
 @configuration
+@pool
 @rolling
 @draining
 @upgrading
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @debug
 def command(
     given: Input,
+    pool: str,
     rolling: Rolling,
     draining: Draining | None,
     system: bool,
@@ -62,6 +64,7 @@ def command(
         draining=draining,
         system=system,
         only=only,
+        pool=pool,
         backup=backup,
         removed_apis=removed_apis,
         parallel=parallel,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PAGES = ("README.md", "docs/bake.md", "docs/air-gap.md", "plugins/qemu/README.md")
+PAGES = ("README.md", "docs/configuration.md", "docs/bake.md", "docs/air-gap.md", "plugins/qemu/README.md")
 FILE = r"^ {4}# config.yml\n((?: {4}.*\n)+)"
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
 FILES = {"site.asc": KEY, "network.yaml": "apiVersion: v1\nkind: ConfigMap\n", "vcenter-ca.pem": ""}
@@ -19,20 +20,17 @@ FILES = {"site.asc": KEY, "network.yaml": "apiVersion: v1\nkind: ConfigMap\n", "
 
 
 def configurations() -> list[tuple[str, str]]:
-    """Page and text of each that names a target: blocks, and files that are shown among commands."""
-    fenced = [(page, block) for page in PAGES for block in re.findall(r"```yaml\n(.*?)```", _text(page), re.DOTALL)]
-    shown = [(page, block) for page in PAGES for block in re.findall(FILE, (ROOT / page).read_text(), re.MULTILINE)]
+    """Page and text of each that names a target: blocks, also in lists, and files that are shown among commands."""
+    texts = {page: (ROOT / page).read_text() for page in PAGES}
+    fenced = [(page, block) for page, text in texts.items() for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    shown = [(page, block) for page, text in texts.items() for block in re.findall(FILE, text, re.MULTILINE)]
     return [(page, textwrap.dedent(block)) for page, block in (*fenced, *shown) if "target:" in block]
-
-
-def _text(page: str) -> str:
-    """Blocks may stand in lists."""
-    return re.sub(r"^ {3}(?=\S|$| )", "", (ROOT / page).read_text(), flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize(("page", "text"), configurations())
 def test_is_taken(page: str, text: str, run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBE_PROVISION_VCENTER_PASSWORD", "geheim")
+    monkeypatch.setenv("VCENTER_PASSWORD", "geheim")
     monkeypatch.setenv("SSH_KEY", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxzN me@home")
     for name, content in {**FILES, "config.yml": text}.items():
         (tmp_path / name).write_text(content)
@@ -52,3 +50,17 @@ def test_the_one_for_this_machine_wants_what_its_page_says(run: Callable[..., An
     assert f"These machines want {sum(sizes.values())} GiB of memory" in (ROOT / "README.md").read_text()
     assert sum(sizes.values()) <= 6
     assert "users: [{name: me," in text
+
+
+def test_the_one_with_pools_makes_the_machines_that_its_page_names(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VCENTER_PASSWORD", "geheim")
+    (text,) = (text for page, text in configurations() if page == "docs/configuration.md" and "pools:" in text)
+    (tmp_path / "config.yml").write_text(text)
+    ran = run("validate", "--config", tmp_path / "config.yml", "-o", "json")
+    names = [it["name"] for it in json.loads(ran.out)["machines"] if it["role"].startswith("worker")]
+    said = "This makes `w-prod-1` to `w-prod-5`, `gpu-prod-1`, `gpu-prod-2`, and `edge-prod-1` to `edge-prod-3`."
+    assert said in (ROOT / "docs/configuration.md").read_text()
+    counts = {"w": 5, "gpu": 2, "edge": 3}
+    assert sorted(names) == sorted(f"{pool}-prod-{index}" for pool, count in counts.items() for index in range(1, count + 1))

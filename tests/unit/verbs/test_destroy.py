@@ -243,3 +243,35 @@ def test_of_several_discovery_machines_a_minority_goes_or_all(names: Sequence[st
     refusal = pytest.raises(ConfigError, match=r"consul-prod, consul-prod-2: without them discovery .* has no quorum left")
     with refusal if refused else nullcontext():
         assert planned([*names], living(), [*servers, *VMS[1:]]) == [f"destroy {name}" for name in names]
+
+
+class TestAPool:
+    """Whose workers go, be it in the configuration still or not."""
+
+    VMS = (*VMS, vm("gpu-prod-1", Role.of_pool("gpu")), vm("gpu-prod-2", Role.of_pool("gpu")))
+
+    def plan(self, pool: str) -> Plan:
+        nodes = tuple(ClusterNode(it.name, True, (), "10.0.0.5") for it in self.VMS)
+        seen = Observation(CLUSTER, self.VMS, Discovery(True))
+        return plan(DESIRED, GivenFacts(seen, nodes=Known(Living(nodes))), Options(pool=pool))
+
+    @pytest.mark.parametrize(("pool", "names"), [("gpu", {"gpu-prod-1", "gpu-prod-2"}), ("workers", {"w-prod-1"})])
+    def test_is_drained_and_destroyed_alone(self, pool: str, names: set[str]) -> None:
+        made = self.plan(pool)
+        assert {it.subject for it in made.actions} == names
+        assert {it.verb for it in made.actions} >= {"cordon", "drain", "destroy"}
+        assert {it.reason for it in made.actions if it.verb == "destroy"} == {"its pool was named by --pool"}
+
+    def test_that_has_no_machines_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match=r"--pool cpu: .* no worker of such a pool; its pools are workers, gpu"):
+            self.plan("cpu")
+
+    def test_of_a_cluster_without_workers_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match=r"--pool gpu: .* no worker of such a pool; it has no workers"):
+            plan(DESIRED, GivenFacts(Observation(CLUSTER, VMS[:3], Discovery(True))), Options(pool="gpu"))
+
+    def test_hints_nothing_about_the_whole_cluster(self) -> None:
+        seen = Observation(CLUSTER, (*VMS, replace(VMS[3], name="w-prod-8", stamp=None, copy=True)))
+        report = Report("prod", (), seen)
+        assert tell(GivenFacts(seen), Options(), report).hints
+        assert tell(GivenFacts(seen), Options(pool="gpu"), report) is report

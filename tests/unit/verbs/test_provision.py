@@ -472,3 +472,35 @@ class TestSeveralDiscoveryMachines:
         first = replace(self.servers()[0], status=None)
         plan = self.planned(first, discovery=None, error="it has not finished its boot")
         assert keys(plan)[:2] == ["create consul-prod-2", "create consul-prod-3"]
+
+
+class TestAPool:
+    """Of workers, which is a role of its own."""
+
+    GPU = Role.of_pool("gpu")
+
+    def desired(self, count: int) -> Desired:
+        pool = tuple(node(f"gpu-prod-{index}", self.GPU) for index in range(1, count + 1))
+        plain = desire()
+        cluster = replace(plain.cluster, names=plain.cluster.names | {it.name for it in pool})
+        return replace(plain, cluster=cluster, workers=(*plain.workers, *pool))
+
+    def test_that_is_named_is_made_beside_the_workers(self) -> None:
+        made = planned(WHOLE, LIVES, desired=self.desired(2))
+        created = [it.node for it in made.actions if isinstance(it, CreateVm)]
+        assert [(it.name, it.role) for it in created] == [("gpu-prod-1", self.GPU), ("gpu-prod-2", self.GPU)]
+
+    def test_that_grows_gets_what_is_missing(self) -> None:
+        made = planned((*WHOLE, vm("gpu-prod-1", self.GPU)), LIVES, desired=self.desired(2))
+        assert [it.node.name for it in made.actions if isinstance(it, CreateVm)] == ["gpu-prod-2"]
+
+    @pytest.mark.parametrize("left", [0, 1])
+    def test_that_shrinks_or_is_no_longer_named_has_machines_too_many(self, left: int) -> None:
+        vms = (*WHOLE, vm("gpu-prod-1", self.GPU), vm("gpu-prod-2", self.GPU))
+        with pytest.raises(ConfigError, match=f"has {2 - left} more machine.*To remove them: .* --node gpu-prod-2"):
+            planned(vms, LIVES, desired=self.desired(left))
+
+    @pytest.mark.parametrize(("name", "made"), [("w-prod-2", "worker-gpu"), ("w-prod-2", "master"), ("m-prod-3", "worker")])
+    def test_a_machine_is_never_taken_for_one_of_another_role(self, name: str, made: str) -> None:
+        with pytest.raises(ConfigError, match=f"{name}: was made as {made}, and the configuration asks for a "):
+            planned((*without(name), vm(name, Role(made))), LIVES)

@@ -224,3 +224,51 @@ class TestRefused:
     def test_is_no_master_whose_turn_comes_after_that_of_the_broken_one(self) -> None:
         made = planned("m-prod-1", "m-prod-3", there=living(unready=["m-prod-3"]))
         assert [key for key in keys(made) if key.startswith("create")] == ["create m-prod-3", "create m-prod-1"]
+
+
+class TestAPool:
+    """Of two workers beside the plain ones."""
+
+    GPUS = ("gpu-prod-1", "gpu-prod-2")
+    ROLE = Role.of_pool("gpu")
+
+    def machine(self, name: str, spec: str = "spec") -> Vm:
+        return replace(vm("w-prod-9"), name=name, stamp=Stamp("prod", "id-1", self.ROLE, spec))
+
+    def made(self, *drifted: str, **options: Any) -> Plan:
+        wanted = [replace(node("w-prod-1"), name=name, role=self.ROLE) for name in self.GPUS]
+        cluster = replace(DESIRED.cluster, names=DESIRED.cluster.names | {*self.GPUS})
+        desired = replace(DESIRED, cluster=cluster, workers=(*DESIRED.workers, *wanted))
+        there = replace(living(), nodes=(*living().nodes, *(ClusterNode(name, True, (), "10.0.0.9") for name in self.GPUS)))
+        vms = [*map(vm, ALL), *(self.machine(name, "old" if name in drifted else "spec") for name in self.GPUS)]
+        return planned(desired=desired, vms=vms, there=there, **options)
+
+    def destroyed(self, made: Plan) -> list[str]:
+        return [it.subject for it in made.actions if it.verb == "destroy"]
+
+    def test_is_replaced_alone(self) -> None:
+        assert self.destroyed(self.made(pool="gpu")) == [*self.GPUS]
+        assert self.destroyed(self.made(pool="workers")) == [*WORKERS]
+
+    def test_shares_are_of_its_own_workers(self) -> None:
+        made = self.made(pool="gpu", rolling=Rolling(max_unavailable="100%"))
+        assert action(made, "cordon gpu-prod-2").after == frozenset()
+
+    def test_with_drifted_those_that_have_drifted_go(self) -> None:
+        assert self.destroyed(self.made("gpu-prod-2", pool="gpu", drifted=True)) == ["gpu-prod-2"]
+        assert self.destroyed(self.made("gpu-prod-2", pool="workers", drifted=True)) == []
+        assert self.destroyed(self.made("gpu-prod-2", drifted=True)) == ["gpu-prod-2"]
+
+    def test_takes_turns_with_other_workers(self) -> None:
+        made = self.made("gpu-prod-1", "gpu-prod-2", drifted=True)
+        assert "settle gpu-prod-1" in action(made, "cordon gpu-prod-2").after
+
+    def test_that_is_unknown_is_refused(self) -> None:
+        with pytest.raises(ConfigError) as raised:
+            self.made(pool="cpu")
+        assert str(raised.value) == "--pool cpu: cluster prod has no worker of such a pool; its pools are workers, gpu"
+
+    def test_a_machine_of_it_is_none_of_another(self) -> None:
+        stranger = replace(vm("w-prod-1"), stamp=Stamp("prod", "id-1", self.ROLE, "spec"))
+        said = refusal("w-prod-1", vms=[stranger, *(vm(name) for name in ALL if name != "w-prod-1")])
+        assert said.startswith("w-prod-1: was made as worker-gpu, and the configuration asks for a worker of that name; ")

@@ -13,14 +13,14 @@ from doubles.site import Site
 from kube_provision_core import cluster
 from kube_provision_core.cluster import ClusterNode, Readiness
 from kube_provision_core.contract.boot import Stage
-from kube_provision_core.contract.errors import PluginError
+from kube_provision_core.contract.errors import ConfigError, PluginError
 from kube_provision_core.contract.machines import Discovery, Endpoint
 from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine.facts import Facts
 from kube_provision_core.engine.report import Report
 from kube_provision_core.engine.verb import Options
 from kube_provision_core.verbs.ending import tell
-from kube_provision_core.verbs.status import Reach
+from kube_provision_core.verbs.status import Reach, status
 from kube_provision_node.tasks import code
 
 pytestmark = pytest.mark.usefixtures("look_often")
@@ -147,3 +147,17 @@ class TestOfWhatAMachineWasGiven:
 def test_what_discovery_wants_to_be_known_is_a_hint(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MemoryDiscovery, "notice", "it is open", raising=False)
     assert site.status().hints == ("it is open",)
+
+
+class TestAPool:
+    def told(self, site: Site, pool: str) -> list[str]:
+        with site.session(masters=1, workers=2) as session:
+            return [row.name for row in status(session, pool).nodes]
+
+    def test_is_shown_alone(self, site: Site) -> None:
+        assert self.told(site, "workers") == ["w-prod-1", "w-prod-2"]
+        assert self.told(site, "") == ["consul-prod", "m-prod-1", "w-prod-1", "w-prod-2"]
+
+    def test_that_is_unknown_is_refused(self, site: Site) -> None:
+        with pytest.raises(ConfigError, match="cluster prod has no worker of such a pool; its pools are workers"):
+            self.told(site, "gpu")

@@ -345,7 +345,7 @@ class TestOneRoleAlone:
     )
     def test_workers_never_come_first(self, there: Sequence[str], cluster: str, what: str) -> None:
         refusal = Site(cluster=cluster).at(NEW, *there).refusal(only="worker")
-        assert refusal == f"workers come after all masters, and {what}: upgrade without --workers-only"
+        assert refusal == f"workers come after all masters, and {what}: upgrade without --workers-only or --pool"
 
 
 class TestIsSaid:
@@ -577,3 +577,61 @@ def test_a_cluster_of_which_nobody_has_asked_etcd_is_taken_as_it_is(site: Site) 
     site.facts["members"] = Known(replace(site.living, quorum=None))
     made: Sequence[Action] = site.plan().actions
     assert made
+
+
+class TestAPool:
+    """Of the last two workers; masters have been upgraded."""
+
+    @pytest.fixture
+    def site(self) -> Site:
+        return Site(cluster=NEW).at(NEW, *MASTERS)
+
+    @pytest.fixture(autouse=True)
+    def _pool(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        kinds = {"m": Role.MASTER, "w": Role.WORKER}
+        gpus = {"w-prod-3", "w-prod-4"}
+        monkeypatch.setitem(globals(), "role_of", lambda name: Role.of_pool("gpu") if name in gpus else kinds[name[0]])
+
+    def upgraded(self, made: Plan) -> list[str]:
+        return [it.subject for it in made.actions if it.verb in ("upgrade-kubelet", "upgrade-os")]
+
+    @pytest.mark.parametrize("system", [False, True])
+    def test_has_its_turn_alone(self, site: Site, system: bool) -> None:
+        if system:
+            site = Site()
+        assert self.upgraded(site.plan(OLD if system else NEW, pool="gpu", system=system)) == ["w-prod-3", "w-prod-4"]
+        assert self.upgraded(site.plan(OLD if system else NEW, pool="workers", system=system)) == ["w-prod-1", "w-prod-2"]
+
+    def test_has_its_turn_among_all_workers(self, site: Site) -> None:
+        assert self.upgraded(site.plan()) == [*WORKERS]
+        assert self.upgraded(site.plan(only="worker")) == [*WORKERS]
+        assert self.upgraded(Site().plan(OLD, system=True, only="worker")) == [*WORKERS]
+
+    @pytest.mark.parametrize("system", [False, True])
+    def test_shares_are_of_its_own_workers(self, site: Site, system: bool) -> None:
+        site = Site() if system else site
+        rolling = Rolling(max_unavailable="100%")
+        made = site.plan(OLD if system else NEW, pool="gpu", system=system, rolling=rolling)
+        assert "settle w-prod-3" not in action(made, "cordon w-prod-4").after
+
+    def test_waits_for_the_masters(self) -> None:
+        assert "masters" in Site().refusal(pool="gpu")
+
+    @pytest.mark.parametrize("system", [False, True])
+    def test_that_is_unknown_is_refused(self, site: Site, system: bool) -> None:
+        said = (Site() if system else site).refusal(OLD if system else NEW, pool="cpu", system=system)
+        assert said == "--pool cpu: cluster prod has no worker of such a pool; its pools are workers, gpu"
+
+    def test_its_gates_are_asked_for_as_well(self) -> None:
+        core = CoreConfig(name="prod", target="memory", os="memory")
+        gated = core.model_copy(update={"kubelet": {"featureGates": {"Gpu": True}}})
+        site = Site()
+        site.facts["core"] = lambda role: gated if role.pool == "gpu" else core
+        assert "takes kube-apiserver --feature-gates=Gpu=true " in prepared(site.plan(), "m-prod-1")
+
+    @pytest.mark.parametrize("system", [False, True])
+    def test_a_machine_of_it_is_none_of_another(self, site: Site, system: bool) -> None:
+        site = Site() if system else site
+        site.vms["w-prod-1"] = replace(site.vms["w-prod-1"], stamp=Stamp("prod", "id-1", Role.of_pool("gpu"), "spec"))
+        said = site.refusal(OLD if system else NEW, system=system)
+        assert said.startswith("w-prod-1: was made as worker-gpu, and the configuration asks for a worker of that name")

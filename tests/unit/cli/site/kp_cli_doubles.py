@@ -26,6 +26,11 @@ class Memory(MemoryTarget):
 
     def __init__(self, config) -> None:
         super().__init__(config, self.shared)
+        self._config = config
+
+    def _create(self, node, boot):
+        self.world.pools[node.name] = self._config[node.role].memory_pool
+        return super()._create(node, boot)
 
 
 class Plain:

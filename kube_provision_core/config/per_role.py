@@ -1,0 +1,18 @@
+"""What is known for each role."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from ..contract.machines import Role
+
+Value = TypeVar("Value")
+
+
+class PerRole(dict[Role, Value]):
+    """A pool that is not among them, as its machines may outlive its section, has what workers have."""
+
+    def __missing__(self, role: Role) -> Value:
+        if role.kind is role:
+            raise KeyError(role)
+        return self[Role.WORKER]
