@@ -49,7 +49,7 @@ OTHERS = """gpu gpus node api server agent proxy host zone vpc subnet keypair in
     locale kernel modules grub upgrade drain cordon architecture release channel repos pkg apt helm manifests
     quota affinity probe health port_range sans cert issuer model modem macs macro route routes volume_mounts
     working_dir entrypoint privileged cap_add domainname devices links build notes hooked mask node_ip
-    advertise_address consul_port consul_domain nomad fstype pool templates_dir worker_labels master_labels
+    advertise_address consul_port consul_domain nomad fstype templates_dir worker_labels master_labels
     nodes_label site posts filter amount cupid memo copy"""
 
 
