@@ -7,7 +7,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 READY := $(VENV)/.ready
 # The longest first, so that the last ones end together.
 HOSTS := $(patsubst %,tests/e2e/test_%.py,\
-  upgrade qemu_pair failover choreography_kills choreography choreography_races certificates restore tasks bake_debian registries whole_job \
+  upgrade qemu_pair failover servers choreography_kills choreography choreography_races certificates restore tasks bake_debian registries whole_job \
   upgrade_kills) tests/machines
 
 # What fails beside others is run once more, alone, and told both times.
