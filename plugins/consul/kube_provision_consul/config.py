@@ -96,6 +96,7 @@ class ConsulConfig(DriverConfig):
 
     consul_servers: int = option(
         1,
+        shown=False,
         help="How many Consul servers are provisioned: 1, 3 or 5. Of three one may be lost, of five two, and all goes on; "
         "their number may grow, and not shrink.",
     )

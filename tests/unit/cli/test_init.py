@@ -273,7 +273,8 @@ class TestTheFile:
     def test_what_is_for_an_existing_consul_is_shown_beside_one_alone(self, run) -> None:
         run("init", "own.yml", *flags("qemu"))
         Path("site-ca.pem").write_bytes(create_authority("site", "example").certificate)
-        run("init", "other.yml", *flags("vsphere"), "-e", "consul_ca_file=site-ca.pem")
+        done = run("init", "other.yml", *flags("vsphere"), "-e", "consul_ca_file=site-ca.pem")
+        assert done.code == 0, done.err
         shown = [re.findall(r"^# (consul_\w+): ", Path(name).read_text(), re.MULTILINE) for name in ("own.yml", "other.yml")]
         ours = ["consul_ip", "consul_bind_interface", "consul_version", "consul_datacenter"]
         assert shown == [
