@@ -23,7 +23,7 @@ DRIVERS = {
     (kind, name): project["name"]
     for project in PROJECTS
     for kind in KINDS
-    for name in project["entry-points"].get(f"kube_provision.{kind}", ())
+    for name in project.get("entry-points", {}).get(f"kube_provision.{kind}", ())
 }
 WORDS = {name for _, name in DRIVERS} | {name.removeprefix("kube-provision-") for name in DRIVERS.values()} | {"vsphere"}
 NAMED = re.compile(rf"(?<![A-Za-z])({'|'.join(sorted(WORDS, key=len, reverse=True))})(?![A-Za-z])", re.IGNORECASE)

@@ -123,7 +123,7 @@ def test_a_driver_of_ours_is_told_with_the_distribution_that_brings_it(monkeypat
     for pyproject in Path(__file__).parents[3].glob("plugins/*/pyproject.toml"):
         project = tomllib.loads(pyproject.read_text())["project"]
         for kind in plugins.KINDS:
-            for name in project["entry-points"].get(f"kube_provision.{kind}", ()):
+            for name in project.get("entry-points", {}).get(f"kube_provision.{kind}", ()):
                 assert refusal(kind, name).endswith(f"pip install {project['name']}")
 
 

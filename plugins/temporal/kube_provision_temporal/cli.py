@@ -1,0 +1,208 @@
+"""`kube-provision-temporal`: a worker beside a site, and what people say to runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.service import RPCError
+
+from kube_provision_core import ConfigError, KubeProvisionError
+
+from . import client as asking
+from .client import PATIENCE
+from .cluster import ClusterWorkflow
+from .showing import text
+from .values import Approval, Work
+from .words import VERBS, faults
+from .worker import serve
+
+PROGRAM = "kube-provision-temporal"
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (the process's own when None) and return its exit code. Only a bug leaves as an exception."""
+    try:
+        program.main(arguments, PROGRAM, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return BAD_INPUT
+    except click.ClickException as error:
+        return _complain(error.format_message(), BAD_INPUT)
+    except KubeProvisionError as error:
+        return _complain(str(error), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _complain("interrupted", INTERRUPTED)
+    return 0
+
+
+def _complain(text: str, code: int) -> int:
+    for line in text.splitlines():
+        _say(f"{PROGRAM}: {line}")
+    return code
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _with_server(work: Callable[[Client], Awaitable[None]]) -> None:
+    async def connected() -> None:
+        await work(await asking.connect())
+
+    asyncio.run(connected())
+
+
+@click.group()
+@click.version_option(package_name="kube-provision-temporal")
+def program() -> None:
+    """Clusters by kube-provision on Temporal.
+
+    The server is found as Temporal's own tools find it: TEMPORAL_ADDRESS (localhost:7233), TEMPORAL_NAMESPACE,
+    TEMPORAL_API_KEY, TEMPORAL_TLS_…, or a profile in temporal.toml.
+    """
+
+
+@program.command()
+@click.option("--task-queue", required=True, metavar="SITE", help="Whose work it does.")
+@click.option(
+    "--configurations",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    metavar="DIR",
+    help="Where the clusters' configurations are: CLUSTER.yml.  [default: the current folder]",
+)
+@click.option("--parallel", type=click.IntRange(min=1), default=8, show_default=True, metavar="N", help="Runs at once.")
+def worker(task_queue: str, configurations: Path, parallel: int) -> None:
+    """Do what is asked for, beside a site, until Ctrl-C or SIGTERM.
+
+    What lets into the site, and where clusters' folders of secrets are (KUBE_PROVISION_STATE), is in its environment.
+    """
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+
+    def ready() -> None:
+        _say(f"asks for work on {task_queue}, for the clusters in {configurations.absolute()}")
+
+    _with_server(lambda server: serve(server, task_queue, configurations.absolute(), parallel, ready))
+
+
+def _seconds(option: str, default: float, told: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(
+        option, type=click.FloatRange(min=0), default=default, show_default=True, metavar="SECONDS", help=told
+    )
+
+
+_config = click.option(
+    "--config", multiple=True, metavar="FILE", help="Below the worker's folder; repeatable (CLUSTER.yml)."
+)
+
+
+@program.command(context_settings={"ignore_unknown_options": True})
+@click.argument("cluster")
+@click.argument("verb", type=click.Choice(VERBS))
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- OPTIONS]")
+@click.option("--task-queue", required=True, metavar="SITE", help="Whose worker does it.")
+@_config
+@click.option(
+    "--approval",
+    type=click.Choice([it.value for it in Approval]),
+    default=Approval.ALWAYS.value,
+    show_default=True,
+    help="Which plans wait for `approve`: all that change something, or those that remove something or drain nodes.",
+)
+@_seconds("--approval-timeout", 86400, "How long they wait.")
+@click.option("--attempts", type=click.IntRange(min=1), default=5, show_default=True, help="Of what may pass by itself.")
+@_seconds("--pause", 10, "Before the second attempt; doubled each time.")
+def start(
+    cluster: str,
+    verb: str,
+    options: tuple[str, ...],
+    task_queue: str,
+    config: tuple[str, ...],
+    approval: str,
+    approval_timeout: float,
+    attempts: int,
+    pause: float,
+) -> None:
+    """Plan VERB for CLUSTER, and apply the plan once it is approved.
+
+    OPTIONS are those of the verb itself: `-- --node w-prod-2`. One that is under way already is not begun twice.
+    """
+    work = Work(cluster, verb, list(options), list(config), Approval(approval), approval_timeout, attempts, pause)
+    if problems := faults(work):
+        raise ConfigError(*problems)
+
+    async def starting(server: Client) -> None:
+        begun = await asking.start(server, work, task_queue)
+        _say(f"{cluster}: {'begun' if begun else 'is under way already'}. More: {PROGRAM} status {cluster}")
+
+    _with_server(starting)
+
+
+@program.command()
+@click.argument("cluster")
+@click.option("--output", "-o", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def status(cluster: str, form: str) -> None:
+    """Show what a run is at: its plan, how far it is, or how it ended."""
+
+    async def showing(server: Client) -> None:
+        found = await asking.look(server, cluster)
+        click.echo(json.dumps(asdict(found), indent=2) if form == "json" else text(found))
+
+    _with_server(showing)
+
+
+@program.command()
+@click.argument("cluster")
+@click.argument("digest")
+def approve(cluster: str, digest: str) -> None:
+    """Agree to the plan that `status` shows, by its DIGEST or the first eight letters of it."""
+
+    async def approving(server: Client) -> None:
+        try:
+            await server.get_workflow_handle(cluster).execute_update(ClusterWorkflow.approve, digest, rpc_timeout=PATIENCE)
+        except WorkflowUpdateFailedError as error:
+            raise ConfigError(f"{cluster}: {getattr(error.cause, 'message', error.cause)}") from error
+        except RPCError as error:
+            raise asking.told(error, cluster) from error
+        _say(f"{cluster}: approved")
+
+    _with_server(approving)
+
+
+def _telling(name: str, help_: str, told: str) -> None:
+    """A command that says one word to a run."""
+
+    @program.command(name, help=help_)
+    @click.argument("cluster")
+    def command(cluster: str) -> None:
+        async def telling(server: Client) -> None:
+            handle = server.get_workflow_handle(cluster)
+            try:
+                if not await asking.is_open(handle):
+                    raise ConfigError(f"{cluster}: nothing of this name is under way")
+                await (
+                    handle.cancel(rpc_timeout=PATIENCE) if name == "cancel" else handle.signal(name, rpc_timeout=PATIENCE)
+                )
+            except RPCError as error:
+                raise asking.told(error, cluster) from error
+            _say(f"{cluster}: {told}")
+
+        _with_server(telling)
+
+
+_telling("pause", "Stop what runs, as Ctrl-C does, until `resume`.", "stops, and waits for `resume`")
+_telling("resume", "Go on with what was paused.", "goes on")
+_telling("cancel", "Stop what runs, as Ctrl-C does, and end it.", "is cancelled")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""A worker: it stands beside a site, and does what is asked for on its task queue."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from .activities import HEARTBEAT, Activities
+from .cluster import ClusterWorkflow
+
+WORKFLOWS = (ClusterWorkflow,)
+
+
+async def serve(client: Client, task_queue: str, folder: Path, parallel: int, ready: Callable[[], None]) -> None:
+    """Until SIGTERM, SIGINT or SIGHUP: then what runs here is stopped, as by Ctrl-C, for another worker to go on with it.
+
+    `parallel`: runs at once. `ready` is called once it asks for work.
+    """
+    does = Activities(folder)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    worker = Worker(
+        client,
+        task_queue=task_queue,
+        workflows=WORKFLOWS,
+        activities=[does.plan, does.apply],
+        max_concurrent_activities=parallel,
+        max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT),  # a cancellation is heard with a heartbeat's answer
+    )
+    async with worker:
+        ready()
+        await stop.wait()
