@@ -27,7 +27,7 @@ MARK = b"# HELP kube_provision_run_"
 """What a file of ours begins with: another one is not replaced."""
 
 OUTCOMES = {0: "done", 1: "bug", 2: "refused", 3: "failed", 4: "partly_done", 130: "interrupted"}
-"""By exit code."""
+"""By exit code; a plugin's own is that of something that has failed."""
 OF_PROGRAM = "program_failed"
 """What was run on a machine has returned something else than 0."""
 
@@ -86,7 +86,7 @@ def measuring(path: Path, given: Input) -> Iterator[Metrics]:
 
 
 def _run(end: Ending, seconds: float) -> Iterator[Metric]:
-    outcome = OF_PROGRAM if end.of_program else OUTCOMES[end.exit_code]
+    outcome = OF_PROGRAM if end.of_program else OUTCOMES.get(end.exit_code, "failed")
     states = [({"outcome": it}, float(it == outcome)) for it in (*OUTCOMES.values(), OF_PROGRAM)]
     yield Metric("run_outcome", "How the last run ended: 1 for that, 0 for all else.", states)
     yield Metric("run_exit_code", "Exit code of the last run.", [({}, end.exit_code)])

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..contract.errors import KubeProvisionError
-from .talk import one_line
+from .talk import lines_of, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ def errors_told(mode: str) -> Iterator[None]:
         yield
     except KubeProvisionError as error:
         if mode == "json":
-            _write_json(error=str(error), exit_code=error.exit_code, retryable=error.retryable)
+            _write_json(error=lines_of(str(error)), exit_code=error.exit_code, retryable=error.retryable)
         raise
 
 
@@ -103,7 +103,9 @@ class JsonLines:
         self._cluster = cluster
 
     def show(self, event: Event) -> None:
-        self._write(action=event.action.verb, subject=event.action.subject, state=str(event.state), text=event.text)
+        self._write(
+            action=event.action.verb, subject=event.action.subject, state=str(event.state), text=lines_of(event.text)
+        )
 
     def notice(self, text: str) -> None:
         self._write(action="interrupt", subject=self._cluster, state="requested", text=text)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..contract.errors import ConfigError
 from .options import Command, FilePath, with_options
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def progress(command: Command) -> Command:
 
         with ExitStack() as around:
             around.enter_context(errors_told(progress))
+            if report and report == metrics:
+                raise ConfigError(f"{report}: --report and --metrics name the same file: give each its own")
             measured = None
             if metrics is not None:
                 from .metrics import measuring

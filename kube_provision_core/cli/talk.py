@@ -22,6 +22,11 @@ def complain(text: str) -> None:
         say(f"{PROGRAM}: {one_line(line)}")
 
 
+def lines_of(text: str) -> str:
+    """Text of several lines, each as `one_line` shows it."""
+    return "\n".join(map(one_line, text.splitlines()))
+
+
 def note(text: str) -> None:
     """Something to know, in a line. It may hold what a machine says of itself, which may be anything."""
     complain(f"note: {one_line(text)}")

@@ -7,6 +7,7 @@ discovery was silent, and never a later one, unless lines were cut or changed.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,6 +25,9 @@ from ..engine.session import Session
 from ..engine.verb import Verb
 from ..engine.wish import Wish
 from ..folder.history import Run
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+NO_DIGEST = "no digest"
 
 A_BUG = 1
 """Exit code."""
@@ -83,10 +87,13 @@ class _Record:
 def known_head(session: Session, seen: Observation) -> str:
     """The head of the history that discovery was told of last; empty where it was told none, or that of another cluster.
 
-    Raises `DiscoveryError`.
+    Who may write to discovery may have written anything there: what is no digest is only said to be none. Raises
+    `DiscoveryError`.
     """
     cluster_id, _, head = (session.hook.history_head(cluster=seen.cluster) or "").partition(" ")
-    return head if cluster_id == session.folder.cluster_id else ""
+    if cluster_id != session.folder.cluster_id:
+        return ""
+    return head if _DIGEST.fullmatch(head) else NO_DIGEST
 
 
 def _tell(session: Session, seen: Observation, head: str) -> None:

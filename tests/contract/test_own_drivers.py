@@ -17,7 +17,7 @@ SUITES = {"target": "TargetContract", "os": "OsContract", "discovery": "Discover
 def drivers() -> Iterator[tuple[str, str, str]]:
     """Plugin, kind and place of every driver that a distribution of ours offers."""
     for project in sorted(PLUGINS.glob("*/pyproject.toml")):
-        groups = tomllib.loads(project.read_text())["project"]["entry-points"]
+        groups = tomllib.loads(project.read_text())["project"].get("entry-points", {})
         for kind in SUITES:
             for target in sorted(set(groups.get(f"kube_provision.{kind}", {}).values())):
                 yield project.parent.name, kind, target

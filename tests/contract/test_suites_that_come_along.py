@@ -19,7 +19,7 @@ def names() -> set[str]:
     """What users call the drivers that our distributions offer."""
     projects = [tomllib.loads(path.read_text())["project"] for path in PLUGINS.glob("*/pyproject.toml")]
     groups = (f"kube_provision.{kind}" for kind in ("target", "os", "discovery", "extension"))
-    return {name for group in groups for project in projects for name in project["entry-points"].get(group, {})}
+    return {name for group in groups for project in projects for name in project.get("entry-points", {}).get(group, {})}
 
 
 @pytest.mark.parametrize("name", sorted(names()))

@@ -58,7 +58,8 @@ def _table(found: ClusterHistory) -> str:
 
 
 def _row(run: Run, *, last: bool) -> tuple[object, ...]:
-    said = " ".join([run.verb, *map(str, run.options.get("nodes", ()))])
+    nodes = run.options.get("nodes")
+    said = " ".join([run.verb, *(map(str, nodes) if isinstance(nodes, list) else ())])
     changes = " ".join(f"{mark}{count}" for mark, count in run.changes.items())
     return run.begun, run.by, said, changes, run.digest[:SHOWN], run.ended, _how(run, last)
 

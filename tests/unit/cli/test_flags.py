@@ -75,7 +75,7 @@ def test_folders_that_are_none_and_distributions_that_cannot_be_read_bring_none(
 def test_those_of_our_plugins_are_keys_of_the_class_that_they_name() -> None:
     found = []
     for project in PLUGINS.glob("*/pyproject.toml"):
-        flags = tomllib.loads(project.read_text())["project"]["entry-points"].get("kube_provision.flag", {})
+        flags = tomllib.loads(project.read_text())["project"].get("entry-points", {}).get("kube_provision.flag", {})
         for name, value in flags.items():
             module, _, cls = value.partition(":")
             key = name.partition(":")[0]

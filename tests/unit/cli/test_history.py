@@ -69,6 +69,13 @@ def test_what_was_changed_is_told_after_all_that_is_there(run, told: Folder) -> 
     )
 
 
+def test_what_was_changed_to_another_kind_of_value_is_told_too(run, told: Folder) -> None:
+    LINES.write_bytes(LINES.read_bytes().replace(b'"options":{', b'"options":{"nodes":5,', 1))
+    ran = run("history", *CONFIG)
+    assert ran.code == 2
+    assert "is not as it was written" in ran.err
+
+
 def test_a_folder_that_no_run_has_changed_anything_with_has_none(run, told: Folder) -> None:
     LINES.unlink()
     ran = run("history", *CONFIG)

@@ -14,7 +14,7 @@ import yaml
 from doubles.told_run import HOSTILE, Told
 from prometheus_client.parser import text_string_to_metric_families
 
-from kube_provision_core import __version__
+from kube_provision_core import KubeProvisionError, __version__
 from kube_provision_core.cli.metrics import MARK, OF_PROGRAM, OUTCOMES, Metrics
 from kube_provision_core.cli.program import SUMMARIES, program
 from kube_provision_core.cli.progress import Progress
@@ -170,6 +170,15 @@ def test_every_exit_code_has_a_word(tmp_path) -> None:
     assert (read.outcome, read.value("exit_code")) == (OF_PROGRAM, 7)
 
 
+def test_a_plugin_s_own_exit_code_is_a_failure_s(tmp_path) -> None:
+    class OwnError(KubeProvisionError):
+        exit_code = 5
+
+    Metrics(tmp_path / "a.prom", "provision", "prod").write(None, OwnError("why"))
+    read = Read(tmp_path / "a.prom")
+    assert (read.outcome, read.value("exit_code")) == ("failed", 5)
+
+
 def test_names_stay_what_they_are_whatever_they_hold(tmp_path) -> None:
     name = f'{HOSTILE}\n\\"}} 1'
     Metrics(tmp_path / "a.prom", "provision", name).write(None, None)
@@ -200,6 +209,14 @@ def test_nor_is_what_a_link_leads_to(run, world) -> None:
     Path("other.prom").write_bytes(MARK)
     FILE.symlink_to("other.prom")
     assert "is no plain file" in refused(run, world, FILE)
+
+
+def test_nor_is_the_page_of_the_same_run(run, world) -> None:
+    ran = run(*PROVISION, "--report", FILE, *METRICS)
+    assert ran.code == 2
+    assert "--report and --metrics name the same file" in ran.line
+    assert not FILE.exists()
+    assert not world.vms
 
 
 @pytest.mark.parametrize("path", [".", "missing/prod.prom", "config.yml/prod.prom", "/proc/prod.prom"])

@@ -71,6 +71,13 @@ def test_json_lines_tell_of_an_error_without_a_report_whether_another_try_may_he
     assert line == {"error": str(error), "exit_code": exit_code, "retryable": retryable}
 
 
+def test_json_lines_show_no_more_of_an_error_than_plain_ones(capfd) -> None:
+    with pytest.raises(TargetError), errors_told("json"):
+        raise TargetError("no way through http://ada:hunter2@proxy:3128\nor \x1b[2Jelsewhere")
+    said = json.loads(capfd.readouterr().err)
+    assert said["error"] == "no way through http://(secret)@proxy:3128\nor [2Jelsewhere"
+
+
 @pytest.mark.parametrize("mode", ["auto", "plain", "live"])
 def test_others_are_told_of_an_error_once(mode, capfd) -> None:
     with pytest.raises(TargetError), errors_told(mode):

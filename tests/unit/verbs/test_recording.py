@@ -22,7 +22,7 @@ from kube_provision_core.verbs import run
 from kube_provision_core.verbs.destroy import DESTROY
 from kube_provision_core.verbs.history import ClusterHistory, history
 from kube_provision_core.verbs.provision import PROVISION
-from kube_provision_core.verbs.recording import recorded
+from kube_provision_core.verbs.recording import NO_DIGEST, recorded
 
 HERE = "10.200.200.1"
 
@@ -200,6 +200,13 @@ class TestDiscovery:
         lines = [json.loads(line) for line in (aside / "history.jsonl").read_text().splitlines()]
         assert [line.get("verb") or line["exit_code"] for line in lines] == ["provision", 0, "destroy", 0]
         assert (site.registry.head, site.folder) == ("", None)
+
+    @pytest.mark.parametrize("written", ["x" * 500_000, "\x1b[2J", ""])
+    def test_that_somebody_else_has_written_to_is_not_believed_and_not_quoted(self, site: Site, written: str) -> None:
+        site.provision()
+        site.registry.head = f"{site.registry.head.split()[0]} {written}"
+        assert seen(site).known == NO_DIGEST
+        assert "no digest" in seen(site).fault
 
     def test_that_keeps_the_head_of_another_cluster_of_the_name_says_nothing_of_this_one(self, site: Site) -> None:
         site.registry.head = f"another {'0f' * 32}"
