@@ -177,6 +177,9 @@ def _check_names(core: CoreConfig, machines: int, place: PlaceOf, problems: Prob
         for role, count in core.counts.items()
         if count
     }
+    for key in ("master_label", "worker_label"):
+        if machines > 1 and getattr(core, key) == f"{core.discovery}-":
+            problems.add(place(key), f"{key} {core.discovery}-: discovery has several machines, which bear the same names")
     if machines:
         names["discovery machine"] = f"{core.discovery}-{core.name}{f'-{machines}' if machines > 1 else ''}"
     for what, name in names.items():

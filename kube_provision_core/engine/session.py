@@ -122,10 +122,10 @@ class Session:
         _ = self._renderer
 
     def image(self, roles: Collection[Role], source: str = "") -> Image:
-        """What a template for these roles holds. Raises `ConfigError` for a role that has no machines."""
+        """What a template for these roles holds, pools being workers. Raises `ConfigError` for one without machines."""
         desired = self.desired
-        first = {node.role: node for node in reversed(desired.all) if node.role in roles}
-        missing = set(roles) - first.keys()
+        first = {node.role: node for node in reversed(desired.all) if {node.role, node.role.kind} & set(roles)}
+        missing = set(roles) - {it for role in first for it in (role, role.kind)}
         if missing:
             raise ConfigError(f"the configuration asks for no machine of role {', '.join(sorted(missing))}")
         nodes = [node for node in desired.all if node in first.values()]

@@ -58,11 +58,12 @@ def refuse_another_role(desired: Desired, seen: Observation) -> None:
 def refuse_fewer(desired: Desired, seen: Observation) -> None:
     """Discovery machines that go one after the other may take the quorum of those that are left with them."""
     servers = [vm.name for vm in seen.of(Role.DISCOVERY)]
-    if desired.discovery and len(servers) > len(desired.discovery):
+    beyond = [name for name in servers if name not in {node.name for node in desired.discovery}]
+    if desired.discovery and beyond:
         raise ConfigError(
-            f"cluster {seen.cluster.name} has {len(servers)} discovery machines, {', '.join(servers)}, and "
-            f"{len(desired.discovery)} are asked for: their number grows, and never shrinks. Ask for as many as there are, "
-            f"or remove all, which are made anew by the next run: {desired.remedies.destroy(*servers)}"
+            f"cluster {seen.cluster.name} has {', '.join(beyond)} for discovery, and {len(desired.discovery)} machine(s) "
+            "are asked for: their number grows, and never shrinks. Ask for as many as there were, or remove all, which are "
+            f"made anew by the next run: {desired.remedies.destroy(*servers)}"
         )
     surplus = sorted(seen.ours.keys() - {node.name for node in desired.all} - {vm.name for vm in seen.of(Role.DISCOVERY)})
     if surplus:
@@ -84,16 +85,21 @@ def refuse_blind(desired: Desired, seen: Observation, adds: bool, initialised: b
 def refuse_without_quorum(desired: Desired, seen: Observation, lost: Collection[object]) -> None:
     """Discovery machines that are made anew would wait in vain for those that are left to let them in.
 
-    `lost`: those that do not exist. Where the others have never finished their boot they have founded nothing yet.
+    `lost`: those that do not exist. Where none has ever finished its boot they have founded nothing yet. The first one alone
+    may be the only one that there ever was.
     """
-    left = seen.of(Role.DISCOVERY)
-    founded = left and all(vm.status and vm.status.finished for vm in left)
-    if founded and seen.discovery_error and len(lost) > (len(desired.discovery) - 1) // 2:
-        names = ", ".join(vm.name for vm in left)
+    there = seen.of(Role.DISCOVERY)
+    working = [vm.name for vm in there if vm.status and vm.status.finished]
+    away = len(lost) + len(there) - len(working)
+    if working and seen.discovery is None and away > (len(desired.discovery) - 1) // 2:
+        alone = working == [desired.discovery[0].name]
+        grows = "If they are still to be made, see to it that this one runs and answers first. " if alone else ""
+        why = f" ({seen.discovery_error})" if seen.discovery_error else ""
         raise DiscoveryError(
-            f"most discovery machines of cluster {seen.cluster.name} are gone, and {names} cannot go on without them: "
-            f"{seen.discovery_error}. Remove what is left, and run again, which makes all of them anew: "
-            f"{desired.remedies.destroy(*(vm.name for vm in left))}"
+            f"{', '.join(working)} of cluster {seen.cluster.name} does not answer{why}, and {away} of its "
+            f"{len(desired.discovery)} discovery machines are not there, or have not finished their boot: without a "
+            f"majority they cannot go on. {grows}If they were lost, remove what is left, and run again, which makes all "
+            f"anew: {desired.remedies.destroy(*(vm.name for vm in there))}"
         )
 
 

@@ -70,6 +70,11 @@ class Fleet:
         self._note(ids, sightings)
         return tuple(sorted((self._vm(one, cluster) for one in sightings if one.complete), key=lambda vm: vm.name))
 
+    def static_addresses(self) -> Mapping[str, str]:
+        """Names of the machines that were looked at and have one, by that."""
+        with self._lock:
+            return {one.expected: one.name for one in self._seen.values() if one.expected}
+
     def provision(self, node: Node, order: Callable[[], Order]) -> Vm:
         """The machine of that name: taken over where it exists with our stamp, else cloned as ordered."""
         from .client.faults import VcenterError

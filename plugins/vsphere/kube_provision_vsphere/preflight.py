@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address
 
 from kube_provision_core import Boot, ConfigError, Node, Role
 
@@ -20,7 +21,7 @@ Machines = Sequence[tuple[Node, Boot]]
 def problems(target: Target, machines: Machines) -> list[str]:
     """All of them at once. Raises `TargetError` for trouble on the way to vCenter."""
     found = [*_size_problems(target.config, machines)]
-    found += _address_problems(target.config, machines)
+    found += _address_problems(target.config, machines, target.fleet.static_addresses())
     try:
         places = target.place({node.role for node, _ in machines})
     except ConfigError as error:
@@ -41,8 +42,10 @@ def _size_problems(config: Mapping[Role, VsphereConfig], machines: Machines) -> 
             yield from lines
 
 
-def _address_problems(config: Mapping[Role, VsphereConfig], machines: Machines) -> Iterator[str]:
-    owners: dict[Hashable, str] = {}
+def _address_problems(config: Mapping[Role, VsphereConfig], machines: Machines, given: Mapping[str, str]) -> Iterator[str]:
+    """`given`: names of machines that there are, by their static address; one that is made anew gets its own back."""
+    made = {node.name for node, _ in machines}
+    owners: dict[Hashable, str] = {IPv4Address(it): name for it, name in given.items() if name not in made}
     for node, _ in machines:
         keys = config[node.role]
         if keys.static_ip is None:
@@ -52,7 +55,7 @@ def _address_problems(config: Mapping[Role, VsphereConfig], machines: Machines) 
         if address is None:
             yield f"static_ip: {len(keys.static_ip.addresses)} addresses are too few: {node.name} needs number {node.index}"
         elif owner := owners.get(address.ip):
-            yield f"static_ip: {address} would be given to both {owner} and {node.name}; give each role its own addresses"
+            yield f"static_ip: {address} would be given to both {owner} and {node.name}; give each role, and pool, its own"
         elif owner := owners.get(card):
             yield f"static_ip: {address} of {node.name} ends with the same 22 bits as that of {owner}; choose another"
         else:

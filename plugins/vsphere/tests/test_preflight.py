@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from servers.simulator import Inventory, Machine, Simulator, Template
 
-from kube_provision_core import Boot, File, Node, Role, TargetError
+from kube_provision_core import Boot, Cluster, File, Node, Role, TargetError
 from kube_provision_vsphere.driver import Vsphere
 
 pytestmark = pytest.mark.integration
@@ -166,7 +166,22 @@ def test_too_few_static_addresses_are_told(vcenter: Simulator, check: Check, nod
 
 def test_one_address_for_two_machines_is_told(vcenter: Simulator, check: Check, node: MakeNode) -> None:
     lines = check(vcenter, node(1), node(1, Role.MASTER), static_ip={"addresses": ["10.0.0.9/24"]})
-    assert lines == ["static_ip: 10.0.0.9/24 would be given to both w-prod-1 and m-prod-1; give each role its own addresses"]
+    assert lines == [
+        "static_ip: 10.0.0.9/24 would be given to both w-prod-1 and m-prod-1; give each role, and pool, its own"
+    ]
+
+
+def test_an_address_of_a_machine_that_there_is_is_given_to_no_other(
+    vcenter: Simulator, driver_for: MakeDriver, node: MakeNode, boot: MakeBoot, cluster: Cluster
+) -> None:
+    """A pool that is added later says no addresses of its own, and so has the document's."""
+    driver = driver_for(vcenter, static_ip={"addresses": ["10.0.0.9/24"]})
+    master, worker = node(1, Role.MASTER), node(1)
+    driver.provision_vm(master, boot(master))
+    driver.list_vms(cluster)
+    (line,) = driver.preflight([(worker, boot(worker))])
+    assert line.startswith("static_ip: 10.0.0.9/24 would be given to both m-prod-1 and w-prod-1;")
+    assert driver.preflight([(master, boot(master))]) == []
 
 
 def test_a_template_without_a_network_card_needs_a_network(simulate: Callable[..., Simulator], check: Check) -> None:

@@ -264,6 +264,12 @@ class TestTheScript:
         checked = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, timeout=60, check=False)
         assert (checked.returncode, checked.stderr) == (0, "")
 
+    def test_workers_of_pools_are_workers(self, run: Run, world: World) -> None:
+        pool = ("-e", "pools={gpu: 1}", "--workers", "0")
+        script = run("bake", "--config", "config.yml", "--script", "--role", "workers", *pool)
+        assert (script.code, script.err) == (0, "")
+        assert "kubeadm config images pull" in script.out
+
     def test_a_role_without_machines_is_refused(self, run: Run, world: World) -> None:
         ran = run("bake", "--config", "config.yml", "--script", "--role", "workers", "--workers", "0")
         assert ran.code == 2

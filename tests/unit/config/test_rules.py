@@ -48,6 +48,13 @@ def test_a_host_name_that_is_no_label(complaints, key: str) -> None:
     assert "is no DNS label" in lines[0]
 
 
+@pytest.mark.parametrize("key", ["master_label", "worker_label"])
+def test_a_label_that_is_that_of_several_discovery_machines(complaints, load_text, key: str) -> None:
+    assert load_text(f"{MINIMAL}{key}: beacon-\n")
+    (line,) = complaints(f"{MINIMAL}beacon_machines: 3\n{key}: beacon-\n")
+    assert line == f"config.yml:7: {key} beacon-: discovery has several machines, which bear the same names"
+
+
 def test_labels_that_collide(complaints) -> None:
     (line,) = complaints(MINIMAL + "master_label: x-\nworker_label: x-\n")
     assert line == "config.yml:7: master_label and worker_label are both 'x-': machines would bear the same names"

@@ -13,8 +13,10 @@ from doubles.facts import GivenFacts
 
 from kube_provision_core.cluster import ClusterNode, EtcdMember, Living
 from kube_provision_core.cluster.observe import Observation
+from kube_provision_core.contract.boot import Stage
 from kube_provision_core.contract.errors import ConfigError
 from kube_provision_core.contract.machines import Cluster, Discovery, Power, Role, Stamp, Vm
+from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine.facts import Known
 from kube_provision_core.engine.plan import Plan
 from kube_provision_core.engine.report import Report
@@ -37,6 +39,7 @@ VMS = (
 
 
 DESIRED = SimpleNamespace(workers=())
+FINISHED = NodeStatus(Stage.FINISH, "done")
 
 
 def plan_cluster(seen: Observation, *, folder_saved: bool) -> Plan:
@@ -236,13 +239,26 @@ SERVERS = ("consul-prod", "consul-prod-2", "consul-prod-3")
 
 @pytest.mark.parametrize(
     ("names", "refused"),
-    [(("consul-prod-2",), False), (("consul-prod", "consul-prod-2"), True), (SERVERS, False)],
+    [
+        (("consul-prod-2",), False),
+        (("consul-prod", "consul-prod-2"), True),
+        (SERVERS, False),
+    ],
 )
 def test_of_several_discovery_machines_a_minority_goes_or_all(names: Sequence[str], refused: bool) -> None:
-    servers = [vm(name, Role.DISCOVERY) for name in SERVERS]
+    servers = [replace(vm(name, Role.DISCOVERY), status=FINISHED) for name in SERVERS]
     refusal = pytest.raises(ConfigError, match=r"consul-prod, consul-prod-2: without them discovery .* has no quorum left")
     with refusal if refused else nullcontext():
         assert planned([*names], living(), [*servers, *VMS[1:]]) == [f"destroy {name}" for name in names]
+
+
+@pytest.mark.parametrize("broken", [{"power": Power.OFF}, {"status": None}], ids=["off", "never finished"])
+def test_where_one_of_three_does_not_work_that_one_goes_and_no_other(broken: dict[str, Any]) -> None:
+    servers = [replace(vm(name, Role.DISCOVERY), status=FINISHED) for name in SERVERS]
+    servers[0] = replace(servers[0], **broken)
+    assert planned(["consul-prod"], living(), [*servers, *VMS[1:]]) == ["destroy consul-prod"]
+    with pytest.raises(ConfigError, match=r"consul-prod-2: without them discovery .* has no quorum left"):
+        planned(["consul-prod-2"], living(), [*servers, *VMS[1:]])
 
 
 class TestAPool:

@@ -459,13 +459,35 @@ class TestSeveralDiscoveryMachines:
         assert keys(plan) == ["create consul-prod-2", "create consul-prod-3", "arrange prod"]
 
     def test_three_do_not_become_one(self) -> None:
-        with pytest.raises(ConfigError, match=r"has 3 discovery machines, .* and 1 are asked for: their number grows"):
+        with pytest.raises(
+            ConfigError, match=r"has consul-prod-2, consul-prod-3 for discovery, and 1 .* their number grows"
+        ):
             planned((*self.servers(), *without("consul-prod")), LIVES, desired=desire())
 
+    def test_nor_does_one_take_the_place_of_another_that_is_left_of_three(self) -> None:
+        """It would found a second cluster of servers beside what that one knows."""
+        left = replace(self.servers()[1], power=Power.OFF, addresses=())
+        with pytest.raises(ConfigError, match=r"has consul-prod-2 for discovery, and 1 .* their number grows"):
+            planned((left, *without("consul-prod")), None, desired=desire())
+
     def test_without_a_quorum_the_rest_is_to_go_too(self) -> None:
-        gone = self.servers()[0]
-        with pytest.raises(DiscoveryError, match=r"and consul-prod cannot go on .* destroy --name prod --node consul-prod$"):
-            self.planned(gone, *without("consul-prod"), discovery=None, error="no leader")
+        left = self.servers()[1]
+        with pytest.raises(
+            DiscoveryError, match=r"consul-prod-2 .* does not answer \(no leader\), and 2 of its 3 .*$"
+        ) as told:
+            self.planned(left, *without("consul-prod"), discovery=None, error="no leader")
+        assert "are still to be made" not in str(told.value)
+        assert str(told.value).endswith("destroy --name prod --node consul-prod-2")
+
+    def test_nor_is_it_there_where_the_only_one_that_works_is_off_and_the_others_wait_for_it(self) -> None:
+        first, second, third = self.servers()
+        waiting = [replace(it, status=None) for it in (first, third)]
+        with pytest.raises(DiscoveryError, match=r"consul-prod-2 of cluster prod does not answer, and 2 of its 3"):
+            self.planned(replace(second, power=Power.OFF), *waiting, *without("consul-prod"), discovery=None)
+
+    def test_one_that_is_to_become_three_and_is_silent_is_not_said_to_be_what_is_left(self) -> None:
+        with pytest.raises(DiscoveryError, match=r"If they are still to be made, see to it that this one runs and answers"):
+            self.planned(self.servers()[0], *without("consul-prod"), discovery=None, error="refused")
 
     def test_what_has_not_founded_anything_yet_is_gone_on_with(self) -> None:
         """A run was broken off once it had made the first."""
