@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from .families.dnf.package_sets import DnfPackageSet
     from .families.dnf.system import DnfSystem
     from .families.package_set import PackageSet
+    from .support.hiding import hide
 
 __version__ = "0.1.0"
 
@@ -131,6 +132,7 @@ __all__ = [
     "Vm",
     "check_node_network",
     "create_file",
+    "hide",
     "hookimpl",
     "host_memory",
     "judge_addresses",
@@ -178,6 +180,7 @@ _PARTS = (
     "families.dnf.package_sets",
     "families.dnf.config",
     "families.dnf.system",
+    "support.hiding",
 )
 """Pydantic comes last: `kube-provision --help` needs none of it."""
 
