@@ -20,6 +20,8 @@ from .values import Progress
 _STOPS = ((signal.SIGINT, PATIENCE), (signal.SIGINT, 15.0), (signal.SIGKILL, 15.0))
 """What is sent, and seconds until the next: what runs on the target ends; it is left to itself; the process is ended."""
 
+_PROGRAM = (sys.executable, "-m", f"{__package__}.leash")
+
 _TOLD = 200
 """Lines of stderr that are kept."""
 _SHOWN = 10
@@ -38,6 +40,8 @@ class Ended:
     """The end of stderr, without progress."""
     retryable: bool = False
     """An error has ended it before there was a report, and said that the same may succeed another time."""
+    begun: bool = False
+    """It has told of an action."""
 
     @property
     def problems(self) -> list[str]:
@@ -56,36 +60,50 @@ class _Following:
     done: int = 0
     failed: int = 0
     retryable: bool = False
+    begun: bool = False
 
     def take(self, line: str) -> None:
-        if not line.startswith("{"):
-            self.told.append(line)
-            return
-        event = json.loads(line)
-        if "error" in event:
-            self.retryable = event["retryable"]
-            return
-        key = f"{event['action']} {event['subject']}"
+        match _event(line):
+            case {"error": str(), "retryable": bool(retryable)}:
+                self.retryable = retryable
+            case {"action": str(action), "subject": str(subject), "state": str(state)}:
+                self._note(f"{action} {subject}", state)
+            case _:
+                self.told.append(line)
+
+    def _note(self, key: str, state: str) -> None:
         self.running.pop(key, None)
-        match event["state"]:
+        match state:
             case "running":
                 self.running[key] = None
             case "done":
                 self.done += 1
             case "failed":
                 self.failed += 1
+        self.begun = self.begun or state in ("running", "done", "failed")
         self.heard(Progress(self.done, self.failed, list(self.running)[:_SHOWN]))
 
 
-async def run(words: Sequence[str], folder: Path, heard: Callable[[Progress], None]) -> Ended:
+def _event(line: str) -> object:
+    """What the program tells programs in a line; whatever else starts like it is no JSON, or has none of its keys."""
+    with suppress(ValueError, RecursionError):
+        return json.loads(line) if line.startswith("{") else None
+    return None
+
+
+async def run(
+    words: Sequence[str], folder: Path, heard: Callable[[Progress], None], program: Sequence[str] = _PROGRAM
+) -> Ended:
     """Run it in `folder` to its end. `heard` is told whatever progress the program tells.
 
     Cancelled, it stops the program, waits for that, two and a half minutes at most, and returns what came of it: the run may
-    have ended well by then. Whoever was cancelled has to look. Cancelling it again changes nothing.
+    have ended well by then. Whoever was cancelled has to look. Cancelling it again changes nothing. What
+    cannot be followed is stopped as well, before that is raised.
     """
     following = _Following(heard)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"{__package__}.leash", *words),
+        *program,
+        *words,
         cwd=folder,
         stdin=PIPE,
         stdout=PIPE,
@@ -97,21 +115,30 @@ async def run(words: Sequence[str], folder: Path, heard: Callable[[Progress], No
     stop: asyncio.Task[None] | None = None
     while not end.done():
         try:
-            await asyncio.shield(end)
+            await asyncio.wait([end])
         except asyncio.CancelledError:
             stop = stop or asyncio.create_task(_stop(process))
+    if end.exception() and process.returncode is None:
+        await (stop or _stop(process))
     return end.result()
 
 
 async def _end(process: Process, following: _Following) -> Ended:
     assert process.stdout
     output, _ = await asyncio.gather(process.stdout.read(), _follow(process, following))
-    return Ended(await process.wait(), output.decode(errors="replace"), tuple(following.told), following.retryable)
+    code, told = await process.wait(), tuple(following.told)
+    return Ended(code, output.decode(errors="replace"), told, following.retryable, following.begun)
 
 
 async def _follow(process: Process, following: _Following) -> None:
     assert process.stderr
-    async for line in process.stderr:
+    while True:
+        try:
+            line = await process.stderr.readline()
+        except ValueError:  # it is longer than any of the program's own, and was dropped as far as it was read
+            continue
+        if not line:
+            return
         following.take(line.decode(errors="replace").rstrip())
 
 
