@@ -14,9 +14,9 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from . import program, words
+from . import plans, program, words
 from .program import Ended
-from .values import Action, Agreed, Done, Failure, Plan, Progress, Work
+from .values import Agreed, Done, Failure, Plan, Progress, Work
 
 HEARTBEAT = 5.0
 """Seconds between two heartbeats, unless they are awaited sooner."""
@@ -43,26 +43,25 @@ class Activities:
         options = words.given_to("plan", work.options)
         ended = await self._ended("plan", work.verb, *options, *_site(work.cluster, work.config))
         _check_end(ended)
-        said = json.loads(ended.output)
-        actions = [Action(it["mark"], it["action"], it["subject"], it["reason"]) for it in said["actions"]]
-        return Plan(said["digest"], actions, said["notes"], ended.output)
+        return plans.read(ended.output)
 
     @activity.defn(name="apply")
     async def apply(self, agreed: Agreed) -> Done:
         """Do what was planned, if that is still what would be done."""
         work = agreed.work
-        _refuse(words.faults(work))
+        _refuse([*words.faults(work), *plans.faults(agreed)])
         with tempfile.TemporaryDirectory(prefix="kube-provision-") as folder:
             plan = Path(folder, "plan.json")
             plan.write_text(agreed.document)
             options = words.given_to("apply", work.options)
             ended = await self._ended("apply", str(plan), *options, "--progress", "json", *_site(work.cluster, work.config))
-        refused = ended.code == BAD_INPUT and not ended.retryable
-        if refused and (await self.plan(work)).digest != agreed.digest:
-            raise _failure(Failure.TROUBLE, ["something else is to be done by now: nothing was touched", *ended.problems])
-        _check_end(ended)
+        if ended.code == BAD_INPUT and not (ended.retryable or ended.begun):
+            raise _failure(Failure.UNTOUCHED, ["this plan is refused by now, and nothing was touched", *ended.problems])
+        left = left_for_later(work, ended)
+        if not left:
+            _check_end(ended)
         report = json.loads(ended.output)
-        return Done(work.cluster, notes=report["notes"], hints=report["hints"])
+        return Done(work.cluster, notes=plans.shown(report["notes"]), hints=plans.shown(report["hints"]), left=left)
 
     async def _ended(self, *command: str) -> Ended:
         async with _beating() as heard:
@@ -77,7 +76,7 @@ def _check_end(ended: Ended) -> None:
     if ended.code == 0:
         return
     if activity.is_worker_shutdown():
-        raise _failure(Failure.TROUBLE, ["its worker was stopped"])
+        raise _failure(_passing(ended), ["its worker was stopped"])
     if activity.is_cancelled():
         raise asyncio.CancelledError
     raise _failure(*judged(ended))
@@ -100,12 +99,24 @@ def judged(ended: Ended) -> tuple[Failure, Sequence[str]]:
         failure = Failure.TROUBLE if report["retryable"] else Failure.BAD_INPUT
         return failure, [*_failed(report), *ended.problems]
     if ended.retryable or ended.code in (TROUBLE, INTERRUPTED):
-        return Failure.TROUBLE, ended.problems or ["interrupted"]
+        return _passing(ended), ended.problems or ["interrupted"]
     if ended.code == BAD_INPUT:
         return Failure.BAD_INPUT, ended.problems
     if ended.code < 0:
         return Failure.TROUBLE, [f"signal {-ended.code} has ended it"]
     return Failure.BUG, [f"kube-provision has ended with exit code {ended.code}; its worker's log says more"]
+
+
+def left_for_later(work: Work, ended: Ended) -> list[str]:
+    """Nodes whose turn would have begun after `--until`, of a run in which that is all that went otherwise."""
+    report = _report(ended)
+    if report is None or report["folder_error"] or not any(word.startswith("--until") for word in work.options):
+        return []
+    return list(report["postponed"])  # these verbs postpone nothing where anything has failed, or was interrupted
+
+
+def _passing(ended: Ended) -> Failure:
+    return Failure.TROUBLE if ended.begun else Failure.UNTOUCHED
 
 
 def _report(ended: Ended) -> dict[str, Any] | None:
@@ -124,8 +135,9 @@ def _failed(report: dict[str, Any]) -> list[str]:
 
 def _failure(kind: Failure, lines: Sequence[str]) -> ApplicationError:
     """The workflow decides what is tried again, and when; for Temporal each attempt is one of its own."""
-    shown = [line[:_LENGTH] for line in lines[:_LINES]]
-    return ApplicationError("\n".join(shown), type=kind.value, non_retryable=kind is not Failure.TROUBLE)
+    shown = [line[:_LENGTH] for line in plans.shown(lines[:_LINES])]
+    passing = kind in (Failure.TROUBLE, Failure.UNTOUCHED)
+    return ApplicationError("\n".join(shown), type=kind.value, non_retryable=not passing)
 
 
 @asynccontextmanager

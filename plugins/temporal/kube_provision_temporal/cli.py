@@ -11,14 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from temporalio.client import Client, WorkflowUpdateFailedError
-from temporalio.service import RPCError
+from temporalio.client import Client
 
 from kube_provision_core import ConfigError, KubeProvisionError
 
 from . import client as asking
 from .client import PATIENCE
 from .cluster import ClusterWorkflow
+from .plans import printable
 from .showing import text
 from .values import Approval, Work
 from .words import VERBS, faults
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _complain(text: str, code: int) -> int:
     for line in text.splitlines():
-        _say(f"{PROGRAM}: {line}")
+        _say(f"{PROGRAM}: {printable(line)}")
     return code
 
 
@@ -167,12 +167,8 @@ def approve(cluster: str, digest: str) -> None:
     """Agree to the plan that `status` shows, by its DIGEST or the first eight letters of it."""
 
     async def approving(server: Client) -> None:
-        try:
+        with asking.answering(cluster):
             await server.get_workflow_handle(cluster).execute_update(ClusterWorkflow.approve, digest, rpc_timeout=PATIENCE)
-        except WorkflowUpdateFailedError as error:
-            raise ConfigError(f"{cluster}: {getattr(error.cause, 'message', error.cause)}") from error
-        except RPCError as error:
-            raise asking.told(error, cluster) from error
         _say(f"{cluster}: approved")
 
     _with_server(approving)
@@ -186,20 +182,22 @@ def _telling(name: str, help_: str, told: str) -> None:
     def command(cluster: str) -> None:
         async def telling(server: Client) -> None:
             handle = server.get_workflow_handle(cluster)
-            try:
-                if not await asking.is_open(handle):
-                    raise ConfigError(f"{cluster}: nothing of this name is under way")
+            if not await asking.is_open(handle):
+                raise ConfigError(f"{cluster}: nothing of this name is under way")
+            with asking.answering(cluster):
                 await (
                     handle.cancel(rpc_timeout=PATIENCE) if name == "cancel" else handle.signal(name, rpc_timeout=PATIENCE)
                 )
-            except RPCError as error:
-                raise asking.told(error, cluster) from error
             _say(f"{cluster}: {told}")
 
         _with_server(telling)
 
 
-_telling("pause", "Stop what runs, as Ctrl-C does, until `resume`.", "stops, and waits for `resume`")
+_telling(
+    "pause",
+    "Stop what runs, as Ctrl-C does, until `resume`. A run that would do again what is done ends instead.",
+    "stops, and waits for `resume` where it can go on",
+)
 _telling("resume", "Go on with what was paused.", "goes on")
 _telling("cancel", "Stop what runs, as Ctrl-C does, and end it.", "is cancelled")
 

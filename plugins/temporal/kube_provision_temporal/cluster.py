@@ -15,10 +15,13 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 with workflow.unsafe.imports_passed_through():
     from .activities import Activities
     from .values import Agreed, Done, Failure, Phase, Plan, State, Work
+    from .words import converges, faults
 
 _LONGEST = {"plan": timedelta(hours=1), "apply": timedelta(days=7)}
 _LONGEST_PAUSE = 600.0
 """Seconds before it is tried again."""
+_DOUBLED = 20
+"""How often that is doubled at most."""
 
 
 @workflow.defn(name="ClusterWorkflow")
@@ -35,14 +38,19 @@ class ClusterWorkflow:
         self._attempt = 1
         self._plan: Plan | None = None
         self._agreed: set[str] = set()
+        self._begun = False
         self._asking = ""
         """Digest of the plan that waits for approval."""
         self._trouble: list[str] = []
         self._paused = False
         self._changed: set[str] = set()
+        self._applies = False
+        """What went wrong may have touched something."""
 
     @workflow.run
     async def run(self, work: Work) -> Done:
+        if wrong := faults(self._work):
+            raise _ended(Failure.BAD_INPUT, "\n".join(wrong))
         while True:
             try:
                 if (done := await self._attempt_once()) is not None:
@@ -52,17 +60,23 @@ class ClusterWorkflow:
 
     async def _attempt_once(self) -> Done | None:
         """None where it was paused meanwhile, and is begun anew."""
+        self._applies = False
         await self._unpaused()
         self._plan = await self._do("plan", Activities.plan, self._work, Phase.PLANNING)
         if self._plan is None:
             return None
+        self._agreed &= {action.key for action in self._plan.actions}  # what is done would need another word
         await self._approval(self._plan)
         await self._unpaused()
         self._agreed |= {action.key for action in self._plan.actions}
-        self._changed |= {action.key for action in self._plan.actions if action.changes}
+        self._changed |= {action.name for action in self._plan.actions if action.changes}
+        self._applies = self._begun = True
         agreed = Agreed(self._work, self._plan.digest, self._plan.document)
         done: Done | None = await self._do("apply", Activities.apply, agreed, Phase.APPLYING)
-        return replace(done, changes=len(self._changed), attempts=self._attempt) if done else None
+        if done is None:
+            self._check_converges(["it was paused"])
+            return None
+        return replace(done, changes=len(self._changed), attempts=self._attempt)
 
     async def _do(self, name: str, method: Callable[..., Any], given: Any, phase: Phase) -> Any:
         """What the activity returns; None where it was stopped because of a pause."""
@@ -77,13 +91,15 @@ class ClusterWorkflow:
         )
         try:
             await workflow.wait_condition(lambda: self._paused or handle.done())
-        except asyncio.CancelledError:
-            handle.cancel()
+            if not handle.done():
+                self._phase = Phase.STOPPING
+                handle.cancel()
+                await workflow.wait([handle])
+        except asyncio.CancelledError:  # the run is cancelled, perhaps while a pause stops it already
+            if self._phase is not Phase.STOPPING:
+                handle.cancel()
             await workflow.wait([handle])
             raise
-        if not handle.done():
-            self._phase = Phase.STOPPING
-            handle.cancel()
         try:
             return await handle
         except ActivityError as error:
@@ -116,16 +132,24 @@ class ClusterWorkflow:
         self._trouble = (failed.message if failed else "its worker was lost").splitlines()
         if failed and failed.non_retryable and not self._waits_for_nodes(failed):
             raise _ended(Failure(failed.type or Failure.BUG), failed.message) from error
+        if self._applies and not (failed and failed.type == Failure.UNTOUCHED):
+            self._check_converges(self._trouble)
         if self._attempt >= self._work.attempts:
             raise _ended(Failure.GIVEN_UP, f"after {self._attempt} attempts: " + "\n".join(self._trouble)) from error
         self._phase = Phase.WAITING
-        seconds = min(self._work.pause * 2 ** (self._attempt - 1), _LONGEST_PAUSE)
+        seconds = min(self._work.pause * 2 ** min(self._attempt - 1, _DOUBLED), _LONGEST_PAUSE)
         self._attempt += 1
         await asyncio.sleep(seconds)
 
+    def _check_converges(self, trouble: list[str]) -> None:
+        """Raise where another attempt would do again what this one has done."""
+        if not converges(self._work):
+            again = "nothing is tried again, since that would do again what is done: see what is left, and start that"
+            raise _ended(Failure.GIVEN_UP, "\n".join([*trouble, again]))
+
     def _waits_for_nodes(self, failed: ApplicationError) -> bool:
         """What is refused of a run that has begun may be so for now alone: nodes that it left are not Ready yet."""
-        return bool(self._agreed) and self._phase is Phase.PLANNING and failed.type == Failure.BAD_INPUT
+        return self._begun and self._phase is Phase.PLANNING and failed.type == Failure.BAD_INPUT
 
     @workflow.query(name="state")
     def state(self) -> State:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from .plans import printable
 from .values import Progress, State
 
 _SHOWN = 40
@@ -19,13 +20,14 @@ class Look:
     state: State | None = None
     progress: Progress | None = None
     ended: str = ""
-    """`done`, `failed`, `cancelled` or `terminated`; empty while it is under way."""
+    """`done`, `left to another run`, `failed`, `cancelled` or `terminated`; empty while it is under way."""
     told: list[str] = field(default_factory=list)
     """What came of it, a line each."""
 
 
 def text(look: Look) -> str:
-    return "\n".join(_lines(look))
+    """Whoever may write into the namespace cannot steer the terminal of who reads it."""
+    return "\n".join(map(printable, _lines(look)))
 
 
 def _lines(look: Look) -> Iterator[str]:

@@ -57,10 +57,17 @@ class Action:
     action: str
     subject: str
     reason: str = ""
+    details: str = ""
+    """SHA-256 of what is particular about it: which machine, made of what, in which version. Empty where nothing is."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.action} {self.subject}"
 
     @property
     def key(self) -> str:
-        return f"{self.action} {self.subject}"
+        """What somebody agrees to: with other details it is another action."""
+        return f"{self.name} {self.details}"
 
     @property
     def removes(self) -> bool:
@@ -80,7 +87,7 @@ class Plan:
     actions: list[Action]
     notes: list[str] = field(default_factory=list)
     document: str = ""
-    """All of it, as `kube-provision apply` reads it; without secrets, as `plan` prints it."""
+    """What makes it this plan and no other, as `kube-provision apply` reads it; nothing that a machine says of itself."""
 
     def awaiting(self, approval: Approval, agreed: set[str]) -> list[Action]:
         """What of it nobody has agreed to yet. `agreed`: keys of actions that somebody has."""
@@ -109,6 +116,8 @@ class Done:
     attempts: int = 1
     notes: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """Nodes whose turn did not begin before `--until`: another run is for them."""
 
 
 @dataclass(frozen=True)
@@ -148,5 +157,7 @@ class Failure(StrEnum):
     BUG = "Bug"
     TROUBLE = "Trouble"
     """What may come right by itself."""
+    UNTOUCHED = "Untouched"
+    """The same, and nothing was begun."""
     GIVEN_UP = "GivenUp"
     NOT_APPROVED = "NotApproved"

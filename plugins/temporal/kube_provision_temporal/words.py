@@ -5,14 +5,20 @@ Whoever may start a workflow could otherwise have a worker send its password to 
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from .values import Work
+from .values import DAY, Work
 
 VERBS = ("provision", "upgrade", "replace", "destroy", "renew")
+
+_ATTEMPTS, _LONGEST, _LEAST_SILENCE = 1000, 30 * DAY, 5.0
+"""How many at most, and seconds: of any time that a run waits, and of two heartbeats, of which a worker has to send one."""
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class _Option(NamedTuple):
@@ -25,7 +31,7 @@ _OPTIONS = {
     **dict.fromkeys(("--masters", "--workers", "--k8s-version"), _Option(_BOTH)),
     **dict.fromkeys(("--parallel", "--wait-timeout"), _Option(_APPLY)),
     **dict.fromkeys(
-        ("--node", "--max-unavailable", "--burn-in", "--pause", "--until", "--drain-timeout"),
+        ("--node", "--pool", "--max-unavailable", "--burn-in", "--pause", "--until", "--drain-timeout"),
         _Option(_PLAN),
     ),
     **dict.fromkeys(
@@ -43,11 +49,26 @@ def faults(work: Work) -> list[str]:
     found = no_cluster(work.cluster)
     if work.verb not in VERBS:
         found.append(f"{work.verb!r} is none of the verbs that have a plan: {', '.join(VERBS)}")
+    if not "".join([*work.config, *work.options]).isprintable():
+        return [*found, "options and names of files are words in one line, of letters that can be printed"]
     found += [f"{path}: a file below the worker's folder is meant, such as prod.yml" for path in work.config if leaves(path)]
-    found += _refused(work.options)
-    if work.attempts < 1 or min(work.pause, work.approval_timeout, work.silence) < 0:
-        found.append("there is one attempt at least, and no time runs backwards")
-    return found
+    return [*found, *dict.fromkeys(_refused(work.options)), *_boundless(work)]
+
+
+def _boundless(work: Work) -> Iterator[str]:
+    if not 1 <= work.attempts <= _ATTEMPTS:
+        yield f"1 to {_ATTEMPTS} attempts are meant"
+    if not all(math.isfinite(it) and 0 <= it <= _LONGEST for it in (work.pause, work.approval_timeout)):
+        yield "a pause, and the time for an approval, are of 30 days at most, in seconds"
+    if not _LEAST_SILENCE <= work.silence <= DAY:
+        yield f"a worker is taken for lost after {_LEAST_SILENCE:g} seconds to one day"
+
+
+def converges(work: Work) -> bool:
+    """Whether the same again does what is left, and nothing of what is done."""
+    if work.verb == "replace":
+        return "--drifted" in work.options
+    return work.verb != "upgrade" or "--os" not in work.options
 
 
 def no_cluster(name: str) -> list[str]:
@@ -68,20 +89,25 @@ def given_to(command: str, options: Sequence[str]) -> list[str]:
     return words
 
 
-def _refused(options: Sequence[str]) -> list[str]:
-    found, rest = [], list(options)
+def _refused(options: Sequence[str]) -> Iterator[str]:
+    rest, stray = list(options), False
     while rest:
         word = rest.pop(0)
-        name, equals, _ = word.partition("=")
+        name, equals, value = word.partition("=")
         option = _OPTIONS.get(name)
         if option is None:
-            shown = name if name.startswith("--") else "a word"  # else it may be a secret
-            found.append(f"{shown} cannot be given to a run; these can: {', '.join(_OPTIONS)}")
-        elif option.takes_value and not equals and (not rest or rest.pop(0).startswith("-")):
-            found.append(f"{name} takes a value")
-        elif equals and not option.takes_value:
-            found.append(f"{name} takes no value")
-    return found
+            stray = True
+            yield f"{name if name.startswith('--') else 'a word'} cannot be given to a run"  # else it may be a secret
+        elif option.takes_value:
+            given = value if equals else rest.pop(0) if rest else "-"
+            if not equals and given.startswith("-"):
+                yield f"{name} takes a value"
+            elif name == "--until" and not _MOMENT.fullmatch(given):
+                yield f"{name} is a day, a time and its offset, such as 2026-11-30T04:30+01:00, since a run may last days"
+        elif equals:
+            yield f"{name} takes no value"
+    if stray:
+        yield f"these can be given: {', '.join(_OPTIONS)}"
 
 
 def leaves(path: str) -> bool:

@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from .activities import HEARTBEAT, Activities
+from .client import check_namespace
 from .cluster import ClusterWorkflow
 
 WORKFLOWS = (ClusterWorkflow,)
@@ -22,6 +23,7 @@ async def serve(client: Client, task_queue: str, folder: Path, parallel: int, re
 
     `parallel`: runs at once. `ready` is called once it asks for work.
     """
+    await check_namespace(client)
     does = Activities(folder)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -128,7 +128,7 @@ def test_a_plan_that_reality_has_overtaken_is_made_anew_and_asks_again(site: Any
     site.cluster("moved", workers=2)
     command("approve", "moved", first)
     second = site.until("moved", lambda look: asks(look) and look.state.digest != first)
-    assert second.state.trouble[0] == "something else is to be done by now: nothing was touched"
+    assert second.state.trouble[0] == "this plan is refused by now, and nothing was touched"
     assert site.machines("moved") == []
     command("cancel", "moved")
     assert site.ended("moved").ended == "cancelled"
