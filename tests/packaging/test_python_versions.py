@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from machines.image import TRIXIE, image
-from servers.wheels import ROOT, projects, succeed, wheel
+from servers.wheels import ROOT, distribution, projects, succeed, wheel
 
 pytestmark = pytest.mark.integration
 
@@ -69,12 +70,12 @@ def test_it_is_that_python(run: Run) -> None:
 
 def test_every_driver_is_found_and_works(run: Run) -> None:
     found = json.loads(run("/mnt/bin/kube-provision", "plugins", "--output", "json"))
-    assert {plugin["distribution"] for plugin in found} == {path.name for path in _plugins()}
+    assert {plugin["distribution"] for plugin in found} == set(map(distribution, filter(_has_drivers, projects())))
     assert [plugin["problem"] for plugin in found if plugin["problem"]] == []
 
 
-def _plugins() -> list[Path]:
-    return [path.with_name(f"kube-provision-{path.name}") for path in projects() if path != ROOT]
+def _has_drivers(project: Path) -> bool:
+    return project != ROOT and "entry-points" in tomllib.loads((project / "pyproject.toml").read_text())["project"]
 
 
 @pytest.mark.parametrize("room", ROOMS)
