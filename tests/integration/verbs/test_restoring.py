@@ -78,7 +78,7 @@ def archive(site: Site, tmp_path: Path) -> Archive:
 
 def restored(site: Site, archive: Archive, **more: Any) -> Report:
     with open_session(site.config(**ONE), site.state, alone=True, archive=archive) as session:
-        return run.run(RESTORE, session, Options(wait=True, **more), Operator(site))
+        return run.run(RESTORE, session, Options(wait=True, **{"finish_timeout": LIMIT, **more}), Operator(site))
 
 
 class Receiving(Receiver):
