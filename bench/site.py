@@ -51,16 +51,5 @@ def open_site() -> Iterator[Site]:
 
 
 def configuration(vcenter: Simulator) -> str:
-    return (
-        "target: vsphere\n"
-        "os: ubuntu\n"
-        f"consul_ip: {CONSUL}\n"
-        f"vcenter_hostname: {vcenter.address}\n"
-        f"vcenter_username: {vcenter.username}\n"
-        f"vcenter_ca_file: {vcenter.ca_file}\n"
-        f"datacenter: {vcenter.datacenter}\n"
-        f"cluster: {vcenter.cluster}\n"
-        f"datastore: {vcenter.datastore}\n"
-        f"network: {vcenter.network}\n"
-        "template: ubuntu-24.04\n"
-    )
+    keys = {**vcenter.keys, "os": "ubuntu", "consul_ip": CONSUL}
+    return "".join(f"{key}: {value}\n" for key, value in keys.items())

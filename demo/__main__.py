@@ -53,19 +53,9 @@ def tell_story(world: World, home: Path) -> None:
 
 
 def write_config(world: World, home: Path) -> Path:
-    vcenter, path = world.vcenter, home / "config.yml"
-    path.write_text(
-        "target: vsphere\n"
-        "os: ubuntu\n"
-        f"vcenter_hostname: {vcenter.address}\n"
-        f"vcenter_username: {vcenter.username}\n"
-        f"vcenter_ca_file: {vcenter.ca_file}\n"
-        f"datacenter: {vcenter.datacenter}\n"
-        f"cluster: {vcenter.cluster}\n"
-        f"datastore: {vcenter.datastore}\n"
-        f"network: {vcenter.network}\n"
-        "template: ubuntu-24.04\n"
-    )
+    path = home / "config.yml"
+    keys = {**world.vcenter.keys, "os": "ubuntu"}
+    path.write_text("".join(f"{key}: {value}\n" for key, value in keys.items()))
     return path
 
 

@@ -111,18 +111,7 @@ class Site:
     @property
     def config(self) -> Path:
         path = self.folder / "config.yml"
-        lines = {
-            "target": "vsphere",
-            "os": "ubuntu",
-            "vcenter_hostname": self.vcenter.address,
-            "vcenter_username": self.vcenter.username,
-            "vcenter_ca_file": str(self.vcenter.ca_file),
-            "datacenter": self.vcenter.datacenter,
-            "cluster": self.vcenter.cluster,
-            "datastore": self.vcenter.datastore,
-            "network": self.vcenter.network,
-            "template": "ubuntu-24.04",
-        } | self.settings
+        lines = {**self.vcenter.keys, "os": "ubuntu", **self.settings}
         path.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in lines.items() if value is not None))
         return path
 

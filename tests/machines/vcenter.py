@@ -159,17 +159,7 @@ class VCenterLab(Lab):
 
     @property
     def target(self) -> dict[str, Any]:
-        return {
-            "target": "vsphere",
-            "vcenter_hostname": self.vcenter.address,
-            "vcenter_username": self.vcenter.username,
-            "vcenter_ca_file": str(self.vcenter.ca_file),
-            "datacenter": self.vcenter.datacenter,
-            "cluster": self.vcenter.cluster,
-            "datastore": self.vcenter.datastore,
-            "network": self.vcenter.network,
-            "template": "ubuntu-24.04",
-        }
+        return dict(self.vcenter.keys)
 
     @property
     def environment(self) -> dict[str, str]:

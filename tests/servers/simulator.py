@@ -216,6 +216,21 @@ class Simulator:
         """`host:port`, as `vcenter_hostname` takes it."""
         return f"{self.host}:{self.port}"
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """What a configuration says of machines that are made here, but for the password."""
+        return {
+            "target": "vsphere",
+            "vcenter_hostname": self.address,
+            "vcenter_username": self.username,
+            "vcenter_ca_file": str(self.ca_file),
+            "datacenter": self.datacenter,
+            "cluster": self.cluster,
+            "datastore": self.datastore,
+            "network": self.network,
+            "template": "ubuntu-24.04",
+        }
+
     def kill(self) -> None:
         """End the server at once, as a crash would. Idempotent."""
         if self._process.poll() is None:

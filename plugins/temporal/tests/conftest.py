@@ -98,21 +98,14 @@ class Site:
     def cluster(self, name: str, **settings: Any) -> str:
         """Its configuration; it has a master and a worker."""
         keys = {
-            "target": "vsphere",
+            **self.vcenter.keys,
             "os": "ubuntu",
-            "vcenter_hostname": self.vcenter.address,
-            "vcenter_username": self.vcenter.username,
-            "vcenter_ca_file": str(self.vcenter.ca_file),
-            "datacenter": self.vcenter.datacenter,
-            "cluster": self.vcenter.cluster,
-            "datastore": self.vcenter.datastore,
-            "network": self.vcenter.network,
-            "template": "ubuntu-24.04",
             "consul_ip": self.consul,
             "masters": 1,
             "workers": 1,
+            **settings,
         }
-        lines = [f"{key}: {json.dumps(value)}\n" for key, value in (keys | settings).items()]
+        lines = [f"{key}: {json.dumps(value)}\n" for key, value in keys.items()]
         (self.folder / f"{name}.yml").write_text("".join(lines))
         return name
 
