@@ -24,11 +24,24 @@ CONFLICT = 409
 TOO_MANY_REQUESTS = 429
 
 
+_PASSING = (401, NOT_FOUND, 408, CONFLICT, TOO_MANY_REQUESTS)
+"""Of 4xx: what clocks, other objects, or other clients have to do with. All others say that the request is none."""
+
+
+class RefusedError(ControlPlaneError):
+    """The API will not do this, however often it is asked."""
+
+    retryable = False
+
+
 def expect(answer: Answer, trouble: str) -> Answer:
-    """The answer, where it is none but a success. Raises `ControlPlaneError`: the master does what `trouble` says."""
+    """The answer, where it is none but a success. Raises `ControlPlaneError`: the master does what `trouble` says; where the
+    same would be refused again, a `RefusedError`."""
     if answer.status in OK:
         return answer
-    raise ControlPlaneError(f"the master at {answer.server} {trouble} ({answer.status}: {answer.reason}){_advice(answer)}")
+    final = 400 <= answer.status < 500 and answer.status not in _PASSING
+    kind = RefusedError if final else ControlPlaneError
+    raise kind(f"the master at {answer.server} {trouble} ({answer.status}: {answer.reason}){_advice(answer)}")
 
 
 def put(client: HttpsClient, collection: str, document: dict[str, Any]) -> None:

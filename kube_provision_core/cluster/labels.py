@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from ..contract.errors import ControlPlaneError
-from .answers import NODES, expect, patch
+from .answers import NODES, RefusedError, expect, patch
 from .https_client import HttpsClient
 
 REGISTRATION = 120.0
@@ -29,6 +29,8 @@ class Labels:
         while True:
             try:
                 return self._give(node, labels)
+            except RefusedError:
+                raise
             except ControlPlaneError:
                 if time.monotonic() >= deadline:
                     raise

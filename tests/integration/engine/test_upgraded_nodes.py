@@ -125,6 +125,15 @@ class TestLabels:
         assert perform(LabelNode(node=session.desired.workers[0], labels=(("disk", "fast"),))) == "disk=fast"
         assert not server.faults
 
+    def test_that_the_cluster_does_not_take_are_told_at_once(
+        self, perform: Performer, server: ControlPlaneServer, session: Session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kube_provision_core.cluster.labels._PAUSE", 1000.0)
+        server.faults.extend([Fault(), Fault(status=422)])
+        with pytest.raises(ControlPlaneError, match="does not label node") as refused:
+            perform(LabelNode(node=session.desired.workers[0], labels=(("disk", "fast"),)))
+        assert not refused.value.retryable
+
     def test_of_a_node_that_never_registers_are_not_given(
         self, perform: Performer, server: ControlPlaneServer, session: Session, monkeypatch: pytest.MonkeyPatch
     ) -> None:
