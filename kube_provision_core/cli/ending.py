@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...contract.errors import KubeProvisionError
+from ..contract.errors import KubeProvisionError
 
 if TYPE_CHECKING:
-    from ...engine.report import Report
+    from ..engine.report import Report
 
-_WORDS = {0: "done", 2: "refused", 3: "failed", 4: "partly done", 130: "interrupted"}
+_FAILED = 3
+_WORDS = {0: "done", 1: "ended by a bug", 2: "refused", _FAILED: "failed", 4: "partly done", 130: "interrupted"}
 _LOOKS = {0: "good", 4: "warn", 130: "warn"}
 
 
@@ -28,7 +29,8 @@ class Ending:
 
     @property
     def word(self) -> str:
-        return "the program failed" if self.of_program else _WORDS.get(self.exit_code, "ended by a bug")
+        """A plugin's own exit code is that of something that has failed."""
+        return "the program failed" if self.of_program else _WORDS.get(self.exit_code, _WORDS[_FAILED])
 
     @property
     def look(self) -> str:

@@ -17,7 +17,7 @@ import click
 from .. import __version__
 from ..contract.kept_files import replace_file
 from . import own_file
-from .page.ending import Ending, ending
+from .ending import Ending, ending
 
 if TYPE_CHECKING:
     from ..engine.report import Report

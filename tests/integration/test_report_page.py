@@ -9,7 +9,7 @@ import pytest
 from doubles.told_run import HOSTILE, Told
 from servers.chromium import Tab, chromium
 
-from kube_provision_core.cli.page.ending import ending
+from kube_provision_core.cli.ending import ending
 from kube_provision_core.cli.page.rendering import page
 
 pytestmark = pytest.mark.integration

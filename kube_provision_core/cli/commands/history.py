@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..ending import Ending
 from ..options import Input, configuration, debug, output, state
 from ..output import columns, emit, plain
-from ..page.ending import Ending
 from ..program import EXIT_CODES, SUMMARIES
 from ..talk import note, one_line
 

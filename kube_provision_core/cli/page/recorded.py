@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..ending import ending
 from . import file
-from .ending import ending
 from .recorder import Recorder
 
 Lost = Callable[[OSError], None]

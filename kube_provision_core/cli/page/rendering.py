@@ -19,8 +19,8 @@ from .chart import Chart, counts, duration
 from .file import MARK
 
 if TYPE_CHECKING:
+    from ..ending import Ending
     from .chart import Lane
-    from .ending import Ending
     from .recorder import Recorder
     from .timeline import Span
 

@@ -9,7 +9,7 @@ import pytest
 from doubles.told_run import HOSTILE, Told
 
 from kube_provision_core import BusyError, ConfigError
-from kube_provision_core.cli.page.ending import Ending, ending
+from kube_provision_core.cli.ending import Ending, ending
 from kube_provision_core.cli.page.file import MARK
 from kube_provision_core.cli.page.recorder import Recorder
 from kube_provision_core.cli.page.rendering import page
@@ -47,6 +47,12 @@ class Elements(HTMLParser):
 
 def test_it_begins_with_what_makes_it_known_as_ours() -> None:
     assert page(Told("w-1").end(), Ending(0)).encode().startswith(MARK)
+
+
+@pytest.mark.parametrize(("code", "word"), [(1, "ended by a bug"), (2, "refused"), (5, "failed")])
+def test_what_ended_it_is_named_as_metrics_name_it(code: int, word: str) -> None:
+    """A plugin's errors may have codes of their own, and are no bugs."""
+    assert Ending(code).word == word
 
 
 def test_hostile_words_stand_there_as_words() -> None:
