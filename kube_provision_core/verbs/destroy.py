@@ -11,7 +11,7 @@ from ..cluster.cordon import Purpose
 from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..contract.errors import ConfigError
-from ..contract.machines import Power, Role
+from ..contract.machines import Role
 from ..engine.facts import Facts
 from ..engine.nodes import CordonNode, DrainNode
 from ..engine.ownership import check_identity, check_machines
@@ -21,6 +21,7 @@ from ..engine.verb import Options, Verb
 from ..engine.wish import Draining
 from .leaving import can_be_emptied, taken_away
 from .pools import refuse_strange_pool
+from .refusals import refuse_taking_quorum
 
 
 def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
@@ -148,14 +149,7 @@ def _refuse(seen: Observation, names: Collection[str], remedies: Remedies) -> No
         raise ConfigError(
             f"--node {', '.join(unknown)}: no such node in cluster {cluster}; it has {', '.join(sorted(known)) or 'none'}"
         )
-    servers = {vm.name for vm in seen.of(Role.DISCOVERY)}
-    working = {vm.name for vm in seen.of(Role.DISCOVERY) if vm.power is Power.ON and vm.status and vm.status.finished}
-    going = servers & set(names)
-    if going != servers and going & working and len(working - going) <= len(servers) // 2:
-        raise ConfigError(
-            f"--node {', '.join(sorted(going))}: without them discovery of cluster {cluster} has no quorum left. Remove one "
-            "at a time, once a run has made the one before anew, or all: what they know is written again then"
-        )
+    refuse_taking_quorum(seen, names)
     masters = {vm.name for vm in seen.of(Role.MASTER)}
     if masters and masters <= set(names):
         raise ConfigError(

@@ -52,4 +52,7 @@ def _addresses(begun: Iterable[Action]) -> list[Action]:
 
 def first_of_each(actions: Iterable[Action]) -> list[Action]:
     """What begins with a machine, of all that is done about it."""
-    return list({action.subject: action for action in reversed([*actions])}.values())
+    firsts: dict[str, Action] = {}
+    for action in actions:
+        firsts.setdefault(action.subject, action)
+    return list(firsts.values())

@@ -42,9 +42,9 @@ from .refusals import (
     refuse_blind,
     refuse_fewer,
     refuse_foreign,
+    refuse_lost_servers,
     refuse_restoring,
     refuse_unknown_minor,
-    refuse_without_quorum,
 )
 
 
@@ -125,7 +125,7 @@ def compare(desired: Desired, seen: Observation) -> Difference:
     refuse_fewer(desired, seen)
     ours = seen.ours
     servers = tuple(node for node in desired.discovery if node.name not in ours)
-    refuse_without_quorum(desired, seen, servers)
+    refuse_lost_servers(desired, seen, servers)
     return Difference(
         missing=tuple(node for node in desired.nodes if node.name not in ours),
         stopped=tuple(node for node in desired.all if node.name in ours and ours[node.name].power is not Power.ON),

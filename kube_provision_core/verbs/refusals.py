@@ -10,7 +10,7 @@ from ..cluster.observe import Observation
 from ..cluster.skew import adopted, minor
 from ..config.core import SUPPORTED_MINORS
 from ..contract.errors import ConfigError, DiscoveryError
-from ..contract.machines import Role
+from ..contract.machines import Power, Role
 from ..engine.facts import Facts
 
 
@@ -55,7 +55,7 @@ def refuse_another_role(desired: Desired, seen: Observation) -> None:
         raise ConfigError(*problems)
 
 
-def refuse_fewer(desired: Desired, seen: Observation) -> None:
+def refuse_fewer_servers(desired: Desired, seen: Observation) -> None:
     """Discovery machines that go one after the other may take the quorum of those that are left with them."""
     servers = [vm.name for vm in seen.of(Role.DISCOVERY)]
     beyond = [name for name in servers if name not in {node.name for node in desired.discovery}]
@@ -65,6 +65,11 @@ def refuse_fewer(desired: Desired, seen: Observation) -> None:
             "are asked for: their number grows, and never shrinks. Ask for as many as there were, or remove all, which are "
             f"made anew by the next run: {desired.remedies.destroy(*servers)}"
         )
+
+
+def refuse_fewer(desired: Desired, seen: Observation) -> None:
+    """Which machines go is for `destroy` to be told."""
+    refuse_fewer_servers(desired, seen)
     surplus = sorted(seen.ours.keys() - {node.name for node in desired.all} - {vm.name for vm in seen.of(Role.DISCOVERY)})
     if surplus:
         raise ConfigError(
@@ -82,11 +87,11 @@ def refuse_blind(desired: Desired, seen: Observation, adds: bool, initialised: b
         )
 
 
-def refuse_without_quorum(desired: Desired, seen: Observation, lost: Collection[object]) -> None:
+def refuse_lost_servers(desired: Desired, seen: Observation, lost: Collection[object]) -> None:
     """Discovery machines that are made anew would wait in vain for those that are left to let them in.
 
-    `lost`: those that do not exist. Where none has ever finished its boot they have founded nothing yet. The first one alone
-    may be the only one that there ever was.
+    `lost`: those that do not exist. One that is off may come back, and counts. Where none has ever finished its boot they
+    have founded nothing yet. The first one alone may be the only one that there ever was.
     """
     there = seen.of(Role.DISCOVERY)
     working = [vm.name for vm in there if vm.status and vm.status.finished]
@@ -100,6 +105,18 @@ def refuse_without_quorum(desired: Desired, seen: Observation, lost: Collection[
             f"{len(desired.discovery)} discovery machines are not there, or have not finished their boot: without a "
             f"majority they cannot go on. {grows}If they were lost, remove what is left, and run again, which makes all "
             f"anew: {desired.remedies.destroy(*(vm.name for vm in there))}"
+        )
+
+
+def refuse_taking_quorum(seen: Observation, names: Collection[str]) -> None:
+    """Of several discovery machines a majority has to work on: one that is off, or has never finished its boot, does not."""
+    servers = seen.of(Role.DISCOVERY)
+    working = {vm.name for vm in servers if vm.power is Power.ON and vm.status and vm.status.finished}
+    going = {vm.name for vm in servers} & set(names)
+    if len(going) < len(servers) and going & working and len(working - going) <= len(servers) // 2:
+        raise ConfigError(
+            f"--node {', '.join(sorted(going))}: without them discovery of cluster {seen.cluster.name} has no quorum left. "
+            "Remove one at a time, once a run has made the one before anew, or all: what they know is written again then"
         )
 
 
