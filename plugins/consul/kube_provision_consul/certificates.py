@@ -8,8 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography import x509
-
 from kube_provision_core import ConfigError
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----\n", re.DOTALL)
@@ -33,7 +31,13 @@ def certificates(file: Path) -> str:
 
 
 def _check_ends(file: Path, found: str) -> None:
-    for certificate in x509.load_pem_x509_certificates(found.encode()):
+    from cryptography import x509  # takes longer to load than all else that reads a configuration
+
+    try:
+        held = x509.load_pem_x509_certificates(found.encode())
+    except ValueError as error:
+        raise ValueError(f"{file} holds a certificate that cannot be read") from error
+    for certificate in held:
         end = certificate.not_valid_after_utc
         if end < datetime.now(UTC):
             subject = certificate.subject.rfc4514_string()

@@ -25,8 +25,10 @@ def connect(to: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
     Where some answer and none leads, an election is waited for. Raises `DiscoveryError`, which says of each why it is of no
     use.
     """
+    if len(to.servers) == 1:
+        return Client(to, rights)
     deadline = time.monotonic() + ELECTION
-    while len(to.servers) > 1:
+    while True:
         refusals: list[DiscoveryError] = []
         for server in to.servers:
             try:
@@ -39,4 +41,3 @@ def connect(to: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:
             kind = BadInputError if all(isinstance(error, BadInputError) for error in refusals) else DiscoveryError
             raise kind("; ".join(map(str, refusals)))
         time.sleep(_PAUSE)
-    return Client(to, rights)
