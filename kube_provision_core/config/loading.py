@@ -77,14 +77,15 @@ def load(
     problems.raise_if_any()
 
     chosen = tuple(_choose(driver, configs) for driver, configs in outcomes)
+    document = _rename(core, chosen)
     cores = PerRole({role: _rename(outcome, chosen) for role, outcome in by_role.items()})
     misspelt = misspelt_variables(environ, vocabulary.names)
     warnings = [f"{name} in the environment is no key; did you mean {meant}?" for name, meant in misspelt.items()]
     return Config(
-        _rename(core, chosen),
+        document,
         cores,
         chosen,
-        warnings=(*warnings, *rules.warnings(_rename(core, chosen))),
+        warnings=(*warnings, *rules.warnings(document)),
         options=tuple(options(paths, extra, flags, vocabulary)),
         unwritten=unwritten,
     )
