@@ -87,7 +87,10 @@ class NoticesAlone(PlainLines):
 
 @contextmanager
 def errors_told(mode: str) -> Iterator[None]:
-    """Tell programs, too, of the error that ends a command, and whether the same may succeed when it is run again."""
+    """Tell programs, too, of the error that ends a command, and whether the same may succeed when it is run again.
+
+    `mode`: the way in which it tells of its progress, or of what it has found; `json` is for programs.
+    """
     try:
         yield
     except KubeProvisionError as error:

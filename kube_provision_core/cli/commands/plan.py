@@ -81,6 +81,7 @@ def command(
     from ...verbs.run import opened, plan
     from ..output import emit
     from ..plans import plan_data, plan_table
+    from ..progress import errors_told
     from ..talk import note
 
     for parameters, verbs in ONE_OF:
@@ -110,9 +111,10 @@ def command(
         abandon_old=abandon_old,
     )
     chosen = named(verb)
-    source, archive = backed_up(given, options, opening, state)
-    with opened(chosen, source.load_for(chosen), state, archive=archive) as session:
-        planned, identity = plan(chosen, session, options)
+    with errors_told(form):
+        source, archive = backed_up(given, options, opening, state)
+        with opened(chosen, source.load_for(chosen), state, archive=archive) as session:
+            planned, identity = plan(chosen, session, options)
     for text in planned.notes:
         note(text)
     emit(plan_data(planned, identity), form, lambda: plan_table(planned))

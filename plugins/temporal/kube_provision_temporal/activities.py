@@ -15,7 +15,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from . import plans, program, words
-from .program import Ended
+from .program import BAD_INPUT, INTERRUPTED, TROUBLE, Ended
 from .values import Agreed, Done, Failure, Plan, Progress, Work
 
 HEARTBEAT = 5.0
@@ -23,9 +23,6 @@ HEARTBEAT = 5.0
 
 _LINES, _LENGTH = 20, 1000
 """How much of what went wrong travels: lines, and letters of one."""
-
-BAD_INPUT, TROUBLE, INTERRUPTED = 2, 3, 130
-"""Exit codes."""
 
 log = logging.getLogger(__name__)
 

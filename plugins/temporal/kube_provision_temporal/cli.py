@@ -19,13 +19,13 @@ from . import client as asking
 from .client import PATIENCE
 from .cluster import ClusterWorkflow
 from .plans import printable
+from .program import BAD_INPUT, INTERRUPTED
 from .showing import text
 from .values import Approval, Work
 from .words import VERBS, faults
 from .worker import serve
 
 PROGRAM = "kube-provision-temporal"
-BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -120,7 +120,7 @@ _config = click.option(
 )
 @_seconds("--approval-timeout", 86400, "How long they wait.")
 @click.option("--attempts", type=click.IntRange(min=1), default=5, show_default=True, help="Of what may pass by itself.")
-@_seconds("--pause", 10, "Before the second attempt; doubled each time.")
+@_seconds("--retry-after", 10, "Before the second attempt; doubled each time.")
 def start(
     cluster: str,
     verb: str,
@@ -130,13 +130,13 @@ def start(
     approval: str,
     approval_timeout: float,
     attempts: int,
-    pause: float,
+    retry_after: float,
 ) -> None:
     """Plan VERB for CLUSTER, and apply the plan once it is approved.
 
     OPTIONS are those of the verb itself: `-- --node w-prod-2`. One that is under way already is not begun twice.
     """
-    work = Work(cluster, verb, list(options), list(config), Approval(approval), approval_timeout, attempts, pause)
+    work = Work(cluster, verb, list(options), list(config), Approval(approval), approval_timeout, attempts, retry_after)
     if problems := faults(work):
         raise ConfigError(*problems)
 

@@ -38,7 +38,6 @@ class ClusterWorkflow:
         self._attempt = 1
         self._plan: Plan | None = None
         self._agreed: set[str] = set()
-        self._begun = False
         self._asking = ""
         """Digest of the plan that waits for approval."""
         self._trouble: list[str] = []
@@ -70,7 +69,7 @@ class ClusterWorkflow:
         await self._unpaused()
         self._agreed |= {action.key for action in self._plan.actions}
         self._changed |= {action.name for action in self._plan.actions if action.changes}
-        self._applies = self._begun = True
+        self._applies = True
         agreed = Agreed(self._work, self._plan.digest, self._plan.document)
         done: Done | None = await self._do("apply", Activities.apply, agreed, Phase.APPLYING)
         if done is None:
@@ -130,14 +129,14 @@ class ClusterWorkflow:
             raise error
         failed = cause if isinstance(cause, ApplicationError) else None
         self._trouble = (failed.message if failed else "its worker was lost").splitlines()
-        if failed and failed.non_retryable and not self._waits_for_nodes(failed):
+        if failed and failed.non_retryable:
             raise _ended(Failure(failed.type or Failure.BUG), failed.message) from error
         if self._applies and not (failed and failed.type == Failure.UNTOUCHED):
             self._check_converges(self._trouble)
         if self._attempt >= self._work.attempts:
             raise _ended(Failure.GIVEN_UP, f"after {self._attempt} attempts: " + "\n".join(self._trouble)) from error
         self._phase = Phase.WAITING
-        seconds = min(self._work.pause * 2 ** min(self._attempt - 1, _DOUBLED), _LONGEST_PAUSE)
+        seconds = min(self._work.retry_after * 2 ** min(self._attempt - 1, _DOUBLED), _LONGEST_PAUSE)
         self._attempt += 1
         await asyncio.sleep(seconds)
 
@@ -146,10 +145,6 @@ class ClusterWorkflow:
         if not converges(self._work):
             again = "nothing is tried again, since that would do again what is done: see what is left, and start that"
             raise _ended(Failure.GIVEN_UP, "\n".join([*trouble, again]))
-
-    def _waits_for_nodes(self, failed: ApplicationError) -> bool:
-        """What is refused of a run that has begun may be so for now alone: nodes that it left are not Ready yet."""
-        return self._begun and self._phase is Phase.PLANNING and failed.type == Failure.BAD_INPUT
 
     @workflow.query(name="state")
     def state(self) -> State:

@@ -17,6 +17,9 @@ from pathlib import Path
 from .leash import PATIENCE
 from .values import Progress
 
+BAD_INPUT, TROUBLE, INTERRUPTED = 2, 3, 130
+"""Exit codes of `kube-provision`, and ours."""
+
 _STOPS = ((signal.SIGINT, PATIENCE), (signal.SIGINT, 15.0), (signal.SIGKILL, 15.0))
 """What is sent, and seconds until the next: what runs on the target ends; it is left to itself; the process is ended."""
 

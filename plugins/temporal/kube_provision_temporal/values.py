@@ -43,7 +43,7 @@ class Work:
     """Seconds."""
     attempts: int = 5
     """How often at most it is planned and applied, where what failed may come right by itself."""
-    pause: float = 10
+    retry_after: float = 10
     """Seconds before it is tried again, doubled each time."""
     silence: float = 60
     """Seconds without a heartbeat after which a worker is taken for lost."""

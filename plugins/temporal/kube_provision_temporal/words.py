@@ -58,8 +58,8 @@ def faults(work: Work) -> list[str]:
 def _boundless(work: Work) -> Iterator[str]:
     if not 1 <= work.attempts <= _ATTEMPTS:
         yield f"1 to {_ATTEMPTS} attempts are meant"
-    if not all(math.isfinite(it) and 0 <= it <= _LONGEST for it in (work.pause, work.approval_timeout)):
-        yield "a pause, and the time for an approval, are of 30 days at most, in seconds"
+    if not all(math.isfinite(it) and 0 <= it <= _LONGEST for it in (work.retry_after, work.approval_timeout)):
+        yield "the time before another attempt, and that for an approval, are of 30 days at most, in seconds"
     if not _LEAST_SILENCE <= work.silence <= DAY:
         yield f"a worker is taken for lost after {_LEAST_SILENCE:g} seconds to one day"
 

@@ -15,8 +15,6 @@ from .activities import HEARTBEAT, Activities
 from .client import check_namespace
 from .cluster import ClusterWorkflow
 
-WORKFLOWS = (ClusterWorkflow,)
-
 
 async def serve(client: Client, task_queue: str, folder: Path, parallel: int, ready: Callable[[], None]) -> None:
     """Until SIGTERM, SIGINT or SIGHUP: then what runs here is stopped, as by Ctrl-C, for another worker to go on with it.
@@ -32,7 +30,7 @@ async def serve(client: Client, task_queue: str, folder: Path, parallel: int, re
     worker = Worker(
         client,
         task_queue=task_queue,
-        workflows=WORKFLOWS,
+        workflows=[ClusterWorkflow],
         activities=[does.plan, does.apply],
         max_concurrent_activities=parallel,
         max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT),  # a cancellation is heard with a heartbeat's answer

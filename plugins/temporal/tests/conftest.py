@@ -112,7 +112,7 @@ class Site:
     def work(self, name: str, verb: str = "provision", *options: str, **more: Any) -> Work:
         """A run that ends when its machines have addresses."""
         waits = ("--no-wait",) if verb == "provision" else ()
-        values = {"approval": Approval.NEVER, "pause": 0.5, **more}
+        values = {"approval": Approval.NEVER, "retry_after": 0.5, **more}
         return Work(self.cluster(name), verb, [*waits, *options], **values)
 
     def worker(self, task_queue: str) -> ServerProcess:

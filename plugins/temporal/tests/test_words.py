@@ -62,7 +62,7 @@ def test_a_time_is_one_and_the_same_on_every_day_and_for_every_worker(words: lis
 @pytest.mark.parametrize(
     "given",
     [
-        *({name: value} for name in ("approval_timeout", "pause") for value in (float("inf"), float("nan"), -1, 1e15)),
+        *({name: value} for name in ("approval_timeout", "retry_after") for value in (float("inf"), float("nan"), -1, 1e15)),
         *({"attempts": value} for value in (0, 5000)),
         *({"silence": value} for value in (0, 4.9, float("nan"), float("inf"))),
     ],

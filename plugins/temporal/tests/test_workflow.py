@@ -126,7 +126,7 @@ async def cancel(handle: Handle) -> None:
 
 
 def work(name: str, verb: str = "provision", *options: str, **more: Any) -> Work:
-    return Work(name, verb, list(options), **{"approval": Approval.NEVER, "pause": 0.1, **more})
+    return Work(name, verb, list(options), **{"approval": Approval.NEVER, "retry_after": 0.1, **more})
 
 
 def test_who_is_cancelled_while_a_pause_stops_it_is_not_paused_for_ever(server: Any) -> None:
@@ -172,7 +172,7 @@ def test_a_word_is_for_one_machine_and_for_one_removal(server: Any) -> None:
 
 
 def test_a_plan_that_is_refused_by_now_is_made_anew_even_where_that_is_refused_for_a_while(server: Any) -> None:
-    plans = [CREATE, failing(Failure.BAD_INPUT, "w-2 is not Ready"), CREATE]
+    plans = [CREATE, failing(Failure.UNTOUCHED, "w-2 is not Ready"), CREATE]
     look = play(server, work("refused"), Script(plans, [failing(Failure.UNTOUCHED, "this plan is refused by now"), DONE]))
     assert (look.ended, look.told[0]) == ("done", "changes: 1, attempts: 3")
 

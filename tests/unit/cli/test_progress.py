@@ -92,6 +92,15 @@ def test_an_error_s_line_is_the_last_but_for_what_is_told_to_people(run, world) 
     assert json.loads(line)["error"] in plain
 
 
+@pytest.mark.parametrize(("form", "lines"), [("json", 2), ("yaml", 1), ("table", 1)])
+def test_a_plan_for_programs_tells_of_an_error_too(run, world, form: str, lines: int) -> None:
+    ran = run("plan", "--config", "absent.yml", "--output", form)
+    told = ran.err.splitlines()
+    assert (ran.code, ran.out, len(told)) == (2, "", lines)
+    if form == "json":
+        assert json.loads(told[0])["retryable"] is False
+
+
 @pytest.mark.parametrize("mode", ["auto", "live"])
 def test_what_is_no_terminal_gets_plain_lines(mode, actions, capfd) -> None:
     with view(mode, "prod", actions) as shown:
