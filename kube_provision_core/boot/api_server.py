@@ -2,6 +2,7 @@
 
 https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/,
 https://kubernetes.io/docs/tasks/configure-pod-container/enforce-standards-admission-controller/,
+https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/,
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#openid-connect-tokens
 """
 
@@ -11,34 +12,63 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..contract.boot import File
+from ..contract.errors import BootError
 from .yaml_text import dump
 
 if TYPE_CHECKING:
     from ..config.api_server import Oidc
     from ..config.core import CoreConfig
+    from ..folder.encryption import Encryption
+    from ..folder.pki import JoinSecrets
 
 FOLDER = "/etc/kubernetes/api-server"
 AUDIT_LOGS = "/var/log/kubernetes/audit"
 
 _POLICY, _ADMISSION, _ISSUER = (f"{FOLDER}/{name}" for name in ("audit-policy.yaml", "admission.yaml", "oidc-ca.pem"))
+KEYS = f"{FOLDER}/encryption.yaml"
+FILES = {_POLICY: "audit_policy", _ADMISSION: "pod_security", _ISSUER: "oidc.ca", KEYS: "encryption_at_rest"}
+"""The key that each is there for."""
 _KEPT = {"audit-log-maxage": "30", "audit-log-maxbackup": "10", "audit-log-maxsize": "100"}
 """Days, files, and megabytes of each: kept without end they would fill the disk. A user may say otherwise."""
 
 
-def files(config: CoreConfig) -> Iterator[File]:
-    """Each master has them before kubeadm begins: an API server does not start without."""
+def files(config: CoreConfig, secrets: JoinSecrets) -> Iterator[File]:
+    """Each master has them before kubeadm begins: an API server does not start without. Raises `BootError` where keys are
+    to be had that the cluster's folder has not, or the other way round."""
     if config.audit_policy:
         yield File(_POLICY, config.audit_policy, mode=0o600)
     if config.pod_security:
         yield File(_ADMISSION, dump(_admission(config.pod_security)), mode=0o600)
     if config.oidc and config.oidc.ca:
         yield File(_ISSUER, config.oidc.ca, mode=0o600)
+    if bool(secrets.encryption) is not config.encryption_at_rest:
+        raise BootError("encryption_at_rest: the cluster was made with another setting, and its folder goes by that")
+    if secrets.encryption:
+        yield File(KEYS, encryption_configuration(secrets.encryption), mode=0o600, secret=True)
+
+
+def paths(config: CoreConfig) -> frozenset[str]:
+    """Of all `files`: those that arguments name."""
+    return frozenset(value for _, value in _arguments(config) if value.startswith(f"{FOLDER}/"))
+
+
+def encryption_configuration(encryption: Encryption) -> str:
+    """What API servers do about Secrets before etcd has them. Nothing else is read: not what somebody has written there
+    without a key.
+
+    `secretbox`, of those that need no service beside: Kubernetes advises against `aescbc` (padding oracles), and a key of
+    `aesgcm` is good for 200,000 writes alone.
+    https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/#providers
+    """
+    keys = [{"name": key.name, "secret": key.secret} for key in encryption.keys]
+    secrets = {"resources": ["secrets"], "providers": [{"secretbox": {"keys": keys}}]}
+    return dump({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration", "resources": [secrets]})
 
 
 def settings(config: CoreConfig) -> dict[str, Any]:
     """Of a ClusterConfiguration's `apiServer`; empty where no such key is used."""
     arguments = dict(_arguments(config))
-    volumes = [*_volume("kube-provision", FOLDER, reads=any(files(config)))]
+    volumes = [*_volume("kube-provision", FOLDER, reads=bool(paths(config)))]
     volumes += _volume("kube-provision-audit", AUDIT_LOGS, reads=bool(config.audit_policy), read_only=False)
     lists = {"extraArgs": [{"name": name, "value": value} for name, value in arguments.items()], "extraVolumes": volumes}
     return {name: items for name, items in lists.items() if items}
@@ -51,6 +81,8 @@ def _arguments(config: CoreConfig) -> Iterator[tuple[str, str]]:
         yield from ((name, value) for name, value in _KEPT.items() if name not in _given(config))
     if config.pod_security:
         yield "admission-control-config-file", _ADMISSION
+    if config.encryption_at_rest:
+        yield "encryption-provider-config", KEYS
     if config.oidc:
         yield from ((f"oidc-{name}", value) for name, value in _oidc(config.oidc).items() if value)
 

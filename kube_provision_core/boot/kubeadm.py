@@ -59,7 +59,7 @@ class KubeadmPart:
                 *_configurations(node, cluster, config, secrets),
                 *_authorities(node, secrets),
                 *restoration,
-                *_system_files(node, cluster, config),
+                *_system_files(node, cluster, config, secrets),
             ),
             steps=(*_authorities_steps(node), *_steps(node, cluster, config, restores=bool(restoration))),
         )
@@ -115,7 +115,7 @@ def _documents(file: File) -> Iterator[Document]:
         raise BootError(unfit) from error
 
 
-def _system_files(node: Node, cluster: Cluster, config: CoreConfig) -> Iterator[File]:
+def _system_files(node: Node, cluster: Cluster, config: CoreConfig, secrets: JoinSecrets) -> Iterator[File]:
     if not cluster.shares_kernel:
         yield File(
             "/etc/modules-load.d/kube-provision.conf",
@@ -128,7 +128,7 @@ def _system_files(node: Node, cluster: Cluster, config: CoreConfig) -> Iterator[
     yield from kubelet.settings(config)
     yield from (File(f"{PATCHES}/{name}", patch) for name, patch in patches(config.kubeadm_patches, node.role).items())
     if node.role is Role.MASTER:
-        yield from api_server.files(config)
+        yield from api_server.files(config, secrets)
     yield from kubelet.with_its_disks(node, config)
     if proxies.is_proxied(config):
         yield proxies.drop_in("containerd.service")

@@ -5,7 +5,6 @@ Only through the masters' own addresses, with certificates that are signed here,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -26,6 +25,7 @@ from .cluster_node import ClusterNode, read_node
 from .etcd import Etcd, EtcdMember, EtcdQuorum, EtcdStanding
 from .https_client import HttpsClient
 from .inventory import Inventory
+from .kubeadm_configuration import KubeadmConfiguration
 from .labels import Labels
 from .snapshot import EtcdSnapshot, snapshot
 from .versions import VersionCalls
@@ -94,23 +94,22 @@ class ControlPlane:
 
     def nodes_endpoint(self) -> str:
         """Where kubeadm has told all nodes to look for an API server, such as `localhost:8443`; empty if it has not."""
-        return self._kubeadm_setting("controlPlaneEndpoint")
+        return self.kubeadm_configuration().endpoint
 
     def kubeadm_version(self) -> str:
         """Of Kubernetes, as the whole cluster has it: `1.37.1`; empty if kubeadm has not written it down.
 
         Masters that join get this one, whichever an API server has that answers in the middle of an upgrade.
         """
-        return self._kubeadm_setting("kubernetesVersion").removeprefix("v")
+        return self.kubeadm_configuration().version
 
-    def _kubeadm_setting(self, name: str) -> str:
-        """From the top of the `ClusterConfiguration` that kubeadm keeps in the cluster; empty if it is not there."""
+    def kubeadm_configuration(self) -> KubeadmConfiguration:
+        """What kubeadm keeps in the cluster; an empty one if it is not there."""
         answer = self._api.call("GET", KUBEADM_CONFIG)
         if answer.status == NOT_FOUND:
-            return ""
+            return KubeadmConfiguration()
         data = expect(answer, "does not show kubeadm's configuration").document.get("data", {})
-        found = re.search(rf"^{name}: *[\"']?([^\s\"']+)", data.get("ClusterConfiguration", ""), re.MULTILINE)
-        return found.group(1) if found else ""
+        return KubeadmConfiguration(data.get("ClusterConfiguration", ""))
 
     def mint_token(self, seconds: int) -> str:
         """A new bootstrap token, good for joining until `seconds` from now."""

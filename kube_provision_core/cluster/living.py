@@ -27,6 +27,8 @@ class Living:
     """Which members of etcd follow a leader; None where nobody was asked."""
     endpoint: str = ""
     """Where its nodes look for an API server, such as `localhost:8443`; empty where that is not known."""
+    api_server_paths: frozenset[str] = frozenset()
+    """What arguments of its API servers name on the disk of each master, those too that are yet to join."""
 
     def node(self, name: str) -> ClusterNode | None:
         """What the cluster counts under that name, whether or not there is a machine."""
@@ -54,8 +56,9 @@ def look(seen: Observation, pki: Pki, *, etcd: bool = True) -> Living:
     with control_plane(seen, pki) as api:
         quorum = _check(api) if etcd else None
         members = api.etcd_members() if etcd else ()
-        version = api.kubeadm_version() or api.version()
-        return Living(api.nodes(), members, version, quorum=quorum, endpoint=api.nodes_endpoint())
+        kept = api.kubeadm_configuration()
+        version, paths = kept.version or api.version(), kept.api_server_paths
+        return Living(api.nodes(), members, version, quorum, kept.endpoint, paths)
 
 
 def control_plane(seen: Observation, pki: Pki) -> ControlPlane:

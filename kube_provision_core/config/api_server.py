@@ -22,6 +22,7 @@ AUDIT_LEVELS = ("None", "Metadata", "Request", "RequestResponse")
 ARGUMENTS: Mapping[str, str] = {
     **dict.fromkeys(("audit-policy-file", "audit-log-path"), "audit_policy"),
     "admission-control-config-file": "pod_security",
+    **dict.fromkeys(("encryption-provider-config", "encryption-provider-config-automatic-reload"), "encryption_at_rest"),
     **dict.fromkeys(("oidc-issuer-url", "oidc-client-id", "oidc-ca-file", "authentication-config"), "oidc"),
     **dict.fromkeys(("oidc-username-claim", "oidc-username-prefix", "oidc-groups-claim", "oidc-groups-prefix"), "oidc"),
 }

@@ -178,6 +178,11 @@ class CoreConfig(ScriptConfig):
         None,
         help="Which of the Pod Security Standards holds in namespaces that say nothing themselves; not in `kube-system`.",
     )
+    encryption_at_rest: bool = option(
+        False,
+        help="Secrets are encrypted before etcd keeps them, with a key that is made in the cluster's folder. For a cluster "
+        "that is made with it. See [Secrets at rest](kubeadm.md#secrets-at-rest).",
+    )
     kubeadm: Kubeadm = option(
         Kubeadm(),
         help="kubeadm's own documents under ours, in kubeadm's names: `cluster` (ClusterConfiguration), `init`, `join`. See "

@@ -211,6 +211,11 @@ class Facts:
         """The configuration's keys of our own, as they are for a role."""
         return self._session.config.by_role[role]
 
+    @property
+    def encrypts(self) -> bool:
+        """Whether Secrets are to be encrypted at rest, as the configuration says."""
+        return self.core(Role.MASTER).encryption_at_rest
+
     def packages(self, component: Component, version: str) -> Packages:
         """How the nodes' system installs a version of a component of Kubernetes. Raises `BootError` where it cannot."""
         return self._session.packages(component, version)

@@ -11,7 +11,6 @@ from ..boot.tasks import seal
 from ..cluster import Roll, control_plane
 from ..contract.errors import DiscoveryError
 from ..contract.machines import Cluster, Node, Power, Role, Vm
-from ..folder.pki import JoinSecrets
 from .bringing import Bringing
 from .latest import Latest
 from .nodes import CordonNode, DeleteNode, ForgetNodes, LabelNode, RemoveMember, UncordonNode
@@ -182,7 +181,7 @@ class Performer:
             if action.masters:
                 api.upload_certificates(certificate_key)
             token = api.mint_token(TOKEN_SECONDS)
-        self._secrets = JoinSecrets(folder.pki, token, certificate_key)
+        self._secrets = replace(folder.join_secrets(), token=token, certificate_key=certificate_key)
         return f"valid for {TOKEN_SECONDS // 60} minutes"
 
     def _control_plane(self) -> ControlPlane:

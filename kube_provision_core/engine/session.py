@@ -165,11 +165,15 @@ def open_session(
 
 
 def _draft(state: State | Path | None, config: Config) -> Folder:
-    return Folder.draft(state or _NOWHERE, config.core.name, {**config.generated(), **config.founding()})
+    made = {**config.generated(), **config.founding()}
+    return Folder.draft(state or _NOWHERE, config.core.name, made, encrypts=config.core.encryption_at_rest)
 
 
 def _folder(state: State | Path | None, name: str, archive: Archive | None) -> Folder | None:
-    """The one that lies there, else the one of the archive. Both have to be one cluster's."""
+    """The one that lies there, else the one of the archive. Both have to be one cluster's.
+
+    Keys of Secrets are the archive's, which its snapshot was written with; they may have been rotated since.
+    """
     if archive is not None and archive.about.cluster != name:
         raise ConfigError(
             f"the backup is of cluster {archive.about.cluster}, and this is {name}: a restored cluster keeps its name"
@@ -186,4 +190,4 @@ def _folder(state: State | Path | None, name: str, archive: Archive | None) -> F
         raise FolderError(
             f"{found.where} is the folder of another cluster than the backup's: move it aside, or choose another --state"
         )
-    return found or backed_up
+    return replace(found, encryption=backed_up.encryption) if found else backed_up

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,6 +22,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from .x509 import KeyPair, create_authority, create_signing_key, load_key, private_number, public_pem, sign_client, sign_user
+
+if TYPE_CHECKING:
+    from .encryption import Encryption
 
 ADMINISTRATORS = "kubeadm:cluster-admins"
 """The group that `kubeadm init` binds to cluster-admin. Unlike `system:masters` it can be revoked by deleting the binding,
@@ -123,7 +127,8 @@ class Snapshot:
 class JoinSecrets:
     """What machines need to become part of the cluster.
 
-    Only a machine that may initialise it is given the keys of `pki`; only masters are given the certificate key.
+    Only a machine that may initialise it is given the keys of `pki`; only masters are given the certificate key, and the
+    keys of `encryption`.
     """
 
     pki: Pki = field(repr=False)
@@ -131,6 +136,8 @@ class JoinSecrets:
     certificate_key: str = field(repr=False)
     snapshot: Snapshot | None = None
     """What the machine that initialises the cluster begins with; None: a new cluster begins with nothing."""
+    encryption: Encryption | None = field(default=None, repr=False)
+    """What API servers encrypt Secrets with; None: they do not."""
 
 
 @lru_cache(maxsize=16)

@@ -12,16 +12,17 @@ import yaml
 
 from ..contract.errors import ConfigError, FolderError
 from .documents import IDENTITY, SECRETS, identity_document, initialised_document, values_document
+from .encryption import ENCRYPTION, Encryption, Key, Stage, create_key, encryption_document, read_encryption
 from .on_disk import state_of
 from .pki import PKI_FILES, create_certificate_key, create_token
 from .state import State
 from .store import Folder
 
-_PKI, _NODE = "etc/kubernetes/pki", "etc/kube-provision/node.json"
-"""Below the root of a master."""
+_PKI, _NODE, _KEYS = "etc/kubernetes/pki", "etc/kube-provision/node.json", "etc/kubernetes/api-server/encryption.yaml"
+"""Below the root of a master. The last is there where Secrets are encrypted."""
 
-HOW = f"(umask 077; sudo tar -C / -cz {_PKI} {_NODE} >pki.tgz)"
-"""Makes one, on a master, that nobody else there can read."""
+HOW = f"(umask 077; sudo tar -C / --ignore-failed-read -cz etc/kubernetes/{{pki,api-server}} {_NODE} >pki.tgz)"
+"""Makes one, on a master, that nobody else there can read. Of a folder that is not there tar warns."""
 
 _LARGEST = 1024 * 1024
 """Bytes of a file in it: some thousands."""
@@ -39,6 +40,8 @@ def rebuild(state: State | Path, name: str, archive: Path, generated: Mapping[st
     files = {f"pki/{file}": held[f"{_PKI}/{file}"] for file in PKI_FILES}
     files[IDENTITY] = identity_document(name, node["cluster_id"])
     files[SECRETS] = values_document(create_token(), create_certificate_key(), generated)
+    if _KEYS in held:
+        files[ENCRYPTION] = encryption_document(_encryption(held[_KEYS], archive))
     with Folder.lock(state, name):
         found = state_of(state).files(name)
         if found.exists():
@@ -67,7 +70,7 @@ def _held(archive: Path) -> Mapping[str, bytes]:
     wanted = {_NODE, *(f"{_PKI}/{file}" for file in PKI_FILES)}
     try:
         with tarfile.open(archive) as tar:
-            held = dict(_content(tar, member) for member in tar if _path(member) in wanted)
+            held = dict(_content(tar, member) for member in tar if _path(member) in {*wanted, _KEYS})
     except OSError as problem:
         raise ConfigError(f"{archive} cannot be read: {problem.strerror or problem}") from problem
     except (tarfile.TarError, EOFError) as problem:
@@ -75,6 +78,19 @@ def _held(archive: Path) -> Mapping[str, bytes]:
     if missing := sorted(wanted - held.keys()):
         raise ConfigError(f"{archive} lacks {', '.join(missing)}: make it on a master by: {HOW}")
     return held
+
+
+def _encryption(content: bytes, archive: Path) -> Encryption:
+    """Of two keys, as in the middle of a rotation, the second is taken for the next one: what both open stays readable,
+    whichever it was, and a rotation ends with one of them."""
+    try:
+        (resource,) = yaml.safe_load(content)["resources"]
+        (provider,) = resource["providers"]
+        first, *more = [Key(str(it["name"]), str(it["secret"])) for it in provider["secretbox"]["keys"]]
+        found = Encryption(first, more[0], Stage.READING) if more else Encryption(first, create_key())
+        return read_encryption(encryption_document(found), str(archive))
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, FolderError) as problem:
+        raise ConfigError(f"{archive}: {_KEYS} in it is none that kube-provision has written") from problem
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, bytes]:

@@ -3,6 +3,7 @@
 cluster.json     name and identity
 secrets.json     first token, certificate key, values that drivers had made
 pki/…            certificate authorities and service-account key
+encryption.json  keys of Secrets at rest, see `encryption`; missing where they are not encrypted
 initialised      exists once the cluster was observed to be initialised
 restoring        while it is restored: the digest of the snapshot that what exists of it begins with; before that, while what
                  was left of it is destroyed, with the word `abandoning`. With the word `masters` where they alone are
@@ -35,6 +36,7 @@ from .documents import (
     read_values,
     values_document,
 )
+from .encryption import ENCRYPTION, Encryption, create_encryption, encryption_document, read_encryption
 from .history import History
 from .kubeconfig import render_kubeconfig
 from .on_disk import made_meanwhile, state_of
@@ -59,6 +61,8 @@ class Folder:
     certificate_key: str = field(repr=False)
     generated: Mapping[str, str] = field(repr=False)
     """Values made once for drivers, by field name."""
+    encryption: Encryption | None = field(default=None, repr=False)
+    """With what API servers encrypt Secrets; None: they do not."""
 
     @staticmethod
     def lock(state: State | Path, name: str, *, briefly: bool = False) -> AbstractContextManager[None]:
@@ -75,7 +79,7 @@ class Folder:
         if not files.exists():
             return None
         files.check()
-        return cls._of(files, name, files.read)
+        return cls._of(files, name, files.read, files.has)
 
     @classmethod
     def backed_up(cls, state: State | Path, name: str, files: Mapping[str, bytes]) -> Folder:
@@ -89,10 +93,10 @@ class Folder:
                 raise FolderError(f"the backup of the folder lacks {file}: it was not made by kube-provision")
             return files[file]
 
-        return cls._of(state_of(state).files(name), name, read)
+        return cls._of(state_of(state).files(name), name, read, files.__contains__)
 
     @classmethod
-    def _of(cls, files: Files, name: str, read: Read) -> Folder:
+    def _of(cls, files: Files, name: str, read: Read, has: Callable[[str], bool]) -> Folder:
         cluster_id, values = read_identity(read, files.where, name), read_values(read, files.where)
         return cls(
             files=files,
@@ -102,11 +106,15 @@ class Folder:
             token=values.token,
             certificate_key=values.certificate_key,
             generated=MappingProxyType(values.generated),
+            encryption=read_encryption(read(ENCRYPTION), files.where) if has(ENCRYPTION) else None,
         )
 
     @classmethod
-    def draft(cls, state: State | Path, name: str, makers: Makers) -> Folder:
-        """A new identity for a cluster that does not exist yet, in memory until it is saved."""
+    def draft(cls, state: State | Path, name: str, makers: Makers, *, encrypts: bool = False) -> Folder:
+        """A new identity for a cluster that does not exist yet, in memory until it is saved.
+
+        `encrypts`: Secrets at rest.
+        """
         return cls(
             files=state_of(state).files(name),
             name=name,
@@ -115,6 +123,7 @@ class Folder:
             token=create_token(),
             certificate_key=create_certificate_key(),
             generated=MappingProxyType({key: make() for key, make in makers.items()}),
+            encryption=create_encryption() if encrypts else None,
         )
 
     @classmethod
@@ -200,9 +209,10 @@ class Folder:
         self.files.change({"restoring": _restoration_of(sha256, *([_MASTERS] if masters_only else []), _ABANDONING)})
 
     def begin_restore(self, sha256: str, *, masters_only: bool = False) -> None:
-        """From now on, and until it is seen again, the cluster is not initialised. Idempotent."""
+        """From now on, and until it is seen again, the cluster is not initialised, and its keys are this folder's, which
+        read what the snapshot holds. Idempotent."""
         mark = _restoration_of(sha256, *([_MASTERS] if masters_only else []))
-        self.files.change({"restoring": mark, "initialised": None})
+        self.files.change({**self._keys(), "restoring": mark, "initialised": None})
 
     def end_restore(self) -> None:
         """Idempotent."""
@@ -254,7 +264,7 @@ class Folder:
 
     def join_secrets(self) -> JoinSecrets:
         """The secrets of the first run; later ones mint a token and a certificate key through a living master."""
-        return JoinSecrets(self.pki, self.token, self.certificate_key)
+        return JoinSecrets(self.pki, self.token, self.certificate_key, encryption=self.encryption)
 
     def archive(self) -> str:
         """Move the folder aside, so that the next cluster of this name gets its own. Returns where to."""
@@ -263,7 +273,14 @@ class Folder:
 
     def _documents(self) -> Mapping[str, bytes]:
         pki = {f"pki/{file}": content for file, content in self.pki.files.items()}
-        return {**pki, IDENTITY: identity_document(self.name, self.cluster_id), SECRETS: self._secrets()}
+        own = {IDENTITY: identity_document(self.name, self.cluster_id), SECRETS: self._secrets()}
+        return {**pki, **own, **({ENCRYPTION: encryption_document(self.encryption)} if self.encryption else {})}
+
+    def _keys(self) -> Mapping[str, bytes | None]:
+        """What is to be changed about them, where the folder that lies there has others than this one, or none."""
+        if self.encryption:
+            return {ENCRYPTION: encryption_document(self.encryption)}
+        return {ENCRYPTION: None} if self.files.has(ENCRYPTION) else {}
 
     def _secrets(self) -> bytes:
         return values_document(self.token, self.certificate_key, self.generated)

@@ -43,8 +43,10 @@ from .refusals import (
     refuse_fewer,
     refuse_foreign,
     refuse_lost_servers,
+    refuse_other_encryption,
     refuse_restoring,
     refuse_unknown_minor,
+    refuse_unread_files,
 )
 
 
@@ -73,6 +75,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     """
     check_identity(facts)
     refuse_restoring(facts)
+    refuse_other_encryption(facts)
     seen = facts.seen.without_leftovers
     difference = compare(desired, seen)
     later = _postponed(seen, difference, facts)
@@ -82,6 +85,8 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     living = _living(facts, difference)
     refuse_unknown_minor(desired, living)
     refuse_another_port(desired, living)
+    if difference.masters:
+        refuse_unread_files(facts, living)
     names = tuple(node.name for node in later)
     versions = adoption(seen.cluster, living.version, facts.remedies)
     later_labels = () if options.wait else postponed(facts, difference.missing)

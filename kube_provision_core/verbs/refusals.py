@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ..boot import api_server
 from ..cluster import Living
 from ..cluster.desired import Desired
 from ..cluster.observe import Observation
@@ -126,6 +127,38 @@ def refuse_unknown_minor(desired: Desired, living: Living) -> None:
         raise ConfigError(
             f"cluster {desired.cluster.name} runs Kubernetes {living.version}, and this version of kube-provision makes "
             f"machines for {', '.join(SUPPORTED_MINORS)} alone: it can add none until the cluster runs one of these"
+        )
+
+
+def refuse_other_encryption(facts: Facts) -> None:
+    """A cluster keeps what it was made with: masters that have the keys and masters that have none would not read each
+    other's Secrets."""
+    wanted, has, name = facts.encrypts, facts.folder.encryption is not None, facts.seen.cluster.name
+    if wanted and not has:
+        raise ConfigError(
+            f"encryption_at_rest: cluster {name} was made without it, and what has begun cannot be given it: set it to "
+            "false. A cluster that is made anew has it from its first Secret on"
+        )
+    if has and not wanted:
+        raise ConfigError(
+            f"encryption_at_rest: Secrets of cluster {name} are encrypted, and masters without the keys would not read "
+            "them: set it to true. A cluster keeps what it was made with"
+        )
+
+
+def refuse_unread_files(facts: Facts, living: Living) -> None:
+    """What API servers are told to read is decided when a cluster is initialised: a master that is made without one of the
+    files, since its key was taken away, would never serve."""
+    read = living.api_server_paths & api_server.FILES.keys()
+    missing = sorted(read - api_server.paths(facts.core(Role.MASTER))) if read else []
+    if missing:
+        raise ConfigError(
+            *(
+                f"{api_server.FILES[path]}: API servers of cluster {facts.seen.cluster.name} read {path}, which masters are "
+                "given for this key: one that is made without it would not start. Set the key again, or take what names the "
+                "file out of the ConfigMap kubeadm-config in kube-system"
+                for path in missing
+            )
         )
 
 

@@ -36,7 +36,9 @@ from .refusals import (
     refuse_another_role,
     refuse_blind,
     refuse_foreign,
+    refuse_other_encryption,
     refuse_unknown_minor,
+    refuse_unread_files,
 )
 from .turns import drained, tell, turns
 
@@ -57,6 +59,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
         )
     seen = facts.seen
     refuse_foreign(seen)
+    refuse_other_encryption(facts)
     refuse_another_discovery(desired, seen)
     refuse_another_role(desired, seen)
     refuse_blind(desired, seen, adds=True, initialised=True)
@@ -64,6 +67,8 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     living = (facts.members if masters else facts.nodes).value
     refuse_unknown_minor(desired, living)
     refuse_another_port(desired, living)
+    if masters:
+        refuse_unread_files(facts, living)
     chosen = sorted(chosen, key=lambda node: (node.role is not Role.MASTER, _is_ready(living, node), node.index))
     _refuse_without_quorum(living, [node for node in chosen if node.role is Role.MASTER])
     turn = partial(_turn, facts, living, options)

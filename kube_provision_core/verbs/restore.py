@@ -44,7 +44,7 @@ from .provision import (
     forget_nodes,
     scrubs,
 )
-from .refusals import refuse_another_discovery, refuse_blind, refuse_unknown_minor
+from .refusals import refuse_another_discovery, refuse_blind, refuse_other_encryption, refuse_unknown_minor
 from .registering import newcomers, registered, unregistered
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     """
     archive = _fitting(desired, facts)
     check_identity(facts)
+    refuse_other_encryption(facts)
     refuse_another_discovery(desired, facts.seen)
     sha256, masters_only = archive.end.sha256, options.only == Role.MASTER
     same = (facts.folder.restoring, facts.folder.masters_only) == (sha256, masters_only)

@@ -16,6 +16,7 @@ class GivenFacts(Facts):
     folder: Any = None
     archive: Any = None
     answers: Any = False
+    encrypts: Any = False
 
     def __init__(self, seen: Observation | None = None, *, saved: bool = True, **facts: object) -> None:
         """`facts` by name, such as `initialised=Known(True)`; else those of a cluster that was never initialised."""
@@ -32,6 +33,6 @@ class GivenFacts(Facts):
         if seen is not None:
             given["seen"] = seen
             given["remedies"] = Remedies(seen.cluster.name).of(seen, lives=given.get("initialised") == Known(True))
-            marks = {"restoring": "", "abandoning": "", "masters_only": False}
+            marks = {"restoring": "", "abandoning": "", "masters_only": False, "encryption": None}
             given["folder"] = SimpleNamespace(saved=saved, cluster_id=seen.cluster.id, path=seen.cluster.name, **marks)
         vars(self).update(given | facts)

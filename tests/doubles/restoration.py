@@ -73,7 +73,7 @@ def planned(
     **facts: object,
 ) -> Plan:
     desired = desired or desire()
-    marks = {"restoring": restoring, "abandoning": abandoning, "masters_only": masters_only}
+    marks = {"restoring": restoring, "abandoning": abandoning, "masters_only": masters_only, "encryption": None}
     folder = SimpleNamespace(saved=bool(restoring or abandoning), cluster_id="id-1", path="prod", **marks)
     given = {"archive": archive or archived(), "answers": False, "folder": folder, "arranges": False, "delivers": True}
     given["remedies"] = Remedies("prod", masters_only=masters_only)

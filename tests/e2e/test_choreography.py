@@ -7,7 +7,7 @@ import itertools
 import json
 import ssl
 import tomllib
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,14 @@ pytestmark = pytest.mark.e2e
 WHOLE = {"consul-prod", "m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1", "w-prod-2"}
 NODES = WHOLE - {"consul-prod"}
 SERVICES = ("kube-provision-consul", "kube-provision-proxy", "kube-provision-follower", "containerd", "kubelet")
+SETTINGS = {"users": [{"name": "operator"}], "encryption_at_rest": True}
 RECOVERY = 180.0
 """Seconds within which a node is back after whatever happened to it."""
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab(tmp_path_factory.mktemp("lab"), {"users": [{"name": "operator"}]}, bookworm={"w-prod-2"}) as lab:
+    with Lab(tmp_path_factory.mktemp("lab"), SETTINGS, bookworm={"w-prod-2"}) as lab:
         yield lab
 
 
@@ -70,6 +71,14 @@ class TestTheFirstRun:
         with cluster.control_plane() as api:
             members = {member.name: member.learner for member in api.etcd_members()}
         assert members == dict.fromkeys(cluster.masters, False)
+
+    def test_leaves_no_secret_in_etcd_that_is_not_encrypted(self, cluster: Lab) -> None:
+        all_that_is_kept = {"key": encoded("/registry/"), "range_end": encoded("/registry0")}
+        with cluster.control_plane() as api:
+            kept = api._etcd_client.call("POST", "/v3/kv/range", all_that_is_kept).document["kvs"]
+        secrets = [b64decode(it["value"]) for it in kept if b"/secrets/" in b64decode(it["key"])]
+        assert secrets
+        assert {content.partition(b":v1:")[0] for content in secrets} == {b"k8s:enc:secretbox"}
 
     @pytest.mark.parametrize("name", ["w-prod-1", "w-prod-2"])
     def test_shows_workers_no_other_way_than_their_own_proxy(self, cluster: Lab, name: str) -> None:
@@ -277,3 +286,7 @@ def ask(kubeconfig: Any, path: str, folder: Path) -> Any:
         return json.loads(connection.getresponse().read())
     finally:
         connection.close()
+
+
+def encoded(text: str) -> str:
+    return b64encode(text.encode()).decode()

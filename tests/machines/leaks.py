@@ -16,8 +16,9 @@ from kube_provision_core.folder.store import Folder
 
 PKI = r"etc/kubernetes/pki/.*"
 ETCD = r"var/lib/etcd/.*"
+AT_REST = r"etc/kubernetes/api-server/encryption\.yaml"
 GOSSIP = r"etc/kube-provision/consul/secrets\.json|var/lib/kube-provision-consul/serf/(local|remote)\.keyring"
-MASTER_MAY_KEEP = re.compile(f"disk/upper/({PKI}|{ETCD}|{GOSSIP})")
+MASTER_MAY_KEEP = re.compile(f"disk/upper/({PKI}|{ETCD}|{AT_REST}|{GOSSIP})")
 OTHERS_MAY_KEEP = re.compile(f"disk/upper/({GOSSIP})")
 
 
@@ -28,6 +29,8 @@ def needles(folder: Folder) -> dict[str, str]:
         for name, content in folder.pki.files.items()
         if name[-4:] == ".key"
     }
+    if folder.encryption:
+        keys |= {"key of Secrets": folder.encryption.key.secret, "their next key": folder.encryption.next.secret}
     return keys | {
         "token": folder.token.partition(".")[2],
         "certificate key": folder.certificate_key,

@@ -123,7 +123,7 @@ def rebuild(cluster: str, archive: Path, values: Path | None, state: State | Pat
     """Make the folder of a cluster that lives anew, in a store or on a disk, from ARCHIVE, which was made on a master.
 
     \b
-    (umask 077; sudo tar -C / -cz etc/kubernetes/pki etc/kube-provision/node.json >pki.tgz)
+    (umask 077; sudo tar -C / --ignore-failed-read -cz etc/kubernetes/{pki,api-server} etc/kube-provision/node.json >pki.tgz)
     """
     from ...folder.rebuilding import read_values
     from ...folder.rebuilding import rebuild as rebuilt

@@ -14,7 +14,9 @@ import threading
 import time
 from base64 import b64decode, b64encode
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -22,8 +24,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from machines.standins import encryption
 from machines.standins.api import CLUSTER_INFO, CONFIG_MAPS, NODES, PODS, REQUESTS, SECRETS
 from machines.standins.etcd import Etcd, EtcdError, Keys
+from machines.standins.faults import StandInError
 from machines.standins.places import API_PORT, PKI
 from machines.standins.release import own
 from machines.standins.trust import signature
@@ -41,6 +45,11 @@ CONFIGURATION = (f"{CONFIG_MAPS}/kubeadm-config", f"{CONFIG_MAPS}/kubelet-config
 """What every node may read."""
 DEPRECATED = {"/apis/policy/v1beta1/poddisruptionbudgets": "1.37"}
 """What whoever asks for it should ask for no more, and the minor that lacks it."""
+TAKEN = (
+    *("--audit-log-", "--oidc-", "--event-ttl=", "--enable-admission-plugins=", "--authentication-config="),
+    *("--profiling=", "--tls-", "--anonymous-auth="),
+)
+"""How arguments begin that it takes and does nothing about."""
 READY_KEPT = 0.3
 STARTING = 1.5
 """Seconds for which a server that begins knows nobody's rights yet, and forbids all of what it is asked."""
@@ -51,28 +60,45 @@ PATIENCE = 5.0
 class EtcdObjects(ClusterObjects):
     """The objects of a cluster, which all its masters share."""
 
-    def __init__(self, etcd: Etcd) -> None:
+    def __init__(self, etcd: Etcd, secrets: encryption.Plain) -> None:
         super().__init__()
-        self._objects = _Collections(etcd)
+        self._objects = _Collections(etcd, secrets)
 
 
 class _Collections(defaultdict[str, Any]):
-    def __init__(self, etcd: Etcd) -> None:
+    def __init__(self, etcd: Etcd, secrets: encryption.Plain) -> None:
         super().__init__()
-        self._etcd = etcd
+        self._etcd, self._secrets = etcd, secrets
 
     def __missing__(self, collection: str) -> Keys:
-        return Keys(self._etcd, f"/registry{collection}/")
+        prefix = f"/registry{collection}/"
+        if collection.endswith("/secrets"):
+            return EncryptedKeys(self._etcd, prefix, self._secrets)
+        return Keys(self._etcd, prefix)
+
+
+class EncryptedKeys(Keys):
+    """Their values pass a transformer on their way."""
+
+    def __init__(self, etcd: Etcd, prefix: str, transformer: encryption.Plain) -> None:
+        super().__init__(etcd, prefix)
+        self._transformer = transformer
+
+    def read(self, text: str) -> Any:
+        return super().read(self._transformer.opened(text))
+
+    def written(self, document: Any) -> str:
+        return self._transformer.sealed(super().written(document))
 
 
 class ApiServer(ControlPlaneServer):
     """See the module."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, secrets: encryption.Plain) -> None:
         self._etcd = Etcd()
         self._pki = Pki({name: (PKI / name).read_bytes() for name in PKI_FILES})
         credential = KeyPair((PKI / "apiserver.crt").read_bytes(), (PKI / "apiserver.key").read_bytes())
-        super().__init__(self._pki, "0.0.0.0", API_PORT, EtcdObjects(self._etcd), credential=credential)
+        super().__init__(self._pki, "0.0.0.0", API_PORT, EtcdObjects(self._etcd, secrets), credential=credential)
         self.version = str(own())
         self._looked, self._saw = 0.0, False
         self._look = threading.Lock()
@@ -222,11 +248,30 @@ def _wait_for_etcd() -> None:
             return
 
 
+def _unreadable(told: argparse.Namespace) -> Iterator[str]:
+    for path in vars(told).values():
+        if isinstance(path, Path) and not path.is_file():
+            yield f"open {path}: no such file or directory"
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--advertise-address", required=True)
+    arguments.add_argument("--encryption-provider-config", type=Path)
+    arguments.add_argument("--audit-policy-file", type=Path)
+    arguments.add_argument("--admission-control-config-file", type=Path)
+    arguments.add_argument("--oidc-ca-file", type=Path)
+    told, others = arguments.parse_known_args()
+    for problem in _unreadable(told):
+        sys.exit(f"Error: {problem}")
+    if unknown := [it for it in others if not it.startswith(TAKEN)]:
+        sys.exit(f"Error: unknown flag: {unknown[0].partition('=')[0]}")
+    try:
+        secrets = encryption.load(told.encryption_provider_config) if told.encryption_provider_config else encryption.Plain()
+    except StandInError as error:
+        sys.exit(f"Error: {error}")
     _wait_for_etcd()
-    server = ApiServer(arguments.parse_args().advertise_address)
+    server = ApiServer(told.advertise_address, secrets)
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     with server:

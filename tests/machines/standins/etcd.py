@@ -101,10 +101,17 @@ class Keys(MutableMapping[str, Any]):
         text = self._etcd.get(self._prefix + name)
         if text is None:
             raise KeyError(name)
-        return json.loads(text)
+        return self.read(text)
 
     def __setitem__(self, name: str, document: Any) -> None:
-        self._etcd.put(self._prefix + name, json.dumps(document))
+        self._etcd.put(self._prefix + name, self.written(document))
+
+    def read(self, text: str) -> Any:
+        """As it lies in etcd."""
+        return json.loads(text)
+
+    def written(self, document: Any) -> str:
+        return json.dumps(document)
 
     def __delitem__(self, name: str) -> None:
         if not self._etcd.delete(self._prefix + name):

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 from machines.standins.etcd import peer_url
+from machines.standins.faults import StandInError
 from machines.standins.places import API_PORT, CONTROLLERS, ETCD_DATA, ETCD_PORT, KUBERNETES, PKI
 from machines.standins.release import Release
 
@@ -25,13 +26,32 @@ ETCD_ADVERTISED = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 def control_plane(cluster: Mapping[str, Any], address: str) -> Iterator[Pod]:
     """All but etcd, of the version that a ClusterConfiguration names."""
     images = _images(cluster)
-    api_server = _pod("kube-apiserver", images, ["kube-apiserver", f"--advertise-address={address}"])
+    settings = cluster.get("apiServer") or {}
+    told = ["kube-apiserver", f"--advertise-address={address}", *_arguments(settings)]
+    api_server = _pod("kube-apiserver", images, told)
     api_server["metadata"]["annotations"] = {ADVERTISED: f"{address}:{API_PORT}"}
+    _mount(api_server, settings.get("extraVolumes") or ())
     yield api_server
     for name, port in CONTROLLERS.items():
         own = f"kube-{name}"
-        more = [f"--{it['name']}={it['value']}" for it in cluster.get(SETTINGS[name], {}).get("extraArgs") or ()]
+        more = _arguments(cluster.get(SETTINGS[name]) or {})
         yield _pod(own, images, [own, f"--kubeconfig={KUBERNETES / name}.conf", f"--secure-port={port}", *more])
+
+
+def _arguments(settings: Mapping[str, Any]) -> list[str]:
+    return [f"--{it['name']}={it['value']}" for it in settings.get("extraArgs") or ()]
+
+
+def _mount(pod: Pod, volumes: Sequence[Mapping[str, Any]]) -> None:
+    """Raises `StandInError` for an argument that names what is in no volume: the container would not find it."""
+    (container,) = pod["spec"]["containers"]
+    folders = [Path(volume["mountPath"]) for volume in volumes]
+    for argument in container["command"]:
+        path = Path(argument.partition("=")[2])
+        if path.is_absolute() and not any(folder in path.parents for folder in (*folders, PKI)):
+            raise StandInError(f"{argument}: {path} is in no volume of {pod['metadata']['name']}")
+    container["volumeMounts"] = [{"name": it["name"], "mountPath": it["mountPath"]} for it in volumes]
+    pod["spec"]["volumes"] = [{"name": it["name"], "hostPath": {"path": it["hostPath"]}} for it in volumes]
 
 
 def etcd(cluster: Mapping[str, Any], name: str, address: str, members: Sequence[str] = (), state: str = "") -> Pod:

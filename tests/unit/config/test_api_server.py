@@ -55,6 +55,16 @@ def test_a_policy_is_read_whole_or_not_at_all(complaints, folder: Path) -> None:
         ("oidc: {issuer_url: 'https://login.example'}", "config.yml:6: oidc.client_id: is missing"),
         (f"oidc: {{{LOGIN}, groups_prefix: ''}}", "config.yml:6: oidc.groups_prefix: must be one line of text"),
         (f"oidc: {{{LOGIN}, group_claim: g}}", "config.yml:6: unknown key group_claim in oidc; did you mean groups_claim?"),
+        (
+            "encryption_at_rest: aescbc",
+            "config.yml:6: encryption_at_rest: must be true or false",
+        ),
+        (
+            "encryption_at_rest: true\nkubeadm: {cluster: {apiServer: {extraArgs: [\n"
+            "  {name: encryption-provider-config, value: /x}]}}}",
+            "config.yml:8: kubeadm.cluster.apiServer.extraArgs[0]: encryption-provider-config and the key "
+            "encryption_at_rest; keep one",
+        ),
         ("pod_security: strict", "config.yml:6: pod_security: must be one of 'baseline' or 'restricted'"),
         (
             "pod_security: baseline\nkubeadm: {cluster: {apiServer: {extraArgs: [\n"

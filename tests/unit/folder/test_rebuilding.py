@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from doubles.site import Site
 
+from kube_provision_core.boot.api_server import encryption_configuration
 from kube_provision_core.cluster.desired import to_render
 from kube_provision_core.contract.errors import ConfigError, FolderError
+from kube_provision_core.folder.encryption import Stage, create_encryption
 from kube_provision_core.folder.pki import PKI_FILES, create_pki
 from kube_provision_core.folder.rebuilding import read_values, rebuild
 from kube_provision_core.folder.store import Folder
 
-NODE = "etc/kube-provision/node.json"
+NODE, KEYS = "etc/kube-provision/node.json", "etc/kubernetes/api-server/encryption.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,37 @@ def test_a_machine_can_be_added_to_it(lost: Folder, tmp_path: Path) -> None:
             assert session.render(node, to_render(desired.cluster), found.join_secrets())
     assert found.token != lost.token
     assert found.certificate_key != lost.certificate_key
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_it_reads_what_masters_have_encrypted_at_rest(lost: Folder, tmp_path: Path, stage: Stage) -> None:
+    """In the middle of a rotation nobody knows there which key is the new one: with either of both all is readable."""
+    held = create_encryption().at(stage)
+    files = on_a_master(lost) | {KEYS: encryption_configuration(held).encode()}
+    rebuild(tmp_path / "state", "prod", archived(tmp_path / "pki.tgz", files), {})
+    found = Folder.open(tmp_path / "state", "prod")
+    assert found
+    assert found.encryption
+    assert found.encryption.keys == held.keys
+    assert found.encryption.stage is (Stage.READING if len(held.keys) > 1 else Stage.SETTLED)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "",
+        "resources: []",
+        "resources: [{resources: [secrets], providers: [{identity: {}}]}]",
+        "resources: [{providers: [{secretbox: {keys: []}}]}]",
+        "resources: [{providers: [{secretbox: {keys: [{name: a, secret: AAAA}]}}]}]",
+        "resources: [",
+    ],
+)
+def test_keys_that_are_not_ours_are_refused(lost: Folder, tmp_path: Path, keys: str) -> None:
+    files = on_a_master(lost) | {KEYS: keys.encode()}
+    with pytest.raises(ConfigError, match=r"encryption\.yaml in it is none that kube-provision has written"):
+        rebuild(tmp_path / "state", "prod", archived(tmp_path / "pki.tgz", files), {})
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_folder_that_is_there_stays(lost: Folder, tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""What kubeadm keeps of a cluster, and makes further masters by: its `ClusterConfiguration`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+
+@dataclass(frozen=True, slots=True)
+class KubeadmConfiguration:
+    text: str = ""
+    """Empty where kubeadm has not written it down."""
+
+    @property
+    def version(self) -> str:
+        """Of Kubernetes, as the whole cluster has it: `1.37.1`; empty where that is not known."""
+        return self._setting("kubernetesVersion").removeprefix("v")
+
+    @property
+    def endpoint(self) -> str:
+        """Where nodes look for an API server, such as `localhost:8443`; empty where that is not known."""
+        return self._setting("controlPlaneEndpoint")
+
+    @property
+    def api_server_paths(self) -> frozenset[str]:
+        """What arguments of API servers name on the disk of each master."""
+        return frozenset(value for value in self._api_server_values() if value.startswith("/"))
+
+    def _setting(self, name: str) -> str:
+        """At the top of the document."""
+        found = re.search(rf"^{name}: *[\"']?([^\s\"']+)", self.text, re.MULTILINE)
+        return found.group(1) if found else ""
+
+    def _api_server_values(self) -> list[str]:
+        try:
+            document: Any = yaml.safe_load(self.text)
+            return [str(argument["value"]) for argument in document["apiServer"].get("extraArgs") or ()]
+        except (yaml.YAMLError, LookupError, TypeError, AttributeError):
+            return []
