@@ -30,8 +30,8 @@ _TASKS_UNIT = "kube-provision-tasks.service"
 _TIMED = ("kube-provision-record", "kube-provision-certificates")
 """What masters do again and again: a service each, and its timer."""
 _FOR_MASTERS = ("certificates.py", "cluster_dns.py", "static_pods.py", "validity.py")
-_BY_TASKS = ("expiry.py", "leadership.py", "results.py", "upgrade.py", "upgrading.py")
-"""What comes to a machine with what it is given to do; see `tasks.upgrade` and `tasks.asking`."""
+_BY_TASKS = ("encryption.py", "expiry.py", "leadership.py", "results.py", "upgrade.py", "upgrading.py")
+"""What comes to a machine with what it is given to do; see `tasks.upgrade`, `tasks.encryption` and `tasks.asking`."""
 _RESTORING = ("restore.py",)
 """What only the master is given that initialises a cluster from a snapshot; see `kubeadm.py`."""
 _LEFT_OUT: Mapping[Role, tuple[str, ...]] = {

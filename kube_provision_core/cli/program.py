@@ -34,6 +34,7 @@ SUMMARIES = {
     "support-bundle": "Write what helps to see what is wrong, without secrets.",
     "kubeconfig": "Print access to a cluster, or put it into kubectl's file.",
     "certificates": "Show when certificates end, or renew them.",
+    "encryption": "Show the key of Secrets at rest, or rotate it.",
     "backup": "Write a cluster into one encrypted file, or try one.",
     "upgrade": "Bring a cluster to another version of Kubernetes, node by node.",
     "replace": "Make machines of a cluster anew, turn by turn.",

@@ -27,6 +27,7 @@ from .https_client import HttpsClient
 from .inventory import Inventory
 from .kubeadm_configuration import KubeadmConfiguration
 from .labels import Labels
+from .secrets_at_rest import SecretsAtRest
 from .snapshot import EtcdSnapshot, snapshot
 from .versions import VersionCalls
 from .workloads import Workloads
@@ -155,6 +156,11 @@ class ControlPlane:
     def backups(self) -> BackupCalls:
         """What it says of its last backup."""
         return BackupCalls(self._api)
+
+    @property
+    def secrets_at_rest(self) -> SecretsAtRest:
+        """How its Secrets are kept."""
+        return SecretsAtRest(self._api)
 
     @property
     def inventory(self) -> Inventory:

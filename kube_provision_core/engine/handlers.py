@@ -11,7 +11,9 @@ from ..boot.tasks import seal
 from ..cluster import Roll, control_plane
 from ..contract.errors import DiscoveryError
 from ..contract.machines import Cluster, Node, Power, Role, Vm
+from ..folder.encryption import Stage
 from .bringing import Bringing
+from .encryption import RewriteSecrets, TurnKeys
 from .latest import Latest
 from .nodes import CordonNode, DeleteNode, ForgetNodes, LabelNode, RemoveMember, UncordonNode
 from .plan import (
@@ -207,6 +209,16 @@ class Performer:
     def _(self, action: BeginRestore) -> str:
         self._session.folder.begin_restore(action.sha256, masters_only=action.masters_only)
         return "run again to go on with it"
+
+    @_perform.register
+    def _(self, action: TurnKeys) -> str:
+        self._session.folder.turn_keys(action.stage)
+        return "run again to go on with it" if action.stage is not Stage.SETTLED else "the old one is forgotten"
+
+    @_perform.register
+    def _(self, action: RewriteSecrets) -> str:
+        with self._control_plane() as api:
+            return f"{api.secrets_at_rest.rewrite()} written anew"
 
     @_perform.register
     def _(self, action: BringSnapshot) -> str:

@@ -36,7 +36,7 @@ from .documents import (
     read_values,
     values_document,
 )
-from .encryption import ENCRYPTION, Encryption, create_encryption, encryption_document, read_encryption
+from .encryption import ENCRYPTION, Encryption, Stage, create_encryption, encryption_document, read_encryption
 from .history import History
 from .kubeconfig import render_kubeconfig
 from .on_disk import made_meanwhile, state_of
@@ -235,6 +235,12 @@ class Folder:
         renewed = replace(self, certificate_key=create_certificate_key())
         renewed.files.change({SECRETS: renewed._secrets()})
         return renewed.certificate_key
+
+    def turn_keys(self, stage: Stage) -> None:
+        """Bring the keys of Secrets to a stage of their rotation. Idempotent, but for the last one: then the next key is
+        made."""
+        if self.encryption:
+            self.files.change({ENCRYPTION: encryption_document(self.encryption.at(stage))})
 
     @property
     def kubeconfig(self) -> Path | None:

@@ -10,7 +10,7 @@ from ..contract.errors import ConfigError
 if TYPE_CHECKING:
     from ..engine.verb import Verb
 
-NAMES = ("provision", "replace", "upgrade", "destroy", "renew", "restore", "bake")
+NAMES = ("provision", "replace", "upgrade", "destroy", "renew", "rotate", "restore", "bake")
 """Of the verbs that can be planned."""
 
 

@@ -23,13 +23,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from servers.cluster_objects import COLLECTIONS, ClusterObjects
+from servers.cluster_objects import COLLECTIONS, SECRETS, ClusterObjects
 from servers.refusals import RefusedError
 
 from kube_provision_core.folder.pki import Pki
 from kube_provision_core.folder.x509 import KeyPair, sign_server
 
 ADMINISTRATORS = {"kubeadm:cluster-admins", "system:masters"}
+ALL_SECRETS = "/api/v1/secrets"
 CHUNK = 4096
 FOR_EVERYBODY = {"/readyz", "/livez", "/healthz"}
 
@@ -146,6 +147,9 @@ class ControlPlaneServer:
             return 200, f"# TYPE apiserver_requested_deprecated_apis gauge\n{self.metrics}"
         if (answered := objects.workloads.act(call, objects)) is not None:
             return answered
+        if (call.method, path) == ("GET", ALL_SECRETS):
+            listed = objects.list(SECRETS, *(int(call.query.get(key, ["0"])[0] or 0) for key in ("limit", "continue")))
+            return 200, listed | {"items": [_in_their_namespace(item) for item in listed["items"]]}
         collection, _, name = (path, "", "") if path in COLLECTIONS else path.rpartition("/")
         if collection not in COLLECTIONS:
             raise RefusedError(404, "the server could not find the requested resource")
@@ -162,6 +166,10 @@ class ControlPlaneServer:
             case ("DELETE", True):
                 return 200, objects.delete(collection, name)
         raise RefusedError(405, "the server does not allow this method on the requested resource")
+
+
+def _in_their_namespace(item: dict[str, Any]) -> dict[str, Any]:
+    return item | {"metadata": item["metadata"] | {"namespace": "kube-system"}}
 
 
 def server_context(server: KeyPair, authority: bytes) -> ssl.SSLContext:

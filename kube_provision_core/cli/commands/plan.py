@@ -71,7 +71,7 @@ def command(
     again: bool,
     form: str,
 ) -> None:
-    """Show what VERB (provision, upgrade, replace, destroy, renew, restore FILE, bake) would do now, and why.
+    """Show what VERB (provision, upgrade, replace, destroy, renew, rotate, restore FILE, bake) would do now, and why.
 
     + makes, - removes, ~ changes. Changes nothing itself, and refuses what VERB would refuse. What `--output json` prints,
     `apply` carries out.

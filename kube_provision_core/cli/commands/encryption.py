@@ -1,0 +1,62 @@
+"""`kube-provision encryption`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..options import Input, configuration, debug, given_among, output, state
+from ..output import emit, plain, table
+from ..program import EXIT_CODES, SUMMARIES
+from ..run_options import TELLING, progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ...config import Config
+    from ...folder.state import State
+    from ..progress import Progress
+
+
+@click.command("encryption", short_help=SUMMARIES["encryption"], epilog=EXIT_CODES)
+@click.argument("rotate", required=False, metavar="[rotate]", type=click.Choice(["rotate"]))
+@configuration
+@state
+@progress
+@output
+@debug
+def command(given: Input, rotate: str | None, state: State | Path, progress: Progress, form: str) -> int | None:
+    """Show with which key the cluster encrypts Secrets at rest, by its name, and how far the next one has come.
+
+    With `rotate`: give masters another key, one after another, in three stages, and have all Secrets written with it. Each
+    master's API server starts anew for that, three times; `plan rotate` shows it beforehand. What was broken off goes on.
+    """
+    if not rotate and (option := given_among(TELLING)):
+        raise click.UsageError(f"{option} goes with `encryption rotate`: nothing is waited for otherwise.")
+    config = given.load()
+    if rotate:
+        return _rotate(config, state, progress, form)
+    _show(config, state, form)
+    return None
+
+
+def _show(config: Config, state: State | Path, form: str) -> None:
+    from ...engine.session import open_session
+    from ...verbs.encryption import encryption
+
+    with open_session(config, state) as session:
+        found = encryption(session)
+    emit(plain(found), form, lambda: table([plain(found)], "cluster", "key", "next", "stage"))
+
+
+def _rotate(config: Config, state: State | Path, progress: Progress, form: str) -> int:
+    from ...engine.session import open_session
+    from ...engine.verb import Options
+    from ...verbs.rotate import ROTATE
+    from ...verbs.run import run
+    from ..running import Running
+
+    with open_session(config, state, alone=True) as session, Running(config.core.name, progress) as user:
+        report = run(ROTATE, session, Options(), user)
+    return user.finish(report, form)

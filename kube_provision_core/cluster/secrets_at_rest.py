@@ -1,0 +1,63 @@
+"""Secrets as the API servers keep them: written anew, so that they are encrypted with the key that these write with now.
+
+https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/#ensure-all-secrets-are-encrypted
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from ..contract.errors import ControlPlaneError
+from .answers import CONFLICT, NOT_FOUND, expect
+
+if TYPE_CHECKING:
+    from .https_client import HttpsClient
+
+SECRETS = "/api/v1/secrets"
+PAGE = 50
+"""Each may have a megabyte."""
+MOST_PAGES = 10_000
+
+
+class SecretsAtRest:
+    """Calls to a living cluster's API: repeatable, and raising `ControlPlaneError` as others do."""
+
+    def __init__(self, client: HttpsClient) -> None:
+        self._client = client
+
+    def rewrite(self) -> int:
+        """Write every Secret as it is; how many. One that is deleted or changed meanwhile needs it no more: whoever changes
+        it writes it with the new key.
+
+        An API server writes what does not change all the same, where it was encrypted with another key than its first.
+        Raises `ControlPlaneError` at the first that cannot be written.
+        """
+        paths = list(self._paths())  # first of all: what lists page by page is told that it is too late after five minutes
+        for path in paths:
+            self._rewrite(path)
+        return len(paths)
+
+    def _paths(self) -> Iterator[str]:
+        token = ""
+        for _ in range(MOST_PAGES):
+            query = urlencode({"limit": PAGE, "continue": token})
+            listed = expect(self._client.call("GET", f"{SECRETS}?{query}"), "does not list Secrets").document
+            for item in listed.get("items") or ():
+                about = item["metadata"]
+                yield f"/api/v1/namespaces/{quote(about['namespace'], safe='')}/secrets/{quote(about['name'], safe='')}"
+            token = listed.get("metadata", {}).get("continue") or ""
+            if not token:
+                return
+        raise ControlPlaneError(f"the cluster has more than {MOST_PAGES * PAGE} Secrets: they were not written anew")
+
+    def _rewrite(self, path: str) -> None:
+        found = self._client.call("GET", path)
+        if found.status == NOT_FOUND:
+            return
+        name = path.removeprefix("/api/v1/namespaces/").replace("/secrets/", "/")
+        secret = expect(found, f"does not show Secret {name}").document
+        written = self._client.call("PUT", path, secret)
+        if written.status not in (NOT_FOUND, CONFLICT):
+            expect(written, f"does not write Secret {name} anew")
