@@ -117,8 +117,14 @@ def of_passphrase(sealed: bytes, passphrase: str) -> Identity:
     try:
         identity: Identity = pyrage.x25519.Identity.from_str(pyrage.passphrase.decrypt(sealed, passphrase).decode().strip())
     except (pyrage.DecryptError, pyrage.IdentityError, UnicodeDecodeError) as problem:
-        raise BackupError("the passphrase does not open it, or its beginning was changed") from problem
+        raise BackupError(_closed(problem, "the passphrase does not open it, or its beginning was changed")) from problem
     return identity
+
+
+def _closed(problem: Exception, usual: str) -> str:
+    """Why a passphrase opens nothing: age tries none for which this host would have to compute for minutes."""
+    slow = "the passphrase was not tried, as this host would take too long for it: open it on a faster one"
+    return slow if "excessive work" in str(problem).lower() else usual
 
 
 def _first_of(problems: Sequence[str]) -> list[str]:
@@ -186,7 +192,7 @@ def _opened(path: Path, content: bytes, passphrase: Callable[[], str] | None) ->
     try:
         return bytes(pyrage.passphrase.decrypt(content, passphrase()))
     except pyrage.DecryptError as problem:
-        raise ConfigError(f"{path}: the passphrase does not open it") from problem
+        raise ConfigError(f"{path}: {_closed(problem, 'the passphrase does not open it')}") from problem
 
 
 def _is_under_passphrase(content: bytes) -> bool:

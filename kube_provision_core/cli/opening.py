@@ -81,7 +81,7 @@ def read_passphrase(path: str) -> str:
     from ..contract.errors import ConfigError
 
     try:
-        passphrase = Path(path).read_text().rstrip("\r\n")
+        passphrase = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as problem:
         raise ConfigError(f"--passphrase-file {path} cannot be read: {problem.strerror}") from problem
     except UnicodeDecodeError as problem:

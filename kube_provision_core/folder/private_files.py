@@ -30,12 +30,15 @@ def read(path: Path) -> bytes:
     except OSError as problem:
         what = "is a symbolic link, which is never followed here" if problem.errno == errno.ELOOP else problem.strerror
         raise FolderError(f"{path}: {what}") from problem
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise FolderError(f"{path} is no plain file: restore it from your backup")
         _check_private(path, status)
-        return file.read()
+        with os.fdopen(descriptor, "rb", closefd=False) as file:  # of a folder it would raise
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def is_there(path: Path) -> bool:

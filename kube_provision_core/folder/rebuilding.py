@@ -58,7 +58,7 @@ def read_values(path: Path | None) -> Mapping[str, str]:
     if path is None:
         return {}
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
         raise ConfigError(f"{path} cannot be read as YAML") from problem
     if not isinstance(document, dict) or not all(isinstance(it, str) for pair in document.items() for it in pair):

@@ -72,7 +72,7 @@ def command_line(session: Session, way: Way, command: Sequence[str], *, accept_n
 
 def _kept(session: Session) -> list[str]:
     file = session.folder.known_hosts
-    return file.read_text().splitlines() if file.exists() else []
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
 
 def _reached(vm: Vm) -> Endpoint:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ import pytest
 
 from kube_provision_core.backup import About, Backup, Keys, Recipients, check_backup, fit, open_backup, write_backup
 from kube_provision_core.backup import contents as contents_of
-from kube_provision_core.backup.keys import ARMOR
+from kube_provision_core.backup.keys import ARMOR, ARMOR_END
 from kube_provision_core.contract.errors import BackupError, ConfigError
 
 ABOUT = About(
@@ -140,6 +142,16 @@ def test_a_passphrase_opens_it_and_another_one_does_not(identity: Path) -> None:
     assert "passphrase does not open it" in trouble(content, Keys(passphrase=lambda: "battery staple"))
     assert "is under a passphrase" in trouble(content, Keys())
     assert "none of the keys given opens it" in trouble(content, Keys.read([identity]))
+
+
+def test_a_passphrase_that_takes_too_long_is_not_called_a_wrong_one(identity: Path, tmp_path: Path) -> None:
+    sealed = pyrage.passphrase.encrypt(identity.read_bytes(), "correct horse")
+    slow, file = re.sub(rb"(-> scrypt \S+) \d+", rb"\1 40", sealed), tmp_path / "key.age"
+    armored = ARMOR + re.sub(rb"(.{1,64})", rb"\1\n", base64.b64encode(slow)) + ARMOR_END
+    assert "open it on a faster one" in trouble(armored, Keys(passphrase=lambda: "correct horse"))
+    file.write_bytes(slow)
+    with pytest.raises(ConfigError, match=r"key\.age: the passphrase was not tried, .*: open it on a faster one"):
+        Keys.read([file], lambda: "correct horse")
 
 
 def test_a_backup_under_a_passphrase_is_none_once_cut_or_changed() -> None:
