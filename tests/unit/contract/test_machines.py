@@ -68,11 +68,21 @@ def test_no_text_is_an_error(text: str) -> None:
 
 class TestTheRoleOfAPool:
     def test_is_one_object_and_not_among_the_kinds(self) -> None:
-        assert Role("worker-gpu") is GPU is Role.of_pool("gpu") is copy.deepcopy(GPU) is pickle.loads(pickle.dumps(GPU))
+        assert Role("worker-gpu") is GPU is Role.of_pool("gpu")
         assert [*Role] == ["master", "worker", "discovery"]
         assert isinstance(GPU, Role)
         assert (f"{GPU}", GPU.value, sorted([GPU, Role.MASTER])) == ("worker-gpu", "worker-gpu", ["master", "worker-gpu"])
         assert len({GPU, Role.WORKER, Role.of_pool("b")}) == 3
+
+    @pytest.mark.parametrize("role", [*Role, GPU])
+    def test_stays_one_object_however_it_is_copied(self, role: Role) -> None:
+        assert role is copy.copy(role) is copy.deepcopy(role)
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            assert pickle.loads(pickle.dumps(role, protocol)) is role
+
+    def test_is_made_by_whoever_reads_it_first(self) -> None:
+        written = pickle.dumps(GPU).replace(b"worker-gpu", b"worker-new")
+        assert pickle.loads(written) is Role.of_pool("new")
 
     def test_is_a_workers_by_kind(self) -> None:
         assert (GPU.kind, GPU.pool) == (Role.WORKER, "gpu")
