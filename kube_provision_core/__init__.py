@@ -22,8 +22,9 @@ if TYPE_CHECKING:
         Step,
         Unit,
     )
+    from .contract.certificates import valid_certificates
     from .contract.components import Component
-    from .contract.driver import DriverConfig, option, tell
+    from .contract.driver import DriverConfig, option, raise_faults, tell
     from .contract.errors import (
         BackupError,
         BootError,
@@ -138,12 +139,14 @@ __all__ = [
     "judge_addresses",
     "node_label_fault",
     "option",
+    "raise_faults",
     "replace_file",
     "replace_link",
     "shell_arrays",
     "task_digest",
     "tell",
     "telling_os_errors",
+    "valid_certificates",
     "wait_for_lock",
     "without_credentials",
     "xdg_folder",
@@ -164,6 +167,7 @@ _PARTS = (
     "contract.kubeadm_limits",
     "contract.shell",
     "contract.addresses",
+    "contract.certificates",
     "contract.host_memory",
     "contract.hookspecs",
     "contract.driver",

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import AfterValidator, ValidationInfo
 
+from ..contract.certificates import valid_certificates
 from ..contract.local_paths import readable, resolve
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
 
 MAX_BYTES = 64 * 1024
 """More than a site's own: every machine is sent them, and some targets take no more than that in all."""
@@ -26,24 +23,18 @@ def _authorities(text: str, info: ValidationInfo) -> str:
     if not text:
         return text
     if "-----BEGIN" in text:
-        return "".join(_certificates(text.encode(), ""))
+        return "".join(_certificates(text.encode()))
     path = readable(resolve(Path(text), info))
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path} is larger than {MAX_BYTES // 1024} KiB; name a file with the site's own authorities alone")
-    return "".join(_certificates(path.read_bytes(), f"{path} "))
+    return "".join(_certificates(path.read_bytes(), str(path)))
 
 
-def _certificates(data: bytes, name: str) -> Iterator[str]:
-    from cryptography import x509
+def _certificates(data: bytes, name: str = "") -> Iterator[str]:
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    _check_labels({label.decode(errors="replace") for label in _LABEL.findall(data)}, name)
-    try:
-        found = x509.load_pem_x509_certificates(data)
-    except ValueError as error:
-        raise ValueError(f"{name}holds a certificate that cannot be read") from error
-    for certificate in found:
-        _check_end(certificate, name)
+    _check_labels({label.decode(errors="replace") for label in _LABEL.findall(data)}, f"{name} " if name else "")
+    for certificate in valid_certificates(data, name):
         yield certificate.public_bytes(Encoding.PEM).decode("ascii")
 
 
@@ -52,14 +43,6 @@ def _check_labels(labels: set[str], name: str) -> None:
         raise ValueError(f"{name}holds a private key, and goes to every machine; give certificates alone")
     if others := sorted(labels - {"CERTIFICATE"}):
         raise ValueError(f"{name}holds a {others[0].lower()}; give certificates alone")
-    if not labels:
-        raise ValueError(f"{name}is no PEM file of certificates (`openssl x509 -inform der` makes one of a DER file)")
-
-
-def _check_end(certificate: Certificate, name: str) -> None:
-    end = certificate.not_valid_after_utc
-    if end < datetime.now(UTC):
-        raise ValueError(f"{name}holds a certificate that ended on {end:%Y-%m-%d}: {certificate.subject.rfc4514_string()}")
 
 
 Authorities = Annotated[str, AfterValidator(_authorities)]

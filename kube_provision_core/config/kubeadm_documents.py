@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationError, WithJsonSchema
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema
 
+from ..contract.driver import raise_faults
 from . import kubeadm_arguments
 from .kubeadm_fields import Fault, read, schema
 from .script import Strict
@@ -91,7 +91,7 @@ MODES = ("none", "iptables", "nftables", "ipvs")
 
 def _checked(kind: str, document: Document) -> Document:
     found, faults = read(kind, document)
-    _raise([*faults, *_refused(kind, found), *kubeadm_arguments.faults(kind, found)])
+    raise_faults([*faults, *_refused(kind, found), *kubeadm_arguments.faults(kind, found)])
     return found
 
 
@@ -110,16 +110,6 @@ def _holds(document: Any, way: Way) -> bool:
     return True
 
 
-def _raise(faults: list[Fault]) -> None:
-    """As pydantic tells faults inside of a value."""
-    if faults:
-        lines = [
-            InitErrorDetails(type=PydanticCustomError("value_error", "{error}", {"error": text}), loc=way, input=None)
-            for way, text in faults
-        ]
-        raise ValidationError.from_exception_data("document", lines, hide_input=True)
-
-
 def _mode_alone(value: object) -> object:
     return {"mode": value} if isinstance(value, str) else value
 
@@ -127,9 +117,9 @@ def _mode_alone(value: object) -> object:
 def _known_mode(document: Document) -> Document:
     mode = document.get("mode", "iptables")
     if mode not in MODES:
-        _raise([(("mode",), f"must be {', '.join(MODES[:-1])} or {MODES[-1]}")])
+        raise_faults([(("mode",), f"must be {', '.join(MODES[:-1])} or {MODES[-1]}")])
     if mode == "none" and len(document) > 1:
-        _raise([(("mode",), "is none: nothing reads the other keys")])
+        raise_faults([(("mode",), "is none: nothing reads the other keys")])
     return document
 
 

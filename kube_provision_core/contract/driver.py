@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.config import JsonDict
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .local_paths import enter_key
 
@@ -64,6 +65,19 @@ def option(
     extra: JsonDict = {"per_role": per_role, "aliases": list(aliases), "asked": asked, "shown": shown}
     examples = [example] if example else None
     return Field(default, description=help, json_schema_extra=extra, examples=examples, **constraints)
+
+
+def raise_faults(faults: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
+    """Raise what a validator that looks at several values has found, each at its own line; nothing where it is nothing.
+
+    A fault is the way to what it is about, such as `("my_key",)` or `("my_key", "name", 0)` of a model's, and its text.
+    """
+    lines = [
+        InitErrorDetails(type=PydanticCustomError("value_error", "{error}", {"error": text}), loc=way, input=None)
+        for way, text in faults
+    ]
+    if lines:
+        raise ValidationError.from_exception_data("faults", lines, hide_input=True)
 
 
 _LISTENER: ContextVar[Callable[[str], None]] = ContextVar("listener", default=lambda text: None)

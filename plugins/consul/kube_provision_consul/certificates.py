@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
-from kube_provision_core import ConfigError
+from kube_provision_core import ConfigError, valid_certificates
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----\n", re.DOTALL)
 _ENCRYPTED = re.compile(r"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE)
@@ -20,28 +19,12 @@ def certificates(file: Path) -> str:
     Raises ValueError where there are none, and OSError.
     """
     found = "".join(_CERTIFICATE.findall(f"{text(file)}\n"))
-    if not found:
-        raise ValueError(f"{file} is no PEM file of certificates (`openssl x509 -inform der` makes one of a DER file)")
+    valid_certificates(found.encode(), str(file))
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=found)
     except ssl.SSLError as error:
         raise ValueError(f"{file} holds a certificate that cannot be read") from error
-    _check_ends(file, found)
     return found
-
-
-def _check_ends(file: Path, found: str) -> None:
-    from cryptography import x509  # takes longer to load than all else that reads a configuration
-
-    try:
-        held = x509.load_pem_x509_certificates(found.encode())
-    except ValueError as error:
-        raise ValueError(f"{file} holds a certificate that cannot be read") from error
-    for certificate in held:
-        end = certificate.not_valid_after_utc
-        if end < datetime.now(UTC):
-            subject = certificate.subject.rfc4514_string()
-            raise ValueError(f"{file} holds a certificate that ended on {end:%Y-%m-%d}: {subject}")
 
 
 def check_pair(certificate: Path, key: Path) -> None:
@@ -53,7 +36,7 @@ def check_pair(certificate: Path, key: Path) -> None:
     except ssl.SSLError as error:
         reason = "is not that certificate's key" if error.reason == "KEY_VALUES_MISMATCH" else "cannot be used together"
         raise ValueError(f"{key}, the key of {certificate}: {reason} ({error.reason or error})") from error
-    _check_ends(certificate, text(certificate))
+    valid_certificates(text(certificate).encode(), str(certificate))
 
 
 def text(file: Path) -> str:

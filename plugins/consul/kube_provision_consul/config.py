@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import SecretStr, ValidationInfo, field_validator, model_validator
 
-from kube_provision_core import DriverConfig, Endpoint, LocalFile, option
+from kube_provision_core import DriverConfig, Endpoint, LocalFile, option, raise_faults
 
 from .certificates import certificates, check_pair, content_of
 from .endpoint import Tls
@@ -150,12 +149,7 @@ class ConsulConfig(DriverConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if faults := [*self._faults()]:
-            lines = [
-                InitErrorDetails(type=PydanticCustomError("value_error", "{error}", {"error": text}), loc=(key,), input=None)
-                for key, text in faults
-            ]
-            raise ValidationError.from_exception_data("consul", lines, hide_input=True)
+        raise_faults(((key,), text) for key, text in self._faults())
         return self
 
     def _faults(self) -> Iterator[tuple[str, str]]:
