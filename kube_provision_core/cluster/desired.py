@@ -52,13 +52,13 @@ def to_render(cluster: Cluster, discovery_machines: int = 1) -> Cluster:
     return replace(cluster, discovery_address=first, discovery_others=(*others, *unknown))
 
 
-def desire(config: Config, cluster_id: str, discovery_address: str | None, discovery_machines: int = 1) -> Desired:
-    """What `config` asks for. `discovery_address` is an existing service's; None adds as many machines for it."""
+def desire(config: Config, cluster_id: str, discovery_address: str | None, discovery_machines: int) -> Desired:
+    """What `config` asks for. `discovery_address` is an existing service's; for one that is None are so many machines."""
     core = config.core
     nodes = [node for role, count in core.counts.items() for node in _nodes(config, cluster_id, role, count)]
     masters = tuple(node for node in nodes if node.role is Role.MASTER)
     workers = tuple(node for node in nodes if node.role is not Role.MASTER)
-    servers = _servers(config, cluster_id, discovery_machines) if discovery_address is None else ()
+    servers = _servers(config, cluster_id, discovery_machines)
     cluster = Cluster(
         name=core.name,
         id=cluster_id,
@@ -83,6 +83,8 @@ def _nodes(config: Config, cluster_id: str, role: Role, count: int) -> tuple[Nod
 
 def _servers(config: Config, cluster_id: str, count: int) -> tuple[Node, ...]:
     """The first is called what it is called where it is the only one: their number may grow."""
+    if not count:
+        return ()
     name = f"{config.core.host_prefix}{config.core.discovery}-{config.core.name}"
     prototype = _prototype(config, cluster_id, Role.DISCOVERY, name)
     return (prototype, *(replace(prototype, name=f"{name}-{index}", index=index) for index in range(2, count + 1)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..contract.driver import DriverConfig
 from ..contract.machines import Role
-from ..registry import ChosenDriver, FoundDriver, construct, declared
+from ..registry import ChosenDriver, FoundDriver, construct, declared, machines_of
 from . import rules
 from .choosing import choose_drivers
 from .command_line import options
@@ -101,7 +101,7 @@ def _validate_driver(validator: Validator, driver: FoundDriver, roles: Iterable[
 
 def _with_pools(core: Outcome[CoreConfig], by_role: Mapping[Role, Outcome[CoreConfig]]) -> Outcome[CoreConfig]:
     """The document's own level with the count of each pool, whatever source says it."""
-    pools = {role.pool: it.config.workers for role, it in by_role.items() if role is not role.kind and it.config}
+    pools = {role.pool: it.config.workers for role, it in by_role.items() if role.is_pool and it.config}
     return replace(core, config=core.config.model_copy(update={POOLS: pools})) if core.config and pools else core
 
 
@@ -117,8 +117,7 @@ def _machines(driver: FoundDriver, by_role: ByRole) -> int:
     """How many the discovery driver needs; none for an existing service. Its constructor, which does no I/O, says so."""
     if by_role[Role.MASTER].config is None:
         return 0
-    made = construct(_choose(driver, by_role))
-    return declared(made, "machines", 1) if made.address is None else 0
+    return machines_of(construct(_choose(driver, by_role)))
 
 
 def _missing(

@@ -13,6 +13,6 @@ class PerRole(dict[Role, Value]):
     """A pool that is not among them, as its machines may outlive its section, has what workers have."""
 
     def __missing__(self, role: Role) -> Value:
-        if role.kind is role:
-            raise KeyError(role)
-        return self[Role.WORKER]
+        if role.is_pool:
+            return self[Role.WORKER]
+        raise KeyError(role)

@@ -49,7 +49,7 @@ class Settings:
 
     def entry(self, key: str, role: Role | None = None) -> Entry | None:
         """The strongest entry for a key: of a role, or of the document alone. A pool's count is nobody else's."""
-        alone = key == WORKERS and role is not None and role is not role.kind
+        alone = key == WORKERS and role is not None and role.is_pool
         for layer in self.layers:
             if role and key in layer.sections[role]:
                 return layer.sections[role][key]

@@ -57,7 +57,7 @@ class Validator:
     ) -> Outcome[Model]:
         """The model for a role, None meaning the document. Roles with the same entries share one result."""
         keys = self._vocabulary.keys_of(model)
-        if role and role is not role.kind and WORKERS in keys:
+        if role and role.is_pool and WORKERS in keys:
             keys[WORKERS] = replace(keys[WORKERS], called=COUNT)
         entries = {name: entry for name in keys if (entry := self._settings.entry(name, role))}
         same = (model, *defaults.items(), *((name, id(entry)) for name, entry in entries.items()))

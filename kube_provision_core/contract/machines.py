@@ -41,6 +41,11 @@ class Role(StrEnum):
         return Role.WORKER if self.pool else self
 
     @property
+    def is_pool(self) -> bool:
+        """Of a pool beside the plain workers, and no kind itself."""
+        return self.kind is not self
+
+    @property
     def pool(self) -> str:
         """The name of the workers' pool; empty for masters, and for the discovery machine."""
         if self is Role.WORKER:

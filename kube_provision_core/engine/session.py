@@ -94,8 +94,7 @@ class Session:
     @property
     def desired(self) -> Desired:
         discovery = self.discovery
-        machines = plugins.declared(discovery, "machines", 1)
-        return desire(self.config, self.folder.cluster_id, discovery.address, machines)
+        return desire(self.config, self.folder.cluster_id, discovery.address, plugins.machines_of(discovery))
 
     def render(self, node: Node, cluster: Cluster, secrets: JoinSecrets) -> Boot:
         """With the folder's secrets, or with those that a living cluster was given for this run."""

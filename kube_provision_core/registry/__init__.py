@@ -3,7 +3,7 @@
 from .calling import answers, connect, construct, get, register, require
 from .checked import Plugins
 from .choosing import KINDS, InstalledPlugin, choose, find, installed, offers, own_names, suites
-from .declared import declared
+from .declared import declared, machines_of
 from .drivers import ChosenDriver, FoundDriver
 from .hooks import Hooks
 from .installing import install
@@ -24,6 +24,7 @@ __all__ = [
     "get",
     "install",
     "installed",
+    "machines_of",
     "offers",
     "own_names",
     "register",

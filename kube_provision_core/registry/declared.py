@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..contract.errors import PluginError
 from .faults import fault
+
+if TYPE_CHECKING:
+    from ..contract.kinds import DiscoveryDriver
 
 Value = TypeVar("Value")
 
@@ -21,3 +24,8 @@ def declared(driver: object, name: str, default: Value, kind: Any = None) -> Val
         cls = driver if isinstance(driver, type) else type(driver)
         raise PluginError(f"{cls.__name__}.{name}: {found}; its author must mend it")
     return value
+
+
+def machines_of(discovery: DiscoveryDriver) -> int:
+    """How many machines the core provisions for the service; none for an existing one. Raises `PluginError`."""
+    return declared(discovery, "machines", 1) if discovery.address is None else 0

@@ -33,7 +33,7 @@ def hardware_address(node: Node, config: VsphereConfig) -> str | None:
 
 def _whose(node: Node) -> str:
     """What the place is chosen by: a pool has one of its own."""
-    return node.stamp.cluster_id + ("" if node.role is node.role.kind else f"/{node.role.pool}")
+    return node.stamp.cluster_id + (f"/{node.role.pool}" if node.role.is_pool else "")
 
 
 def _start(whose: str) -> int:
