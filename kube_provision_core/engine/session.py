@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from .. import boot
@@ -120,6 +122,11 @@ class Session:
         """Begin to, aside: loading what renders takes as long as the answers of a target, for which a run waits."""
         _ = self._renderer
 
+    def prepare_to_discover(self) -> None:
+        """The same for what discovery's driver loads, which is asked next."""
+        names = plugins.declared(self.discovery, "imports", (), tuple[str, ...])
+        Thread(target=_load, args=names, name="imports").start()
+
     def image(self, roles: Collection[Role], source: str = "") -> Image:
         """What a template for these roles holds, pools being workers. Raises `ConfigError` for one without machines."""
         desired = self.desired
@@ -137,6 +144,13 @@ class Session:
         renderer = aside.submit(boot.renderer, self.plugins, self.config)
         aside.shutdown(wait=False)
         return renderer
+
+
+def _load(*names: str) -> None:
+    """Whoever needs what cannot be loaded is told so."""
+    for name in names:
+        with suppress(Exception):
+            import_module(name)
 
 
 _NOWHERE = Path("/nonexistent")
