@@ -93,6 +93,15 @@ def read(text: str, where: str) -> Identity:
     return identity
 
 
+def check_meant(agreed: Identity, cluster: str) -> None:
+    """Raise `ConfigError` for a plan of another cluster, which says more than whatever else would differ."""
+    if agreed.cluster != cluster:
+        raise ConfigError(
+            f"it was planned for cluster {agreed.cluster}, and this is {cluster}; nothing was touched. Give the "
+            "configuration, or the --name, of that one"
+        )
+
+
 def check_same(agreed: Identity, now: Identity) -> None:
     """Raise `ConfigError` that says what has changed unless both plans are the same."""
     if now.digest != agreed.digest:
@@ -115,8 +124,6 @@ def _differences(then: Identity, now: Identity) -> Iterator[str]:
             yield f"{key}: is to be done now"
         elif then.actions[key] != now.actions[key]:
             yield f"{key}: is to be done otherwise"
-    if (then.verb, then.cluster) != (now.verb, now.cluster):
-        yield f"it was planned for {then.cluster}, and this is {now.cluster}"
 
 
 def _flat(facts: Mapping[str, Any], *path: str) -> dict[tuple[str, ...], object]:

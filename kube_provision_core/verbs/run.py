@@ -19,7 +19,7 @@ from ..contract.machines import Node
 from ..engine.executor import Event, Interrupt, apply
 from ..engine.facts import Facts
 from ..engine.handlers import Performer
-from ..engine.identity import Identity, check_same, identify
+from ..engine.identity import Identity, check_meant, check_same, identify
 from ..engine.latest import Latest
 from ..engine.ownership import check_identity
 from ..engine.plan import CreateVm, DestroyVm, GiveTask, Plan
@@ -69,6 +69,7 @@ def run_as_planned(verb: Verb, session: Session, agreed: Identity, options: Opti
     Nothing of the old plan is carried out: it is planned anew and compared, once before discovery's lock is taken, so that a
     plan which is refused writes nothing anywhere, and once more under it.
     """
+    check_meant(agreed, session.config.core.name)
     check_same(agreed, plan(verb, session, options)[1])
     return run(verb, session, options, user, agreed)
 

@@ -247,8 +247,12 @@ def test_a_plan_that_was_edited_is_refused(site: Site) -> None:
 
 
 def test_a_plan_of_another_cluster_is_no_plan_of_this_one(site: Site) -> None:
-    agreed = replace(planned(site), cluster="test")
-    assert refusal(site, agreed) == ("it was planned for test, and this is prod",)
+    """What its machines are called is no matter, then."""
+    agreed = replace(planned(site, DESTROY, Options(nodes=("w-prod-2",))), cluster="test")
+    agreed = replace(agreed, options={**agreed.options, "nodes": ["w-test-9"]})
+    with pytest.raises(ConfigError, match="it was planned for cluster test, and this is prod; nothing was touched"):
+        apply(site, agreed, DESTROY)
+    assert "w-prod-2" in site.world.vms
 
 
 # --- verbs by their names -------------------------------------------------------------------------------------------
