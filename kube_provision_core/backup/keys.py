@@ -49,10 +49,11 @@ class Recipients:
         cls, given: Iterable[str], files: Iterable[Path], passphrase: str = "", option: str = "--recipient"
     ) -> Recipients:
         """`given` by themselves, and one a line of `files`, each once. Raises `ConfigError` with all that are none."""
-        places = [(option, text) for text in given]
-        places += [place for path in files for place in _lines(path)]
+        listed = {path: list(_lines(path)) for path in files}
+        places = [*((option, text) for text in given), *(place for lines in listed.values() for place in lines)]
         problems = _first_of([problem for place, text in places if (problem := _problem(place, text))])
-        if not places and not passphrase:
+        problems += [f"{path} names no recipient: one a line is meant" for path, lines in listed.items() if not lines]
+        if not places and not passphrase and not listed:
             problems = ["nobody could open the backup: name whom it is for by --recipient, or give it a passphrase"]
         if problems:
             raise ConfigError(*problems)

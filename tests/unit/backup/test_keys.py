@@ -67,6 +67,15 @@ def test_a_file_that_holds_no_text_is_one_line(tmp_path: Path, content: bytes, l
     assert str(raised.value) == f"{tmp_path}/list is no list of recipients, one a line: line {line} holds no text"
 
 
+@pytest.mark.parametrize("content", ["", "\n", "# nobody yet\n"])
+@pytest.mark.parametrize("given", [[], list(TO.names)])
+def test_a_list_without_recipients_is_told_and_not_taken_for_none(tmp_path: Path, given: list[str], content: str) -> None:
+    (tmp_path / "list").write_text(content)
+    with pytest.raises(ConfigError) as raised:
+        Recipients.read(given, [tmp_path / "list"])
+    assert str(raised.value) == f"{tmp_path}/list names no recipient: one a line is meant"
+
+
 def test_comments_may_be_of_any_alphabet(tmp_path: Path) -> None:
     (tmp_path / "list").write_bytes(f"# f\xfcr uns\n{TO.names[0]}\n".encode("latin-1"))
     assert Recipients.read([], [tmp_path / "list"]).names == TO.names
