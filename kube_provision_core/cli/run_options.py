@@ -67,7 +67,7 @@ def progress(command: Command) -> Command:
 
         with ExitStack() as around:
             around.enter_context(errors_told(progress))
-            if report and report == metrics:
+            if report and metrics and report.resolve() == metrics.resolve():
                 raise ConfigError(f"{report}: --report and --metrics name the same file: give each its own")
             measured = None
             if metrics is not None:

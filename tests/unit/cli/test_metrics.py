@@ -211,8 +211,11 @@ def test_nor_is_what_a_link_leads_to(run, world) -> None:
     assert "is no plain file" in refused(run, world, FILE)
 
 
-def test_nor_is_the_page_of_the_same_run(run, world) -> None:
-    ran = run(*PROVISION, "--report", FILE, *METRICS)
+@pytest.mark.parametrize("page", ["prod.prom", "folder/../prod.prom", "link/prod.prom"])
+def test_nor_is_the_page_of_the_same_run(run, world, page) -> None:
+    Path("folder").mkdir()
+    Path("link").symlink_to(".")
+    ran = run(*PROVISION, "--report", page, *METRICS)
     assert ran.code == 2
     assert "--report and --metrics name the same file" in ran.line
     assert not FILE.exists()
