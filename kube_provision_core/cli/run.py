@@ -67,4 +67,6 @@ def _open_what_is_closed() -> None:
 def _line(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split())
     context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"{message} See: {context.command_path} --help" if context else message
+    if context is None:
+        return message
+    return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {context.command_path} --help"

@@ -94,7 +94,7 @@ def command(
     if verb == "restore" and file is None:
         raise click.UsageError("`plan restore` takes FILE: the backup.")
     if verb == "replace" and bool(nodes) == (drifted or bool(pool)):
-        raise click.UsageError("`plan replace`: name machines by --node, or say --drifted or --pool.")
+        raise click.UsageError("`plan replace`: name machines by --node, or say --drifted or --pool, and not both.")
     options = Options(
         wait=wait,
         nodes=nodes,

@@ -60,7 +60,7 @@ def command(
     from ..running import Running
 
     if bool(nodes) == (drifted or bool(pool)):
-        raise click.UsageError("Name the machines that are to be replaced, or say --drifted or --pool.")
+        raise click.UsageError("Name the machines that are to be replaced, or say --drifted or --pool, and not both.")
     config = given.load()
     confirm = confirmation("replace", config.core.name, yes)
     options = Options(

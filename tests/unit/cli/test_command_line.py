@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from importlib import import_module
 
@@ -75,6 +76,7 @@ def test_nothing_at_all_shows_the_help(run) -> None:
         ("--provisioner vmware", "--provisioner no longer exists: write `target: NAME`"),
         ("plan --host-suffix-format %d", "--host-suffix-format no longer exists: names are"),
         ("--parallel 0", "0 is not in the range"),
+        ("status --config=", "it is empty, and a path is meant"),
     ],
 )
 def test_bad_usage_is_one_line(run, line: str, said: str) -> None:
@@ -82,6 +84,7 @@ def test_bad_usage_is_one_line(run, line: str, said: str) -> None:
     assert ran.code == 2
     assert said in ran.line
     assert ran.line.startswith("kube-provision: ")
+    assert re.search(r"[^.?][.?] See: kube-provision.* --help$", ran.line)
     assert not ran.out
 
 

@@ -14,14 +14,14 @@ def refused(run, world, *arguments: str) -> str:
     return ran.line
 
 
-@pytest.mark.parametrize("named", [(), ("w-prod-1", "--drifted")])
+@pytest.mark.parametrize("named", [(), ("w-prod-1", "--drifted"), ("w-prod-1", "--pool", "workers")])
 def test_machines_are_named_or_those_that_have_drifted(run, world, named) -> None:
-    assert "or say --drifted or --pool" in refused(run, world, "replace", *named, "--yes", *CONFIG)
+    assert "or say --drifted or --pool, and not both. See: " in refused(run, world, "replace", *named, "--yes", *CONFIG)
 
 
 @pytest.mark.parametrize("named", [(), ("--node", "w-prod-1", "--drifted")])
 def test_a_plan_of_it_names_them_likewise(run, world, named) -> None:
-    assert "or say --drifted or --pool" in refused(run, world, "plan", "replace", *named, *CONFIG)
+    assert "or say --drifted or --pool, and not both. See: " in refused(run, world, "plan", "replace", *named, *CONFIG)
 
 
 @pytest.mark.parametrize("said", ["0", "-1", "some", "0%", "101%", "1.5", "²", "%", ""])
