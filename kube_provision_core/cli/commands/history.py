@@ -61,7 +61,7 @@ def _row(run: Run, *, last: bool) -> tuple[object, ...]:
     nodes = run.options.get("nodes")
     pool = run.options.get("pool")
     said = " ".join([run.verb, *(map(str, nodes) if isinstance(nodes, list) else ()), *([f"--pool {pool}"] if pool else ())])
-    changes = " ".join(f"{mark}{count}" for mark, count in run.changes.items())
+    changes = " ".join(f"{mark}{count}" for mark, count in sorted(run.changes.items()))
     return run.begun, run.by, said, changes, run.digest[:SHOWN], run.ended, _how(run, last)
 
 

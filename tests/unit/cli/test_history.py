@@ -22,7 +22,7 @@ def told(run, world):
     folder = Folder.open(Path("state"), "prod")
     assert folder
     history = folder.history
-    history.begin(Run("destroy", {"nodes": ["w-prod-1"]}, "5e" * 32, {"-": 1}, "0.1.0"), "")
+    history.begin(Run("destroy", {"nodes": ["w-prod-1"]}, "5e" * 32, {"~": 2, "-": 1}, "0.1.0"), "")
     history.end(history.begin(Run("upgrade", {}, "", {}, "0.1.0"), "0f" * 32), 3, {"failed": 1})
     history.begin(Run("replace", {}, "", {}, "0.1.0"), "")
     return folder
@@ -36,7 +36,7 @@ def test_a_row_tells_of_each_run_the_newest_last(run, told: Folder) -> None:
     made = next(iter(whole.values()))
     assert first.startswith(f"{made.begun}  {made.by}  provision ")
     assert first.endswith(f"{made.digest[:12]}  {made.ended}  done")
-    assert ("  destroy w-prod-1  -1 " in killed, killed.endswith("  5e5e5e5e5e5e  -                     killed")) == (
+    assert ("  destroy w-prod-1  -1 ~2 " in killed, killed.endswith("  5e5e5e5e5e5e  -                     killed")) == (
         True,
         True,
     )
