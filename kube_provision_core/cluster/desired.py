@@ -94,4 +94,5 @@ def _prototype(config: Config, cluster_id: str, role: Role, name: str) -> Node:
     """What all machines of a role have in common; their specification takes its time."""
     core = config.by_role[role]
     machine = Machine(core.cpu, core.mem, core.boot_disk_size, core.data_volume)
-    return Node(name, role, 0, machine, Stamp(config.core.name, cluster_id, role, config.spec(role)))
+    stamp = Stamp(config.core.name, cluster_id, role, config.spec(role), made_of=config.made_of(role))
+    return Node(name, role, 0, machine, stamp)

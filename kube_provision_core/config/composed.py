@@ -11,19 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..contract.driver import DriverConfig
-from ..contract.machines import Role
+from ..contract.machines import Role, Stamp
 from ..registry import ChosenDriver, declared
+from . import specification
 from .core import CoreConfig
 from .kubeadm_patches import patches
 from .per_role import PerRole
 from .shapes import shape_of
-
-MACHINE_KEYS = ("cpu", "mem", "boot_disk_size", "data_volume", "data_volume_mount")
-"""The core's keys that describe the machine itself."""
-
-NODE_KEYS = ("kubelet", "taints", "cloud_provider")
-"""The core's keys that a machine of the cluster is made a node with. Defaults do not count, so that a version with more of
-them makes no machine look changed."""
 
 _LARGE = 1024 * 1024
 """Bytes of a file beyond which nobody reads it to know whether it has changed."""
@@ -64,17 +58,31 @@ class Config:
         reach the target, not what the machine is. Secrets and defaults do not count, so that neither a new password nor a
         new version of a driver with more keys makes machines look changed.
         """
+        return specification.digest(self._document(role))
+
+    def made_of(self, role: Role) -> Mapping[str, Any]:
+        """What of that a stamp tells, so that a later change can be named."""
+        return specification.told(self._document(role))
+
+    def changes(self, role: Role, stamp: Stamp) -> tuple[specification.Change, ...]:
+        """What a role's machines would be made of otherwise than the one with this stamp was."""
+        return specification.changes(stamp, self._document(role))
+
+    def _document(self, role: Role) -> dict[str, Any]:
         core = self.by_role[role]
-        machine = {
-            "core": {key: getattr(core, key) for key in MACHINE_KEYS} | self._node(role),
+        return {
+            "core": {key: getattr(core, key) for key in specification.MACHINE_KEYS} | self._node(role),
             **{kind: _machine_keys(self.driver(kind).config[role]) for kind in ("target", "os")},
         }
-        return hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:12]
 
     def _node(self, role: Role) -> dict[str, Any]:
         """The discovery machine is none."""
         core = self.by_role[role]
-        own = {} if role is Role.DISCOVERY else core.model_dump(mode="json", include={*NODE_KEYS}, exclude_defaults=True)
+        own = (
+            {}
+            if role is Role.DISCOVERY
+            else core.model_dump(mode="json", include={*specification.NODE_KEYS}, exclude_defaults=True)
+        )
         join = {"join": core.kubeadm.join} if core.kubeadm.join and role is not Role.DISCOVERY else {}
         found = patches(core.kubeadm_patches, role)
         return own | join | ({"patches": found} if found else {})

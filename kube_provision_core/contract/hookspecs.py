@@ -14,7 +14,7 @@ import pluggy
 
 from .boot import Boot, BootFragment, Step
 from .components import Component
-from .machines import Cluster, Discovery, Node, Role, Vm
+from .machines import Cluster, Discovery, Node, Role, Stamp, Vm
 from .packages import Packages, Repository
 from .templates import Image, Template
 
@@ -157,6 +157,18 @@ def deliver_task(vm: Vm, task: bytes | None) -> bool | None:
     Reads the stamp again first: a machine whose stamp is not `vm.stamp` raises `TargetError` and stays as it is, as does one
     that was made without a place for tasks; a task of more than `task_limit` bytes raises it, too, and what waited waits on.
     Power, boot data and stamp never change. Tasks are never empty, and sealed: who sees one on its way learns nothing.
+    """
+
+
+@hookspec(firstresult=True)
+def restamp_vm(vm: Vm, stamp: Stamp) -> bool | None:
+    """Write this stamp in place of the machine's: what had changed since it was made was applied to it as it runs.
+
+    Only `spec` and `made_of` are others than those of `vm.stamp`. In one step: whoever looks meanwhile sees the one or the
+    other. Asked of the target; first result. Idempotent: a machine that has `stamp` already is fine. True when done.
+
+    Reads the stamp again first: a machine whose stamp is neither raises `TargetError` and stays as it is. Power, boot data,
+    and a task that waits, never change. Where nobody answers this, changes are applied by making machines anew.
     """
 
 

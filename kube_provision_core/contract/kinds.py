@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from .boot import Boot, BootFragment, Step
 from .components import Component
 from .driver import DriverConfig
-from .machines import Cluster, Discovery, Node, Role, Vm
+from .machines import Cluster, Discovery, Node, Role, Stamp, Vm
 from .packages import Packages, Repository
 from .templates import Image, Template
 
@@ -105,6 +105,9 @@ class TargetDriver(Extension, Protocol):
         return None
 
     def task_limit(self) -> int | None:
+        return None
+
+    def restamp_vm(self, vm: Vm, stamp: Stamp) -> bool | None:
         return None
 
     def arrange_vms(self, cluster: Cluster, vms: Sequence[Vm]) -> bool | None:

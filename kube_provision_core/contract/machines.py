@@ -109,11 +109,15 @@ class Stamp:
     instance: str = ""
     """Another one on each machine, whatever its name, chosen when it is made. What only this machine may read rests on it,
     so that nothing which was meant for an earlier machine of its name is of use. Empty: made before there was any."""
+    made_of: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Plain data: of what `spec` covers the part that anybody may read, so that a change can be named by its key. It is all
+    but `kubeadm.join`, `kubeadm_patches` and a kubelet's `staticPodURLHeader`. Empty: made before there was any."""
 
     @property
     def document(self) -> dict[str, Any]:
         """Plain values, for a driver that has notes of its own beside."""
-        return asdict(self) | {"role": self.role.value}
+        known = asdict(self) | {"role": self.role.value}
+        return known if self.made_of else {key: value for key, value in known.items() if key != "made_of"}
 
     @property
     def text(self) -> str:
@@ -127,7 +131,7 @@ class Stamp:
             return None
         words = [document.get(name) for name in ("cluster", "cluster_id", "spec")]
         words.append(document.get("instance", ""))
-        carries_ca = document.get("carries_ca", False)
+        carries_ca, made_of = document.get("carries_ca", False), document.get("made_of", {})
         if not all(isinstance(word, str) for word in words) or not isinstance(carries_ca, bool):
             return None
         try:
@@ -135,7 +139,7 @@ class Stamp:
         except ValueError:
             return None
         cluster, cluster_id, spec, instance = map(str, words)
-        return cls(cluster, cluster_id, role, spec, carries_ca, instance)
+        return cls(cluster, cluster_id, role, spec, carries_ca, instance, made_of if isinstance(made_of, dict) else {})
 
     @classmethod
     def parse(cls, text: str | bytes | None) -> Stamp | None:

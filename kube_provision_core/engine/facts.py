@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from ..cluster.settings import Setting
     from ..cluster.versions import StaticPod
     from ..config.core import CoreConfig
+    from ..config.specification import Change
     from ..contract.boot import Step
     from ..contract.components import Component
+    from ..contract.machines import Node
     from ..contract.packages import Packages
     from ..contract.templates import Image, Template
     from ..folder.store import Folder
@@ -142,6 +144,11 @@ class Facts:
         """The target brings machines what they are to do."""
         return self._session.answers("deliver_task")
 
+    @cached_property
+    def restamps(self) -> bool:
+        """The target writes on a machine what was applied to it since it was made."""
+        return self._session.answers("restamp_vm")
+
     def who_answers(self, addresses: Collection[str]) -> str:
         """One of these addresses where a master of the cluster listens, known there or not; empty where none does."""
         if not addresses:
@@ -216,6 +223,13 @@ class Facts:
     def encrypts(self) -> bool:
         """Whether Secrets are to be encrypted at rest, as the configuration says."""
         return self.core(Role.MASTER).encryption_at_rest
+
+    def changes(self, node: Node) -> tuple[Change, ...]:
+        """What its machine was made of otherwise than the configuration says now; none of a machine that does not exist."""
+        vm = self.seen.ours.get(node.name)
+        if vm is None or vm.stamp is None or vm.stamp.spec == node.stamp.spec:
+            return ()
+        return self._session.config.changes(node.role, vm.stamp)
 
     def packages(self, component: Component, version: str) -> Packages:
         """How the nodes' system installs a version of a component of Kubernetes. Raises `BootError` where it cannot."""

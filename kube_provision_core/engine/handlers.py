@@ -32,6 +32,7 @@ from .plan import (
     ForgetInitialising,
     GiveTask,
     MintSecrets,
+    RestampVm,
     ScrubNode,
     StartVm,
 )
@@ -129,6 +130,14 @@ class Performer:
     def _(self, action: ClearTask) -> str:
         self._hook.deliver_task(vm=self._latest.vm(action.node.name), task=None)
         return "nothing waits for the machine"
+
+    @_perform.register
+    def _(self, action: RestampVm) -> str:
+        vm, wanted = self._latest.vm(action.node.name), action.node.stamp
+        stamp = replace(vm.stamp or wanted, spec=wanted.spec, made_of=wanted.made_of)
+        self._hook.restamp_vm(vm=vm, stamp=stamp)
+        self._latest.note([replace(vm, stamp=stamp)])
+        return f"made of {stamp.spec}"
 
     @_perform.register
     def _(self, action: DestroyVm) -> str:

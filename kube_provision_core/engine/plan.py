@@ -127,6 +127,19 @@ class AwaitMasters(OfCluster):
     tolerant = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class RestampVm(OfNode):
+    """Write on the machine that it is as if it was made from today's configuration, once it is."""
+
+    verb = "stamp"
+    changes: tuple[str, ...] = ()
+    """What was applied to it, in a person's words."""
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"spec": self.node.stamp.spec, "changes": list(self.changes)}
+
+
 class ScrubNode(OfNode):
     """Take the secrets out of the boot data that the target still holds for a finished machine."""
 

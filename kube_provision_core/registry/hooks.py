@@ -30,6 +30,7 @@ class Hooks:
         self.start_vm = self._done(hookspecs.start_vm)
         self.scrub_boot = self._done(hookspecs.scrub_boot)
         self.deliver_task = self._done(hookspecs.deliver_task)
+        self.restamp_vm = self._done(hookspecs.restamp_vm)
         self.task_limit = self._first(hookspecs.task_limit)
         self.destroy_vm = self._done(hookspecs.destroy_vm)
         self.os_packages = self._first(hookspecs.os_packages)

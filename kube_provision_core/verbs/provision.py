@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..cluster import Living
-from ..cluster.advice import Remedies
 from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..cluster.skew import adopted, adoption
@@ -90,7 +89,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     names = tuple(node.name for node in later)
     versions = adoption(seen.cluster, living.version, facts.remedies)
     later_labels = () if options.wait else postponed(facts, difference.missing)
-    notes = (*_postponement(seen, names), *versions, *later_labels, *_notes(desired, seen, facts.remedies))
+    notes = (*_postponement(seen, names), *versions, *later_labels, *_notes(desired, facts))
     return Plan(tuple(_actions(desired, seen, difference, facts, living, options.wait)), notes, names)
 
 
@@ -258,7 +257,8 @@ def scrubs(desired: Desired, seen: Observation) -> Iterator[Action]:
             yield ScrubNode(node=node, reason="it has finished its boot")
 
 
-def _notes(desired: Desired, seen: Observation, remedies: Remedies) -> Iterator[str]:
+def _notes(desired: Desired, facts: Facts) -> Iterator[str]:
+    seen, remedies = facts.seen, facts.remedies
     cluster = seen.cluster.name
     if desired.discovery and seen.ours and not seen.of(Role.DISCOVERY):
         yield (
@@ -272,7 +272,9 @@ def _notes(desired: Desired, seen: Observation, remedies: Remedies) -> Iterator[
         if vm.status and (vm.status.state == "failed" or vm.status.replace):
             yield f"{node.name} failed: {remedies.trouble(vm.status, node.name)}"
         elif vm.stamp and vm.stamp.spec != node.stamp.spec:
-            yield f"{node.name} was made from another configuration. To make it anew: {remedies.replace(node.name)}"
+            changed = "; ".join(change.text for change in facts.changes(node))
+            what = f"{node.name} was made from another configuration ({changed})"
+            yield f"{what}. To make it anew: {remedies.replace(node.name)}"
     if seen.discovery_error:
         yield f"discovery could not be asked: {seen.discovery_error}"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import registry as plugins
-from ..cluster import Readiness
-from ..cluster.observe import Observation, natural_order
+from ..cluster.observe import natural_order
 from ..cluster.skew import of_kubelets
+from ..config.specification import Change
 from ..contract.machines import Node, Power, Role, Vm
 from ..engine.facts import Facts
 from ..engine.session import Session
@@ -52,6 +52,8 @@ class NodeStatusRow:
     """The target no longer holds its secrets."""
     drifted: bool
     """It was made from another configuration than today's."""
+    changes: tuple[Change, ...]
+    """What has changed since, by keys. One without a key: something that its stamp does not tell."""
     healthy: bool | None
     """Masters: whether discovery sees its API server answering. None: nobody could tell."""
     ready: bool | None
@@ -132,14 +134,13 @@ def _rows(session: Session, facts: Facts) -> tuple[NodeStatusRow, ...]:
     if port:
         services[port] = "discovery"
     names = sorted(wanted.keys() | seen.ours.keys(), key=natural_order)
-    rows = (_row(name, wanted.get(name), seen, facts.readiness, services) for name in names)
+    rows = (_row(name, wanted.get(name), facts, services) for name in names)
     return tuple(replace(row, text=_news(row.name, facts)) for row in rows)
 
 
-def _row(
-    name: str, node: Node | None, seen: Observation, readiness: Readiness, services: Mapping[int, str]
-) -> NodeStatusRow:
-    vm = seen.ours.get(name)
+def _row(name: str, node: Node | None, facts: Facts, services: Mapping[int, str]) -> NodeStatusRow:
+    seen, readiness = facts.seen, facts.readiness
+    vm, changes = seen.ours.get(name), facts.changes(node) if node else ()
     stamp = vm.stamp if vm else None
     role = stamp.role if stamp else node.role if node else None
     told = vm.status if vm else None
@@ -151,7 +152,8 @@ def _row(
         stage=f"{told.stage} {told.state}" if told else "",
         error=told.error if told else "",
         scrubbed=vm.scrubbed if vm else False,
-        drifted=bool(node and stamp and stamp.spec != node.stamp.spec),
+        drifted=bool(changes),
+        changes=changes,
         healthy=seen.healthy(name) if role == "master" else None,
         ready=readiness.of(name),
         version=member.kubelet if (member := readiness.node(name)) else "",

@@ -20,6 +20,7 @@ from kube_provision_core import (
     NodeStatus,
     Power,
     Role,
+    Stamp,
     TargetError,
     Vm,
     hookimpl,
@@ -144,6 +145,15 @@ class MemoryTarget:
                 self.world.tasks.pop(vm.name, None)
             else:
                 self.world.tasks[vm.name] = task
+        return True
+
+    @hookimpl
+    def restamp_vm(self, vm: Vm, stamp: Stamp) -> bool:
+        with self.world.lock:
+            found = self.world.vms.get(vm.name)
+            if found is None or found.stamp is None or found.stamp not in (vm.stamp, stamp):
+                raise TargetError(f"{vm.name} is not ours; it is left alone")
+            self.world.vms[vm.name] = replace(found, stamp=stamp)
         return True
 
     @hookimpl

@@ -23,6 +23,7 @@ from kube_provision_core import (
     NodeStatus,
     Power,
     Role,
+    Stamp,
     TargetError,
     Vm,
     hookimpl,
@@ -79,6 +80,13 @@ class Nspawn:
         if vm.stamp is None or len(task or b"") > TASK_LIMIT:
             raise TargetError(f"{vm.name} is not ours, or its task is larger than {TASK_LIMIT} bytes")
         self._hypervisor.deliver(vm.id, vm.stamp, task)
+        return True
+
+    @hookimpl
+    def restamp_vm(self, vm: Vm, stamp: Stamp) -> bool:
+        if vm.stamp is None:
+            raise TargetError(f"{vm.name} is not ours; it is left alone")
+        self._hypervisor.restamp(vm.id, vm.stamp, stamp)
         return True
 
     @hookimpl

@@ -29,7 +29,7 @@ KERNELS = {"usr/local/sbin/modprobe": "load its modules", "usr/local/sbin/swapof
 """Programs that a host has no business with: the kernel is that of the machine that runs it."""
 TASK = "task"
 """The file in that folder that holds the task which waits for the host."""
-_CALLS = ("create", "start", "records", "scrub", "deliver", "destroy")
+_CALLS = ("create", "start", "records", "scrub", "deliver", "restamp", "destroy")
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,22 @@ class Hypervisor:
     def deliver(self, host_id: str, stamp: Stamp, task: bytes | None) -> None:
         """To that host alone; raises `TargetError` if another bears its stamp by now."""
         with self._lock:
-            host = next((host for host in self.hosts.values() if host.folder.name == host_id), None)
-            if host is None or self._stamps[host.name] != stamp:
-                raise TargetError(f"{host_id} is not the machine that it was; it is left alone")
-            path = host.folder / "channel" / TASK
+            path = self._own(host_id, stamp).folder / "channel" / TASK
             if task is None:
                 path.unlink(missing_ok=True)
             else:
                 replace_file(path, task)
+
+    def restamp(self, host_id: str, before: Stamp, stamp: Stamp) -> None:
+        """That host alone, as above."""
+        with self._lock:
+            self._stamps[self._own(host_id, before, stamp).name] = stamp
+
+    def _own(self, host_id: str, *stamps: Stamp) -> Host:
+        host = next((host for host in self.hosts.values() if host.folder.name == host_id), None)
+        if host is None or self._stamps[host.name] not in stamps:
+            raise TargetError(f"{host_id} is not the machine that it was; it is left alone")
+        return host
 
     def destroy(self, host_id: str, cluster_id: str) -> None:
         """Nothing happens if it is gone; raises `TargetError` if it is not of that cluster."""

@@ -48,7 +48,17 @@ def _table(status: Status) -> str:
     ]
     facts += [("not asked:", status.kubernetes_error)] if status.kubernetes_error else []
     facts += [("hint:", hint) for hint in status.hints]
-    return "\n\n".join(filter(None, [machines, news, _reach_table(status.nodes), columns(facts)]))
+    changed = "\n".join(_changed(status.nodes))
+    return "\n\n".join(filter(None, [machines, news, changed, _reach_table(status.nodes), columns(facts)]))
+
+
+def _changed(nodes: Sequence[NodeStatusRow]) -> Iterator[str]:
+    """What has changed since machines were made, those of one pool in a line."""
+    by_change: dict[str, list[str]] = {}
+    for node in nodes:
+        for change in node.changes:
+            by_change.setdefault(one_line(change.text), []).append(node.name)
+    return (f"{', '.join(names)}: drifted: {change}" for change, names in by_change.items())
 
 
 def _reach_table(nodes: Sequence[NodeStatusRow]) -> str:

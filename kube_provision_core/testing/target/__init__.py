@@ -14,6 +14,7 @@ from .preparation import PreparationChecks
 from .scrubbing import ScrubbingChecks
 from .secrecy import SecrecyChecks
 from .shape import ShapeChecks
+from .stamping import StampingChecks
 from .starting import StartingChecks
 from .statuses import StatusChecks
 from .tasks import TaskChecks
@@ -32,6 +33,7 @@ class TargetContract(
     DestructionChecks,
     ScrubbingChecks,
     TaskChecks,
+    StampingChecks,
     PreparationChecks,
     MachinePartChecks,
     SecrecyChecks,

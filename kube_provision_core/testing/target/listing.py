@@ -18,6 +18,14 @@ STAMPS = {
     "master with the authorities": Stamp(
         "contract", CLUSTER_ID, Role.MASTER, "ba9876543210", carries_ca=True, instance="5f0c"
     ),
+    "worker that tells what it was made of": Stamp(
+        "contract",
+        CLUSTER_ID,
+        Role.WORKER,
+        "0123456789ab",
+        instance="5f0d",
+        made_of={"core": {"cpu": 2, "kubelet": {"maxPods": 110, "evictionHard": {"memory.available": '"5%" | é'}}}},
+    ),
     "discovery": Stamp("contract", CLUSTER_ID, Role.DISCOVERY, "000000000000"),
     "another cluster of this name": Stamp("contract", OTHER_ID, Role.WORKER, "0123456789ab"),
 }

@@ -50,6 +50,7 @@ def _everything(driver: Connected, cluster: Cluster) -> Vm:
     listed(driver, cluster)
     _ask(driver, "start_vm", vm=vm)
     _ask(driver, "deliver_task", vm=vm, task=b"a task")
+    _ask(driver, "restamp_vm", vm=vm, stamp=vm.stamp)
     _ask(driver, "scrub_boot", vm=vm)
     _ask(driver, "destroy_vm", vm=vm)
     return vm

@@ -15,6 +15,7 @@ from kube_provision_core import (
     Image,
     Node,
     Role,
+    Stamp,
     TargetDriver,
     Template,
     Vm,
@@ -82,6 +83,11 @@ class Fusion(TargetDriver):
     @hookimpl
     def scrub_boot(self, vm: Vm) -> bool:
         self._fleet.scrub(vm)
+        return True
+
+    @hookimpl
+    def restamp_vm(self, vm: Vm, stamp: Stamp) -> bool:
+        self._fleet.restamp(vm, stamp)
         return True
 
     @hookimpl

@@ -72,6 +72,14 @@ class Fleet:
             _check_stamp(vm, found)
             tasks.deliver(self._vmrun(), file, task, running=self._power.runs(file))
 
+    def restamp(self, vm: Vm, stamp: Stamp) -> None:
+        """In the note: a machine that runs would write the stamp that it has in its .vmx over another one when it stops."""
+        file = self._own_file(vm)
+        with locked(file.parent, LOCK_TIMEOUT) as lock:
+            found = None if lock is None else self._machines.find(vm.name)
+            found = _whole(vm, found, stamp)
+            note.write(file.parent, replace(found.note or Note(vm.name, stamp, complete=True), stamp=stamp))
+
     def destroy(self, vm: Vm) -> None:
         """Nothing to do is fine; another stamp than the given one is not."""
         file = self._own_file(vm)
@@ -177,18 +185,18 @@ def _refuse_foreign(node: Node, found: Found | None) -> None:
         )
 
 
-def _whole(vm: Vm, found: Found | None) -> Found:
-    """The machine as it is now, with nothing of its making left to do."""
-    _check_stamp(vm, found)
+def _whole(vm: Vm, found: Found | None, *others: Stamp) -> Found:
+    """The machine as it is now, with nothing of its making left to do. `others`: stamps that will do as well."""
+    _check_stamp(vm, found, *others)
     if found is None or not found.complete:
         raise TargetError(f"{vm.id}: this machine is only half there; the next run makes it anew")
     return found
 
 
-def _check_stamp(vm: Vm, found: Found | None) -> Stamp:
+def _check_stamp(vm: Vm, found: Found | None, *others: Stamp) -> Stamp:
     """Read again just before something is done to the machine."""
     if found is None:
         raise TargetError(f"{vm.id}: this machine is gone")
-    if found.stamp is None or found.stamp != vm.stamp:
+    if found.stamp is None or found.stamp not in (vm.stamp, *others):
         raise TargetError(f"{found.folder}: its stamp is not the one that was observed; it is left alone")
     return found.stamp

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kube_provision_core import UNFINISHED, Cluster, Stamp, TargetError, telling_os_errors
@@ -102,7 +102,8 @@ class Machines:
             return Found(name, folder, file)
         except OSError as problem:
             raise TargetError(f"{file}: cannot be looked at: {problem.strerror}") from problem
-        return Found(name, folder, file, stamp.load(name, read.get(stamp.STAMP)), noted, read, version)
+        its_stamp = _newest(stamp.load(name, read.get(stamp.STAMP)), noted)
+        return Found(name, folder, file, its_stamp, noted, read, version)
 
     def _foreign(self, folder: Path, name: str) -> Found | None:
         """A machine whose folder is named as the other product would name it."""
@@ -116,6 +117,14 @@ class Machines:
         if known is None or known[0] != version:
             known = self._read[file] = (version, vmx.read(file))
         return known
+
+
+def _newest(found: Stamp | None, noted: Note | None) -> Stamp | None:
+    """The note has what was applied to the machine since it was made; whose it is, its .vmx says."""
+    if found is None or noted is None:
+        return found
+    rewritten = replace(found, spec=noted.stamp.spec, made_of=noted.stamp.made_of)
+    return rewritten if rewritten == noted.stamp else found
 
 
 def _concerns(found: Found, cluster: Cluster) -> bool:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -24,6 +25,7 @@ from kube_provision_core import (
     Node,
     Power,
     Role,
+    Stamp,
     TargetDriver,
     TargetError,
     Template,
@@ -190,6 +192,14 @@ class Qemu(TargetDriver):
             return True
 
     @hookimpl
+    def restamp_vm(self, vm: Vm, stamp: Stamp) -> bool:
+        with telling_os_errors(f"{vm.name} cannot be stamped"), self._places.lock_machine(vm.name):
+            folder = self._places.machine(vm.name)
+            made = self._check_stamp(vm, folder, stamp)
+            record.write(folder, replace(made, stamp=stamp))
+            return True
+
+    @hookimpl
     def task_limit(self) -> int:
         return NoCloudSeed.TASK_LIMIT
 
@@ -216,9 +226,10 @@ class Qemu(TargetDriver):
                 network.release(self._records(made.stamp.cluster))
             return True
 
-    def _check_stamp(self, vm: Vm, folder: Path) -> Record:
+    def _check_stamp(self, vm: Vm, folder: Path, *others: Stamp) -> Record:
+        """`others`: stamps that will do as well."""
         made = record.read(folder)
-        if made is None or made.stamp != vm.stamp:
+        if made is None or made.stamp not in (vm.stamp, *others):
             raise TargetError(f"{folder} is not the machine that it was when it was looked at; it is left alone")
         return made
 

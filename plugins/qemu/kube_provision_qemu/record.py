@@ -1,4 +1,4 @@
-"""What a machine is, for good: written once, in one step, when it is made. Its stamp is in it."""
+"""What a machine is: written in one step when it is made, and for good but for its stamp, which is in it."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from kube_provision_core import (
     Image,
     Node,
     Role,
+    Stamp,
     TargetDriver,
     Template,
     Vm,
@@ -96,6 +97,11 @@ class Vsphere(TargetDriver):
     @hookimpl
     def scrub_boot(self, vm: Vm) -> bool:
         self._target.fleet.scrub(vm)
+        return True
+
+    @hookimpl
+    def restamp_vm(self, vm: Vm, stamp: Stamp) -> bool:
+        self._target.fleet.restamp(vm, stamp)
         return True
 
     @hookimpl

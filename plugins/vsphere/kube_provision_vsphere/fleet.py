@@ -121,6 +121,14 @@ class Fleet:
         self._own(vm, "give a task to")
         self._machines.set_options(vm.name, vm.id, {GuestInfo.TASK: value, stamp.TASK: digest}, "change the task that waits")
 
+    def restamp(self, vm: Vm, its_stamp: Stamp) -> None:
+        self._own(vm, "stamp", its_stamp)
+        self._machines.set_options(vm.name, vm.id, {stamp.STAMP: its_stamp.text}, "rewrite the stamp")
+        with self._lock:
+            self._known[vm.id] = (vm.name, its_stamp)
+            if vm.id in self._seen:
+                self._seen[vm.id] = replace(self._seen[vm.id], stamp=its_stamp.text)
+
     def destroy(self, vm: Vm) -> None:
         """Nothing to do is fine; another stamp than the given one is not."""
         from .client.faults import VcenterError
@@ -149,16 +157,16 @@ class Fleet:
                 and (found.cluster_id, found.role) == (vm.stamp.cluster_id, Role.MASTER)
             ]
 
-    def _own(self, vm: Vm, what: str, *, user_data: bool = False) -> Sighting:
-        """The machine as it is now."""
+    def _own(self, vm: Vm, what: str, *others: Stamp, user_data: bool = False) -> Sighting:
+        """The machine as it is now. `others`: stamps that it may have as well."""
         found = self._machines.identity(vm.id, user_data=user_data)
         if found is None:
             raise TargetError(f"{vm.where or vm.name}: this machine is gone; there is nothing to {what}")
-        self._check_stamp(vm, found)
+        self._check_stamp(vm, found, *others)
         return found
 
-    def _check_stamp(self, vm: Vm, seen: Sighting) -> None:
-        if vm.stamp is None or _own_stamp(seen) != vm.stamp:
+    def _check_stamp(self, vm: Vm, seen: Sighting, *others: Stamp) -> None:
+        if vm.stamp is None or _own_stamp(seen) not in (vm.stamp, *others):
             raise TargetError(f"{self._where(seen)}: its stamp is not the one that was observed; it is left alone")
 
     def _take_over(self, node: Node, ids: Collection[str]) -> Vm | None:

@@ -361,9 +361,25 @@ def test_status_has_the_documented_keys(run, world) -> None:
     status = yaml.safe_load(run("status", "-c", "config.yml", "-o", "yaml").out)
     facts = ["cluster", "cluster_id", "initialised", "discovery_address", "discovery_error", "nodes", "folder", "kubeconfig"]
     assert list(status) == [*facts, "kubernetes_error", "hints"]
-    keys = ["name", "role", "power", "address", "stage", "error", "scrubbed", "drifted", "healthy", "ready", "version"]
-    assert list(status["nodes"][0]) == [*keys, "cause", "reach", "text"]
+    keys = ["name", "role", "power", "address", "stage", "error", "scrubbed", "drifted", "changes", "healthy", "ready"]
+    assert list(status["nodes"][0]) == [*keys, "version", "cause", "reach", "text"]
     assert Path(status["kubeconfig"]).exists()
+
+
+def test_status_names_what_has_changed_since_machines_were_made(run, world) -> None:
+    Path("config.yml").write_text(Path("config.yml").read_text() + "kubelet: {maxPods: 110}\n")
+    run(*PROVISION)
+    Path("config.yml").write_text(Path("config.yml").read_text().replace("110", "200"))
+    lines = run("status", "-c", "config.yml").out.splitlines()
+    (line,) = (line for line in lines if "drifted: " in line)
+    names = line.removesuffix(": drifted: kubelet.maxPods: 110 → 200").split(", ")
+    nodes = json.loads(run("status", "-c", "config.yml", "-o", "json").out)["nodes"]
+    changes = [{"key": "kubelet.maxPods", "old": 110, "new": 200}]
+    drift = {node["name"]: (node["drifted"], node["changes"]) for node in nodes if node["drifted"]}
+    assert drift == dict.fromkeys(names, (True, changes))
+    assert (
+        "was made from another configuration (kubelet.maxPods: 110 → 200). To make it anew:" in run("plan", *PROVISION).err
+    )
 
 
 # --- destroy --------------------------------------------------------------------------------------------------------

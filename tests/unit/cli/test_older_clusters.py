@@ -87,6 +87,13 @@ def test_status_shows_its_machines_and_that_they_are_as_configured(run, older: W
     assert {(node["stage"], node["power"], node["drifted"]) for node in status["nodes"]} == {("finish done", "on", False)}
 
 
+def test_of_another_configuration_status_tells_that_it_is_one_and_not_what_is_different(run, older: World) -> None:
+    Path("config.yml").write_text(Path("config.yml").read_text() + "\nmem: 9\n")
+    status = json.loads(run("status", *CONFIG, "-o", "json").out)
+    assert {node["drifted"] for node in status["nodes"]} == {True}
+    assert [node["changes"] for node in status["nodes"]] == [[{"key": "", "old": None, "new": None}]] * len(MACHINES)
+
+
 def test_nothing_is_to_be_changed_about_it(run, older: World) -> None:
     ran = run("plan", *CONFIG, "-o", "json")
     assert ran.code == 0, ran.err

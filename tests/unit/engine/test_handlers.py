@@ -18,7 +18,7 @@ from kube_provision_core.contract.machines import Cluster, Node
 from kube_provision_core.engine.handlers import Performer
 from kube_provision_core.engine.latest import Latest
 from kube_provision_core.engine.nodes import CordonNode, Pause
-from kube_provision_core.engine.plan import Action, CreateVm, ForgetInitialising, ScrubNode
+from kube_provision_core.engine.plan import Action, CreateVm, ForgetInitialising, RestampVm, ScrubNode
 from kube_provision_core.engine.session import Session
 from kube_provision_core.engine.watch import Watcher
 from kube_provision_core.folder.pki import JoinSecrets
@@ -72,6 +72,17 @@ def test_a_machine_is_told_of_the_kubernetes_that_it_is_to_get(
     monkeypatch.setattr(Session, "render", rendering)
     perform(CreateVm(node=session.desired.workers[0], version=version))
     assert versions == [told]
+
+
+def test_a_stamp_becomes_todays_and_stays_that_machines_own(
+    site: Site, session: Session, latest: Latest, perform: Performer
+) -> None:
+    before, worker = site.world.vms["w-prod-1"].stamp, session.desired.workers[0]
+    assert before
+    today = replace(worker.stamp, cluster_id="another", spec="today", made_of={"core": {"cpu": 3}})
+    perform(RestampVm(node=replace(worker, stamp=today)))
+    after = replace(before, spec="today", made_of={"core": {"cpu": 3}})
+    assert (site.world.vms["w-prod-1"].stamp, latest.vm("w-prod-1").stamp) == (after, after)
 
 
 class TestScrubbing:

@@ -101,6 +101,15 @@ class Acme(TargetDriver):
         return True
 
     @hookimpl
+    def restamp_vm(self, vm: Vm, stamp: Stamp) -> bool:
+        """In one step, as everything that is known of a machine."""
+        with self._changing(f"stamping {vm.name}", vm.name):
+            if Stamp.of(self._require_own(vm.name, vm.stamp)["stamp"]) not in (vm.stamp, stamp):
+                raise TargetError(f"{vm.name} is another machine than the one that was looked at; it is left as it is")
+            self._machines.update(vm.name, stamp=stamp.document)
+        return True
+
+    @hookimpl
     def destroy_vm(self, vm: Vm) -> bool:
         with self._changing(f"destroying {vm.name}", vm.name):
             if self._machines.read(vm.name) is not None:
