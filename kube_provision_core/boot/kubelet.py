@@ -35,7 +35,11 @@ def once_configured() -> File:
 def settings(config: CoreConfig) -> Iterator[File]:
     """Read after what the cluster keeps: of what both hold this counts, of lists the whole."""
     if config.kubelet:
-        yield File(SETTINGS, dump(begun("KubeletConfiguration") | config.kubelet))
+        yield File(SETTINGS, drop_in(config))
+
+
+def drop_in(config: CoreConfig) -> str:
+    return dump(begun("KubeletConfiguration") | config.kubelet)
 
 
 def with_its_disks(node: Node, config: CoreConfig) -> Iterator[File]:

@@ -65,6 +65,10 @@ class Remedies:
         which = " (it is the only master: the whole cluster goes with it)" if name == self.only_master else ""
         return f"{self.remove(name)}, then provision again{which}"
 
+    def replace_drifted(self) -> str:
+        """What makes all machines anew that were made from another configuration, one after another."""
+        return self._command("replace", "--drifted", "--name", self.cluster)
+
     def restore_anew(self) -> str:
         """From the same backup, without anything that an earlier run has made of it."""
         return self._command(*self._restore, "--abandon-old", "--name", self.cluster, self._archive)

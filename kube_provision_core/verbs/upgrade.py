@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..boot.kubeadm_config import KUBELET_DROP_INS
+from ..boot.tasks.settings import kubelet_settings
 from ..boot.tasks.upgrade import control_plane, kubelet, prepare
 from ..cluster.cordon import Purpose
 from ..cluster.desired import Desired
@@ -22,9 +23,10 @@ from ..contract.packages import Packages
 from ..engine.facts import Facts, Unknown
 from ..engine.nodes import AwaitAddons, AwaitReady, CordonNode, UncordonNode
 from ..engine.ownership import check_identity
-from ..engine.plan import Action, Plan, keys
+from ..engine.plan import Action, Plan, RestampVm, keys
 from ..engine.verb import Options, Verb
 from . import upgrade_system
+from .changed import Changed
 from .ending import remember
 from .giving import given, left_over, refuse_deaf
 from .leaving import emptied
@@ -68,7 +70,8 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     refuse_unwell(standing, facts.seen, nodes, facts.remedies)
     upgrade = _Upgrade(facts, options, standing, nodes)
     if not upgrade.chosen:
-        return Plan(left_over(nodes, facts.seen), (f"every node that was asked for is at {standing.version}",))
+        done = f"every node that was asked for is at {standing.version}"
+        return Plan(left_over(nodes, facts.seen), (done, *upgrade.changed.notes(upgrade.asked)))
     upgrade.refuse()
     return drained(Plan(tuple(upgrade.actions()), tuple(upgrade.notes())), facts)
 
@@ -92,15 +95,33 @@ class _Upgrade:
         """Those that have a turn; the one where it was broken off comes first, which may not be back yet."""
         if self._spares_masters:
             return []
-        waiting = [node for node in self.all_masters if self._is_due(node)]
+        waiting = [node for node in self.all_masters if self._has_a_turn(node)]
         waiting = waiting or ([] if self.standing.arrived else self.all_masters[:1])
         return sorted(waiting, key=self._place)
 
     @cached_property
     def chosen(self) -> list[Node]:
         """All that have a turn, in its order."""
+        return [*self.masters, *(node for node in self._workers if self._has_a_turn(node))]
+
+    @property
+    def asked(self) -> list[Node]:
+        """All that would have one if there was anything to do."""
+        return [*([] if self._spares_masters else self.all_masters), *self._workers]
+
+    @cached_property
+    def changed(self) -> Changed:
+        return Changed(self.facts, self.nodes)
+
+    @property
+    def moving(self) -> list[Node]:
+        """Those of them whose version becomes another one."""
+        return [node for node in self.chosen if self._lacks(node)]
+
+    @property
+    def _workers(self) -> list[Node]:
         workers = [] if self.options.only == Role.MASTER else [node for node in self.nodes if node.role.kind is Role.WORKER]
-        return [*self.masters, *(node for node in of_pool(workers, self.options.pool) if self._is_due(node))]
+        return list(of_pool(workers, self.options.pool))
 
     @property
     def _spares_masters(self) -> bool:
@@ -116,7 +137,8 @@ class _Upgrade:
             refuse_workers_first(self.standing, self.all_masters)
         refuse_deaf(self.chosen, self.facts.seen, self.facts.remedies)
         refuse_without_quorum(self.standing, self.masters)
-        refuse_without_backup(self.facts, self.options)
+        if self.moving:
+            refuse_without_backup(self.facts, self.options)
         refuse_removed_apis(self.standing, self.facts, self.options)
 
     def actions(self) -> Iterator[Action]:
@@ -125,7 +147,7 @@ class _Upgrade:
         prepared = list(self._preparations(keys(left)))
         begin = keys(prepared)
         yield from (*left, *prepared)
-        if not self.masters:
+        if not self.masters and any(map(self._is_due, self.chosen)):
             addons = self._addons(begin)
             yield addons
             begin = keys([addons])
@@ -133,7 +155,7 @@ class _Upgrade:
 
     def _preparations(self, after: frozenset[str]) -> Iterator[Action]:
         """The first one alone: what cannot be had there is sought nowhere else."""
-        lacking = [node for node in self.chosen if self._lacks(node)]
+        lacking = self.moving
         alone = self.facts.packages(Component.KUBEADM_ALONE, self.standing.version) if lacking else Packages(())
         for node in lacking:
             settings = self._unread if node.role is Role.MASTER else ()
@@ -147,6 +169,11 @@ class _Upgrade:
         if self._lacks(node):
             steps = list(self._upgraded(node, after))
             yield from steps
+        changes = self.changed.applied(node)
+        if changes:
+            settled = list(self._settled(node, changes, keys(steps) or after))
+            yield from settled
+            steps += settled
         reason = f"at {self.standing.version}, with all that it runs"
         burn_in = self.options.rolling.burn_in
         ready = AwaitReady(
@@ -158,8 +185,21 @@ class _Upgrade:
             free = UncordonNode(name=node.name, reason="it takes pods again", after=after)
             yield free
             after = keys([free])
-        if self.masters and node is self.masters[-1]:
+        if changes:
+            stamp = RestampVm(node=node, changes=changes, reason="it runs with what the configuration says", after=after)
+            yield stamp
+            after = keys([stamp])
+        if self.masters and node is self.masters[-1] and any(map(self._is_due, self.masters)):
             yield self._addons(after)
+
+    def _settled(self, node: Node, changes: Sequence[str], after: frozenset[str]) -> Iterator[Action]:
+        if not self._lacks(node):
+            seen, living, draining = self.facts.seen, self.standing.living, self.options.draining
+            away = [*emptied(seen, living, node.name, draining, Purpose.UPGRADED, after)]
+            yield from away
+            after = keys(away[-1:]) or after
+        task = kubelet_settings(node, self.facts.core(node.role))
+        yield from given(node, task, "; ".join(changes), after)
 
     def _upgraded(self, node: Node, after: frozenset[str]) -> Iterator[Action]:
         version = self.standing.version
@@ -181,6 +221,9 @@ class _Upgrade:
 
     def _place(self, master: Node) -> tuple[bool, bool, int]:
         return not self.standing.has_begun(master.name), master.name in self.standing.following, master.index
+
+    def _has_a_turn(self, node: Node) -> bool:
+        return self._is_due(node) or bool(self.changed.applied(node))
 
     def _is_due(self, node: Node) -> bool:
         return not self.standing.is_done(node) or self.standing.is_cordoned(node)
@@ -205,8 +248,10 @@ class _Upgrade:
         living, version = self.standing.living, self.standing.version
         if self.masters and minor(living.version) != minor(version):
             yield f"{minor(version)} may bring another minor of etcd, and what that has written the one before cannot read"
-        yield from disturbances(living, self.nodes, masters=bool(self.masters))
-        yield from _unbaked(self.facts, version)
+        yield from self.changed.notes(self.asked)
+        yield from disturbances(living, self.nodes, masters=any(node in self.moving for node in self.masters))
+        if self.moving:
+            yield from _unbaked(self.facts, version)
 
 
 def _unbaked(facts: Facts, version: str) -> Iterator[str]:

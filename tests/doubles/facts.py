@@ -26,6 +26,8 @@ class GivenFacts(Facts):
             "nodes": nothing,
             "members": nothing,
             "arranges": True,
+            "changes": lambda node: (),
+            "restamps": True,
             "who_answers": lambda addresses: "",
             "objections_to": lambda drains, **_: (),
             "core": lambda role: SimpleNamespace(labels={}, kubelet={}),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any
@@ -195,6 +196,26 @@ def test_once_more_there_is_nothing_to_do(lab: Lab) -> None:
     assert f"every node that was asked for is at {lab.kubernetes.version}" in run.output + run.errors
 
 
+def test_a_changed_setting_is_named_applied_to_the_nodes_as_they_run_and_is_no_drift_any_more(lab: Lab) -> None:
+    """Of workers alone: masters take it in the same way, and each turn takes its time."""
+    before = {name: boot_of(host) for name, host in lab.workers.items()}
+    assert drifted(lab) == {}
+    lab.settings["kubelet"] = {"maxPods": 200}
+    assert drifted(lab) == dict.fromkeys([*lab.masters, *lab.workers], "kubelet.maxPods")
+    plan = lab.run("plan", "upgrade", "--workers-only")
+    names = ", ".join(sorted(lab.workers))
+    assert f"kubelet.maxPods: unset → 200: a task applies it, node by node: {names}" in plan.output + plan.errors
+    run = lab.run("upgrade", "--workers-only", limit=len(lab.workers) * LIMIT)
+    assert run.code == 0, run.errors
+    until(lambda: pods(lab, lab.workers) == {"200"}, LIMIT, "workers take more pods")
+    assert pods(lab, lab.masters) == {"110"}
+    assert drifted(lab) == dict.fromkeys(lab.masters, "kubelet.maxPods")
+    assert {name: boot_of(host) for name, host in lab.workers.items()} == before
+    assert lab.ready() == {*lab.masters, *lab.workers}
+    assert cordoned(lab) == {CORDONED}
+    del lab.settings["kubelet"]
+
+
 # --- what is done, and what is seen -----------------------------------------------------------------------------------
 
 
@@ -210,6 +231,17 @@ def configured(lab: Lab, setting: dict[str, Any]) -> Iterator[None]:
     finally:
         now = api(lab).expect("GET", place)
         api(lab).expect("PUT", place, {**now, "data": kept["data"]})
+
+
+def drifted(lab: Lab) -> dict[str, str]:
+    """Keys that have changed since machines were made, by their names."""
+    nodes = json.loads(lab.run("status", "--output", "json").output)["nodes"]
+    return {node["name"]: " ".join(change["key"] for change in node["changes"]) for node in nodes if node["drifted"]}
+
+
+def pods(lab: Lab, names: Iterable[str]) -> set[str]:
+    """How many these nodes take, as the cluster has it."""
+    return {api(lab).expect("GET", f"{NODES}/{name}")["status"]["capacity"]["pods"] for name in names}
 
 
 def boot_of(host: Host) -> str:

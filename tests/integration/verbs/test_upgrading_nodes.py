@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from doubles.member import Member
@@ -100,7 +101,8 @@ def harmless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
         return made
 
-    for name, verb in (("prepare", "prepare-upgrade"), ("control_plane", "upgrade"), ("kubelet", "upgrade-kubelet")):
+    named = {"prepare": "prepare-upgrade", "control_plane": "upgrade", "kubelet": "upgrade-kubelet"}
+    for name, verb in (named | {"kubelet_settings": "settings"}).items():
         monkeypatch.setattr(upgrade, name, task(verb))
     monkeypatch.setattr(upgrade_system, "system", task("upgrade-os"))
 
@@ -125,9 +127,9 @@ def cluster(site: Site, tmp_path: Path) -> Iterator[Cluster]:
         cluster.end()
 
 
-def upgraded(site: Site, **more: object) -> Report:
+def upgraded(site: Site, keys: Mapping[str, Any] | None = None, **more: object) -> Report:
     options = Options(wait=True, backup=False, finish_timeout=60, **more)
-    with site.session(kubernetes_version=NEW, **SIZE) as session:
+    with site.session(kubernetes_version=NEW, **SIZE, **(keys or {})) as session:
         return run.run(UPGRADE, session, options, Operator(site))
 
 
@@ -161,6 +163,33 @@ def test_what_is_broken_off_goes_on(site: Site, cluster: Cluster, key: str) -> N
     assert {outcome.state for outcome in report.outcomes} == {State.DONE}, report.outcomes
     assert set(cluster.kubelets.values()) == {f"v{NEW}"}
     assert (cluster.cordoned, site.world.tasks) == (set(), {})
+
+
+def drifted(site: Site, keys: Mapping[str, Any]) -> set[str]:
+    rows = site.status(**SIZE, **keys).nodes
+    assert all(row.drifted == bool(row.changes) for row in rows)
+    return {row.name for row in rows if row.drifted}
+
+
+def test_what_was_applied_is_no_drift_any_more_wherever_the_run_was_broken_off(site: Site, cluster: Cluster) -> None:
+    def break_off(event: Event) -> None:
+        if event.action.key == "settings w-prod-1":
+            site.interrupt.request()
+            site.interrupt.request()
+
+    assert upgraded(site).exit_code == 0
+    keys = {"kubelet": {"maxPods": 200}}
+    assert drifted(site, keys) == {*ALL}
+    cluster.done.clear()
+    site.listen = break_off
+    assert upgraded(site, keys).interrupted
+    assert drifted(site, keys) == {*WORKERS}
+    site.listen, site.interrupt = lambda event: None, Interrupt()
+    report = upgraded(site, keys)
+    assert {outcome.state for outcome in report.outcomes} == {State.DONE}, report.outcomes
+    assert (drifted(site, keys), {*cluster.done}) == (set(), {("settings", name) for name in ALL})
+    assert (cluster.cordoned, site.world.tasks) == (set(), {})
+    assert upgraded(site, keys).outcomes == ()
 
 
 def test_the_system_of_every_node_has_its_turn_and_kubernetes_stays(site: Site, cluster: Cluster) -> None:

@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -61,9 +62,21 @@ class _Health(BaseHTTPRequestHandler):
 
 
 def _identity(flags: str) -> dict[str, str]:
-    """Name and address of the node, by the environment file that kubeadm writes."""
+    """Name and address of the node, and how many pods it takes, by the environment file that kubeadm writes."""
     options = dict(option.lstrip("-").split("=", 1) for option in shlex.split(flags.partition("=")[2].strip('"\n ')))
-    return {"name": options["hostname-override"], "address": options["node-ip"]}
+    pods = _settings(options.get("config-dir", "")).get("maxPods", 110)
+    return {"name": options["hostname-override"], "address": options["node-ip"], "pods": str(pods)}
+
+
+def _settings(folder: str) -> dict[str, Any]:
+    """What drop-ins say, in the order of their names."""
+    found: dict[str, Any] = {}
+    for path in sorted(Path(folder).glob("*.conf")) if folder else ():
+        settings = yaml.safe_load(path.read_text())
+        if settings.get("kind") != "KubeletConfiguration":
+            sys.exit(f"failed to merge kubelet configs: {path}: no kind KubeletConfiguration")
+        found |= settings
+    return found
 
 
 # --- static pods ----------------------------------------------------------------------------------------------------
@@ -157,7 +170,12 @@ def _node(identity: dict[str, Any]) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": identity["name"], "labels": labels},
-        "status": {"addresses": addresses, "conditions": [ready], "nodeInfo": {"kubeletVersion": str(own())}},
+        "status": {
+            "addresses": addresses,
+            "capacity": {"pods": identity["pods"]},
+            "conditions": [ready],
+            "nodeInfo": {"kubeletVersion": str(own())},
+        },
     }
 
 

@@ -19,6 +19,7 @@ from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.cluster.settings import Setting
 from kube_provision_core.cluster.versions import CONTROL_PLANE, StaticPod
 from kube_provision_core.config.core import CoreConfig
+from kube_provision_core.config.specification import OTHER, Change
 from kube_provision_core.contract.boot import Stage, Step
 from kube_provision_core.contract.errors import ConfigError, DiscoveryError, PluginError
 from kube_provision_core.contract.machines import Cluster, Discovery, Machine, Node, Power, Role, Stamp, Vm
@@ -635,3 +636,121 @@ class TestAPool:
         site.vms["w-prod-1"] = replace(site.vms["w-prod-1"], stamp=Stamp("prod", "id-1", Role.of_pool("gpu"), "spec"))
         said = site.refusal(OLD if system else NEW, system=system)
         assert said.startswith("w-prod-1: was made as worker-gpu, and the configuration asks for a worker of that name")
+
+
+MORE_PODS = Change("kubelet.maxPods", 110, 200)
+
+
+class TestAChangedSetting:
+    @pytest.fixture
+    def site(self) -> Site:
+        """All of it is at the version."""
+        return Site(cluster=NEW).at(NEW, *ALL)
+
+    @staticmethod
+    def change(site: Site, *changes: Change, names: Sequence[str] = WORKERS, **kubelet: Any) -> None:
+        site.facts["changes"] = lambda node: changes if node.name in names else ()
+        site.facts["core"] = lambda role: CoreConfig(name="prod", target="memory", os="memory", kubelet=kubelet)
+
+    def test_is_applied_node_by_node_and_stamped_where_the_node_is_well(self, site: Site) -> None:
+        self.change(site, MORE_PODS, names=["m-prod-2", "w-prod-3"], maxPods=200)
+        made = site.plan()
+        assert keys(made) == [
+            step
+            for name in ("m-prod-2", "w-prod-3")
+            for step in (
+                *(f"cordon {name}", f"drain {name}", *given("settings", name)),
+                *(f"settle {name}", f"uncordon {name}", f"stamp {name}"),
+            )
+        ]
+        assert action(made, "stamp m-prod-2").after == {"uncordon m-prod-2"}
+        assert action(made, "cordon w-prod-3").after == {"stamp m-prod-2"}
+        assert "maxPods: 200" in action(made, "give-settings w-prod-3").task.files[0].content
+        assert action(made, "settings w-prod-3").reason == "kubelet.maxPods: 110 → 200"
+        assert action(made, "stamp w-prod-3").details == {"spec": "spec", "changes": ["kubelet.maxPods: 110 → 200"]}
+
+    def test_is_told_by_its_key_with_what_applies_it(self, site: Site) -> None:
+        self.change(site, MORE_PODS)
+        assert f"kubelet.maxPods: 110 → 200: a task applies it, node by node: {', '.join(WORKERS)}" in site.plan().notes
+
+    @pytest.mark.parametrize(
+        ("changes", "kubelet"),
+        [
+            ([Change("cpu", 2, 4)], {}),
+            ([Change("taints", None, ["a=b:NoSchedule"])], {}),
+            ([Change("kubeletish.maxPods", 1, 2)], {}),
+            ([OTHER], {}),
+            ([MORE_PODS, Change("cpu", 2, 4)], {}),
+            ([MORE_PODS, OTHER], {}),
+            ([Change("kubelet.cpuManagerPolicy", None, "static")], {}),
+            ([Change("kubelet.cpuManagerPolicyOptions.full-pcpus-only", None, "true")], {}),
+            ([Change("kubelet.systemReserved.cpu", "1", "2")], {"cpuManagerPolicy": "static"}),
+            ([Change("kubelet.evictionHard.memory.available", "1", "2")], {"memoryManagerPolicy": "Static"}),
+        ],
+    )
+    def test_that_the_node_cannot_take_as_it_runs_needs_another_machine(
+        self, site: Site, changes: Sequence[Change], kubelet: Mapping[str, Any]
+    ) -> None:
+        """Which brings all of them: nothing is applied twice."""
+        self.change(site, *changes, names=["w-prod-2"], **kubelet)
+        made = site.plan()
+        assert made.actions == ()
+        how = "applied to machines that are made anew (kube-provision replace --drifted --name prod): w-prod-2"
+        assert made.notes == (
+            f"every node that was asked for is at {NEW}",
+            *(f"{change.text}: {how}" for change in changes),
+        )
+
+    def test_of_what_is_reserved_is_applied_where_nothing_is_given_for_good(self, site: Site) -> None:
+        self.change(site, Change("kubelet.systemReserved.cpu", "1", "2"), names=["w-prod-2"])
+        assert "stamp w-prod-2" in keys(site.plan())
+
+    def test_needs_another_machine_where_the_target_cannot_stamp(self, site: Site) -> None:
+        self.change(site, MORE_PODS)
+        site.facts["restamps"] = False
+        made = site.plan()
+        assert made.actions == ()
+        assert "kubelet.maxPods: 110 → 200: applied to machines that are made anew" in made.notes[1]
+
+    def test_comes_with_the_version_where_that_changes_too(self) -> None:
+        site = Site(cluster=OLD)
+        self.change(site, MORE_PODS, names=["m-prod-1", "w-prod-1"])
+        made = site.plan()
+        assert of(made, "w-prod-1") == [
+            *("cordon w-prod-1", "drain w-prod-1"),
+            *given("upgrade-kubelet", "w-prod-1"),
+            *given("settings", "w-prod-1"),
+            *("settle w-prod-1", "uncordon w-prod-1", "stamp w-prod-1"),
+        ]
+        assert "stamp w-prod-2" not in keys(made)
+        assert keys(made, "addons") == ["addons prod"]
+
+    def test_needs_no_backup_and_waits_for_no_addons(self, site: Site) -> None:
+        self.change(site, MORE_PODS)
+        site.facts["backup"] = Known(None)
+        made = site.plan(backup=True)
+        assert keys(made, "addons", "prepare-upgrade") == []
+
+    @pytest.mark.parametrize(("options", "names"), [({"only": "worker"}, WORKERS), ({"only": "master"}, MASTERS)])
+    def test_of_nodes_that_were_not_asked_for_is_left_and_not_told(
+        self, site: Site, options: Mapping[str, Any], names: Sequence[str]
+    ) -> None:
+        self.change(site, MORE_PODS, names=ALL)
+        made = site.plan(**options)
+        assert keys(made, "stamp") == [f"stamp {name}" for name in names]
+        assert made.notes[0].endswith(f": {', '.join(names)}")
+
+    def test_without_a_drain_leaves_pods_where_they_are(self, site: Site) -> None:
+        self.change(site, MORE_PODS, names=["w-prod-1"])
+        made = site.plan(draining=None)
+        assert keys(made) == [*given("settings", "w-prod-1"), "settle w-prod-1", "stamp w-prod-1"]
+
+    def test_of_a_node_that_is_cordoned_still_goes_on_and_gives_it_back(self, site: Site) -> None:
+        self.change(site, MORE_PODS, names=["w-prod-1"])
+        site.at(NEW, "w-prod-1", cordoned=True, schedulable=False)
+        assert keys(site.plan())[-3:] == ["settle w-prod-1", "uncordon w-prod-1", "stamp w-prod-1"]
+
+    def test_of_a_single_master_costs_the_api_nothing(self) -> None:
+        site = Site("m-prod-1", "w-prod-1", cluster=NEW).at(NEW, "m-prod-1", "w-prod-1")
+        self.change(site, MORE_PODS, names=["m-prod-1"])
+        assert not any("nothing serves the API" in note for note in site.plan().notes)
