@@ -86,8 +86,7 @@ class Choreography:
             try:
                 waits = attempt()
             except self.unavailable as problem:
-                busy = getattr(problem, "busy", False)
-                waits = f"waits for its turn: {problem}" if busy else f"discovery unreachable: {problem}"
+                waits = waits_as_discovery_says(problem)
             if not waits:
                 return
             if waits != last:
@@ -278,6 +277,15 @@ class Choreography:
 
 def waits_for_initialiser(record: dict[str, str] | None) -> str:
     return f"waits for {record['node'] if record else 'a master'} to initialise the cluster"
+
+
+def waits_as_discovery_says(problem: Exception) -> str:
+    """Why its `UnavailableError` was raised: somebody holds the lock, there is no discovery yet, or it cannot be reached."""
+    if getattr(problem, "busy", False):
+        return f"waits for its turn: {problem}"
+    if getattr(problem, "early", False):
+        return f"{waits_for_initialiser(None)}: {problem}"
+    return f"discovery unreachable: {problem}"
 
 
 def waits_for_master(refused: str) -> str:

@@ -52,8 +52,12 @@ def to_render(cluster: Cluster, discovery_machines: int = 1) -> Cluster:
     return replace(cluster, discovery_address=first, discovery_others=(*others, *unknown))
 
 
-def desire(config: Config, cluster_id: str, discovery_address: str | None, discovery_machines: int) -> Desired:
-    """What `config` asks for. `discovery_address` is an existing service's; for one that is None are so many machines."""
+def desire(
+    config: Config, cluster_id: str, discovery_address: str | None, discovery_machines: int, ca: str = ""
+) -> Desired:
+    """What `config` asks for. `discovery_address` is an existing service's; for one that is None are so many machines, or,
+    where there are to be none, the masters. `ca`: see `Cluster.ca`.
+    """
     core = config.core
     nodes = [node for role, count in core.counts.items() for node in _nodes(config, cluster_id, role, count)]
     masters = tuple(node for node in nodes if node.role is Role.MASTER)
@@ -69,6 +73,8 @@ def desire(config: Config, cluster_id: str, discovery_address: str | None, disco
         service_subnet=str(core.service_subnet),
         domain=core.cluster_domain,
         proxy_port=core.proxy_port,
+        ca=ca,
+        discovery_on_masters=discovery_address is None and not discovery_machines,
         discovery_address=discovery_address,
         shares_kernel=config.shares_kernel,
     )

@@ -45,6 +45,11 @@ class Observation:
         return tuple(vm for name in names if (vm := self.ours[name]).stamp and role in (vm.stamp.role, vm.stamp.role.kind))
 
     @property
+    def servers(self) -> tuple[Vm, ...]:
+        """The cluster's own machines on which discovery runs."""
+        return self.of(Role.MASTER if self.cluster.discovery_on_masters else Role.DISCOVERY)
+
+    @property
     def only_master(self) -> str:
         """Name of the master without which the cluster has none; empty where there are others."""
         masters = self.of(Role.MASTER)
@@ -81,16 +86,21 @@ def observe(hook: Hooks, cluster: Cluster) -> Observation:
 
 def _booting(cluster: Cluster, vms: tuple[Vm, ...]) -> str:
     """Why a server of the cluster's own does not answer yet: nothing that a person would have to mend. Else empty."""
-    names = [vm.name for vm in Observation(cluster, vms).of(Role.DISCOVERY) if not (vm.status and vm.status.finished)]
+    servers = Observation(cluster, vms).servers
+    names = [vm.name for vm in servers if not (vm.status and vm.status.finished)]
+    if cluster.discovery_on_masters and len(names) < len(servers):
+        return ""
     return f"{names[0]} has not finished its boot, and does not answer yet" if names else ""
 
 
 def locate(cluster: Cluster, vms: tuple[Vm, ...]) -> Cluster:
     """The cluster with the addresses that its machines tell, and all of their names."""
     ours = [vm for vm in vms if vm.stamp and vm.stamp.cluster == cluster.name and vm.address]
-    servers = [vm for vm in ours if vm.stamp and vm.stamp.role is Role.DISCOVERY]
+    serving = Role.MASTER if cluster.discovery_on_masters else Role.DISCOVERY
+    servers = [vm for vm in ours if vm.stamp and vm.stamp.role is serving]
     known = [str(vm.address) for vm in sorted(servers, key=lambda vm: (vm.power is not Power.ON, natural_order(vm.name)))]
-    address = cluster.discovery_address or next(iter(known), None)
+    given = None if cluster.discovery_on_masters else cluster.discovery_address
+    address = given or next(iter(known), None)
     others = tuple(it for it in known if it != address) if address in known else ()
     peers = tuple(sorted(vm.address for vm in ours if vm.address and vm.stamp and vm.stamp.role is not Role.DISCOVERY))
     reach = {vm.address: vm.reach for vm in ours if vm.address and vm.reach}

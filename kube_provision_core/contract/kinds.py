@@ -149,7 +149,7 @@ class DiscoveryDriver(Extension, Protocol):
     notice: str = ""
     """A line for `status`: what its user should know of the service as it is configured, such as who may write there."""
     machines: int = 1
-    """How many machines the core provisions for the service, where there is no existing one."""
+    """How many machines the core provisions for the service, where there is no existing one. 0: the masters are it."""
     imports: tuple[str, ...] = ()
     """Modules that its hooks load when one is first called, and that take long: loaded aside while the target is asked."""
 
@@ -157,7 +157,7 @@ class DiscoveryDriver(Extension, Protocol):
 
         @property
         def address(self) -> str | None:
-            """Address of an existing service, from the configuration. None: the core provisions a machine for it first."""
+            """Address of an existing service, from the configuration. None: the core provisions `machines` for it first."""
 
     def discover_masters(self, cluster: Cluster) -> Discovery | None: ...
 

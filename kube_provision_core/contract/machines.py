@@ -202,6 +202,10 @@ class Cluster:
     machine's: modules, swap, the clock, all parameters but those of the machine's own network."""
     nodes: Mapping[str, Role] = field(default_factory=dict, hash=False)
     """The masters and workers that are to be, and those that there are, by name; each pool's workers with its own role."""
+    discovery_on_masters: bool = False
+    """The masters are the discovery service: no machine is made for it, and its addresses are theirs, as observed."""
+    ca: str = field(default="", repr=False)
+    """PEM of the authority whose certificates API servers show and whom whoever asks them trusts; everybody may see it."""
 
     @property
     def discovery_addresses(self) -> tuple[str, ...]:

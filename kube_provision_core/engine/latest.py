@@ -53,17 +53,17 @@ class Latest:
                 self._cluster = locate(self._cluster, tuple(self._vms.values()))
 
     def forget(self, name: str) -> None:
-        """This machine is gone, and with the last discovery machine all that it knew."""
+        """This machine is gone, and with the last discovery machine, or the last master that is one, all that it knew."""
         with self._lock:
             vm = self._vms.pop(name, None)
-            if vm and vm.stamp and vm.stamp.role is Role.DISCOVERY:
+            serving = Role.MASTER if self._cluster.discovery_on_masters else Role.DISCOVERY
+            if vm and vm.stamp and vm.stamp.role is serving:
                 self._cluster = replace(self._cluster, discovery_address=None)
-                self._discovery = self._discovery if self._has_server else None
+                self._discovery = self._discovery if self._has(serving) else None
             self._cluster = locate(self._cluster, tuple(self._vms.values()))
 
-    @property
-    def _has_server(self) -> bool:
-        return any(vm.stamp and vm.stamp.role is Role.DISCOVERY for vm in self._vms.values())
+    def _has(self, role: Role) -> bool:
+        return any(vm.stamp and vm.stamp.role is role for vm in self._vms.values())
 
     def note_forgotten(self) -> None:
         """Discovery knows nothing of the cluster any more."""

@@ -96,7 +96,8 @@ class Session:
     @property
     def desired(self) -> Desired:
         discovery = self.discovery
-        return desire(self.config, self.folder.cluster_id, discovery.address, plugins.machines_of(discovery))
+        machines, ca = plugins.machines_of(discovery), self.folder.pki.ca.decode()
+        return desire(self.config, self.folder.cluster_id, discovery.address, machines, ca)
 
     def render(self, node: Node, cluster: Cluster, secrets: JoinSecrets) -> Boot:
         """With the folder's secrets, or with those that a living cluster was given for this run."""

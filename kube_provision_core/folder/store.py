@@ -5,6 +5,7 @@ secrets.json     first token, certificate key, values that drivers had made
 pki/…            certificate authorities and service-account key
 encryption.json  keys of Secrets at rest, see `encryption`; missing where they are not encrypted
 initialised      exists once the cluster was observed to be initialised
+carrier          the only machine that may ever initialise it, where no discovery service keeps a record of that: its name
 restoring        while it is restored: the digest of the snapshot that what exists of it begins with; before that, while what
                  was left of it is destroyed, with the word `abandoning`. With the word `masters` where they alone are
                  restored, and workers are those of before
@@ -185,6 +186,16 @@ class Folder:
         """Idempotent."""
         if not self.initialised:
             self.files.change({"initialised": initialised_document()})
+
+    @property
+    def carrier(self) -> str:
+        """Name of the only machine that may ever initialise the cluster; empty where none was noted."""
+        return self.files.read("carrier").decode(errors="replace").strip() if self.files.has("carrier") else ""
+
+    def note_carrier(self, name: str) -> None:
+        """Before it is made. Idempotent."""
+        if self.carrier != name:
+            self.files.change({"carrier": f"{name}\n".encode()})
 
     @property
     def restoring(self) -> str:

@@ -27,5 +27,8 @@ def declared(driver: object, name: str, default: Value, kind: Any = None) -> Val
 
 
 def machines_of(discovery: DiscoveryDriver) -> int:
-    """How many machines the core provisions for the service; none for an existing one. Raises `PluginError`."""
+    """How many machines the core provisions for the service; none for an existing one, or where masters are it.
+
+    Raises `PluginError`.
+    """
     return declared(discovery, "machines", 1) if discovery.address is None else 0

@@ -44,16 +44,17 @@ _ASKING: dict[str, Callable[[Any], object]] = {
 }
 
 
-def client_of(driver: Any, node: Mapping[str, Any], folder: Path) -> Any:
+def client_of(driver: Any, node: Mapping[str, Any], folder: Path, **cluster: Any) -> Any:
     """What a node's programs work with: connected by the files that the driver delivers, written below `folder`.
 
-    `node` is the content of its node.json; `name`, `cluster`, `cluster_id` and `discovery_address` are needed.
+    `node` is the content of its node.json; `name`, `cluster`, `cluster_id` and `discovery_address` are needed. `cluster`:
+    what else the driver is told of the cluster, by the names of `Cluster`'s fields, such as `ca`.
     """
     root = folder / node["name"]
     connected = driver if isinstance(driver, Connected) else Connected(driver)
     fragment = connected.render_boot(
         node=node_of(node["name"], Role.MASTER, cluster=node["cluster"], cluster_id=node["cluster_id"]),
-        cluster=cluster_of(node["name"], name=node["cluster"], address=node["discovery_address"]),
+        cluster=replace(cluster_of(node["name"], name=node["cluster"], address=node["discovery_address"]), **cluster),
     )
     for file in fragment.files:
         if file.path.startswith((f"{NODE_DIR}/", f"{NODE_CONFIG_DIR}/")):

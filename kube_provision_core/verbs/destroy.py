@@ -91,7 +91,7 @@ def _left_alone(seen: Observation) -> Iterator[str]:
 
 def _not_forgotten(seen: Observation) -> Iterator[str]:
     """Why a record of the cluster may outlive it, and stand in the way of the next one of its name."""
-    if seen.discovery or seen.of(Role.DISCOVERY):
+    if seen.discovery or seen.servers or seen.cluster.discovery_on_masters:
         return
     if seen.discovery_error:
         yield f"not forgotten: {seen.discovery_error}"
@@ -138,7 +138,7 @@ def _workers(desired: Desired, seen: Observation) -> set[str]:
 
 def _dies_with_its_server(seen: Observation) -> bool:
     """Whether what discovery knows lies on a machine of the cluster's own."""
-    return any(vm.address == seen.cluster.discovery_address for vm in seen.of(Role.DISCOVERY))
+    return any(vm.address == seen.cluster.discovery_address for vm in seen.servers)
 
 
 def _refuse(seen: Observation, names: Collection[str], remedies: Remedies) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
+from ..cluster.advice import Remedies
 from ..cluster.desired import Desired
 from ..cluster.observe import Observation
+from ..contract.errors import ConfigError, DiscoveryError
 from ..contract.machines import Node, Power, Role
 from ..engine.plan import Action, AwaitNode, CreateVm, StartVm, keys
 
@@ -56,3 +59,43 @@ def first_of_each(actions: Iterable[Action]) -> list[Action]:
     for action in actions:
         firsts.setdefault(action.subject, action)
     return list(firsts.values())
+
+
+def first_master(seen: Observation, masters: Sequence[Node], noted: str, remedies: Remedies) -> Node:
+    """Of masters that are discovery themselves, the one that may initialise the cluster, where none is there that may.
+
+    It is made before anything else, so that whatever is there may have joined it. `masters`: those that do not exist.
+    `noted`: the one that was chosen before, by the folder; another one never is. Raises `DiscoveryError` and `ConfigError`.
+    """
+    cluster, left = seen.cluster.name, sorted(seen.ours)
+    if left:
+        why = seen.discovery_error or "no master tells of it"
+        raise DiscoveryError(
+            f"cannot know whether cluster {cluster} was initialised ({why}): the machine that might do it is gone, and "
+            f"{', '.join(left)} may have joined it. Nothing was changed. Bring a master back that answers, or begin anew: "
+            f"{remedies.destroy()}"
+        )
+    chosen = [node for node in masters if node.name == noted] if noted else masters
+    if not chosen:
+        raise ConfigError(
+            f"only {noted} may initialise cluster {cluster}, and the configuration names its masters otherwise: name them "
+            f"as before, or begin anew: {remedies.destroy()}"
+        )
+    return chosen[0]
+
+
+def behind_first_master(desired: Desired, seen: Observation, begun: Sequence[CreateVm | StartVm]) -> list[Action]:
+    """Of masters that are discovery themselves, those that are to have an address first; every other machine is told it.
+
+    The same where a master that runs tells its address, and where discovery is elsewhere.
+    """
+    known = any(vm.address and vm.power is Power.ON for vm in seen.servers)
+    if not desired.cluster.discovery_on_masters or known:
+        return list(begun)
+    first = [it for it in begun if it.node.role is Role.MASTER and (isinstance(it, StartVm) or it.node.stamp.carries_ca)]
+    others = [it for it in begun if it not in first]
+    addresses = _addresses(first) or [
+        AwaitNode(node=node, reason=_TOLD) for node in desired.masters if others and node.name in seen.ours
+    ]
+    told = [replace(it, after=it.after | keys(addresses)) if isinstance(it, CreateVm) else it for it in others]
+    return [*first, *addresses, *told]

@@ -30,7 +30,7 @@ from ..engine.plan import (
     keys,
 )
 from ..engine.verb import Options, Verb
-from .discovery_machines import first_of_each, needed, server_actions
+from .discovery_machines import behind_first_master, first_master, first_of_each, needed, server_actions
 from .ending import remember, tell
 from .giving import left_over
 from .labelling import labelled, postponed
@@ -103,9 +103,10 @@ def _actions(
     made = creations(difference, carrier, adopted(seen.cluster, living.version), after=needed(seen, server) | keys(before))
     stopped = [node for node in difference.stopped if node not in desired.discovery]
     starts = [StartVm(node=node, reason="it is not powered on") for node in stopped]
-    begun = [*made, *starts]
+    begun = behind_first_master(desired, seen, [*made, *starts])
     arrange = arrangement(seen, difference, after=keys((*server, *begun))) if facts.arranges else ()
-    looks = list(awaits(desired, seen, [*first_of_each(server), *begun], wait))
+    there = keys(begun)
+    looks = [it for it in awaits(desired, seen, first_of_each([*server, *begun]), wait) if it.key not in there]
     looks += await_masters(desired, begun, looks)
     labels = labelled(facts, desired.nodes, looks)
     return [*server, *before, *begun, *arrange, *looks, *labels, *scrubs(desired, seen), *left_over(desired.all, seen)]
@@ -186,7 +187,7 @@ def _mint(seen: Observation, difference: Difference, initialised: bool, living: 
     yield MintSecrets(cluster=seen.cluster.name, masters=masters, renew=masters and joined, reason=what)
 
 
-def creations(difference: Difference, carrier: Node | None, version: str, after: frozenset[str]) -> list[Action]:
+def creations(difference: Difference, carrier: Node | None, version: str, after: frozenset[str]) -> list[CreateVm]:
     return [
         CreateVm(
             node=replace(node, stamp=replace(node.stamp, carries_ca=True)) if node == carrier else node,
@@ -215,6 +216,8 @@ def _carrier(desired: Desired, seen: Observation, difference: Difference, facts:
             f"cannot know whether cluster {seen.cluster.name} was initialised, and so which machine may do it: "
             f"{facts.initialised.reason}. Nothing was changed"
         )
+    if desired.cluster.discovery_on_masters:
+        return first_master(seen, difference.masters, facts.folder.carrier, facts.remedies)
     if not difference.masters:
         raise ConfigError(
             f"no machine of cluster {seen.cluster.name} can initialise it: the one that could is gone. "

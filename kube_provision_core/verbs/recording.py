@@ -17,7 +17,6 @@ from typing import Any
 from .. import __version__
 from ..cluster.observe import Observation
 from ..contract.errors import DiscoveryError, FolderError, KubeProvisionError
-from ..contract.machines import Role
 from ..engine.identity import Identity
 from ..engine.plan import Plan
 from ..engine.report import INTERRUPTED, Report
@@ -104,8 +103,8 @@ def _tell(session: Session, seen: Observation, head: str) -> None:
 
 
 def _has_booted(seen: Observation) -> bool:
-    """A discovery machine that there was not before, or that was silent."""
-    return any(vm.address and vm.status and vm.status.finished for vm in seen.of(Role.DISCOVERY))
+    """A machine of discovery's that there was not before, or that was silent."""
+    return any(vm.address and vm.status and vm.status.finished for vm in seen.servers)
 
 
 def _run(plan: Plan, identity: Identity) -> Run:

@@ -80,8 +80,11 @@ def refuse_fewer(desired: Desired, seen: Observation) -> None:
 
 
 def refuse_blind(desired: Desired, seen: Observation, adds: bool, initialised: bool) -> None:
-    """New machines need discovery. A server of our own may still be booting, as long as the cluster is not initialised."""
-    booting = bool(desired.discovery) and not initialised
+    """New machines need discovery. A server of our own may still be booting, as long as the cluster is not initialised.
+
+    Where masters are the service none answers before one of them has initialised the cluster: see `first_master`.
+    """
+    booting = bool(desired.discovery or desired.cluster.discovery_on_masters) and not initialised
     if adds and seen.discovery_error and not booting:
         raise seen.discovery_refusal(
             f"{seen.discovery_error}. New machines could not find their cluster; nothing was changed"

@@ -57,6 +57,11 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     Raises `ConfigError` where the backup does not fit or anything of the cluster exists, and what `provision` raises.
     """
     archive = _fitting(desired, facts)
+    if desired.cluster.discovery_on_masters:
+        raise ConfigError(
+            "discovery: the masters' own is not restored with them, since what the backup remembers would be taken for the "
+            "new cluster's record. Restore with another discovery"
+        )
     check_identity(facts)
     refuse_other_encryption(facts)
     refuse_another_discovery(desired, facts.seen)
@@ -143,7 +148,7 @@ def _made(
     others = tuple(node for node in difference.missing if node != first)
     server = _once(server_actions(desired, seen, difference.servers, difference.stopped), after)
     carrier = replace(difference, missing=tuple(node for node in difference.missing if node == first))
-    begun = creations(carrier, first, version, after=after | needed(seen, server))
+    begun: list[Action] = [*creations(carrier, first, version, after=after | needed(seen, server))]
     stopped = [node for node in difference.stopped if node not in desired.discovery]
     begun += [StartVm(node=node, reason="it is not powered on") for node in stopped]
     restored = list(_restored(first, keys(begun)))

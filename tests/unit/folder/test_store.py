@@ -459,3 +459,13 @@ class TestARestoration:
         folder.end_restore()
         folder.end_restore()
         assert (folder.abandoning, folder.restoring) == ("", "")
+
+
+def test_who_may_initialise_is_noted_by_name(state: Path, folder: Folder) -> None:
+    assert folder.carrier == ""
+    for _ in range(2):
+        folder.note_carrier("m-prod-1")
+    again = Folder.open(state, "prod")
+    assert again is not None
+    assert again.carrier == "m-prod-1"
+    assert modes(folder.path)["carrier"] == "600"
