@@ -45,7 +45,7 @@ workflows: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
-	$(BIN)/mypy --python-version 3.10 --package kube_provision_node --package kube_provision_consul.node
+	$(BIN)/mypy --python-version 3.10 --package kube_provision_node --package kube_provision_consul.node --package kube_provision_kubernetes.node
 	MYPYPATH=tests $(BIN)/mypy --explicit-package-bases tests/servers tests/machines demo bench website release
 
 layers: $(READY)

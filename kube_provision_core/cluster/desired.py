@@ -52,9 +52,7 @@ def to_render(cluster: Cluster, discovery_machines: int = 1) -> Cluster:
     return replace(cluster, discovery_address=first, discovery_others=(*others, *unknown))
 
 
-def desire(
-    config: Config, cluster_id: str, discovery_address: str | None, discovery_machines: int, ca: str = ""
-) -> Desired:
+def desire(config: Config, cluster_id: str, discovery_address: str | None, discovery_machines: int, ca: str = "") -> Desired:
     """What `config` asks for. `discovery_address` is an existing service's; for one that is None are so many machines, or,
     where there are to be none, the masters. `ca`: see `Cluster.ca`.
     """

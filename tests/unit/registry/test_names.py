@@ -25,7 +25,10 @@ DRIVERS = {
     for kind in KINDS
     for name in project.get("entry-points", {}).get(f"kube_provision.{kind}", ())
 }
+SUBJECT = "kubernetes"
+"""What all of it is about; the driver that finds a cluster by its own API is named for it."""
 WORDS = {name for _, name in DRIVERS} | {name.removeprefix("kube-provision-") for name in DRIVERS.values()} | {"vsphere"}
+WORDS.remove(SUBJECT)
 NAMED = re.compile(rf"(?<![A-Za-z])({'|'.join(sorted(WORDS, key=len, reverse=True))})(?![A-Za-z])", re.IGNORECASE)
 
 OTHER_THINGS = {

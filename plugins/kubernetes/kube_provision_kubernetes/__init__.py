@@ -1,0 +1,1 @@
+"""Discovery by the cluster's own API for kube-provision: the masters are the service."""
