@@ -331,11 +331,13 @@ def test_a_pipe_in_a_files_place_does_not_make_us_wait(state: Path, folder: Fold
         opened(state)
 
 
-def test_a_folder_in_a_files_place_is_none(state: Path, folder: Folder) -> None:
-    (folder.path / "cluster.json").unlink()
-    (folder.path / "cluster.json").mkdir(0o700)
-    with pytest.raises(FolderError, match="no plain file"):
-        opened(state)
+@pytest.mark.parametrize("file", [*EVERY_FILE, "history.jsonl"])
+def test_a_folder_in_a_files_place_is_told_with_what_mends_it(state: Path, folder: Folder, file: str) -> None:
+    path = folder.path / file
+    path.unlink(missing_ok=True)
+    path.mkdir(0o700)
+    with pytest.raises(FolderError, match=rf"{re.escape(str(path))} is no plain file: restore it"):
+        opened(state).history.read()
 
 
 def test_a_renamed_folder_is_not_taken_for_another_clusters(state: Path, folder: Folder) -> None:
