@@ -264,6 +264,6 @@ def test_a_verb_that_can_be_planned_is_found_by_its_name(name: str) -> None:
 
 
 def test_what_cannot_be_planned_is_named_with_what_can() -> None:
-    can = "provision, replace, upgrade, destroy, renew, restore, bake"
+    can = "provision, replace, upgrade, destroy, renew, rotate, restore, bake"
     with pytest.raises(ConfigError, match=f"^status: cannot be planned; what can: {can}$"):
         verbs.named("status")
