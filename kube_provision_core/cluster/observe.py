@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ..contract.errors import ConfigError, DiscoveryError, KubeProvisionError
@@ -21,8 +21,8 @@ class Observation:
     """None: there is no discovery service yet, or it could not be asked."""
     discovery_error: str = ""
     """Why it could not be asked."""
-    discovery_refusal: type[KubeProvisionError] = DiscoveryError
-    """What is raised where that ends a run: `ConfigError` where it is bad input."""
+    discovery_fault: DiscoveryError | None = field(default=None, compare=False, repr=False)
+    """What says so."""
 
     @cached_property
     def ours(self) -> dict[str, Vm]:
@@ -55,6 +55,13 @@ class Observation:
         masters = self.of(Role.MASTER)
         return masters[0].name if len(masters) == 1 else ""
 
+    def discovery_refusal(self, text: str) -> KubeProvisionError:
+        """What ends a run since discovery could not be asked: bad input where it is that, and retryable where that is."""
+        fault = self.discovery_fault
+        refusal = (ConfigError if isinstance(fault, ConfigError) else DiscoveryError)(text)
+        refusal.retryable = fault is None or fault.retryable
+        return refusal
+
     def healthy(self, name: str) -> bool | None:
         """Whether discovery sees a master's API server answer; None where it could not be asked."""
         return any(master.name == name for master in self.discovery.masters) if self.discovery else None
@@ -80,8 +87,9 @@ def observe(hook: Hooks, cluster: Cluster) -> Observation:
     try:
         return Observation(cluster, vms, hook.discover_masters(cluster=cluster))
     except DiscoveryError as error:
-        refusal = ConfigError if isinstance(error, ConfigError) else DiscoveryError
-        return Observation(cluster, vms, discovery_error=_booting(cluster, vms) or str(error), discovery_refusal=refusal)
+        booting = _booting(cluster, vms)
+        fault = DiscoveryError(booting) if booting else error
+        return Observation(cluster, vms, discovery_error=str(fault), discovery_fault=fault)
 
 
 def _booting(cluster: Cluster, vms: tuple[Vm, ...]) -> str:

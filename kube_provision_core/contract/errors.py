@@ -13,14 +13,19 @@ class KubeProvisionError(Exception):
     """Base of every expected failure; a plugin raises one of the subclasses below."""
 
     exit_code: ClassVar[int] = 3
-    retryable: ClassVar[bool] = False
-    """Running the same again may succeed by itself: somebody did not answer, or something is not so yet."""
+    retryable: bool = False
+    """Running the same again may succeed by itself: somebody did not answer, or something is not so yet.
+
+    Usually its class says so; False on one error, or in a class of a driver's own, is for who answers that it will not, such
+    as of a password that is wrong.
+    """
 
 
 class ConfigError(KubeProvisionError):
     """Bad input: a flag, a key, a file. Nothing has been touched."""
 
     exit_code = 2
+    retryable = False
 
     def __init__(self, *problems: str) -> None:
         """Each problem is one line; all problems of a run's input are told at once."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..cluster.observe import Observation, locate
-from ..contract.errors import ConfigError, DiscoveryError
+from ..contract.errors import ConfigError
 from ..contract.machines import Power, Role, Vm
 from ..engine.facts import Facts
 from ..engine.plan import AbandonCluster, Action, DestroyVm, ForgetCluster, keys
@@ -94,7 +94,7 @@ def _refuse_without_the_rest(facts: Facts) -> None:
         raise ConfigError(f"cluster {seen.cluster.name} has no worker that would go on. To restore all of it: {whole}")
     if seen.discovery is None and (seen.discovery_error or seen.of(Role.DISCOVERY)):
         why = seen.discovery_error or f"{seen.of(Role.DISCOVERY)[0].name} tells no address: is it powered on?"
-        raise DiscoveryError(f"discovery cannot be told to forget the masters of before: {why}. Nothing was changed")
+        raise seen.discovery_refusal(f"discovery cannot be told to forget the masters of before: {why}. Nothing was changed")
 
 
 def refuse_elsewhere(facts: Facts, archive: Archive) -> None:

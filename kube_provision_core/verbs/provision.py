@@ -9,7 +9,7 @@ from ..cluster import Living
 from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..cluster.skew import adopted, adoption
-from ..contract.errors import ConfigError, ControlPlaneError, DiscoveryError
+from ..contract.errors import ConfigError, ControlPlaneError
 from ..contract.machines import Node, Power, Role
 from ..engine.facts import Facts, Unknown
 from ..engine.nodes import DeleteNode, ForgetNodes, RemoveMember
@@ -224,7 +224,7 @@ def _carrier(desired: Desired, seen: Observation, difference: Difference, facts:
             f"Remove a master and run again: {facts.remedies.remove(seen.of(Role.MASTER)[0].name)}"
         )
     if seen.of(Role.MASTER) and seen.discovery is None:
-        raise DiscoveryError(
+        raise seen.discovery_refusal(
             f"cannot know whether cluster {seen.cluster.name} was initialised, and so which machine may do it: "
             f"{seen.discovery_error or 'its discovery machine is gone'}. Nothing was changed"
         )

@@ -13,7 +13,7 @@ from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..cluster.skew import EXACT, minor, numbers
 from ..cluster.versions import StaticPod, behind
-from ..contract.errors import ConfigError, DiscoveryError, UnreadyError
+from ..contract.errors import ConfigError, UnreadyError
 from ..contract.machines import Node, Power, Role
 from ..engine.facts import Facts
 from ..engine.verb import Options
@@ -94,7 +94,7 @@ def refuse_unwell(standing: Standing, seen: Observation, nodes: Sequence[Node], 
         raise (UnreadyError if unready else ConfigError)(*problems.values())
     if seen.discovery is None:
         why = seen.discovery_error or "there is no discovery service"
-        raise DiscoveryError(f"{why}. Masters leave its list before they stop serving; nothing was changed")
+        raise seen.discovery_refusal(f"{why}. Masters leave its list before they stop serving; nothing was changed")
 
 
 def _trouble(standing: Standing, seen: Observation, node: Node, remedies: Remedies) -> str:

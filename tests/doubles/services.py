@@ -30,6 +30,8 @@ class Registry:
 
     record: Discovery = field(default_factory=lambda: Discovery(initialised=False))
     silent: bool = False
+    for_good: bool = False
+    """It answers that it will not, however often it is asked."""
     forgotten: list[str] = field(default_factory=list)
     admitted: list[list[str]] = field(default_factory=list)
     """The machines that it was told of, each time."""
@@ -46,14 +48,19 @@ class MemoryDiscovery:
     ) -> None:
         self._registry, self.address, self.machines = registry, address, machines
 
+    def _answer(self, cluster: Cluster) -> None:
+        if self._registry.silent:
+            silence = DiscoveryError(f"{cluster.discovery_address} does not answer")
+            silence.retryable = not self._registry.for_good
+            raise silence
+
     @hookimpl
     def render_boot(self, cluster: Cluster) -> BootFragment:
         return BootFragment(files=(File(DISCOVERY_CLIENT, f"ADDRESSES = {cluster.discovery_addresses!r}\n"),))
 
     @hookimpl
     def discover_masters(self, cluster: Cluster) -> Discovery:
-        if self._registry.silent:
-            raise DiscoveryError(f"{cluster.discovery_address} does not answer")
+        self._answer(cluster)
         return self._registry.record
 
     @hookimpl
@@ -71,22 +78,19 @@ class MemoryDiscovery:
 
     @hookimpl
     def admit_nodes(self, cluster: Cluster) -> bool:
-        if self._registry.silent:
-            raise DiscoveryError(f"{cluster.discovery_address} does not answer")
+        self._answer(cluster)
         self._registry.admitted.append(sorted(cluster.nodes))
         return True
 
     @hookimpl
     def keep_history_head(self, cluster: Cluster, head: str) -> bool:
-        if self._registry.silent:
-            raise DiscoveryError(f"{cluster.discovery_address} does not answer")
+        self._answer(cluster)
         self._registry.head = head
         return True
 
     @hookimpl
     def history_head(self, cluster: Cluster) -> str:
-        if self._registry.silent:
-            raise DiscoveryError(f"{cluster.discovery_address} does not answer")
+        self._answer(cluster)
         return self._registry.head
 
     @hookimpl

@@ -21,7 +21,7 @@ from kube_provision_core import DiscoveryError
 
 from . import layout
 from .access import Right, lacking, to_see, unless_leaving
-from .endpoint import BadInputError, ConsulEndpoint, Tls
+from .endpoint import BadInputError, ConsulEndpoint, DeniedError, Tls
 from .failures import first_line, unreachable
 from .node.api import AUTHORIZE, question
 
@@ -152,7 +152,7 @@ class Client:
 
     def _refuse(self, missing: Sequence[Right]) -> None:
         if missing:
-            raise DiscoveryError(f"{self._where} denies permission: {lacking(missing, 'consul_token')}")
+            raise DeniedError(f"{self._where} denies permission: {lacking(missing, 'consul_token')}")
 
     def read(self, key: str) -> Entry | None:
         """None only if there is certainly no such key."""
@@ -248,7 +248,7 @@ class Client:
             yield
         except consul.ACLPermissionDenied as error:
             self.check_rights()
-            raise DiscoveryError(
+            raise DeniedError(
                 f"{self._where} denies permission: consul_token needs what `kube-provision plugins grants` prints"
                 f" ({first_line(error)})"
             ) from error

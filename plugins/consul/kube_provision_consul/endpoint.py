@@ -13,6 +13,12 @@ class BadInputError(ConfigError, DiscoveryError):
     """What keeps Consul from being asked is written in the configuration, and stays until that is changed."""
 
 
+class DeniedError(DiscoveryError):
+    """Consul answers that it will not, until its administrator gives a token more rights."""
+
+    retryable = False
+
+
 @dataclass(frozen=True)
 class Tls:
     """HTTPS: whom one trusts, and who one is."""

@@ -258,6 +258,7 @@ def test_what_the_operators_token_lacks_is_said_before_a_run_does_anything(
     else:
         with pytest.raises(DiscoveryError, match=r"denies permission: consul_token lacks") as caught:
             lock.__enter__()  # type: ignore[union-attr]
+        assert not caught.value.retryable
         said = str(caught.value)
     assert names_just(right, said), said
 
@@ -378,8 +379,9 @@ def told_by_masters(agent: Agent, it: Node) -> str:
 @pytest.mark.parametrize("who", ["operator", "master"])
 def test_a_token_that_consul_does_not_know_is_told_as_that(closed: Closed, tokens: Mapping[str, str], who: str) -> None:
     driver = closed.driver(**{**tokens, who: NOBODY})
-    with pytest.raises(DiscoveryError, match="denies permission: it knows no such consul_token"):
+    with pytest.raises(DiscoveryError, match="denies permission: it knows no such consul_token") as caught:
         driver.preflight(closed.machines(driver, NODES[:1]))
+    assert not caught.value.retryable
 
 
 def test_where_consul_does_not_tell_of_rights_a_refusal_is_told(closed: Closed, monkeypatch: pytest.MonkeyPatch) -> None:

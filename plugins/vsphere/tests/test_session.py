@@ -30,6 +30,7 @@ def refusal(driver: Vsphere, cluster: Cluster) -> str:
     with pytest.raises(TargetError) as caught:
         driver.list_vms(cluster)
     assert "\n" not in str(caught.value)
+    assert caught.value.retryable is ("refuses" not in str(caught.value))
     return str(caught.value)
 
 

@@ -352,10 +352,13 @@ class TestRefusals:
         site.registry.record = Discovery(initialised=True)
         assert site.provision().exit_code == 0
 
-    def test_a_silent_existing_discovery_service_stops_the_run(self, site: Site) -> None:
-        site.address, site.registry.silent = "10.200.200.1", True
-        with pytest.raises(DiscoveryError, match="does not answer"):
+    @pytest.mark.parametrize("for_good", [False, True])
+    def test_a_silent_existing_discovery_service_stops_the_run(self, site: Site, for_good: bool) -> None:
+        """Whether another try may help is for discovery to say."""
+        site.address, site.registry.silent, site.registry.for_good = "10.200.200.1", True, for_good
+        with pytest.raises(DiscoveryError, match="does not answer") as refused:
             site.provision()
+        assert refused.value.retryable is not for_good
         assert site.world.vms == {}
 
     def test_a_silent_server_of_the_clusters_own_is_told_as_booting_until_it_has_finished(self, site: Site) -> None:

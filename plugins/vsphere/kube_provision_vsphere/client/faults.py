@@ -41,11 +41,16 @@ def readable(invoke: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+_FOR_GOOD = ("InvalidLogin", "NoPermission", "NotSupported")
+"""Faults that stay until somebody has done something. A password that is tried again and again locks its account."""
+
+
 class VcenterError(TargetError):
     """vCenter refused something. `kind` is the fault's name in the vSphere API, `object_id` what it is about, if told."""
 
     def __init__(self, text: str, kind: str, object_id: str | None = None) -> None:
         super().__init__(text)
+        self.retryable = kind not in _FOR_GOOD
         self.kind = kind
         self.object_id = object_id
 
