@@ -24,7 +24,6 @@ _ASKING: dict[str, Callable[[Connected, Vm, Cluster], Any]] = {
     "start_vm": lambda driver, vm, cluster: driver.start_vm(vm=vm),
     "scrub_boot": lambda driver, vm, cluster: driver.scrub_boot(vm=vm),
     "deliver_task": lambda driver, vm, cluster: driver.deliver_task(vm=vm, task=b"a task"),
-    "restamp_vm": lambda driver, vm, cluster: driver.restamp_vm(vm=vm, stamp=vm.stamp),
     "destroy_vm": lambda driver, vm, cluster: driver.destroy_vm(vm=vm),
     "preflight": lambda driver, vm, cluster: _preflight(driver),
 }
