@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+_PROGRAMS = ("apiServer", "controllerManager", "scheduler", "etcd.local")
+
 
 @dataclass(frozen=True, slots=True)
 class KubeadmConfiguration:
@@ -29,10 +31,30 @@ class KubeadmConfiguration:
         """What arguments of API servers name on the disk of each master."""
         return frozenset(value for value in self._api_server_values() if value.startswith("/"))
 
+    def other_arguments(self, wanted: Any) -> tuple[str, ...]:
+        """Of a user's document, `kubeadm.cluster`: arguments that this one lacks, or has another value of, by their keys.
+
+        None where kubeadm has written nothing down. What they say may be nobody else's business.
+        """
+        document = self._document()
+        if not document:
+            return ()
+        pairs = ((place, _arguments(wanted, place), _arguments(document, place)) for place in _PROGRAMS)
+        found = (
+            f"kubeadm.cluster.{place}.extraArgs.{name}" for place, ours, kept in pairs for name, _ in sorted(ours - kept)
+        )
+        return tuple(dict.fromkeys(found))
+
     def _setting(self, name: str) -> str:
         """At the top of the document."""
         found = re.search(rf"^{name}: *[\"']?([^\s\"']+)", self.text, re.MULTILINE)
         return found.group(1) if found else ""
+
+    def _document(self) -> Any:
+        try:
+            return yaml.safe_load(self.text)
+        except yaml.YAMLError:
+            return None
 
     def _api_server_values(self) -> list[str]:
         try:
@@ -40,3 +62,12 @@ class KubeadmConfiguration:
             return [str(argument["value"]) for argument in document["apiServer"].get("extraArgs") or ()]
         except (yaml.YAMLError, LookupError, TypeError, AttributeError):
             return []
+
+
+def _arguments(document: Any, place: str) -> set[tuple[str, str]]:
+    try:
+        for key in place.split("."):
+            document = document[key]
+        return {(str(argument["name"]), str(argument["value"])) for argument in document["extraArgs"] or ()}
+    except (LookupError, TypeError):
+        return set()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..contract.errors import ControlPlaneError
+from .kubeadm_configuration import KubeadmConfiguration
 
 if TYPE_CHECKING:
     from ..folder.pki import Pki
@@ -29,6 +30,8 @@ class Living:
     """Where its nodes look for an API server, such as `localhost:8443`; empty where that is not known."""
     api_server_paths: frozenset[str] = frozenset()
     """What arguments of its API servers name on the disk of each master, those too that are yet to join."""
+    kubeadm: KubeadmConfiguration = field(default_factory=KubeadmConfiguration)
+    """What kubeadm keeps of it; empty where nobody was asked."""
 
     def node(self, name: str) -> ClusterNode | None:
         """What the cluster counts under that name, whether or not there is a machine."""
@@ -58,7 +61,7 @@ def look(seen: Observation, pki: Pki, *, etcd: bool = True) -> Living:
         members = api.etcd_members() if etcd else ()
         kept = api.kubeadm_configuration()
         version, paths = kept.version or api.version(), kept.api_server_paths
-        return Living(api.nodes(), members, version, quorum, kept.endpoint, paths)
+        return Living(api.nodes(), members, version, quorum, kept.endpoint, paths, kept)
 
 
 def control_plane(seen: Observation, pki: Pki) -> ControlPlane:

@@ -6,11 +6,12 @@ import shlex
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..contract.errors import ControlPlaneError
+from .kubeadm_configuration import KubeadmConfiguration
 
 if TYPE_CHECKING:
     from ..folder.pki import Pki
@@ -34,6 +35,8 @@ class Readiness:
     """Of the master that has."""
     version: str = ""
     """Of Kubernetes, as kubeadm keeps it for the whole cluster: `1.37.1`; empty where nobody could tell."""
+    kubeadm: KubeadmConfiguration = field(default_factory=KubeadmConfiguration)
+    """What it keeps besides; empty where nobody could tell."""
     backups: tuple[LastBackup, ...] | None = None
     """The last one that was made of it, and none where none was; None where nobody could tell."""
 
@@ -73,17 +76,18 @@ def _ask(seen: Observation, pki: Pki, version: bool) -> Iterator[Readiness]:
             nodes = api.nodes()
             yield (told := Readiness(nodes, asked=True, address=api.answering))
             if version:
-                yield (told := replace(told, version=_version(api)))
+                kept = _kubeadm(api)
+                yield (told := replace(told, version=kept.version, kubeadm=kept))
                 yield replace(told, backups=_backups(api))
     except ControlPlaneError as error:
         yield Readiness(error=str(error))
 
 
-def _version(api: ControlPlane) -> str:
+def _kubeadm(api: ControlPlane) -> KubeadmConfiguration:
     """Who tells of nodes and not of this has told of nodes all the same."""
     with suppress(ControlPlaneError):
-        return api.kubeadm_version()
-    return ""
+        return api.kubeadm_configuration()
+    return KubeadmConfiguration()
 
 
 def _backups(api: ControlPlane) -> tuple[LastBackup, ...] | None:

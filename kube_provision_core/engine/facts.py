@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..backup import Archive
     from ..cluster.advice import Remedies
     from ..cluster.backups import LastBackup
+    from ..cluster.kubeadm_configuration import KubeadmConfiguration
     from ..cluster.settings import Setting
     from ..cluster.versions import StaticPod
     from ..config.core import CoreConfig
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 T = TypeVar("T")
+
+_BY_HAND = "https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-reconfigure/"
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,14 @@ class Facts:
     def drift(self) -> tuple[str, ...]:
         """That the configuration names another Kubernetes than the cluster's, and how that ends."""
         return skew.drift(self.seen.cluster, self.readiness.version, self.remedies)
+
+    def unapplied(self, kept: KubeadmConfiguration) -> tuple[str, ...]:
+        """Arguments of its programs that the configuration says otherwise than kubeadm keeps them, and what brings them."""
+        wanted = self._session.config.by_role[Role.MASTER].kubeadm.cluster
+        return tuple(
+            f"{key} is another one in the cluster, which kubeadm reads once: to change it there, see {_BY_HAND}"
+            for key in kept.other_arguments(wanted)
+        )
 
     @cached_property
     def nodes(self) -> Known[alive.Living] | Unknown:

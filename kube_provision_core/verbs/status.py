@@ -123,6 +123,7 @@ def _notice(session: Session) -> Iterator[str]:
 def _versions(facts: Facts) -> Iterator[str]:
     """Where the configuration, or nodes, are at another Kubernetes than the cluster."""
     yield from facts.drift
+    yield from facts.unapplied(facts.readiness.kubeadm)
     yield from of_kubelets(facts.readiness.nodes, facts.readiness.version, facts.remedies)
 
 

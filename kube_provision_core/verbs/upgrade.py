@@ -71,7 +71,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     upgrade = _Upgrade(facts, options, standing, nodes)
     if not upgrade.chosen:
         done = f"every node that was asked for is at {standing.version}"
-        return Plan(left_over(nodes, facts.seen), (done, *upgrade.changed.notes(upgrade.asked)))
+        return Plan(left_over(nodes, facts.seen), (done, *upgrade.changes()))
     upgrade.refuse()
     return drained(Plan(tuple(upgrade.actions()), tuple(upgrade.notes())), facts)
 
@@ -244,11 +244,16 @@ class _Upgrade:
         own = (gate for role in roles for gate in gates(self.facts.core(role).kubelet, _DROP_INS))
         return tuple(dict.fromkeys((*self.facts.unread_settings(), *own)))
 
+    def changes(self) -> Iterator[str]:
+        """What has changed, by keys, and what applies it."""
+        yield from self.changed.notes(self.asked)
+        yield from self.facts.unapplied(self.standing.living.kubeadm)
+
     def notes(self) -> Iterator[str]:
         living, version = self.standing.living, self.standing.version
         if self.masters and minor(living.version) != minor(version):
             yield f"{minor(version)} may bring another minor of etcd, and what that has written the one before cannot read"
-        yield from self.changed.notes(self.asked)
+        yield from self.changes()
         yield from disturbances(living, self.nodes, masters=any(node in self.moving for node in self.masters))
         if self.moving:
             yield from _unbaked(self.facts, version)

@@ -28,6 +28,7 @@ class GivenFacts(Facts):
             "arranges": True,
             "changes": lambda node: (),
             "restamps": True,
+            "unapplied": lambda kept: (),
             "who_answers": lambda addresses: "",
             "objections_to": lambda drains, **_: (),
             "core": lambda role: SimpleNamespace(labels={}, kubelet={}),

@@ -42,3 +42,29 @@ def test_version_endpoint_and_what_api_servers_find_on_disks() -> None:
 def test_what_is_not_said_is_not_known(text: str) -> None:
     found = KubeadmConfiguration(text)
     assert (found.version, found.endpoint, found.api_server_paths) == ("", "", frozenset())
+    assert found.other_arguments(TWO) == (() if text in ("", "apiServer: [\n") else (*OF_API_SERVERS, OF_ETCD))
+
+
+TWO = {
+    "apiServer": {
+        "extraArgs": [{"name": "event-ttl", "value": "2h"}, {"name": "audit-log-maxage", "value": "30"}],
+        "certSANs": ["api.prod.example"],
+    },
+    "etcd": {"local": {"extraArgs": [{"name": "quota-backend-bytes", "value": "8"}]}},
+    "scheduler": {},
+}
+OF_API_SERVERS = tuple(f"kubeadm.cluster.apiServer.extraArgs.{name}" for name in ("audit-log-maxage", "event-ttl"))
+OF_ETCD = "kubeadm.cluster.etcd.local.extraArgs.quota-backend-bytes"
+
+
+def test_arguments_that_a_user_wishes_for_and_the_cluster_lacks_are_named_and_not_shown() -> None:
+    assert KubeadmConfiguration(WRITTEN).other_arguments(TWO) == (OF_API_SERVERS[1], OF_ETCD)
+
+
+def test_an_argument_of_another_value_is_named_too() -> None:
+    thirty = KubeadmConfiguration(WRITTEN.replace('"30"', '"31"'))
+    assert thirty.other_arguments(TWO) == (*OF_API_SERVERS, OF_ETCD)
+
+
+def test_what_a_user_does_not_speak_of_is_left_to_whoever_has_written_it() -> None:
+    assert KubeadmConfiguration(WRITTEN).other_arguments({}) == ()

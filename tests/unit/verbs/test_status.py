@@ -12,6 +12,7 @@ from doubles.site import Site
 
 from kube_provision_core import cluster
 from kube_provision_core.cluster import ClusterNode, Readiness
+from kube_provision_core.cluster.kubeadm_configuration import KubeadmConfiguration
 from kube_provision_core.contract.boot import Stage
 from kube_provision_core.contract.errors import ConfigError, PluginError
 from kube_provision_core.contract.machines import Discovery, Endpoint
@@ -65,6 +66,18 @@ class TestVersions:
             facts = Facts(session)
             (drift,) = tell(facts, Options(wait=True), Report("prod", (), facts.seen)).hints
         assert drift.startswith("kubernetes_version is 1.36, and cluster prod runs 1.37.1")
+
+    def test_of_arguments_that_the_cluster_lacks_is_told_by_their_keys(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = Readiness(asked=True, kubeadm=KubeadmConfiguration("kubernetesVersion: v1.37.1\n"))
+        monkeypatch.setattr(cluster, "ask_readiness", lambda *_, **__: told)
+        arguments = {"scheduler": {"extraArgs": [{"name": "v", "value": "hush"}]}}
+        (hint,) = site.status(**ONE, kubeadm={"cluster": arguments}).hints
+        assert hint.startswith(
+            "kubeadm.cluster.scheduler.extraArgs.v is another one in the cluster, which kubeadm reads once: "
+        )
+        assert "hush" not in hint
 
     def test_make_no_machine_drift(self, site: Site) -> None:
         assert not any(row.drifted for row in site.status(**ONE, kubernetes_version="1.35").nodes)

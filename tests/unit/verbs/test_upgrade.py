@@ -701,6 +701,12 @@ class TestAChangedSetting:
             *(f"{change.text}: {how}" for change in changes),
         )
 
+    def test_of_the_cluster_is_told_whether_or_not_there_is_anything_to_do(self, site: Site) -> None:
+        site.facts["unapplied"] = lambda kept: ("another argument",)
+        assert site.plan().notes == (f"every node that was asked for is at {NEW}", "another argument")
+        self.change(site, MORE_PODS)
+        assert "another argument" in site.plan().notes
+
     def test_of_what_is_reserved_is_applied_where_nothing_is_given_for_good(self, site: Site) -> None:
         self.change(site, Change("kubelet.systemReserved.cpu", "1", "2"), names=["w-prod-2"])
         assert "stamp w-prod-2" in keys(site.plan())
