@@ -46,7 +46,7 @@ def test_each_role_gets_the_units_that_it_needs(
     assert units(render(make_node(role))) == expected
 
 
-BY_TASKS = {"expiry.py", "leadership.py", "results.py", "upgrade.py", "upgrading.py"}
+BY_TASKS = {"encryption.py", "expiry.py", "leadership.py", "results.py", "upgrade.py", "upgrading.py"}
 
 
 def test_every_program_is_delivered_but_what_comes_when_it_is_needed(render: Render) -> None:
