@@ -8,11 +8,12 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#openid-c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..contract.boot import File
 from ..contract.errors import BootError
+from . import hardened
 from .yaml_text import dump
 
 if TYPE_CHECKING:
@@ -21,12 +22,18 @@ if TYPE_CHECKING:
     from ..folder.encryption import Encryption
     from ..folder.pki import JoinSecrets
 
-FOLDER = "/etc/kubernetes/api-server"
+FOLDER = hardened.FOLDER
 AUDIT_LOGS = "/var/log/kubernetes/audit"
 
 _POLICY, _ADMISSION, _ISSUER = (f"{FOLDER}/{name}" for name in ("audit-policy.yaml", "admission.yaml", "oidc-ca.pem"))
 KEYS = f"{FOLDER}/encryption.yaml"
-FILES = {_POLICY: "audit_policy", _ADMISSION: "pod_security", _ISSUER: "oidc.ca", KEYS: "encryption_at_rest"}
+FILES = {
+    _POLICY: "audit_policy or hardened",
+    _ADMISSION: "pod_security or hardened",
+    _ISSUER: "oidc.ca",
+    KEYS: "encryption_at_rest",
+    hardened.AUTHENTICATION: "hardened",
+}
 """The key that each is there for."""
 _KEPT = {"audit-log-maxage": "30", "audit-log-maxbackup": "10", "audit-log-maxsize": "100"}
 """Days, files, and megabytes of each: kept without end they would fill the disk. A user may say otherwise."""
@@ -35,11 +42,14 @@ _KEPT = {"audit-log-maxage": "30", "audit-log-maxbackup": "10", "audit-log-maxsi
 def files(config: CoreConfig, secrets: JoinSecrets) -> Iterator[File]:
     """Each master has them before kubeadm begins: an API server does not start without. Raises `BootError` where keys are
     to be had that the cluster's folder has not, or the other way round."""
-    if config.audit_policy:
-        yield File(_POLICY, config.audit_policy, mode=0o600)
-    if config.pod_security:
-        yield File(_ADMISSION, dump(_admission(config.pod_security)), mode=0o600)
-    if config.oidc and config.oidc.ca:
+    if policy := _audit_policy(config):
+        yield File(_POLICY, policy, mode=0o600)
+    if plugins := [*_admission_plugins(config)]:
+        yield File(_ADMISSION, dump(_admission(plugins)), mode=0o600)
+    if config.hardened:
+        jwt = [_jwt(config.oidc)] if config.oidc else []
+        yield File(hardened.AUTHENTICATION, dump(hardened.authentication(jwt)), mode=0o600)
+    elif config.oidc and config.oidc.ca:
         yield File(_ISSUER, config.oidc.ca, mode=0o600)
     if bool(secrets.encryption) is not config.encryption_at_rest:
         raise BootError("encryption_at_rest: the cluster was made with another setting, and its folder goes by that")
@@ -69,28 +79,51 @@ def settings(config: CoreConfig) -> dict[str, Any]:
     """Of a ClusterConfiguration's `apiServer`; empty where no such key is used."""
     arguments = dict(_arguments(config))
     volumes = [*_volume("kube-provision", FOLDER, reads=bool(paths(config)))]
-    volumes += _volume("kube-provision-audit", AUDIT_LOGS, reads=bool(config.audit_policy), read_only=False)
+    volumes += _volume("kube-provision-audit", AUDIT_LOGS, reads=bool(_audit_policy(config)), read_only=False)
     lists = {"extraArgs": [{"name": name, "value": value} for name, value in arguments.items()], "extraVolumes": volumes}
     return {name: items for name, items in lists.items() if items}
 
 
 def _arguments(config: CoreConfig) -> Iterator[tuple[str, str]]:
-    if config.audit_policy:
+    if _audit_policy(config):
         yield "audit-policy-file", _POLICY
         yield "audit-log-path", f"{AUDIT_LOGS}/audit.log"
-        yield from ((name, value) for name, value in _KEPT.items() if name not in _given(config))
-    if config.pod_security:
+        yield from ((name, value) for name, value in _KEPT.items() if name not in given(config))
+    if any(_admission_plugins(config)):
         yield "admission-control-config-file", _ADMISSION
     if config.encryption_at_rest:
         yield "encryption-provider-config", KEYS
-    if config.oidc:
+    if config.hardened:
+        yield from hardening(config, hardened.API_SERVER)
+    elif config.oidc:
         yield from ((f"oidc-{name}", value) for name, value in _oidc(config.oidc).items() if value)
 
 
-def _given(config: CoreConfig) -> set[str]:
-    """Names of the arguments that a user has given."""
-    server: Any = config.kubeadm.cluster.get("apiServer", {})
-    return {argument["name"] for argument in server.get("extraArgs", ())}
+def given(config: CoreConfig, program: str = hardened.API_SERVER) -> set[str]:
+    """Names of the arguments that a user has given one of the control plane's programs."""
+    settings: Any = config.kubeadm.cluster.get(program, {})
+    return {argument["name"] for argument in settings.get("extraArgs", ())}
+
+
+def hardening(config: CoreConfig, program: str) -> Iterator[tuple[str, str]]:
+    """Arguments of one of the control plane's programs; none where nobody asks for it. What a user gives counts instead."""
+    if config.hardened:
+        yield from (
+            (name, value) for name, value in hardened.arguments(program).items() if name not in given(config, program)
+        )
+
+
+def _audit_policy(config: CoreConfig) -> str:
+    return config.audit_policy or (hardened.AUDIT_POLICY if config.hardened else "")
+
+
+def _jwt(oidc: Oidc) -> dict[str, Any]:
+    """The same as the arguments say; an API server takes no such argument beside a document."""
+    ca = {"certificateAuthority": oidc.ca} if oidc.ca else {}
+    name = {"claim": oidc.username_claim, "prefix": "" if oidc.username_prefix == "-" else oidc.username_prefix}
+    groups = {"groups": {"claim": oidc.groups_claim, "prefix": oidc.groups_prefix}} if oidc.groups_claim else {}
+    issuer = {"url": oidc.issuer_url, "audiences": [oidc.client_id], **ca}
+    return {"issuer": issuer, "claimMappings": {"username": name, **groups}}
 
 
 def _oidc(oidc: Oidc) -> dict[str, str | None]:
@@ -111,14 +144,23 @@ def _volume(name: str, path: str, *, reads: bool, read_only: bool = True) -> lis
     return [volume] if reads else []
 
 
-def _admission(level: str) -> dict[str, Any]:
+def _admission_plugins(config: CoreConfig) -> Iterator[dict[str, Any]]:
+    if config.pod_security:
+        yield {"name": "PodSecurity", "configuration": _pod_security(config.pod_security)}
+    if config.hardened:
+        yield {"name": "EventRateLimit", "configuration": hardened.event_rate_limit()}
+
+
+def _admission(plugins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": plugins}
+
+
+def _pod_security(level: str) -> dict[str, Any]:
     """What holds where a namespace says nothing itself. Kubernetes' own pods, and network plugins, need more than either."""
     defaults = {"enforce": level, "audit": "restricted", "warn": "restricted"}
-    configuration = {
+    return {
         "apiVersion": "pod-security.admission.config.k8s.io/v1",
         "kind": "PodSecurityConfiguration",
         "defaults": defaults | {f"{mode}-version": "latest" for mode in defaults},
         "exemptions": {"namespaces": ["kube-system"]},
     }
-    plugin = {"name": "PodSecurity", "configuration": configuration}
-    return {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": [plugin]}

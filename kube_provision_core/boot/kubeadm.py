@@ -16,7 +16,7 @@ from ..contract.errors import BootError
 from ..contract.machines import Cluster, Node, Role
 from ..families.scripts import text
 from ..folder.x509 import sign_server
-from . import api_server, container_runtime, kubelet, proxies, registries
+from . import api_server, container_runtime, hardened, kubelet, proxies, registries
 from .containers import NAMESPACE
 from .kubeadm_checks import check_documents, check_settings
 from .kubeadm_config import PATCHES, Document, init_documents, join_documents
@@ -121,7 +121,9 @@ def _system_files(node: Node, cluster: Cluster, config: CoreConfig, secrets: Joi
             "/etc/modules-load.d/kube-provision.conf",
             render("etc/modules-load.d/kube-provision.conf", modules=_modules(config)),
         )
-    yield File("/etc/sysctl.d/80-kube-provision.conf", render("etc/sysctl.d/80-kube-provision.conf"))
+    yield File(
+        "/etc/sysctl.d/80-kube-provision.conf", render("etc/sysctl.d/80-kube-provision.conf", more=_sysctls(cluster, config))
+    )
     yield container_runtime.configuration()
     yield from registries.files(config)
     yield kubelet.once_configured()
@@ -133,6 +135,11 @@ def _system_files(node: Node, cluster: Cluster, config: CoreConfig, secrets: Joi
     if proxies.is_proxied(config):
         yield proxies.drop_in("containerd.service")
         yield proxies.drop_in("kubelet.service")
+
+
+def _sysctls(cluster: Cluster, config: CoreConfig) -> tuple[tuple[str, str], ...]:
+    """A kubelet that leaves the kernel's settings alone ends where these are others."""
+    return tuple(hardened.SYSCTLS.items()) if config.hardened and not cluster.shares_kernel else ()
 
 
 def _kernel(cluster: Cluster, config: CoreConfig) -> str:

@@ -15,7 +15,7 @@ from ..config.node_words import taint_parts
 from ..contract.kubeadm_limits import node_label_fault
 from ..contract.machines import Cluster, Node, Role
 from ..folder.pki import JoinSecrets
-from . import api_server
+from . import api_server, hardened
 from .laying_under import laid_under
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def init_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, config: C
     return (
         laid_under(user.init, _init(node, secrets, config) | _patches(node, config)),
         laid_under(user.cluster, _cluster_configuration(cluster, config)),
-        _kubelet(cluster),
+        _kubelet(cluster, config),
         *_kube_proxy(cluster, config),
     )
 
@@ -108,8 +108,8 @@ def _cluster_configuration(cluster: Cluster, config: CoreConfig) -> Document:
         "kubernetesVersion": _version(cluster.kubernetes_version),
         "controlPlaneEndpoint": _endpoint(cluster),
         "apiServer": {"certSANs": _api_server_names(config), **api_server.settings(config)},
-        "controllerManager": _patient_elections(),
-        "scheduler": _patient_elections(),
+        "controllerManager": _told(config, hardened.CONTROLLER_MANAGER),
+        "scheduler": _told(config, hardened.SCHEDULER),
         "networking": {
             "podSubnet": cluster.pod_subnet,
             "serviceSubnet": cluster.service_subnet,
@@ -138,7 +138,7 @@ def _version(version: str) -> str:
     return f"v{version}" if version.count(".") == 2 else VERSION
 
 
-def _kubelet(cluster: Cluster) -> Document:
+def _kubelet(cluster: Cluster, config: CoreConfig) -> Document:
     """For all nodes of the cluster; a user's settings lie beside it on each of them, see `kubelet.py`.
 
     Where the host may swap, pods still do not: the kubelet's `swapBehavior` is `NoSwap` unless it is told otherwise.
@@ -147,6 +147,7 @@ def _kubelet(cluster: Cluster) -> Document:
         begun("KubeletConfiguration")
         | {"cgroupDriver": "systemd"}
         | ({"failSwapOn": False} if cluster.shares_kernel else {})
+        | (hardened.kubelet(shares_kernel=cluster.shares_kernel) if config.hardened else {})
     )
 
 
@@ -192,6 +193,7 @@ def _timeouts() -> Document:
     return {name: f"@{name}@" for name in TIMEOUTS}
 
 
-def _patient_elections() -> Document:
-    """For the controller manager and the scheduler."""
-    return {"extraArgs": [{"name": f"leader-elect-{name}", "value": value} for name, value in ELECTIONS.items()]}
+def _told(config: CoreConfig, program: str) -> Document:
+    """The controller manager or the scheduler."""
+    told = {f"leader-elect-{name}": value for name, value in ELECTIONS.items()} | dict(api_server.hardening(config, program))
+    return {"extraArgs": [{"name": name, "value": value} for name, value in told.items()]}

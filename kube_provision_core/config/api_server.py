@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -19,14 +19,16 @@ from .words import Line, Word
 AUDIT_API = "audit.k8s.io/v1"
 AUDIT_LEVELS = ("None", "Metadata", "Request", "RequestResponse")
 
-ARGUMENTS: Mapping[str, str] = {
-    **dict.fromkeys(("audit-policy-file", "audit-log-path"), "audit_policy"),
-    "admission-control-config-file": "pod_security",
-    **dict.fromkeys(("encryption-provider-config", "encryption-provider-config-automatic-reload"), "encryption_at_rest"),
-    **dict.fromkeys(("oidc-issuer-url", "oidc-client-id", "oidc-ca-file", "authentication-config"), "oidc"),
-    **dict.fromkeys(("oidc-username-claim", "oidc-username-prefix", "oidc-groups-claim", "oidc-groups-prefix"), "oidc"),
+ARGUMENTS: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("audit-policy-file", "audit-log-path"), ("audit_policy", "hardened")),
+    "admission-control-config-file": ("pod_security", "hardened"),
+    **dict.fromkeys(("encryption-provider-config", "encryption-provider-config-automatic-reload"), ("encryption_at_rest",)),
+    **dict.fromkeys(("oidc-issuer-url", "oidc-client-id", "oidc-ca-file", "authentication-config"), ("oidc", "hardened")),
+    **dict.fromkeys(("oidc-username-claim", "oidc-username-prefix"), ("oidc", "hardened")),
+    **dict.fromkeys(("oidc-groups-claim", "oidc-groups-prefix"), ("oidc", "hardened")),
+    **dict.fromkeys(("oidc-required-claim", "oidc-signing-algs", "anonymous-auth"), ("hardened",)),
 }
-"""The key that sets each of these arguments, or that the program does not take beside it."""
+"""The keys of which each sets this argument, or which the program does not take beside it."""
 
 
 def _issuer(url: str) -> str:

@@ -183,6 +183,11 @@ class CoreConfig(ScriptConfig):
         help="Secrets are encrypted before etcd keeps them, with a key that is made in the cluster's folder. For a cluster "
         "that is made with it. See [Secrets at rest](kubeadm.md#secrets-at-rest).",
     )
+    hardened: bool = option(
+        False,
+        help="What the CIS benchmark asks of control plane and kubelet; needs `encryption_at_rest`. For a cluster that is "
+        "made with it. See [a hardened cluster](hardened.md).",
+    )
     kubeadm: Kubeadm = option(
         Kubeadm(),
         help="kubeadm's own documents under ours, in kubeadm's names: `cluster` (ClusterConfiguration), `init`, `join`. See "

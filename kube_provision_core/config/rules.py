@@ -46,6 +46,10 @@ def check(core: CoreConfig, machines: int, nodes: IPv4Network | None, place: Pla
     _check_networks(core, nodes, place, problems)
     _check_registries(core, place, problems)
     _check_arguments(core, place, problems)
+    if core.hardened and not core.encryption_at_rest:
+        problems.add(
+            place("hardened"), "hardened: asks for Secrets that are encrypted; set encryption_at_rest: true as well"
+        )
     if core.kube_proxy.get("mode") == "none" and DEFAULT_CNI in core.seed_manifests:
         problems.add(
             place("kube_proxy"),
@@ -209,8 +213,8 @@ def _check_arguments(core: CoreConfig, place: PlaceOf, problems: Problems) -> No
     """Those of API servers, which a short key and the document may both say."""
     server: Any = core.kubeadm.cluster.get("apiServer", {})
     for number, argument in enumerate(server.get("extraArgs", ())):
-        key = ARGUMENTS.get(argument["name"], "")
-        if key and getattr(core, key):
+        key = next((key for key in ARGUMENTS.get(argument["name"], ()) if getattr(core, key)), "")
+        if key:
             where = place("kubeadm", way=("cluster", "apiServer", "extraArgs", number))
             problems.add(
                 where, f"kubeadm.cluster.apiServer.extraArgs[{number}]: {argument['name']} and the key {key}; keep one"

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.e2e
 WHOLE = {"consul-prod", "m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1", "w-prod-2"}
 NODES = WHOLE - {"consul-prod"}
 SERVICES = ("kube-provision-consul", "kube-provision-proxy", "kube-provision-follower", "containerd", "kubelet")
-SETTINGS = {"users": [{"name": "operator"}], "encryption_at_rest": True}
+SETTINGS = {"users": [{"name": "operator"}], "encryption_at_rest": True, "hardened": True}
 RECOVERY = 180.0
 """Seconds within which a node is back after whatever happened to it."""
 

@@ -14,7 +14,7 @@ import threading
 import time
 from base64 import b64decode, b64encode
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from machines.standins import encryption
+from machines.standins import authentication, encryption
 from machines.standins.api import CLUSTER_INFO, CONFIG_MAPS, NODES, PODS, REQUESTS, SECRETS
 from machines.standins.etcd import Etcd, EtcdError, Keys
 from machines.standins.faults import StandInError
@@ -46,8 +46,8 @@ CONFIGURATION = (f"{CONFIG_MAPS}/kubeadm-config", f"{CONFIG_MAPS}/kubelet-config
 DEPRECATED = {"/apis/policy/v1beta1/poddisruptionbudgets": "1.37"}
 """What whoever asks for it should ask for no more, and the minor that lacks it."""
 TAKEN = (
-    *("--audit-log-", "--oidc-", "--event-ttl=", "--enable-admission-plugins=", "--authentication-config="),
-    *("--profiling=", "--tls-", "--anonymous-auth="),
+    *("--audit-log-", "--oidc-", "--event-ttl=", "--enable-admission-plugins="),
+    *("--profiling=", "--tls-", "--anonymous-auth=", "--service-account-extend-token-expiration="),
 )
 """How arguments begin that it takes and does nothing about."""
 READY_KEPT = 0.3
@@ -94,8 +94,9 @@ class EncryptedKeys(Keys):
 class ApiServer(ControlPlaneServer):
     """See the module."""
 
-    def __init__(self, address: str, secrets: encryption.Plain) -> None:
-        self._etcd = Etcd()
+    def __init__(self, address: str, secrets: encryption.Plain, anonymous: Collection[str] | None = None) -> None:
+        """`anonymous`: all that is answered without a name, where it is told; None: whatever rules let through."""
+        self._etcd, self._anonymous = Etcd(), anonymous
         self._pki = Pki({name: (PKI / name).read_bytes() for name in PKI_FILES})
         credential = KeyPair((PKI / "apiserver.crt").read_bytes(), (PKI / "apiserver.key").read_bytes())
         super().__init__(self._pki, "0.0.0.0", API_PORT, EtcdObjects(self._etcd, secrets), credential=credential)
@@ -128,6 +129,8 @@ class ApiServer(ControlPlaneServer):
     def _answer(self, call: Call) -> tuple[int, Any]:
         if time.monotonic() < self._knows_rights:
             raise RefusedError(403, f'User "{call.user}" cannot do this')
+        if self._anonymous is not None and not call.token and not call.groups and call.path not in self._anonymous:
+            raise RefusedError(401, "Unauthorized")
         if (call.method, call.path) == ("GET", CLUSTER_INFO):
             return 200, self._cluster_info()
         if ADMINISTRATORS & call.groups or (ALL_NODES in call.groups and self._is_its_own(call)):
@@ -261,6 +264,7 @@ def main() -> None:
     arguments.add_argument("--audit-policy-file", type=Path)
     arguments.add_argument("--admission-control-config-file", type=Path)
     arguments.add_argument("--oidc-ca-file", type=Path)
+    arguments.add_argument("--authentication-config", type=Path)
     told, others = arguments.parse_known_args()
     for problem in _unreadable(told):
         sys.exit(f"Error: {problem}")
@@ -268,10 +272,11 @@ def main() -> None:
         sys.exit(f"Error: unknown flag: {unknown[0].partition('=')[0]}")
     try:
         secrets = encryption.load(told.encryption_provider_config) if told.encryption_provider_config else encryption.Plain()
+        anonymous = authentication.anonymous(told.authentication_config) if told.authentication_config else None
     except StandInError as error:
         sys.exit(f"Error: {error}")
     _wait_for_etcd()
-    server = ApiServer(told.advertise_address, secrets)
+    server = ApiServer(told.advertise_address, secrets, anonymous)
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     with server:

@@ -31,7 +31,10 @@ _UPGRADE = {
         *(*_NODE, "kubernetesVersion", "allowExperimentalUpgrades", "allowRCUpgrades", "forceUpgrade", "printConfig"),
     },
 }
-_KUBELET = {"cgroupDriver", "failSwapOn"}
+_KUBELET = {
+    *("cgroupDriver", "failSwapOn", "authentication", "readOnlyPort", "streamingConnectionIdleTimeout", "tlsCipherSuites"),
+    *("podPidsLimit", "seccompDefault"),
+}
 """What a lab configures, of the many that there are."""
 _GATES = {"ControlPlaneKubeletLocalMode", "NodeLocalCRISocket", "PublicKeysECDSA", "RootlessControlPlane"}
 TIMEOUTS = {

@@ -30,6 +30,8 @@ def main() -> None:
     arguments.add_argument("--kubeconfig", type=Path, required=True)
     arguments.add_argument("--secure-port", type=int, required=True)
     # Without the API server for so long it has lost its lease, and ends; half of it is for one answer.
+    arguments.add_argument("--profiling")
+    arguments.add_argument("--terminated-pod-gc-threshold", type=int)
     arguments.add_argument("--leader-elect-renew-deadline", type=seconds, default=10.0)
     arguments.add_argument("--leader-elect-retry-period", type=seconds, default=2.0)
     chosen, _ = arguments.parse_known_args()

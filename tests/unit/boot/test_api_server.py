@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from kube_provision_core import Boot, BootError, Node, Role
-from kube_provision_core.boot import api_server
+from kube_provision_core.boot import api_server, hardened
 from kube_provision_core.config.api_server import ARGUMENTS
 from kube_provision_core.folder.encryption import KEY_BYTES, Stage, create_encryption
 from kube_provision_core.folder.pki import JoinSecrets, Snapshot
@@ -51,7 +51,7 @@ def test_without_such_keys_nothing_is_said(configure: Callable[..., Any], secret
 def test_every_file_that_an_argument_names_is_there_and_mounted(everything: Any, given: JoinSecrets) -> None:
     core = everything
     paths = {file.path for file in api_server.files(core, given)}
-    assert paths == api_server.paths(core) == api_server.FILES.keys()
+    assert paths == api_server.paths(core) == api_server.FILES.keys() - {hardened.AUTHENTICATION}
     assert {value for value in arguments(core).values() if value.startswith("/etc/")} == paths
     mounted = {it["hostPath"]: it["readOnly"] for it in api_server.settings(core)["extraVolumes"]}
     assert mounted == {"/etc/kubernetes/api-server": True, "/var/log/kubernetes/audit": False}
@@ -61,6 +61,7 @@ def test_every_file_that_an_argument_names_is_there_and_mounted(everything: Any,
 def test_each_argument_is_known_as_its_keys(everything: Any) -> None:
     kept = {"audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize"}
     not_ours = {"authentication-config", "encryption-provider-config-automatic-reload"}
+    not_ours |= {"anonymous-auth", "oidc-required-claim", "oidc-signing-algs"}
     assert arguments(everything).keys() - kept == ARGUMENTS.keys() - not_ours
 
 

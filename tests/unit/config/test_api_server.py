@@ -65,6 +65,19 @@ def test_a_policy_is_read_whole_or_not_at_all(complaints, folder: Path) -> None:
             "config.yml:8: kubeadm.cluster.apiServer.extraArgs[0]: encryption-provider-config and the key "
             "encryption_at_rest; keep one",
         ),
+        ("hardened: cis", "config.yml:6: hardened: must be true or false"),
+        (
+            "hardened: true",
+            "config.yml:6: hardened: asks for Secrets that are encrypted; set encryption_at_rest: true as well",
+        ),
+        *(
+            (
+                "encryption_at_rest: true\nhardened: true\nkubeadm: {cluster: {apiServer: {extraArgs: [\n"
+                f"  {{name: {name}, value: 'true'}}]}}}}}}",
+                f"config.yml:9: kubeadm.cluster.apiServer.extraArgs[0]: {name} and the key hardened; keep one",
+            )
+            for name in ("anonymous-auth", "authentication-config", "oidc-required-claim", "audit-policy-file")
+        ),
         ("pod_security: strict", "config.yml:6: pod_security: must be one of 'baseline' or 'restricted'"),
         (
             "pod_security: baseline\nkubeadm: {cluster: {apiServer: {extraArgs: [\n"
