@@ -80,6 +80,14 @@ class TestTheFirstRun:
         assert secrets
         assert {content.partition(b":v1:")[0] for content in secrets} == {b"k8s:enc:secretbox"}
 
+    def test_answers_nobody_without_a_name_but_of_its_health(self, cluster: Lab, first: Run) -> None:
+        document = yaml.safe_load(Path(first.data["kubeconfig"]).read_text())
+        assert {path: status_without_a_name(document, path) for path in ("/readyz", "/api/v1/nodes", "/api/v1/secrets")} == {
+            "/readyz": 200,
+            "/api/v1/nodes": 401,
+            "/api/v1/secrets": 401,
+        }
+
     @pytest.mark.parametrize("name", ["w-prod-1", "w-prod-2"])
     def test_shows_workers_no_other_way_than_their_own_proxy(self, cluster: Lab, name: str) -> None:
         host = cluster.hosts[name]
@@ -284,6 +292,18 @@ def ask(kubeconfig: Any, path: str, folder: Path) -> Any:
     try:
         connection.request("GET", path)
         return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+def status_without_a_name(kubeconfig: Any, path: str) -> int:
+    cluster = kubeconfig["clusters"][0]["cluster"]
+    context = ssl.create_default_context(cadata=b64decode(cluster["certificate-authority-data"]).decode())
+    url = urlsplit(cluster["server"])
+    connection = http.client.HTTPSConnection(url.hostname or "", url.port, context=context, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
     finally:
         connection.close()
 
