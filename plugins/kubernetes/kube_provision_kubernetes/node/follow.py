@@ -43,8 +43,9 @@ class Masters:
 
     @property
     def addresses(self) -> list[str]:
+        """Of all: who has withdrawn serves all the same, and somebody else may have registered with its address since."""
         gone = {it[: -len(_WITHDRAWN)] for it in self.registered.values() if it.endswith(_WITHDRAWN)}
-        return sorted(({*self.named.values()} | self.serving) - gone)
+        return sorted({*self.named.values()} | (self.serving - gone))
 
 
 @dataclass(frozen=True)
