@@ -22,7 +22,7 @@ PLANNERS := $(foreach layer,unit integration,tests/$(layer)/verbs tests/$(layer)
 KUBERNETES ?=
 export KUBERNETES
 REAL := $(filter-out %/test_qemu_pair.py %/test_bake_debian.py $(if $(findstring :,$(KUBERNETES)),,%/test_upgrade.py %/test_upgrade_kills.py),$(HOSTS)) \
-  tests/e2e/test_pods.py
+  tests/e2e/test_pods.py tests/e2e/test_discovery_by_masters.py
 
 .DELETE_ON_ERROR:
 .PHONY: help test night servers hosts kubernetes check lint workflows types layers unit coverage site system demo bench bench-ansible docs pins version release clean
