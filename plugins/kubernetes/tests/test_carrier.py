@@ -162,8 +162,11 @@ def test_a_record_whose_writing_was_refused_half_way_is_written_by_the_next_atte
         carrier.replace_record(DONE, claim.version)
     assert stage(disk) == TELLING
     assert store.get("kube-provision", "configmaps", "record-prod") is None
-    finish(carrier)
+    found = carrier.read_record()
+    assert found is not None
+    assert found.content == DONE
     assert stage(disk) == TOLD
+    assert store.get("kube-provision", "configmaps", "record-prod") is not None
 
 
 def test_a_record_whose_answer_was_lost_is_its_own(carrier: Client, api: DiscoveryApi, pki: Pki, disk: Path) -> None:

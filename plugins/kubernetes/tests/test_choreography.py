@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from servers.consul_agents import eventually, unused_network
+from servers.control_plane import Fault
 from servers.discovery_api import DiscoveryApi, Store
 from servers.nodes import STUB, Call, Endpoint, ended, health_page, put
 
@@ -247,3 +248,20 @@ def test_a_cluster_whose_record_was_lost_is_recorded_again_by_any_master(site: S
         "cluster_id": "id-1",
     }
     assert site.registered() == {"m-prod-2": f"{site.network}.2"}
+
+
+def test_an_initialiser_that_was_killed_while_it_told_of_the_cluster_does_not_undo_it(site: Site) -> None:
+    first = site.machine(1)
+    process = site.start(first)
+    assert eventually(initialised(site), timeout=60)
+    site.api.faults.append(Fault(delay=60, path="/api/v1/namespaces/kube-provision/configmaps"))
+    site.make_api()
+    note = first / "var/lib/kube-provision/discovery-carrier.json"
+    assert eventually(lambda: json.loads(note.read_text())["stage"] == "telling", timeout=60)
+    os.killpg(process.pid, 9)
+    process.communicate(timeout=60)
+    site.api.faults.clear()
+    assert site.record() is None
+    assert ended(site.start(first)) == (0, "")
+    assert [call.verb for call in site.calls] == ["init"]
+    assert site.record()["state"] == "initialised"

@@ -68,10 +68,7 @@ class Carrier:
             self.note.write(BEGUN, content)
             return True
         self.note.write(TELLING, {**content, "state": "initialising"})
-        told = self._tell(content)
-        if told:
-            self.note.write(TOLD, content)
-        return told
+        return self._tell(content)
 
     def _is_as_others(self, noted: Noted | None) -> bool:
         """It has told, or is a member whose note is lost, and begins nothing any more."""
@@ -88,6 +85,11 @@ class Carrier:
             if noted is not None and noted.stage == BEGUN and (isinstance(problem, SilentError) or self._has_begun):
                 return mine  # an API of its own may be there, and know nobody's rights yet
             raise
+        if stored is None and noted is not None and noted.stage == TELLING:
+            self._tell(
+                {**noted.record, "state": "initialised"}
+            )  # it lives, and is not to be undone: others may have seen it
+            return self._record().read()
         return stored or mine
 
     @property
@@ -121,14 +123,16 @@ class Carrier:
             os.close(memory)
 
     def _tell(self, content: dict[str, str]) -> bool:
-        """Rights first: whoever reads the record is to find its list of masters and its lock as well."""
+        """Whether the record is this one now. Rights first: whoever reads it is to find lists and locks as well."""
         record = self._record()
         for document in self.rights:
             _apply(record.api, document)
-        if record.create(content):
-            return True
-        found = record.read()
-        return found is not None and found.content == content
+        if not record.create(content):
+            found = record.read()
+            if found is None or found.content != content:
+                return False
+        self.note.write(TOLD, content)
+        return True
 
 
 def read_rights(path: Path) -> Sequence[dict[str, Any]]:
