@@ -99,6 +99,7 @@ __all__ = [
     "DriverConfig",
     "Endpoint",
     "Extension",
+    "FailureDomain",
     "File",
     "FolderError",
     "GuestInfo",

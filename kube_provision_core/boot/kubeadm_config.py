@@ -169,14 +169,15 @@ def _registration(node: Node, config: CoreConfig) -> Document:
         "name": node.name,
         "criSocket": CRI_SOCKET,
         "imagePullPolicy": "IfNotPresent",
-        "kubeletExtraArgs": [{"name": name, "value": value} for name, value in _arguments(config).items() if value],
+        "kubeletExtraArgs": [{"name": name, "value": value} for name, value in _arguments(node, config).items() if value],
         **taints,
     }
 
 
-def _arguments(config: CoreConfig) -> Mapping[str, str | None]:
+def _arguments(node: Node, config: CoreConfig) -> Mapping[str, str | None]:
     """Of the kubelet. Labels that it may not give its own node are given to it by the run."""
-    labels = [f"{key}={value}" for key, value in sorted(config.labels.items()) if not node_label_fault(key)]
+    wished = node.labels(config.labels)
+    labels = [f"{key}={value}" for key, value in sorted(wished.items()) if not node_label_fault(key)]
     return {
         "node-ip": NODE_IP,
         "config-dir": KUBELET_DROP_INS if config.kubelet else None,

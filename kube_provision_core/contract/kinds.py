@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from .boot import Boot, BootFragment, Step
 from .components import Component
 from .driver import DriverConfig
-from .machines import Cluster, Discovery, Node, Role, Stamp, Vm
+from .machines import Cluster, Discovery, FailureDomain, Node, Role, Stamp, Vm
 from .packages import Packages, Repository
 from .templates import Image, Template
 
@@ -87,8 +87,13 @@ class TargetDriver(Extension, Protocol):
             """Seconds in which a machine finishes its boot; may be looked for on its host."""
             return BOOT_TIMEOUT
 
+        @property
+        def failure_domains(self) -> Mapping[Role, Sequence[FailureDomain]]:
+            """Those that machines of a role spread over, the preferred one first; none of a role that is not named."""
+            return {}
+
     else:  # what an instance may have of its own, too
-        address_timeout, boot_timeout = ADDRESS_TIMEOUT, BOOT_TIMEOUT
+        address_timeout, boot_timeout, failure_domains = ADDRESS_TIMEOUT, BOOT_TIMEOUT, {}
 
     def provision_vm(self, node: Node, boot: Boot) -> Vm | None: ...
 

@@ -151,6 +151,16 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureDomain:
+    """A part of the target that fails by itself, such as a zone of a site. Machines of a role spread over several."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Of the Kubernetes nodes whose machines stand there, such as `topology.kubernetes.io/zone`. `labels` of the
+    configuration take precedence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """One machine that should exist. Its name is deterministic, so that every run means the same machine."""
 
@@ -160,6 +170,12 @@ class Node:
     """Counted from 1; 0 for the first discovery machine, whose name bears no number."""
     machine: Machine
     stamp: Stamp
+    failure_domain: FailureDomain | None = None
+    """Where it is to be made, of those that the target names for its role; None: it names none."""
+
+    def labels(self, configured: Mapping[str, str]) -> Mapping[str, str]:
+        """Those of its Kubernetes node: what is configured for its role, and what its failure domain adds."""
+        return {**(self.failure_domain.labels if self.failure_domain else {}), **configured}
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +267,8 @@ class Vm:
     """For people who wait for its first word: where they read what it writes to its console, such as a file of this host."""
     task: TaskDigest = ""
     """`task_digest` of the task that waits for it; empty where none does."""
+    failure_domain: str = ""
+    """Name of the failure domain that it was made in; empty: in none."""
 
     @property
     def address(self) -> str | None:

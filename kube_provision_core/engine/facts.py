@@ -19,7 +19,7 @@ from ..cluster.observe import Observation, observe
 from ..cluster.places import Place
 from ..contract.errors import ControlPlaneError, KubeProvisionError, PluginError
 from ..contract.kinds import ANSWER_LIMIT
-from ..contract.machines import Role
+from ..contract.machines import FailureDomain, Role
 from ..registry import declared
 
 if TYPE_CHECKING:
@@ -241,6 +241,10 @@ class Facts:
         if vm is None or vm.stamp is None or vm.stamp.spec == node.stamp.spec:
             return ()
         return self._session.config.changes(node.role, vm.stamp)
+
+    def failure_domains(self, role: Role) -> Sequence[FailureDomain]:
+        """Those of the target's that machines of a role spread over."""
+        return self._session.failure_domains(role)
 
     def packages(self, component: Component, version: str) -> Packages:
         """How the nodes' system installs a version of a component of Kubernetes. Raises `BootError` where it cannot."""

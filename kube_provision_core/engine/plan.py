@@ -91,7 +91,8 @@ class CreateVm(OfNode):
     @property
     def details(self) -> Mapping[str, object]:
         version = {"version": self.version} if self.version else {}
-        return {"spec": self.node.stamp.spec, "may_initialise": self.node.stamp.carries_ca, **version}
+        domain = {"failure_domain": self.node.failure_domain.name} if self.node.failure_domain else {}
+        return {"spec": self.node.stamp.spec, "may_initialise": self.node.stamp.carries_ca, **version, **domain}
 
     def joins(self, cluster: Cluster) -> Cluster:
         """The cluster as this machine's boot data is to be told of it."""
@@ -339,6 +340,11 @@ class Plan:
     def changes(self) -> tuple[Action, ...]:
         """Actions that surely do something."""
         return tuple(action for action in self.actions if action.mark not in (".", "="))
+
+
+def made_in(node: Node, reason: str) -> str:
+    """The reason for which a machine is made, and where it is to stand."""
+    return f"{reason}; in failure domain {node.failure_domain.name}" if node.failure_domain else reason
 
 
 def keys(actions: Iterable[Action]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ from ..cluster.observe import Observation
 from ..config.command_line import without_documents
 from ..contract.components import Component
 from ..contract.errors import ConfigError, FolderError
+from ..contract.machines import FailureDomain, Role
 from ..folder.store import Folder
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ..config import Config
     from ..contract.boot import Boot, Step
     from ..contract.kinds import DiscoveryDriver, TargetDriver
-    from ..contract.machines import Cluster, Node, Role
+    from ..contract.machines import Cluster, Node
     from ..contract.packages import Packages
     from ..contract.templates import Image
     from ..folder.pki import JoinSecrets
@@ -98,6 +99,12 @@ class Session:
         discovery = self.discovery
         machines, ca = plugins.machines_of(discovery), self.folder.pki.ca.decode()
         return desire(self.config, self.folder.cluster_id, discovery.address, machines, ca)
+
+    def failure_domains(self, role: Role) -> Sequence[FailureDomain]:
+        """Those of the target's that machines of a role spread over; none where it names none."""
+        kind = Mapping[Role, Sequence[FailureDomain]]
+        named: Mapping[Role, Sequence[FailureDomain]] = plugins.declared(self.target, "failure_domains", {}, kind)
+        return named.get(role, ())
 
     def render(self, node: Node, cluster: Cluster, secrets: JoinSecrets) -> Boot:
         """With the folder's secrets, or with those that a living cluster was given for this run."""

@@ -54,6 +54,9 @@ Whoever inherits takes all arguments of a hook, and gives a wrapper a name of it
 - `node_network` (targets, if they like): the `IPv4Network` of all its machines, where the target itself decides on one.
 - `shares_kernel` (targets, if they like): `True` where machines run on the kernel of their host, as containers do. What
   belongs to that is the host's to set then; see `Cluster`.
+- `failure_domains` (targets, if they like): sequences of `FailureDomain`, by `Role`. Each machine that is made is given the
+  one in which the fewest of its role stand, as `Node.failure_domain`; plans show it, and its labels become the node's.
+  `list_vms` tells by `Vm.failure_domain` where a machine stands. No input or output.
 - `suggested_sizes` (targets, if they like): what `init` suggests in place of the core's defaults: a mapping of `count`,
   `cpu` and `mem`, by `Role`.
 - `address` (discovery): the address of an existing service, from the configuration, as a `str`. None: kube-provision first

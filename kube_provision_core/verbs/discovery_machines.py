@@ -10,7 +10,7 @@ from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..contract.errors import ConfigError, DiscoveryError
 from ..contract.machines import Node, Power, Role
-from ..engine.plan import Action, AwaitNode, CreateVm, StartVm, keys
+from ..engine.plan import Action, AwaitNode, CreateVm, StartVm, keys, made_in
 
 _MADE = "no existing discovery service was named"
 _TOLD = "the others are told its address"
@@ -30,9 +30,10 @@ def server_actions(desired: Desired, seen: Observation, missing: Sequence[Node],
         before = [AwaitNode(node=node, reason=_TOLD) for node in there]
     others = missing
     if missing and not there:
-        first: list[Action] = [CreateVm(node=missing[0], reason=_MADE)]
+        first: list[Action] = [CreateVm(node=missing[0], reason=made_in(missing[0], _MADE))]
         before, others = [*first, *_addresses(first)], missing[1:]
-    made: list[Action] = [CreateVm(node=node, reason=_MADE, after=needed(seen, before)) for node in others]
+    after = needed(seen, before)
+    made: list[Action] = [CreateVm(node=node, reason=made_in(node, _MADE), after=after) for node in others]
     return [*before, *made, *_addresses(made)]
 
 

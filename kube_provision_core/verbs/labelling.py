@@ -17,18 +17,22 @@ def labelled(facts: Facts, nodes: Iterable[Node], looks: Collection[Action]) -> 
 
     Where it does not answer, nothing is known to be lacking: a later run sees to that.
     """
-    wished = [node for node in nodes if facts.core(node.role).labels]
-    if not wished:
+    labels_of = {node: labels for node in nodes if (labels := wished(facts, node))}
+    if not labels_of:
         return
     living = facts.nodes.value if isinstance(facts.nodes, Known) else Living()
     boots = {action.node.name: action for action in looks if isinstance(action, AwaitBoot)}
-    for node in wished:
+    for node, labels in labels_of.items():
         known = living.node(node.name) if node.name in facts.seen.ours else None
-        labels = facts.core(node.role).labels
         if known:
             yield from _given(node, {key: value for key, value in labels.items() if known.labels.get(key) != value})
         elif node.name in boots:
             yield from after_boot(node, labels, boots[node.name], awaited_masters(looks))
+
+
+def wished(facts: Facts, node: Node) -> Mapping[str, str]:
+    """What the configuration, or else the failure domain that it stands in, says of it."""
+    return node.labels(facts.core(node.role).labels)
 
 
 def awaited_masters(looks: Iterable[Action]) -> frozenset[str]:
@@ -46,7 +50,7 @@ def after_boot(
 
 def postponed(facts: Facts, nodes: Iterable[Node]) -> Iterator[str]:
     """What a run that awaits no boot leaves to another one, of the nodes that it makes."""
-    keys = sorted({key for node in nodes for key in facts.core(node.role).labels if node_label_fault(key)})
+    keys = sorted({key for node in nodes for key in wished(facts, node) if node_label_fault(key)})
     if keys:
         yield (
             f"a kubelet may not give its own node {', '.join(keys)}: a run with --wait does, and so does every later run "

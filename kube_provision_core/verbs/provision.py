@@ -9,6 +9,7 @@ from ..cluster import Living
 from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..cluster.skew import adopted, adoption
+from ..cluster.spreading import placed, strays
 from ..contract.errors import ConfigError, ControlPlaneError
 from ..contract.machines import Node, Power, Role
 from ..engine.facts import Facts, Unknown
@@ -28,6 +29,7 @@ from ..engine.plan import (
     ScrubNode,
     StartVm,
     keys,
+    made_in,
 )
 from ..engine.verb import Options, Verb
 from .discovery_machines import behind_first_master, first_master, first_of_each, needed, server_actions
@@ -76,6 +78,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     refuse_restoring(facts)
     refuse_other_encryption(facts)
     seen = facts.seen.without_leftovers
+    desired = placed(desired, seen, facts.failure_domains)
     difference = compare(desired, seen)
     later = _postponed(seen, difference, facts)
     if later:
@@ -191,7 +194,7 @@ def creations(difference: Difference, carrier: Node | None, version: str, after:
     return [
         CreateVm(
             node=replace(node, stamp=replace(node.stamp, carries_ca=True)) if node == carrier else node,
-            reason="it may initialise the cluster" if node == carrier else "it does not exist",
+            reason=made_in(node, "it may initialise the cluster" if node == carrier else "it does not exist"),
             version=version,
             after=after,
         )
@@ -263,6 +266,7 @@ def scrubs(desired: Desired, seen: Observation) -> Iterator[Action]:
 def _notes(desired: Desired, facts: Facts) -> Iterator[str]:
     seen, remedies = facts.seen, facts.remedies
     cluster = seen.cluster.name
+    astray = strays(desired, seen, facts.failure_domains)
     if desired.discovery and seen.ours and not seen.of(Role.DISCOVERY):
         yield (
             f"cluster {cluster} has no discovery machine any more, and gets one anew. If it was made with an existing "
@@ -278,6 +282,8 @@ def _notes(desired: Desired, facts: Facts) -> Iterator[str]:
             changed = "; ".join(change.text for change in facts.changes(node))
             what = f"{node.name} was made from another configuration ({changed})"
             yield f"{what}. To make it anew: {remedies.replace(node.name)}"
+    if astray:
+        yield f"made before their role had failure domains, or in others, and given one when made anew: {', '.join(astray)}"
     if seen.discovery_error:
         yield f"discovery could not be asked: {seen.discovery_error}"
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..cluster.desired import to_render
+from ..cluster.observe import Observation
+from ..cluster.spreading import placed
 from ..contract.boot import Boot
 from ..contract.errors import ConfigError
 from ..contract.machines import Node
@@ -34,7 +36,7 @@ def preview(session: Session) -> Iterator[Preview]:
 
     The address of a discovery machine that does not exist yet is a stand-in. Raises `BootError` as a run would.
     """
-    desired = session.desired
+    desired = placed(session.desired, Observation(session.desired.cluster), session.failure_domains)
     cluster = to_render(desired.cluster, len(desired.discovery))
     for node in _as_in_a_first_run(desired):
         yield Preview(node, session.render(node, cluster, session.folder.join_secrets()))

@@ -10,6 +10,7 @@ from ..cluster.cordon import Purpose
 from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..cluster.skew import adopted, adoption
+from ..cluster.spreading import spread
 from ..contract.errors import ConfigError, UnreadyError
 from ..contract.machines import Node, Role
 from ..engine.facts import Facts
@@ -24,10 +25,11 @@ from ..engine.plan import (
     Plan,
     ScrubNode,
     keys,
+    made_in,
 )
 from ..engine.verb import Options, Verb
 from .ending import remember
-from .labelling import after_boot
+from .labelling import after_boot, wished
 from .leaving import emptied, taken_away
 from .pools import of_pool, refuse_strange_pool
 from .refusals import (
@@ -70,6 +72,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     if masters:
         refuse_unread_files(facts, living)
     chosen = sorted(chosen, key=lambda node: (node.role is not Role.MASTER, _is_ready(living, node), node.index))
+    chosen = list(spread(chosen, seen, facts.failure_domains))
     _refuse_without_quorum(living, [node for node in chosen if node.role is Role.MASTER])
     turn = partial(_turn, facts, living, options)
     workers = len(of_pool(desired.workers, options.pool))
@@ -139,13 +142,13 @@ def _turn(facts: Facts, living: Living, options: Options, node: Node, after: fro
     create = CreateVm(
         node=node,
         version=adopted(seen.cluster, living.version),
-        reason="it is made anew" if away else "it does not exist",
+        reason=made_in(node, "it is made anew" if away else "it does not exist"),
         after=keys([mint, *away]),
     )
     boot = AwaitBoot(node=node, after=keys([create]))
     scrub = ScrubNode(node=node, reason="no secret is to stay in its boot data", after=keys([boot]))
     ready = AwaitReady(node=node, seconds=options.rolling.burn_in, reason="the next one waits for it", after=keys([boot]))
-    yield from (mint, create, boot, scrub, *after_boot(node, facts.core(node.role).labels, boot), ready)
+    yield from (mint, create, boot, scrub, *after_boot(node, wished(facts, node), boot), ready)
 
 
 def _is_ready(living: Living, node: Node) -> bool:

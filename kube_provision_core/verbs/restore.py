@@ -19,6 +19,7 @@ from ..cluster import Living
 from ..cluster.desired import Desired
 from ..cluster.observe import Observation
 from ..cluster.skew import adopted, adoption, minor, numbers
+from ..cluster.spreading import placed
 from ..config.core import SUPPORTED_MINORS
 from ..contract.errors import ConfigError
 from ..contract.machines import Node, Role
@@ -33,7 +34,7 @@ from . import ending, provision
 from .discovery_machines import first_of_each, needed, server_actions
 from .fencing import afterwards, cleared, lost, refuse_elsewhere
 from .giving import left_over
-from .labelling import after_boot, awaited_masters
+from .labelling import after_boot, awaited_masters, wished
 from .provision import (
     Difference,
     arrangement,
@@ -75,6 +76,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     refuse_elsewhere(facts, archive)
     seen = (facts.seen if goes_on else afterwards(facts.seen, lost(facts.seen, options))).without_leftovers
     refuse_blind(desired, seen, True, initialised=False)
+    desired = placed(desired, seen, facts.failure_domains)
     name, version = desired.cluster.name, archive.about.kubernetes
     reason = "what is made from now on begins with it"
     begin = BeginRestore(cluster=name, sha256=sha256, masters_only=masters_only, reason=reason, after=keys(first))
@@ -194,7 +196,7 @@ def _labels(desired: Desired, facts: Facts, looks: Collection[Action], after: fr
     """Nobody is asked what nodes lack: the cluster does not live yet."""
     for look in looks:
         if isinstance(look, AwaitBoot) and look.node in desired.nodes:
-            yield from after_boot(look.node, facts.core(look.node.role).labels, look, after | awaited_masters(looks))
+            yield from after_boot(look.node, wished(facts, look.node), look, after | awaited_masters(looks))
 
 
 def _mint(desired: Desired, others: Collection[Node], after: frozenset[str]) -> Iterator[Action]:

@@ -161,7 +161,7 @@ def _check_boot(session: Session, facts: Facts, plan: Plan) -> None:
     machines: list[tuple[Node, Boot]] = []
     for action in plan.actions:
         if isinstance(action, CreateVm):
-            kind = (action.node.role, action.node.stamp.carries_ca)
+            kind = (action.node.role, action.node.stamp.carries_ca, action.node.failure_domain)
             if action.node.name in facts.seen.ours and kind in boots:
                 continue
             boot = boots.get(kind) or boots.setdefault(kind, session.render(action.node, action.joins(cluster), secrets))

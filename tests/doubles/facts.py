@@ -32,6 +32,7 @@ class GivenFacts(Facts):
             "who_answers": lambda addresses: "",
             "objections_to": lambda drains, **_: (),
             "core": lambda role: SimpleNamespace(labels={}, kubelet={}),
+            "failure_domains": lambda role: (),
         }
         if seen is not None:
             given["seen"] = seen

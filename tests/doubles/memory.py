@@ -15,6 +15,7 @@ from kube_provision_core import (
     Cluster,
     DriverConfig,
     Endpoint,
+    FailureDomain,
     File,
     Node,
     NodeStatus,
@@ -50,6 +51,8 @@ class World:
     """Disks that somebody has made, with the name of the machine that they are attached to."""
     tasks: dict[str, bytes] = field(default_factory=dict)
     """Tasks that wait, by the name of the machine that they wait for."""
+    domains: Sequence[FailureDomain] = ()
+    """That machines of each role spread over."""
     looks: int = 0
     arranged: frozenset[str] = frozenset()
     """Names of the machines that were arranged among themselves last."""
@@ -71,6 +74,10 @@ class MemoryTarget:
     def __init__(self, config: Mapping[Role, MemoryConfig], world: World | None = None) -> None:
         self.world = world or World()
 
+    @property
+    def failure_domains(self) -> Mapping[Role, Sequence[FailureDomain]]:
+        return dict.fromkeys(Role, self.world.domains)
+
     @hookimpl
     def provision_vm(self, node: Node, boot: Boot) -> Vm:
         with self.world.lock:
@@ -85,7 +92,8 @@ class MemoryTarget:
             return vm
 
     def _create(self, node: Node, boot: Boot) -> Vm:
-        vm = Vm(node.name, f"memory-{node.name}", Power.OFF, node.stamp, where=f"memory/{node.name}")
+        domain = node.failure_domain.name if node.failure_domain else ""
+        vm = Vm(node.name, f"memory-{node.name}", Power.OFF, node.stamp, where=f"memory/{node.name}", failure_domain=domain)
         if node.name in self.world.breaks:
             raise TargetError(f"creating {node.name}: no space left")
         self.world.boot_data[node.name] = boot.user_data

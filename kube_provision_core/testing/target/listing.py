@@ -48,6 +48,14 @@ class ListingChecks(TargetFixtures):
         make(connect(), node)
         assert one(connect(), cluster, node.name).stamp == STAMPS[kind]
 
+    def test_list_vms_tells_in_which_failure_domain_a_machine_was_made(
+        self, connect: Callable[[], Connected], cluster: Cluster
+    ) -> None:
+        named = getattr(connect().driver, "failure_domains", {}).get(WORKER.role, ())
+        domain = named[-1] if named else None
+        make(connect(), replace(WORKER, failure_domain=domain))
+        assert one(connect(), cluster).failure_domain == (domain.name if domain else "")
+
     def test_list_vms_looks_anew_every_time(self, connect: Callable[[], Connected], cluster: Cluster) -> None:
         watching, other = connect(), connect()
         assert ours(watching, cluster) == {}

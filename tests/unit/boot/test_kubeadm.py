@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from kube_provision_core import Boot, BootError, BootFragment, Cluster, File, Node, Role, Stage, hookimpl
+from kube_provision_core import Boot, BootError, BootFragment, Cluster, FailureDomain, File, Node, Role, Stage, hookimpl
 from kube_provision_core.boot.kubeadm import KubeadmPart
 from kube_provision_core.config.kubeadm_arguments import REFUSED as ARGUMENTS
 from kube_provision_core.config.kubeadm_documents import REFUSED
@@ -408,6 +408,19 @@ def test_short_keys_reach_every_node_by_its_registration(
         {"name": "cloud-provider", "value": "external"},
         {"name": "node-labels", "value": "disk=fast,example.com/tier=1"},
     ]
+
+
+def test_labels_of_a_failure_domain_come_beside_those_of_the_configuration(
+    fragment: Fragment, make_node: Callable[..., Node]
+) -> None:
+    domain = FailureDomain("zone-a", {"topology.kubernetes.io/zone": "zone-a", "topology.kubernetes.io/region": "north"})
+    node = replace(make_node(Role.WORKER), failure_domain=domain)
+    rendered = fragment(node, labels={"disk": "fast", "topology.kubernetes.io/region": "mine"})
+    registration = documents(rendered, "join")["JoinConfiguration"]["nodeRegistration"]
+    assert registration["kubeletExtraArgs"][-1] == {
+        "name": "node-labels",
+        "value": "disk=fast,topology.kubernetes.io/region=mine,topology.kubernetes.io/zone=zone-a",
+    }
 
 
 def test_masters_without_taints_say_so_and_others_leave_them_to_kubeadm(

@@ -39,7 +39,7 @@ KARINA = """domain endpoint platform patches configFrom ldap dex monitoring than
     gitops hooks"""
 CAPV = """cloneMode VSPHERE_STORAGE_POLICY CONTROL_PLANE_ENDPOINT_IP VIP_NETWORK_INTERFACE CPI_IMAGE_K8S_VERSION
     CLUSTER_CLASS_NAME CONTROL_PLANE_MACHINE_COUNT numCoresPerSocket dhcp4 gateway4 ipAddrs nameservers
-    searchDomains storagePolicyName identityRef failureDomains customVMXKeys tagIDs pciDevices powerOffMode
+    searchDomains storagePolicyName identityRef customVMXKeys tagIDs pciDevices powerOffMode
     hardwareVersion"""
 OTHERS = """gpu gpus node api server agent proxy host zone vpc subnet keypair instance_type iam role spot
     autoscaling min max flavor floating_ip router vip keepalived haproxy lb storage_class nfs ceph token

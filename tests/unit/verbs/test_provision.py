@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,18 @@ from kube_provision_core.cluster.desired import Desired
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.boot import Stage
 from kube_provision_core.contract.errors import ConfigError, ControlPlaneError, DiscoveryError, KubeProvisionError
-from kube_provision_core.contract.machines import Cluster, Discovery, Machine, MasterRecord, Node, Power, Role, Stamp, Vm
+from kube_provision_core.contract.machines import (
+    Cluster,
+    Discovery,
+    FailureDomain,
+    Machine,
+    MasterRecord,
+    Node,
+    Power,
+    Role,
+    Stamp,
+    Vm,
+)
 from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine.facts import Known, Unknown
 from kube_provision_core.engine.nodes import ForgetNodes
@@ -74,6 +86,7 @@ def planned(
     restoring: bool = False,
     abandoning: bool = False,
     answers: bool = False,
+    domains: Sequence[FailureDomain] = (),
 ) -> Plan:
     desired = desired or desire()
     initialised = Known(marked or (discovery is not None and discovery.initialised))
@@ -85,6 +98,7 @@ def planned(
         members=told,
         arranges=arranges,
         answers=answers,
+        failure_domains=lambda role: domains,
     )
     facts.folder.restoring = "ab" * 32 if restoring else ""
     facts.folder.abandoning = "ab" * 32 if abandoning else ""
@@ -102,6 +116,40 @@ def action(plan: Plan, key: str) -> Action:
 
 def carriers(plan: Plan) -> list[str]:
     return [a.node.name for a in plan.actions if isinstance(a, CreateVm) and a.node.stamp.carries_ca]
+
+
+class TestFailureDomains:
+    DOMAINS = tuple(FailureDomain(name, {"topology.kubernetes.io/zone": name}) for name in ("zone-a", "zone-b"))
+
+    def test_machines_spread_over_them_and_the_plan_says_how(self) -> None:
+        plan = planned(domains=self.DOMAINS)
+        made = {it.subject: it.node.failure_domain for it in plan.actions if isinstance(it, CreateVm)}
+        assert [made[name] for name in ("m-prod-1", "m-prod-2", "m-prod-3")] == [*self.DOMAINS, self.DOMAINS[0]]
+        assert action(plan, "create m-prod-2").reason == "it does not exist; in failure domain zone-b"
+        assert action(plan, "create consul-prod").reason.endswith("; in failure domain zone-a")
+        assert action(plan, "create m-prod-2").details == {
+            "spec": "spec",
+            "may_initialise": False,
+            "failure_domain": "zone-b",
+        }
+
+    def test_one_that_is_missing_goes_where_the_fewest_are(self) -> None:
+        vms = tuple(replace(it, failure_domain="zone-a" if it.name != "m-prod-1" else "zone-b") for it in WHOLE)
+        plan = planned(tuple(it for it in vms if it.name != "m-prod-1"), LIVES, domains=self.DOMAINS)
+        assert action(plan, "create m-prod-1").reason.endswith("zone-b")
+        assert not plan.notes
+
+    def test_nodes_that_live_are_given_the_labels_of_theirs(self) -> None:
+        vms = tuple(replace(it, failure_domain="zone-a") for it in WHOLE)
+        told = Living((ClusterNode("w-prod-1", True, (), None, labels={"topology.kubernetes.io/zone": "zone-a"}),))
+        told = replace(told, nodes=(*told.nodes, ClusterNode("w-prod-2", True, (), None)))
+        plan = planned(vms, LIVES, living=told, domains=self.DOMAINS)
+        assert keys(plan) == ["label w-prod-2"]
+
+    def test_machines_of_before_there_were_any_are_told_of(self) -> None:
+        vms = (*without("w-prod-2"), replace(vm("w-prod-2", Role.WORKER), failure_domain="zone-b"))
+        (note,) = planned(vms, LIVES, domains=self.DOMAINS).notes
+        assert note.endswith("given one when made anew: consul-prod, m-prod-1, m-prod-2, m-prod-3, w-prod-1")
 
 
 class TestAClusterThatIsBeingRestored:

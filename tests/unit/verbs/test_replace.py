@@ -16,10 +16,20 @@ from kube_provision_core.cluster.desired import Desired
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.boot import Stage
 from kube_provision_core.contract.errors import ConfigError
-from kube_provision_core.contract.machines import Cluster, Discovery, Machine, Node, Power, Role, Stamp, Vm
+from kube_provision_core.contract.machines import (
+    Cluster,
+    Discovery,
+    FailureDomain,
+    Machine,
+    Node,
+    Power,
+    Role,
+    Stamp,
+    Vm,
+)
 from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine.facts import Known
-from kube_provision_core.engine.plan import Action, Plan
+from kube_provision_core.engine.plan import Action, CreateVm, Plan
 from kube_provision_core.engine.verb import Options
 from kube_provision_core.engine.wish import Rolling
 from kube_provision_core.verbs.replace import plan
@@ -68,11 +78,13 @@ def planned(
     vms: Sequence[Vm] | None = None,
     there: Living | None = None,
     initialised: bool = True,
+    domains: Sequence[FailureDomain] = (),
     **options: Any,
 ) -> Plan:
     seen = Observation(desired.cluster, tuple(map(vm, ALL)) if vms is None else tuple(vms), Discovery(initialised))
     told = Known(there or living())
     facts = GivenFacts(seen, initialised=Known(initialised), nodes=told, members=told, arranges=False)
+    vars(facts)["failure_domains"] = lambda role: domains
     made = plan(desired, facts, Options(nodes=names, wait=True, **options))
     assert all(action.reason or action.mark == "." for action in made.actions)
     done: set[str] = set()
@@ -272,3 +284,15 @@ class TestAPool:
         stranger = replace(vm("w-prod-1"), stamp=Stamp("prod", "id-1", self.ROLE, "spec"))
         said = refusal("w-prod-1", vms=[stranger, *(vm(name) for name in ALL if name != "w-prod-1")])
         assert said.startswith("w-prod-1: was made as worker-gpu, and the configuration asks for a worker of that name; ")
+
+
+def test_masters_that_are_made_anew_keep_the_spread() -> None:
+    domains = [FailureDomain(f"zone-{letter}", {"example.com/zone": letter}) for letter in "abc"]
+    standing = dict(zip(MASTERS, ("zone-a", "zone-a", "zone-b"), strict=True))
+    vms = [vm(name, failure_domain=standing.get(name, "")) for name in ALL]
+    made = planned("m-prod-1", "m-prod-3", vms=vms, domains=domains)
+    created = {it.subject: it.reason for it in made.actions if isinstance(it, CreateVm)}
+    assert created == {
+        "m-prod-1": "it is made anew; in failure domain zone-c",
+        "m-prod-3": "it is made anew; in failure domain zone-b",
+    }

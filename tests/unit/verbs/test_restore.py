@@ -27,7 +27,7 @@ from doubles.restoration import (
 
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.errors import BackupError, ConfigError, DiscoveryError, FolderError
-from kube_provision_core.contract.machines import Discovery, MasterRecord, Power, Role
+from kube_provision_core.contract.machines import Discovery, FailureDomain, MasterRecord, Power, Role
 from kube_provision_core.engine.facts import Known
 from kube_provision_core.engine.nodes import LabelNode
 from kube_provision_core.engine.plan import BringSnapshot, CreateVm
@@ -338,3 +338,12 @@ class TestGoingOn:
 
     def test_with_another_backup_it_begins_anew(self) -> None:
         assert "--abandon-old" in refused(vm("m-prod-1", carries_ca=True), restoring="cd" * 32)
+
+
+def test_machines_spread_over_failure_domains_as_they_stood_or_where_the_fewest_are() -> None:
+    domains = [FailureDomain(name, {f"node-role.kubernetes.io/{name}": ""}) for name in ("zone-a", "zone-b")]
+    plan = planned(failure_domains=lambda role: domains)
+    made = {it.subject: it.reason.rpartition(" ")[2] for it in plan.actions if isinstance(it, CreateVm)}
+    assert [made[f"m-prod-{index}"] for index in (1, 2, 3)] == ["zone-a", "zone-b", "zone-a"]
+    labels = {it.subject: dict(it.labels) for it in plan.actions if isinstance(it, LabelNode)}
+    assert labels["m-prod-2"] == {"node-role.kubernetes.io/zone-b": ""}

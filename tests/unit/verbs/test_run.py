@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from doubles.memory import MemoryTarget
 from doubles.site import Operator, Site
 
 from kube_provision_core.config import Config
-from kube_provision_core.contract.boot import Stage
+from kube_provision_core.contract.boot import Boot, Stage
 from kube_provision_core.contract.driver import DriverConfig, option
 from kube_provision_core.contract.errors import (
     BusyError,
@@ -22,7 +22,8 @@ from kube_provision_core.contract.errors import (
     FolderError,
     PluginError,
 )
-from kube_provision_core.contract.machines import Discovery, MasterRecord, Power, Role, Vm
+from kube_provision_core.contract.hookspecs import hookimpl
+from kube_provision_core.contract.machines import Discovery, FailureDomain, MasterRecord, Node, Power, Role, Vm
 from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine.executor import Interrupt, State
 from kube_provision_core.engine.plan import Plan
@@ -33,6 +34,7 @@ from kube_provision_core.folder.store import Folder
 from kube_provision_core.verbs import run
 from kube_provision_core.verbs.destroy import DESTROY
 from kube_provision_core.verbs.provision import PROVISION
+from kube_provision_core.verbs.render import preview
 from kube_provision_core.verbs.renew import RENEW
 from kube_provision_core.verbs.status import status
 from kube_provision_core.verbs.why import explain
@@ -226,6 +228,47 @@ class TestTheSecondRun:
         assert made.stamp.instance != carrier.stamp.instance, "it would be given what was meant for the earlier one"
         assert made.stamp == replace(carrier.stamp, instance=made.stamp.instance)
         assert site.world.boot_data["m-prod-1"]
+
+
+class TestFailureDomains:
+    @pytest.fixture
+    def zones(self, site: Site) -> Site:
+        site.world.domains = tuple(FailureDomain(name, {"zone": name}) for name in ("zone-a", "zone-b", "zone-c"))
+        return site
+
+    def test_machines_spread_over_them_and_their_kubelets_say_where(self, zones: Site) -> None:
+        zones.provision(masters=3, workers=2)
+        assert {name: vm.failure_domain for name, vm in zones.world.vms.items() if name[0] == "m"} == {
+            "m-prod-1": "zone-a",
+            "m-prod-2": "zone-b",
+            "m-prod-3": "zone-c",
+        }
+        assert "value: zone=zone-b" in zones.world.boot_data["w-prod-2"]
+
+    def test_machines_of_each_are_checked_before_anything_is_made(self, zones: Site) -> None:
+        asked: list[str] = []
+
+        class Checking(MemoryTarget):
+            @hookimpl
+            def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
+                asked.extend(node.failure_domain.name for node, _ in machines if node.failure_domain)
+                return ["zone-c: is full"]
+
+        zones.target = Checking
+        with pytest.raises(ConfigError, match="zone-c: is full"):
+            zones.provision(masters=3, workers=2)
+        assert set(asked) == {"zone-a", "zone-b", "zone-c"}
+        assert not zones.world.vms
+
+    def test_what_a_target_names_so_is_looked_at(self, site: Site) -> None:
+        site.target = type("Mistaken", (MemoryTarget,), {"failure_domains": ["zone-a"]})
+        with pytest.raises(PluginError, match=r"failure_domains: .*its author must mend it"):
+            site.provision(masters=1, workers=0)
+
+    def test_boot_data_are_shown_as_they_would_be(self, zones: Site) -> None:
+        with zones.session(masters=3, workers=0) as session:
+            found = {it.node.name: it.boot.user_data for it in preview(session)}
+        assert "value: zone=zone-c" in found["m-prod-3"]
 
 
 class TestFailures:

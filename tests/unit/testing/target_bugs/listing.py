@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from kube_provision_core import Power, Role, TargetError, Vm, hookimpl
+from kube_provision_core import FailureDomain, Power, Role, TargetError, Vm, hookimpl
 
 from ..planted import fails
 from .sound import Sound
@@ -41,6 +41,11 @@ class ForgetsStamps(Sound):
     @hookimpl
     def list_vms(self, cluster):
         return [replace(vm, stamp=None) for vm in super().list_vms(cluster)]
+
+
+@fails("test_list_vms_tells_in_which_failure_domain_a_machine_was_made")
+class ForgetsFailureDomains(Sound):
+    failure_domains = dict.fromkeys(Role, (FailureDomain("zone-a"),))
 
 
 def _losing(**fields):
