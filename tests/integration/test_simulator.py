@@ -369,7 +369,7 @@ def test_a_rule_keeps_machines_apart_and_forgets_the_destroyed(client: Client, v
     succeed(client.find("/DC0/host/DC0_C0").ReconfigureComputeResource_Task(spec, True))
     succeed(vms[1].Destroy_Task())
     assert vcenter.clusters()["DC0_C0"]["rules"] == [
-        {"name": "apart", "kind": "anti-affinity", "enabled": True, "vms": ["apart-1"]}
+        {"name": "apart", "kind": "anti-affinity", "enabled": True, "mandatory": False, "vms": ["apart-1"]}
     ]
 
 

@@ -50,6 +50,13 @@ class Template:
     mac_address: str = ""
     """Of its network card, chosen by hand, which clones inherit; empty: each has its own."""
     snapshot: str = "base"
+    """Its current snapshot; empty: it has none."""
+    earlier_snapshots: Sequence[str] = ()
+    datacenter: str = ""
+    """Empty: the first one."""
+    version: str = "vmx-19"
+    """Of its virtual hardware."""
+    firmware: str = "bios"
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,10 @@ func (m *machine) clone(ctx *simulator.Context, req *types.CloneVM_Task) (types.
 		return nil, fault
 	}
 	vm.enterVApp(at)
+	vm.Config.Version, vm.Config.Firmware = m.Config.Version, m.Config.Firmware
+	if parent != nil {
+		vm.linkedTo = m.snapshotName(req.Spec.Snapshot)
+	}
 	vm.replaceExtraConfig(m.Config.ExtraConfig) // all of it, whoever wrote it
 	m.vcenter.forget(&req.Spec)
 	if fault := vm.finishClone(ctx, req.Spec); fault != nil {
@@ -144,7 +148,7 @@ func (m *machine) parentDisk(spec types.VirtualMachineCloneSpec) (*types.Virtual
 	if spec.Location.DiskMoveType != string(types.VirtualMachineRelocateDiskMoveOptionsCreateNewChildDiskBacking) {
 		return nil, nil
 	}
-	if m.Snapshot == nil || spec.Snapshot == nil || *spec.Snapshot != *m.Snapshot.CurrentSnapshot {
+	if m.snapshotName(spec.Snapshot) == "" {
 		return nil, &types.InvalidArgument{InvalidProperty: "spec.snapshot"}
 	}
 	for _, device := range m.Config.Hardware.Device {

@@ -48,7 +48,7 @@ type config struct {
 	PageSize       int32   `json:"page_size"`       // objects in one answer of RetrievePropertiesEx; 0: all
 }
 
-// templateConfig is a template in the first datacenter.
+// templateConfig is a template, in the first datacenter unless another one is named.
 type templateConfig struct {
 	Path     string `json:"path"` // folder and name, below the vm folder
 	CPU      int32  `json:"cpu"`
@@ -56,7 +56,12 @@ type templateConfig struct {
 	Disk     int64  `json:"disk_gib"`
 	Network  string `json:"network"`
 	MAC      string `json:"mac_address"` // chosen by hand; "": vCenter chooses
-	Snapshot string `json:"snapshot"`    // name of its one snapshot; "": none
+	Snapshot string `json:"snapshot"`    // name of its current snapshot; "": none
+
+	Datacenter string   `json:"datacenter"`
+	Earlier    []string `json:"earlier_snapshots"` // names of snapshots before that one
+	Version    string   `json:"version"`           // of its hardware
+	Firmware   string   `json:"firmware"`
 }
 
 // machineConfig is a machine that exists from the beginning, or that somebody else creates.

@@ -23,6 +23,9 @@ type vmDump struct {
 	Pool        string            `json:"pool"`
 	Host        string            `json:"host"`
 	Datastores  []string          `json:"datastores"`
+	LinkedTo    string            `json:"linked_to"` // name of the snapshot that its disk lies above
+	Firmware    string            `json:"firmware"`
+	SecureBoot  bool              `json:"secure_boot"`
 	Networks    []string          `json:"networks"`
 	Cards       []cardDump        `json:"cards"`
 	Disks       []diskDump        `json:"disks"`
@@ -57,6 +60,10 @@ func dump(m *machine) vmDump {
 		ID: m.Self.Value, Name: m.Name, Path: inventoryPath(m), Power: string(m.Runtime.PowerState), Template: m.Config.Template,
 		CPU: m.Config.Hardware.NumCPU, Memory: m.Config.Hardware.MemoryMB, Annotation: m.Config.Annotation,
 		Host: nameOf(*m.Runtime.Host), Addresses: []string{}, ExtraConfig: map[string]string{},
+	}
+	d.LinkedTo, d.Firmware = m.linkedTo, m.Config.Firmware
+	if m.Config.BootOptions != nil {
+		d.SecureBoot = isTrue(m.Config.BootOptions.EfiSecureBootEnabled)
 	}
 	if m.ResourcePool != nil {
 		d.Pool = nameOf(*m.ResourcePool)
@@ -103,10 +110,11 @@ type clusterDump struct {
 }
 
 type ruleDump struct {
-	Name    string   `json:"name"`
-	Kind    string   `json:"kind"` // "anti-affinity" or "affinity"
-	Enabled bool     `json:"enabled"`
-	VMs     []string `json:"vms"`
+	Name      string   `json:"name"`
+	Kind      string   `json:"kind"` // "anti-affinity" or "affinity"
+	Enabled   bool     `json:"enabled"`
+	Mandatory bool     `json:"mandatory"`
+	VMs       []string `json:"vms"`
 }
 
 func answerClusters(w http.ResponseWriter, _ *http.Request) {
@@ -132,7 +140,7 @@ func answerClusters(w http.ResponseWriter, _ *http.Request) {
 
 func dumpRule(rule types.BaseClusterRuleInfo) ruleDump {
 	info := rule.GetClusterRuleInfo()
-	d := ruleDump{Name: info.Name, Enabled: info.Enabled != nil && *info.Enabled}
+	d := ruleDump{Name: info.Name, Enabled: isTrue(info.Enabled), Mandatory: isTrue(info.Mandatory)}
 	switch rule := rule.(type) {
 	case *types.ClusterAntiAffinityRuleSpec:
 		d.Kind, d.VMs = "anti-affinity", namesOf(rule.Vm)
@@ -168,3 +176,5 @@ func sessions() []string {
 	}
 	return keys
 }
+
+func isTrue(value *bool) bool { return value != nil && *value }

@@ -16,7 +16,8 @@ type machine struct {
 	simulator.VirtualMachine
 	vcenter  *vcenter
 	hardware hardware
-	boots    int // power-ons so far: what a guest planned before the last one is void
+	linkedTo string // name of the snapshot that its disk lies above
+	boots    int    // power-ons so far: what a guest planned before the last one is void
 }
 
 // createVM makes a machine from hardware, powered off. A linked one keeps a parent's disk below its own.
@@ -60,11 +61,29 @@ func (m *machine) snapshot(name string) {
 	snapshot.Vm = m.Self
 	snapshot.Config = *m.Config
 	simulator.Map.Put(snapshot)
-	m.Snapshot = &types.VirtualMachineSnapshotInfo{
-		CurrentSnapshot: &snapshot.Self,
-		RootSnapshotList: []types.VirtualMachineSnapshotTree{{
-			Snapshot: snapshot.Self, Vm: m.Self, Name: name, Id: 1, CreateTime: time.Now(), State: m.Runtime.PowerState}},
+	if m.Snapshot == nil {
+		m.Snapshot = &types.VirtualMachineSnapshotInfo{}
 	}
+	level := &m.Snapshot.RootSnapshotList
+	for len(*level) > 0 { // below the current one
+		level = &(*level)[0].ChildSnapshotList
+	}
+	*level = []types.VirtualMachineSnapshotTree{{
+		Snapshot: snapshot.Self, Vm: m.Self, Name: name, CreateTime: time.Now(), State: m.Runtime.PowerState}}
+	m.Snapshot.CurrentSnapshot = &snapshot.Self
+}
+
+// snapshotName is that of one of the machine's snapshots; "" for any other.
+func (m *machine) snapshotName(ref *types.ManagedObjectReference) string {
+	if m.Snapshot == nil || ref == nil {
+		return ""
+	}
+	for level := m.Snapshot.RootSnapshotList; len(level) > 0; level = level[0].ChildSnapshotList {
+		if level[0].Snapshot == *ref {
+			return level[0].Name
+		}
+	}
+	return ""
 }
 
 // start begins a task on this machine that lasts as long as tasks do.

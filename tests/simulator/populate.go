@@ -67,12 +67,21 @@ func (v *vcenter) populate(ctx *simulator.Context) error {
 
 func (v *vcenter) addTemplate(ctx *simulator.Context, t templateConfig) error {
 	hardware := hardware{cpu: t.CPU, memoryMiB: t.Memory, diskGiB: t.Disk, network: t.Network, mac: t.MAC}
-	vm, fault := v.createVM(ctx, firstPlace(ctx, t.Path), path.Base(t.Path), hardware, nil)
+	at := firstPlace(ctx, t.Path)
+	for _, datacenter := range datacenters() {
+		if datacenter.Name == t.Datacenter {
+			at = placeIn(ctx, datacenter, t.Path)
+		}
+	}
+	vm, fault := v.createVM(ctx, at, path.Base(t.Path), hardware, nil)
 	if fault != nil {
 		return fmt.Errorf("%T", fault)
 	}
-	if t.Snapshot != "" {
-		vm.snapshot(t.Snapshot)
+	vm.Config.Version, vm.Config.Firmware = t.Version, t.Firmware
+	for _, name := range append(t.Earlier, t.Snapshot) {
+		if name != "" {
+			vm.snapshot(name)
+		}
 	}
 	vm.MarkAsTemplate(&types.MarkAsTemplate{This: vm.Self})
 	return nil
@@ -96,7 +105,11 @@ func (v *vcenter) addMachine(ctx *simulator.Context, m machineConfig) error {
 
 // firstPlace is a folder of the first datacenter, and its first cluster.
 func firstPlace(ctx *simulator.Context, name string) place {
-	datacenter := datacenters()[0]
+	return placeIn(ctx, datacenters()[0], name)
+}
+
+// placeIn is a folder of a datacenter, and its first cluster.
+func placeIn(ctx *simulator.Context, datacenter *simulator.Datacenter, name string) place {
 	folder := folderAt(ctx, datacenter, path.Dir(name))
 	hosts := simulator.Map.Get(datacenter.HostFolder).(*simulator.Folder)
 	cluster := simulator.Map.Get(hosts.ChildEntity[0]).(*simulator.ClusterComputeResource)

@@ -1,78 +1,108 @@
-"""What concerns the machines of a cluster together: masters on different hosts, DRS groups, custom attributes."""
+"""What concerns the machines of a cluster together: on different hosts, DRS groups, custom attributes."""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kube_provision_core import Cluster, ConfigError, Role, TargetError, Vm
 
 from .client.faults import VcenterError
+from .inventory import Item
+from .kind import Kind
+from .naming import WITH_RULES
 from .target import Target
 
 log = logging.getLogger(__name__)
 
-WITH_RULES = "ClusterComputeResource"
-
 
 def arrange(target: Target, cluster: Cluster, vms: Sequence[Vm]) -> None:
     """Idempotent. Raises `TargetError`."""
-    ids: dict[Role, list[str]] = defaultdict(list)
+    ids: dict[Kind, list[str]] = defaultdict(list)
     for vm in vms:
         if vm.stamp and vm.stamp.cluster_id == cluster.id:
-            ids[vm.stamp.role].append(vm.id)
-    if ids[Role.MASTER]:  # without any, a rule of this name is that of another cluster
-        _keep_masters_apart_if_allowed(target, cluster.name, ids[Role.MASTER])
-    _join_groups(target, ids)
-    attributes = {item: target.config[role].vm_attributes for role, items in ids.items() for item in items}
+            ids[Kind(vm.stamp.role, vm.failure_domain)].append(vm.id)
+    placed = {kind: items for kind, items in ids.items() if _is_placed(target, kind)}
+    for role in dict.fromkeys(kind.role for kind in placed):
+        if target.apart(role):  # without any machine, a rule of this name is that of another cluster
+            machines = [(kind, item) for kind, items in placed.items() if kind.role is role for item in items]
+            _keep_apart_if_allowed(target, cluster.name, role, _by_hosts(target, machines))
+    _join_groups(target, placed)
+    attributes = {item: target.config[kind.role].vm_attributes for kind, items in ids.items() for item in items}
     if any(attributes.values()):
         target.vcenter.set_attributes(attributes)
 
 
-def release_masters(target: Target, cluster: str, remaining: Sequence[str]) -> None:
-    """Before a master goes: remove the rule that would be left with one machine or none.
+def release(target: Target, vm: Vm) -> None:
+    """Before a machine goes: remove the rule that would be left with one machine or none.
 
     A rule that cannot be removed keeps nobody from destroying the machine.
     """
-    if len(remaining) >= 2:
+    if vm.stamp is None or not target.apart(vm.stamp.role):
         return
+    role, rule = vm.stamp.role, rule_name(vm.stamp.cluster, vm.stamp.role)
+    others = [(Kind(role, domain), item) for item, domain in target.fleet.others_alike(vm).items()]
     try:
-        _keep_masters_apart(target, cluster, remaining)
+        hosts = target.cluster(Kind(role, vm.failure_domain))
+        remaining = [item for kind, item in others if target.cluster(kind) == hosts]
+        if len(remaining) < 2:
+            _keep_apart(target, rule, hosts, remaining)
     except (TargetError, ConfigError) as error:
-        log.warning("%s; remove the rule %s by hand", error, rule_name(cluster))
+        log.warning("%s; remove the rule %s by hand", error, rule)
 
 
-def rule_name(cluster: str) -> str:
-    return f"kube-provision-{cluster}-masters"
+def rule_name(cluster: str, role: Role) -> str:
+    return f"kube-provision-{cluster}-{role.pool or 'masters'}"
 
 
-def _keep_masters_apart_if_allowed(target: Target, cluster: str, masters: Sequence[str]) -> None:
-    """Nobody has asked for the rule, so a site may withhold the privilege: no failure, of this run and every other."""
+def _is_placed(target: Target, kind: Kind) -> bool:
+    """Whether it is known on which hosts they run: those of a domain that is named no more may run on any."""
+    domains = target.config[kind.role].failure_domains
+    if kind.domain in domains or not (domains or kind.domain):
+        return True
+    log.warning("a %s stands in no failure domain that is named: DRS rules and groups leave it out", kind.role)
+    return False
+
+
+def _by_hosts(target: Target, machines: Iterable[tuple[Kind, str]]) -> dict[Item, list[str]]:
+    """Machines by the cluster of hosts that they run on."""
+    found: dict[Item, list[str]] = defaultdict(list)
+    for kind, item in machines:
+        found[target.cluster(kind)].append(item)
+    return found
+
+
+def _keep_apart_if_allowed(target: Target, cluster: str, role: Role, machines: Mapping[Item, Sequence[str]]) -> None:
+    """Nobody has asked for the masters' rule: a privilege that is withheld is no failure, of this run and every other."""
     try:
-        _keep_masters_apart(target, cluster, masters)
+        for hosts, items in machines.items():
+            if role is Role.MASTER:
+                _note_too_few(target, hosts, len(items))
+            _keep_apart(target, rule_name(cluster, role), hosts, items)
     except VcenterError as error:
-        if error.kind != "NoPermission":
+        if error.kind != "NoPermission" or role is not Role.MASTER:
             raise
         log.warning("%s: masters may share a host. Grant it, or see to them yourself", error)
 
 
-def _keep_masters_apart(target: Target, cluster: str, masters: Sequence[str]) -> None:
-    hosts = target.cluster(Role.MASTER)
-    if hosts.kind != WITH_RULES:
-        return
+def _keep_apart(target: Target, rule: str, hosts: Item, machines: Sequence[str]) -> None:
+    if hosts.kind == WITH_RULES:
+        target.vcenter.rules(hosts.id).keep_apart(rule, machines)
+
+
+def _note_too_few(target: Target, hosts: Item, masters: int) -> None:
     count = len(target.inventory().children(hosts.id, "HostSystem"))
-    if len(masters) > count:
-        log.warning("cluster %s has %d hosts for %d masters: some of them share a host", hosts.name, count, len(masters))
-    target.vcenter.rules(hosts.id).keep_apart(rule_name(cluster), masters)
+    if masters > count and hosts.kind == WITH_RULES:
+        log.warning("cluster %s has %d hosts for %d masters: some of them share a host", hosts.name, count, masters)
 
 
-def _join_groups(target: Target, ids: dict[Role, list[str]]) -> None:
+def _join_groups(target: Target, ids: Mapping[Kind, Sequence[str]]) -> None:
     wanted: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for role, items in ids.items():
-        groups = target.config[role].vm_groups
-        if groups and items:
-            hosts = target.cluster(role).id
+    for kind, items in ids.items():
+        groups = target.keys(kind).vm_groups
+        if groups:
+            hosts = target.cluster(kind).id
             for group in groups:
                 wanted[hosts][group] |= set(items)
     for hosts, members in wanted.items():

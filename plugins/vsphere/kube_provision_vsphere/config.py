@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from pathlib import Path
 from typing import Annotated, Self
@@ -25,6 +26,16 @@ from .tls import authorities
 HTTPS_PORT = 443
 
 InventoryName = Annotated[str, StringConstraints(min_length=1)]
+LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
+"""What Kubernetes takes for a label."""
+
+
+class Firmware(StrEnum):
+    """What a machine boots by."""
+
+    BIOS = "bios"
+    EFI = "efi"
+    EFI_SECURE_BOOT = "efi-secure-boot"
 
 
 def _fingerprint(text: str) -> str:
@@ -64,6 +75,28 @@ class StaticIp(BaseModel):
         """The address of the machine with that index; None where the list is too short."""
         place = max(index, 1) - 1  # the discovery machine has index 0 and takes the first
         return self.addresses[place] if place < len(self.addresses) else None
+
+
+class Domain(BaseModel):
+    """A failure domain: what its machines have in place of what is said for their role."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    region: LabelValue | None = Field(None, description="Value of the nodes' label `topology.kubernetes.io/region`.")
+    cluster: InventoryName | None = Field(None, description="Cluster of hosts.")
+    resource_pool: InventoryName | None = Field(None, description="Resource pool or vApp.")
+    datastore: InventoryName | None = Field(None, description="Datastore or datastore cluster.")
+    network: InventoryName | None = Field(None, description="Network, port group, or network of NSX.")
+    template: InventoryName | None = Field(None, description="Template, such as a copy on the domain's own datastore.")
+    vm_groups: list[InventoryName] = Field(
+        [], description="DRS groups of machines to join beside the role's, such as one that is bound to a group of hosts."
+    )
+
+    @model_validator(mode="after")
+    def _differs(self) -> Self:
+        if not self.model_dump(exclude={"region"}, exclude_defaults=True):
+            raise ValueError("says nothing of where its machines go: name a cluster, or one of the others")
+        return self
 
 
 class VsphereConfig(DriverConfig):
@@ -130,7 +163,37 @@ class VsphereConfig(DriverConfig):
         [], per_role=True, help="Name servers; unset: DHCP's."
     )
     linked_clone: bool = option(
-        False, per_role=True, help="Share the template's disk through its newest snapshot: fast and small, but bound to it."
+        False, per_role=True, help="Share the template's disk through a snapshot of it: fast and small, but bound to it."
+    )
+    snapshot: InventoryName | None = option(
+        None,
+        per_role=True,
+        shown="linked_clone",
+        example="2026-11",
+        help="Name of the template's snapshot that linked clones build on; unset: the current one, which is its newest.",
+    )
+    firmware: Firmware | None = option(
+        None,
+        per_role=True,
+        help="Firmware of the machines, which the template's disk must be able to boot by; unset: the template's.",
+    )
+    failure_domains: dict[LabelValue, Domain] = option(
+        {},
+        example="{zone-a: {cluster: compute-1}, zone-b: {cluster: compute-2}}",
+        help="Failure domains by name, each with a cluster, resource pool, datastore, network, template or DRS groups of "
+        "its own: machines of a role spread over them, and nodes bear the name as `topology.kubernetes.io/zone`.",
+    )
+    spread_over: list[LabelValue] | None = option(
+        None,
+        per_role=True,
+        min_length=1,
+        shown="failure_domains",
+        example="[zone-a, zone-b]",
+        help="Names of failure domains that machines of the role are made in; unset: all of them.",
+    )
+    keep_workers_apart: bool = option(
+        False,
+        help="Workers of a pool run on different hosts as far as DRS can, as masters do: a rule that is not mandatory.",
     )
     vm_groups: list[InventoryName] = option([], per_role=True, help="DRS groups of machines to join; they must exist.")
     vm_attributes: dict[str, str] = option(
@@ -157,11 +220,48 @@ class VsphereConfig(DriverConfig):
             raise ValueError(f"{outside[0]} of static_ip is not in {subnet}: that machine's address would never count")
         return subnet
 
+    @field_validator("snapshot")
+    @classmethod
+    def _is_of_linked_clones(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name and not info.data.get("linked_clone"):
+            raise ValueError("linked clones alone build on a snapshot: set linked_clone: true, or remove it")
+        return name
+
+    @field_validator("spread_over")
+    @classmethod
+    def _knows_domains(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        domains: dict[str, Domain] | None = info.data.get("failure_domains")
+        unknown = [name for name in names or () if domains is not None and name not in domains]
+        if unknown:
+            raise ValueError(f"{unknown[0]} is none of failure_domains: {', '.join(domains or ()) or 'there are none'}")
+        if names and len(set(names)) < len(names):
+            raise ValueError("a failure domain is listed twice")
+        return names
+
     @model_validator(mode="after")
     def _one_trust(self) -> Self:
         if self.vcenter_ca_file and self.vcenter_thumbprint:
             raise ValueError("vcenter_ca_file and vcenter_thumbprint exclude each other: remove one of them")
         return self
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names of the failure domains of the role's machines, the preferred one first."""
+        return tuple(self.failure_domains if self.spread_over is None else self.spread_over)
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """All that are named, also as what is baked from."""
+        named = (self.template, self.bake_from, *(domain.template for domain in self.failure_domains.values()))
+        return tuple(filter(None, named))
+
+    def within(self, domain: str) -> VsphereConfig:
+        """As it is in a failure domain; the same for one that is not named, or no more."""
+        if domain not in self.failure_domains:
+            return self
+        own = self.failure_domains[domain]
+        changes = own.model_dump(exclude={"region", "vm_groups"}, exclude_none=True)
+        return self.model_copy(update={**changes, "vm_groups": [*self.vm_groups, *own.vm_groups]})
 
     @property
     def address(self) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from kube_provision_core import (
     Boot,
     BootFragment,
     Cluster,
+    FailureDomain,
     GuestInfo,
     Image,
     Node,
@@ -34,6 +35,9 @@ PARALLEL = 32
 """Threads that only wait cost neither side much, and vCenter queues what its hosts and datastores cannot do at once (about
 8 full clones each); more would only make other people's tasks wait behind ours."""
 
+ZONE, REGION = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
+"""Well-known labels of Kubernetes, which its scheduler and storage drivers look at."""
+
 Connect = Callable[[VsphereConfig, int], "Vcenter"]
 
 
@@ -44,6 +48,11 @@ def connect(config: VsphereConfig, threads: int) -> Vcenter:
     trust = partial(tls.context, config.address, ca_file=config.vcenter_ca_file, fingerprint=config.vcenter_thumbprint)
     password = config.vcenter_password.get_secret_value()
     return Vcenter(config.address, config.vcenter_username, password, trust, threads)
+
+
+def _domain(config: VsphereConfig, name: str) -> FailureDomain:
+    region = config.failure_domains[name].region
+    return FailureDomain(name, {ZONE: name, **({REGION: region} if region else {})})
 
 
 class Vsphere(TargetDriver):
@@ -63,6 +72,10 @@ class Vsphere(TargetDriver):
     def address_timeout(self) -> int:
         """Seconds that a machine may take until it has an address."""
         return self._config[Role.MASTER].wait_for_ip_address_timeout
+
+    @property
+    def failure_domains(self) -> Mapping[Role, Sequence[FailureDomain]]:
+        return {role: [_domain(config, name) for name in config.domains] for role, config in self._config.items()}
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
@@ -115,10 +128,9 @@ class Vsphere(TargetDriver):
 
     @hookimpl
     def destroy_vm(self, vm: Vm) -> bool:
-        from .arrange import release_masters
+        from .arrange import release
 
-        if vm.stamp and vm.stamp.role is Role.MASTER:
-            release_masters(self._target, vm.stamp.cluster, self._target.fleet.other_masters(vm))
+        release(self._target, vm)
         self._target.fleet.destroy(vm)
         return True
 

@@ -27,6 +27,7 @@ from . import stamp
 from .addresses import judge
 from .config import VsphereConfig
 from .inventory import Inventory, Item
+from .kind import Kind
 
 if TYPE_CHECKING:
     from .client.machines import Machines
@@ -56,7 +57,7 @@ class Fleet:
         self._addresses: dict[str, MachineAddresses] = {}
         """Of the machines that have one: what guest tools report of them is read again at the next scan only."""
         self._going: set[str] = set()
-        """Ids of masters that are being destroyed."""
+        """Ids of machines that are being destroyed, of those that a rule keeps apart."""
 
     def look(self, cluster: Cluster) -> tuple[Vm, ...]:
         """The cluster's machines, and any that bear one of its names: one call, another one when a scan is due."""
@@ -97,9 +98,11 @@ class Fleet:
                 raise
             return existing
         expected = wanted.extra_config.get(stamp.ADDRESS) or None
-        made = Sighting(machine, node.name, wanted.folder, True, node.stamp.text, expected=expected)
+        domain = Kind.of(node).domain
+        made = Sighting(machine, node.name, wanted.folder, True, node.stamp.text, expected=expected, domain=domain)
         self._remember(made, node.stamp)
-        return Vm(node.name, machine, Power.ON, node.stamp, where=f"{self._inventory().path(wanted.folder)}/{node.name}")
+        where = f"{self._inventory().path(wanted.folder)}/{node.name}"
+        return Vm(node.name, machine, Power.ON, node.stamp, where=where, failure_domain=domain)
 
     def start(self, vm: Vm) -> None:
         if self._own(vm, "start").power is not Power.ON:
@@ -143,19 +146,22 @@ class Fleet:
                     raise
         self._note([vm.id], [])
 
-    def other_masters(self, vm: Vm) -> list[str]:
-        """Ids of the masters of that machine's cluster besides it, without those that are being destroyed."""
+    def others_alike(self, vm: Vm) -> dict[str, str]:
+        """Failure domains, by id, of the other machines of its cluster and role that are not being destroyed."""
         self._scan_when_due(first_only=True)
         with self._lock:
             self._going.add(vm.id)
-            return [
+            alike = [
                 item
                 for item, (_, found) in self._known.items()
                 if item not in self._going | self._copies
                 and found
                 and vm.stamp
-                and (found.cluster_id, found.role) == (vm.stamp.cluster_id, Role.MASTER)
+                and (found.cluster_id, found.role) == (vm.stamp.cluster_id, vm.stamp.role)
             ]
+            known = {item: self._seen[item].domain for item in alike if item in self._seen}
+        unseen = self._machines.look([item for item in alike if item not in known])
+        return known | {one.id: one.domain for one in unseen}
 
     def _own(self, vm: Vm, what: str, *others: Stamp, user_data: bool = False) -> Sighting:
         """The machine as it is now. `others`: stamps that it may have as well."""
@@ -240,6 +246,7 @@ class Fleet:
             scrubbed=seen.scrubbed,
             where=self._where(seen),
             task=seen.task,
+            failure_domain=seen.domain,
         )
 
     def _address(self, seen: Sighting, cluster: Cluster, role: Role) -> MachineAddresses:

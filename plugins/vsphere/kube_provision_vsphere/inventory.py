@@ -59,13 +59,15 @@ def wanted(
 class Inventory:
     """Objects by id, with their paths."""
 
-    def __init__(self, items: Iterable[Item]) -> None:
+    def __init__(self, items: Iterable[Item], elsewhere: Inventory | None = None) -> None:
+        self.elsewhere = elsewhere
+        """Machines of other datacenters, as far as they matter; nothing else of those is known."""
         self.items = {item.id: item for item in items}
         self.read_at = monotonic()
 
     def path(self, item_id: str) -> str:
         """The full path, `/datacenter/vm/folder/name`, a slash in a name as `%2f`; of an unknown object, its id."""
-        return self._paths.get(item_id, item_id)
+        return self._paths.get(item_id) or (self.elsewhere.path(item_id) if self.elsewhere else item_id)
 
     @cached_property
     def _paths(self) -> dict[str, str]:

@@ -11,7 +11,9 @@ from .config import VsphereConfig
 from .inventory import Inventory, Item, wanted
 from .problems import Problems
 
-CLUSTER_KINDS = ("ClusterComputeResource", "ComputeResource")
+WITH_RULES = "ClusterComputeResource"
+"""A cluster of hosts, which has DRS rules; a single host has none."""
+CLUSTER_KINDS = (WITH_RULES, "ComputeResource")
 CLUSTER = wanted("cluster", "cluster", *CLUSTER_KINDS)
 VAPP = "VirtualApp"
 POOL = wanted("resource_pool", "resource pool", "ResourcePool", VAPP)
@@ -79,6 +81,9 @@ def find_cluster(inventory: Inventory, config: VsphereConfig) -> Item:
 
 
 def _templates(inventory: Inventory, text: str) -> tuple[Item, ...]:
+    """Those of other datacenters are named by their full paths alone."""
+    if inventory.elsewhere and text.startswith("/") and not _leads_into(inventory, text):
+        inventory = inventory.elsewhere
     named = inventory.matches(TEMPLATE, text) or inventory.matches(MACHINE, text)
     if not named and set(text) & set("*?["):
         fitting = inventory.pattern_matches(TEMPLATE, text)
@@ -88,6 +93,10 @@ def _templates(inventory: Inventory, text: str) -> tuple[Item, ...]:
     if len(named) > 1:
         raise ConfigError(inventory.ambiguity(TEMPLATE, text, named))
     return (named[0] if named else inventory.find(TEMPLATE, text),)
+
+
+def _leads_into(inventory: Inventory, path: str) -> bool:
+    return path.startswith(f"{inventory.path(inventory.top('vm').id).rpartition('/')[0]}/")
 
 
 def _pool_and_cluster(inventory: Inventory, config: VsphereConfig) -> tuple[Item, Item]:

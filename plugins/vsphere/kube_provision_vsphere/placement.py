@@ -1,4 +1,4 @@
-"""Where a role's machines go and what they are cloned from, checked."""
+"""Where machines go and what they are cloned from, checked."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from kube_provision_core import ConfigError, Role
+from kube_provision_core import ConfigError
 
 from . import naming
-from .config import VsphereConfig
+from .config import Firmware, VsphereConfig
 from .inventory import Inventory, Item, natural
+from .kind import Kind
 from .naming import TEMPLATE, Named
 from .problems import Problems
 from .reach import problems as reach_problems
 from .reach import reached, reached_networks, reaches
 from .resources import Datastore, HostCluster, Network, Resources, Template
 
+SECURE_BOOT = 13
+"""The version of virtual hardware since which machines may have it: that of vSphere 6.5."""
+
 
 @dataclass(frozen=True)
 class Placement:
-    """Everything that cloning a role's machine needs to know."""
+    """Everything that cloning a machine of a kind needs to know."""
 
     template: Template
     template_path: str
@@ -30,24 +34,26 @@ class Placement:
     cluster: HostCluster
     hosts: tuple[str, ...]
     """Hosts to take in turn, where no DRS chooses; empty: it does."""
+    snapshot: str | None
+    """Id of the template's that linked clones build on."""
     datastores: tuple[Datastore, ...]
     network: Network | None
 
 
 def resolve(
-    inventory: Inventory, configs: Mapping[Role, VsphereConfig], read: Callable[[Iterable[Item]], Resources]
-) -> dict[Role, Placement]:
-    """Placements of the roles. `read` is called once. Raises `ConfigError` with all problems of all roles at once."""
+    inventory: Inventory, configs: Mapping[Kind, VsphereConfig], read: Callable[[Iterable[Item]], Resources]
+) -> dict[Kind, Placement]:
+    """Where each kind of machine goes. `read` is called once. Raises `ConfigError` with all problems at once."""
     problems = Problems()
-    named: dict[Role, Named] = {}
-    for role, config in configs.items():
-        with problems.collected(role):
-            named[role] = naming.find(inventory, config)
+    named: dict[Kind, Named] = {}
+    for kind, config in configs.items():
+        with problems.collected(str(kind)):
+            named[kind] = naming.find(inventory, config)
     resources = read(item for names in named.values() for item in names.items)
-    placed: dict[Role, Placement] = {}
-    for role, names in named.items():
-        with problems.collected(role):
-            placed[role] = _place(names, inventory, resources, configs[role])
+    placed: dict[Kind, Placement] = {}
+    for kind, names in named.items():
+        with problems.collected(str(kind)):
+            placed[kind] = _place(names, inventory, resources, configs[kind])
     problems.check()
     return placed
 
@@ -68,6 +74,7 @@ def _place(named: Named, inventory: Inventory, resources: Resources, config: Vsp
         folder=named.folder.id,
         pool=named.pool,
         cluster=cluster,
+        snapshot=_snapshot(template, config),
         hosts=() if cluster.places_machines else tuple(host.id for host in hosts if reaches(host, *needed)),
         datastores=datastores,
         network=network,
@@ -102,14 +109,30 @@ def _newest(candidates: Iterable[Item], inventory: Inventory, resources: Resourc
     return ordered[-1][1]
 
 
+def _snapshot(template: Template, config: VsphereConfig) -> str | None:
+    """Of several with the configured name, none."""
+    named = [item for name, item in template.snapshots if name == config.snapshot]
+    return template.snapshot if config.snapshot is None else named[0] if len(named) == 1 else None
+
+
 def _template_problems(place: Placement, config: VsphereConfig) -> Iterator[str]:
     if place.template.running:
         yield f"template: {place.template_path} is a running machine; shut it down and convert it to a template"
     if not place.template.disks:
         yield f"template: {place.template_path} has no disk"
+    version = place.template.hardware.removeprefix("vmx-")
+    if config.firmware is Firmware.EFI_SECURE_BOOT and version.isdigit() and int(version) < SECURE_BOOT:
+        yield (
+            f"firmware: template {place.template_path} has virtual hardware {version}, and secure boot needs {SECURE_BOOT}; "
+            "upgrade its VM compatibility, or set firmware: efi"
+        )
     if not place.template.has_card and not config.network:
         yield f"template: {place.template_path} has no network card; set network"
-    if config.linked_clone and place.template.snapshot is None:
+    names = [name for name, _ in place.template.snapshots]
+    if config.snapshot and names and place.snapshot is None:
+        fault = "more than one snapshot" if config.snapshot in names else "no snapshot"
+        yield f"snapshot: template {place.template_path} has {fault} {config.snapshot!r}; it has: {', '.join(names)}"
+    elif config.linked_clone and place.snapshot is None:
         yield (
             f"linked_clone: template {place.template_path} has no snapshot to link to; take one, or set linked_clone: false"
         )

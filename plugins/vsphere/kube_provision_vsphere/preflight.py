@@ -10,8 +10,9 @@ from ipaddress import IPv4Address
 from kube_provision_core import Boot, ConfigError, Node, Role
 
 from . import guestinfo, privileges
-from .config import VsphereConfig
 from .hardware_address import hardware_address
+from .kind import Kind
+from .naming import WITH_RULES
 from .placement import Placement
 from .target import Target
 
@@ -20,34 +21,34 @@ Machines = Sequence[tuple[Node, Boot]]
 
 def problems(target: Target, machines: Machines) -> list[str]:
     """All of them at once. Raises `TargetError` for trouble on the way to vCenter."""
-    found = [*_size_problems(target.config, machines)]
-    found += _address_problems(target.config, machines, target.fleet.static_addresses())
+    found = [*_size_problems(target, machines)]
+    found += _address_problems(target, machines, target.fleet.static_addresses())
     try:
-        places = target.place({node.role for node, _ in machines})
+        places = target.place({Kind.of(node) for node, _ in machines})
     except ConfigError as error:
         return [*found, *error.problems]
-    found += dict.fromkeys(_disk_problems(places, target.config, machines))
+    found += dict.fromkeys(_disk_problems(target, places, machines))
     return [*found, *_privilege_problems(target, places)]
 
 
-def _size_problems(config: Mapping[Role, VsphereConfig], machines: Machines) -> Iterator[str]:
+def _size_problems(target: Target, machines: Machines) -> Iterator[str]:
     """Compressing a thousand machines' boot data takes seconds; the threads do it side by side."""
 
     def check(machine: tuple[Node, Boot]) -> list[str]:
         node, boot = machine
-        return list(guestinfo.of(node, boot, config[node.role]).problems(node.name, "vSphere"))
+        return list(guestinfo.of(node, boot, target.keys(Kind.of(node))).problems(node.name, "vSphere"))
 
     with ThreadPoolExecutor(thread_name_prefix="compress") as pool:
         for lines in pool.map(check, machines):
             yield from lines
 
 
-def _address_problems(config: Mapping[Role, VsphereConfig], machines: Machines, given: Mapping[str, str]) -> Iterator[str]:
+def _address_problems(target: Target, machines: Machines, given: Mapping[str, str]) -> Iterator[str]:
     """`given`: names of machines that there are, by their static address; one that is made anew gets its own back."""
     made = {node.name for node, _ in machines}
     owners: dict[Hashable, str] = {IPv4Address(it): name for it, name in given.items() if name not in made}
     for node, _ in machines:
-        keys = config[node.role]
+        keys = target.keys(Kind.of(node))
         if keys.static_ip is None:
             continue
         address = keys.static_ip.address_of(node.index)
@@ -62,28 +63,29 @@ def _address_problems(config: Mapping[Role, VsphereConfig], machines: Machines, 
             owners[address.ip] = owners[card] = node.name
 
 
-def _disk_problems(
-    places: Mapping[Role, Placement], config: Mapping[Role, VsphereConfig], machines: Machines
-) -> Iterator[str]:
+def _disk_problems(target: Target, places: Mapping[Kind, Placement], machines: Machines) -> Iterator[str]:
     for node, _ in machines:
-        place, wanted = places[node.role], node.machine.boot_disk_gib
+        place, wanted = places[Kind.of(node)], node.machine.boot_disk_gib
         has = place.template.disks[0].gib
         if wanted is not None and wanted < has:
             yield (
                 f"boot_disk_size: {wanted} GiB is less than the {has:g} GiB of template {place.template_path}; "
                 "a disk only grows"
             )
-        elif wanted is not None and wanted > has and config[node.role].linked_clone:
+        elif wanted is not None and wanted > has and target.keys(Kind.of(node)).linked_clone:
             yield (
                 f"boot_disk_size: a linked clone keeps the {has:g} GiB of template {place.template_path}; "
                 "unset the size, or set linked_clone: false"
             )
 
 
-def _privilege_problems(target: Target, places: Mapping[Role, Placement]) -> Iterator[str]:
+def _privilege_problems(target: Target, places: Mapping[Kind, Placement]) -> Iterator[str]:
     needed: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for role, place in places.items():
-        for thing, these in privileges.needed(place, target.config[role]):
+    for kind, place in places.items():
+        for thing, these in privileges.needed(place, target.keys(kind)):
             needed[thing].update(these)
+        hosts = target.cluster(kind)
+        if kind.role is not Role.MASTER and target.apart(kind.role) and hosts.kind == WITH_RULES:
+            needed[hosts.kind, hosts.id].update(privileges.FOR_GROUPS)
     for item, missing in target.vcenter.missing_privileges(needed).items():
         yield f"the vCenter account lacks on {target.inventory().path(item)}: {', '.join(missing)}"

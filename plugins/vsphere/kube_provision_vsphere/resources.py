@@ -25,8 +25,12 @@ class Template:
     created: datetime | None
     snapshot: str | None
     """Id of its current snapshot."""
+    snapshots: tuple[tuple[str, str], ...]
+    """Names and ids of all, the oldest first; vCenter lets several have one name."""
     disks: tuple[Disk, ...]
     """The boot disk first."""
+    hardware: str
+    """Version of its virtual hardware, `vmx-19`; empty where it is not told."""
     has_card: bool
     """There is a network card."""
     datastores: frozenset[str]

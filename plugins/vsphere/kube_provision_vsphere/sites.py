@@ -11,6 +11,7 @@ from kube_provision_core import ConfigError, Role
 from . import naming, placement, privileges
 from .config import StaticIp, VsphereConfig
 from .inventory import Inventory, Item
+from .kind import Kind
 from .placement import Placement
 from .problems import Problems
 
@@ -85,7 +86,7 @@ def _find(
 
 def _source(vcenter: Vcenter, inventory: Inventory, config: VsphereConfig, role: Role) -> Placement:
     try:
-        return placement.resolve(inventory, {role: bake_config(config)}, vcenter.resources)[role]
+        return placement.resolve(inventory, {Kind(role): bake_config(config)}, vcenter.resources)[Kind(role)]
     except ConfigError as error:
         raise ConfigError(*(_of_bake_from(line) for line in error.problems)) from error
 
@@ -124,11 +125,20 @@ def _place_of(item: Item, inventory: Inventory) -> tuple[str, str]:
 
 
 def bake_config(config: VsphereConfig) -> VsphereConfig:
-    """The configuration of a machine that bakes: made from the source, a full clone, with an address of its own."""
+    """The configuration of a machine that bakes: made from the source, a full clone, with an address of its own.
+
+    In the first of its role's failure domains, where there are any.
+    """
     gateway = config.static_ip.gateway if config.static_ip else None
     own = StaticIp(addresses=[config.bake_ip], gateway=gateway) if config.bake_ip else None
-    changes = {"template": config.bake_from or config.template, "linked_clone": False, "vm_groups": [], "vm_attributes": {}}
-    return config.model_copy(update={**changes, "static_ip": own})
+    changes = {
+        "template": config.bake_from or config.template,
+        "linked_clone": False,
+        "snapshot": None,
+        "vm_groups": [],
+        "vm_attributes": {},
+    }
+    return config.within(next(iter(config.domains), "")).model_copy(update={**changes, "static_ip": own})
 
 
 def _check_address(config: VsphereConfig) -> None:

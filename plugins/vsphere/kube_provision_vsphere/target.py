@@ -14,6 +14,7 @@ from .config import VsphereConfig
 from .fleet import Fleet
 from .hardware_address import hardware_address
 from .inventory import Inventory, Item
+from .kind import Kind
 from .placement import Placement
 from .resources import Datastore
 from .templates import Templates
@@ -36,32 +37,42 @@ class Target:
         self.templates = Templates(vcenter, self.inventory, config)
         self._lock = Lock()
         self._inventory: Inventory | None = None
-        self._placements: dict[Role, Placement] = {}
+        self._placements: dict[Kind, Placement] = {}
         self._promised: dict[str, int] = {}
         """Bytes by datastore that machines of this run will take."""
 
     def inventory(self) -> Inventory:
         with self._lock:
             if self._inventory is None:
-                self._inventory = self.vcenter.inventory(self.config[Role.MASTER].datacenter)
+                paths = [path for config in self.config.values() for path in config.templates if path.startswith("/")]
+                self._inventory = self.vcenter.inventory(self.config[Role.MASTER].datacenter, paths)
             return self._inventory
 
-    def cluster(self, role: Role) -> Item:
-        """The cluster of hosts on which a role's machines run."""
-        return naming.find_cluster(self.inventory(), self.config[role])
+    def keys(self, kind: Kind) -> VsphereConfig:
+        """The configuration of machines of a kind."""
+        return self.config[kind.role].within(kind.domain)
 
-    def place(self, roles: Collection[Role]) -> Mapping[Role, Placement]:
-        """Placements of these roles; what is not known yet is read in one call."""
+    def apart(self, role: Role) -> bool:
+        """Whether a role's machines are kept on different hosts."""
+        return role is Role.MASTER or (role.kind is Role.WORKER and self.config[role].keep_workers_apart)
+
+    def cluster(self, kind: Kind) -> Item:
+        """The cluster of hosts on which machines of a kind run."""
+        return naming.find_cluster(self.inventory(), self.keys(kind))
+
+    def place(self, kinds: Collection[Kind]) -> Mapping[Kind, Placement]:
+        """Where these kinds of machines go; what is not known yet is read in one call."""
         inventory = self.inventory()
         with self._lock:
-            missing = [role for role in roles if role not in self._placements]
+            missing = [kind for kind in kinds if kind not in self._placements]
             if missing:
-                found = placement.resolve(inventory, {role: self.config[role] for role in missing}, self.vcenter.resources)
+                found = placement.resolve(inventory, {kind: self.keys(kind) for kind in missing}, self.vcenter.resources)
                 self._placements.update(found)
             return dict(self._placements)
 
     def order(self, node: Node, boot: Boot) -> Order:
-        place, config = self.place([node.role])[node.role], self.config[node.role]
+        kind = Kind.of(node)
+        place, config = self.place([kind])[kind], self.keys(kind)
         machine = node.machine
         return Order(
             name=node.name,
@@ -76,13 +87,15 @@ class Target:
             memory_mib=machine.memory_gib * 1024,
             boot_disk_gib=machine.boot_disk_gib,
             data_volume_gib=machine.data_volume_gib,
-            linked=config.linked_clone,
+            snapshot=place.snapshot if config.linked_clone else None,
+            firmware=config.firmware,
             note=stamp.note(node.stamp),
             extra_config={
                 **NOTHING_SAID,
                 stamp.STAMP: node.stamp.text,
                 **ENABLE_DISK_UUID,
                 stamp.ADDRESS: _static_address(node, config),
+                stamp.DOMAIN: kind.domain,
                 **guestinfo.of(node, boot, config).values(),
             },
         )

@@ -170,7 +170,8 @@ class Templates:
             memory_mib=image.machine.memory_gib * 1024,
             boot_disk_gib=None,
             data_volume_gib=None,
-            linked=False,
+            snapshot=None,
+            firmware=config.firmware,
             note=f"kube-provision: becomes the template {site.leaf}",
             extra_config=_extra_config(node, image.boot, config, image.spec),
         )
@@ -207,7 +208,7 @@ class Templates:
 
 def _extra_config(node: Node, boot: Boot, config: VsphereConfig, spec: str) -> dict[str, str]:
     """Nothing that the source may have kept of another life says anything about this machine."""
-    nobodys = dict.fromkeys((stamp.STAMP, stamp.SCRUBBED, stamp.ADDRESS, stamp.BAKED), "")
+    nobodys = dict.fromkeys((stamp.STAMP, stamp.SCRUBBED, stamp.ADDRESS, stamp.DOMAIN, stamp.BAKED), "")
     return {**NO_GUEST_DATA, **nobodys, stamp.BAKING: spec, **guestinfo.of(node, boot, config).values()}
 
 

@@ -209,3 +209,35 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     from kube_provision_vsphere.client import cluster
 
     monkeypatch.setattr(cluster, "PAUSE", 0.01)
+
+
+def test_workers_are_kept_apart_where_that_is_wished_for(
+    vcenter: Simulator, driver_for: MakeDriver, make: Make, cluster: Cluster
+) -> None:
+    driver = driver_for(vcenter, keep_workers_apart=True)
+    vms = make(driver, 2, 2)
+    driver.arrange_vms(cluster, vms)
+    both = {RULE: ["m-prod-1", "m-prod-2"], "kube-provision-prod-workers": ["w-prod-1", "w-prod-2"]}
+    assert rules(vcenter) == both
+    assert not any(rule["mandatory"] for rule in vcenter.clusters()["DC0_C0"]["rules"])
+    driver.destroy_vm(next(vm for vm in vms if vm.name == "w-prod-1"))
+    assert rules(vcenter) == {RULE: ["m-prod-1", "m-prod-2"]}
+
+
+def test_more_workers_than_hosts_are_nothing_to_note(
+    vcenter: Simulator, driver_for: MakeDriver, make: Make, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver = driver_for(vcenter, keep_workers_apart=True)
+    driver.arrange_vms(cluster, make(driver, 0, 4))
+    assert len(rules(vcenter)["kube-provision-prod-workers"]) == 4
+    assert not caplog.messages
+
+
+def test_a_missing_privilege_to_keep_workers_apart_is_an_error(
+    vcenter: Simulator, driver_for: MakeDriver, make: Make, cluster: Cluster
+) -> None:
+    driver = driver_for(vcenter, keep_workers_apart=True)
+    vms = make(driver, 0, 2)
+    vcenter.fail("ReconfigureComputeResource_Task", fault="NoPermission", fields=LACKING)
+    with pytest.raises(TargetError, match=r"lacks the privilege Host\.Inventory\.EditCluster"):
+        driver.arrange_vms(cluster, vms)

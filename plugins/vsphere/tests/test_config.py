@@ -180,3 +180,51 @@ def extra(key: str) -> Callable[[str], Any]:
 def test_an_address_that_no_machine_can_have_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="is no address that a machine can be given"):
         StaticIp(addresses=[IPv4Interface(address)])
+
+
+@pytest.mark.parametrize(
+    ("domains", "said"),
+    [
+        ({"zone a": {"cluster": "c"}}, "should match pattern"),
+        ({"zone-a": {}}, "says nothing of where its machines go"),
+        ({"zone-a": {"region": "north"}}, "says nothing of where its machines go"),
+        ({"zone-a": {"cluster": "c", "host": "h"}}, "Extra inputs are not permitted"),
+        ({"zone-a": {"cluster": ""}}, "at least 1 character"),
+        ({"zone-a": {"cluster": "c", "region": "-"}}, "should match pattern"),
+    ],
+)
+def test_a_failure_domain_has_a_name_for_labels_and_says_where(domains: Any, said: str) -> None:
+    assert said in problem(failure_domains=domains)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["zone-c"], "zone-c is none of failure_domains: zone-a, zone-b"),
+        (["zone-a", "zone-a"], "a failure domain is listed twice"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_a_role_spreads_over_domains_that_there_are(names: list[str], said: str) -> None:
+    domains = {"zone-a": {"cluster": "a"}, "zone-b": {"cluster": "b"}}
+    assert said in problem(failure_domains=domains, spread_over=names)
+    assert "zone-c is none of failure_domains: there are none" in problem(spread_over=["zone-c"])
+
+
+def test_a_failure_domain_takes_the_place_of_what_is_said_for_the_role() -> None:
+    domains = {"zone-a": {"cluster": "a", "vm_groups": ["rack"]}, "zone-b": {"datastore": "b"}}
+    keys = config(cluster="c", datastore="d", vm_groups=["gpu"], failure_domains=domains)
+    a, b, none = (keys.within(name) for name in ("zone-a", "zone-b", "zone-c"))
+    assert (a.cluster, a.datastore, a.vm_groups) == ("a", "d", ["gpu", "rack"])
+    assert (b.cluster, b.datastore, b.vm_groups) == ("c", "b", ["gpu"])
+    assert none is keys
+    assert keys.domains == ("zone-a", "zone-b")
+
+
+def test_only_linked_clones_have_a_snapshot() -> None:
+    assert "set linked_clone: true, or remove it" in problem(snapshot="base")
+    assert config(snapshot="base", linked_clone=True).snapshot == "base"
+
+
+def test_firmware_is_one_that_there_is() -> None:
+    assert "Input should be 'bios', 'efi' or 'efi-secure-boot'" in problem(firmware="uefi")

@@ -36,7 +36,7 @@ class TestVsphere(TargetContract):
 
     @pytest.fixture
     def make_driver(self, vcenter: Simulator, driver_for: Callable[..., Any]) -> Callable[[], Any]:
-        return lambda: driver_for(vcenter)
+        return lambda: driver_for(vcenter, failure_domains={"zone-a": {"cluster": "DC0_C0"}})
 
     @pytest.fixture
     def secrets(self, vcenter: Simulator) -> Sequence[str]:

@@ -226,6 +226,14 @@ def test_groups_and_attributes_need_privileges_of_their_own(simulate: Callable[.
     ]
 
 
+def test_keeping_workers_apart_needs_a_privilege(simulate: Callable[..., Simulator], check: Check, node: MakeNode) -> None:
+    vcenter = simulate(denied=["Host.*"])
+    assert check(vcenter, node(1, Role.MASTER), keep_workers_apart=True) == []
+    assert check(vcenter, keep_workers_apart=True) == [
+        "the vCenter account lacks on /DC0/host/DC0_C0: Host.Inventory.EditCluster"
+    ]
+
+
 def test_a_vcenter_that_cannot_tell_privileges_is_not_asked_further(vcenter: Simulator, check: Check) -> None:
     vcenter.fail("HasPrivilegeOnEntities", fault="NotSupported")
     assert check(vcenter) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..inventory import Item
+from ..inventory import Item, unescape
 from ..resources import Datastore, Disk, Host, HostCluster, Network, Resources, Template
 from .cards import cards
 from .disks import disks
@@ -16,10 +16,10 @@ from .vmomi import managed_id, vim
 
 GIB = 1024**3
 
-CREATED = "config.createDate"
+CREATED, HARDWARE = "config.createDate", "config.version"
 SWITCH = "config.distributedVirtualSwitch"
 PATHS = {
-    "VirtualMachine": [DEVICES, "config.template", CREATED, "runtime.powerState", "snapshot", "network"],
+    "VirtualMachine": [DEVICES, "config.template", CREATED, HARDWARE, "runtime.powerState", "snapshot", "network"],
     "Datastore": ["summary.freeSpace", "summary.accessible", "summary.maintenanceMode"],
     "DistributedVirtualPortgroup": [SWITCH],
     "DistributedVirtualSwitch": ["uuid"],
@@ -61,12 +61,20 @@ def _template(one: Found) -> Template:
         running=one.values.get("runtime.powerState") != vim.VirtualMachine.PowerState.poweredOff,
         created=one.values.get(CREATED),
         snapshot=managed_id(current) if current else None,
+        snapshots=tuple(_snapshots(snapshots.rootSnapshotList if snapshots else ())),
         disks=tuple(_disk(device) for device in disks(devices)),
+        hardware=str(one.values.get(HARDWARE) or ""),
         has_card=bool(cards(devices)),
         datastores=_ids(getattr(disk.backing, "datastore", None) for disk in disks(devices)),
         networks=_ids(one.values.get("network") or ()),
         devices=devices,
     )
+
+
+def _snapshots(trees: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    for tree in trees:
+        yield unescape(tree.name), managed_id(tree.snapshot)
+        yield from _snapshots(tree.childSnapshotList)
 
 
 def _disk(device: Any) -> Disk:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..inventory import DATACENTER, Inventory, Item, unescape, wanted
 from .details import SWITCH
 from .identity import IDENTITY, STAMP, TEMPLATE, is_copy, option_text, parent_of, walk_machines
@@ -12,8 +14,11 @@ from .vmomi import managed_id
 TOP_FOLDERS = {"vmFolder", "hostFolder", "networkFolder", "datastoreFolder"}
 
 
-def read_inventory(session: Session, datacenter: str | None) -> Inventory:
-    """Names and places of everything in the datacenter, in two calls. Raises `ConfigError` for an unknown datacenter."""
+def read_inventory(session: Session, datacenter: str | None, templates: Collection[str] = ()) -> Inventory:
+    """Names and places of everything in the datacenter, in two calls. Raises `ConfigError` for an unknown datacenter.
+
+    `templates`: full paths; where one leads into another datacenter, the machines of that one are `elsewhere`.
+    """
     doing = "read vCenter's inventory"
     above = _datacenters(session, doing)
     names = Inventory(_item(found) for found in above)
@@ -22,7 +27,11 @@ def read_inventory(session: Session, datacenter: str | None) -> Inventory:
     tops = next(found.values for found in above if found.id == chosen.id)
     inside = _inside(session, doing, {key: managed_id(tops[key]) for key in TOP_FOLDERS})
     line = [item for item in names.items.values() if item.kind != DATACENTER or item.id == chosen.id]
-    return Inventory([*line, *map(_item, inside)])
+    others = [item.id for item in above if item.kind == DATACENTER and item.id != chosen.id]
+    named = [item for item in others if any(path.startswith(f"{names.path(item)}/") for path in templates)]
+    folders = [managed_id(found.values["vmFolder"]) for found in above if found.id in named]
+    elsewhere = retrieve(session, doing, _machines(folders))
+    return Inventory([*line, *map(_item, inside)], Inventory([*names.items.values(), *map(_item, elsewhere)]))
 
 
 def _datacenters(session: Session, doing: str) -> list[Found]:
@@ -33,11 +42,6 @@ def _datacenters(session: Session, doing: str) -> list[Found]:
 
 
 def _inside(session: Session, doing: str, tops: dict[str, str]) -> list[Found]:
-    machines = Select(
-        {"Folder": ["name", "parent"], "VirtualMachine": IDENTITY},
-        [("Folder", tops["vmFolder"])],
-        walk_machines(),
-    )
     hosts = [
         walk("hosts", "Folder", "childEntity", "hosts", "pool", "members"),
         walk("pool", "ComputeResource", "resourcePool", "pools"),
@@ -49,11 +53,16 @@ def _inside(session: Session, doing: str, tops: dict[str, str]) -> list[Found]:
     return retrieve(
         session,
         doing,
-        machines,
+        _machines([tops["vmFolder"]]),
         Select(names, [("Folder", tops["hostFolder"])], hosts),
         Select(names, [("Folder", tops["networkFolder"]), ("Folder", tops["datastoreFolder"])], flat),
         Select({"DistributedVirtualPortgroup": [SWITCH]}, [("Folder", tops["networkFolder"])], flat),
     )
+
+
+def _machines(folders: Collection[str]) -> Select:
+    paths = {"Folder": ["name", "parent"], "VirtualMachine": IDENTITY}
+    return Select(paths, [("Folder", folder) for folder in folders], walk_machines())
 
 
 def _item(found: Found) -> Item:

@@ -24,7 +24,7 @@ USER_DATA = option_path(GuestInfo.USER_DATA)
 BOOT_TIME = "runtime.bootTime"
 CHANGING = [POWER, BOOT_TIME, STATUS, SCRUBBED, TASK]
 GUEST = ["guest.net", "guest.ipAddress", "guest.toolsRunningStatus"]
-ADDRESS = option_path(stamp.ADDRESS)
+ADDRESS, DOMAIN = option_path(stamp.ADDRESS), option_path(stamp.DOMAIN)
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Sighting:
     """By guest tools."""
     expected: str | None = None
     """Its static address."""
+    domain: str = ""
+    """The failure domain that it was made in."""
     task: str = ""
     """The digest of the task that waits."""
 
@@ -71,6 +73,7 @@ def sighting(one: Found) -> Sighting:
         stamp=None if values.get(TEMPLATE) else option_text(values.get(STAMP)),
         copy=is_copy(values),
         expected=option_text(values.get(ADDRESS)),
+        domain=option_text(values.get(DOMAIN)) or "",
     )
     return seen_again(identity, one)
 

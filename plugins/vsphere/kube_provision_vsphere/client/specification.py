@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from .. import stamp
+from ..config import Firmware
 from ..inventory import Item
 from ..resources import Network, Template
 from . import cards
@@ -39,7 +40,10 @@ class Order:
     memory_mib: int
     boot_disk_gib: int | None
     data_volume_gib: int | None
-    linked: bool
+    snapshot: str | None
+    """Of the template: a linked clone builds on it. None: a full clone."""
+    firmware: Firmware | None
+    """None: the template's."""
     note: str
     extra_config: Mapping[str, str] = field(repr=False)
     """Holds boot data and with it secrets."""
@@ -53,9 +57,9 @@ def clone_spec(session: Session, order: Order) -> Any:
     if order.host:
         location.host = session.managed("HostSystem", order.host)
     spec = vim.vm.CloneSpec(location=location, template=False, powerOn=True, config=_config_spec(session, order))
-    if order.linked:
+    if order.snapshot:
         location.diskMoveType = "createNewChildDiskBacking"
-        spec.snapshot = session.managed("VirtualMachineSnapshot", order.template.snapshot or "")
+        spec.snapshot = session.managed("VirtualMachineSnapshot", order.snapshot)
     return spec
 
 
@@ -70,6 +74,10 @@ def options(values: Mapping[str, str]) -> list[Any]:
 def _config_spec(session: Session, order: Order) -> Any:
     spec = size_spec(order)
     spec.annotation = order.note
+    if order.firmware:
+        secure = order.firmware is Firmware.EFI_SECURE_BOOT
+        spec.firmware = Firmware.BIOS.value if order.firmware is Firmware.BIOS else Firmware.EFI.value
+        spec.bootOptions = vim.vm.BootOptions(efiSecureBootEnabled=secure)
     inherited, added = disks(order.template.devices), _added_disks(order)
     spec.instanceUuid = str(uuid4())
     own = {stamp.INSTANCE: spec.instanceUuid, stamp.DISKS: note([*inherited, *added])}

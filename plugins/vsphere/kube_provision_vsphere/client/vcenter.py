@@ -35,9 +35,10 @@ class Vcenter:
         self.machines = Machines(self._session, self._tasks, self._user_data)
         self.templates = TemplateMachines(self._session, self._tasks)
 
-    def inventory(self, datacenter: str | None) -> Inventory:
-        """Also raises `ConfigError` for a datacenter that does not exist."""
-        found = read_inventory(self._session, datacenter)
+    def inventory(self, datacenter: str | None, templates: Collection[str] = ()) -> Inventory:
+        """With other datacenters' machines where the templates' full paths lead there. Also raises `ConfigError` for a
+        datacenter that does not exist."""
+        found = read_inventory(self._session, datacenter, templates)
         self._session.path = found.path
         return found
 
