@@ -117,6 +117,9 @@ class Inventory:
     """Names of vApps, of the first cluster."""
     takes_files_literally: bool = False
     """A clone whose specification edits a disk gets the file that is named there, the template's, as no vCenter does."""
+    policies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Storage policies, each with the names of datastores that satisfy it; `vSAN Default Storage Policy` is there too, and
+    satisfied by all."""
     alone: Mapping[str, str] = field(default_factory=dict)
     """Names, or ids, of datastores and networks that one cluster alone reaches, with its name; empty: none does."""
 

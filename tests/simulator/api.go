@@ -32,8 +32,10 @@ func (v *vcenter) serveAPI() (string, error) {
 	pageSize = v.config.PageSize
 	service := v.model.Service
 	service.RegisterSDK(simulator.Map)
+	v.addPolicies(service)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/sdk", v.call)
+	mux.HandleFunc("/pbm/sdk", v.callPolicies)
 	mux.HandleFunc("/sdk/vimServiceVersions.xml", service.ServiceVersions)
 	server := &http.Server{Handler: mux, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute}
 	go func() {

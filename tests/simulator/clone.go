@@ -44,6 +44,7 @@ func (m *machine) clone(ctx *simulator.Context, req *types.CloneVM_Task) (types.
 		return nil, fault
 	}
 	vm.enterVApp(at)
+	vm.policies = policiesOf(req.Spec)
 	vm.Config.Version, vm.Config.Firmware = m.Config.Version, m.Config.Firmware
 	if parent != nil {
 		vm.linkedTo = m.snapshotName(req.Spec.Snapshot)

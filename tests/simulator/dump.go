@@ -23,6 +23,7 @@ type vmDump struct {
 	Pool        string            `json:"pool"`
 	Host        string            `json:"host"`
 	Datastores  []string          `json:"datastores"`
+	Policies    []string          `json:"policies"`  // ids of storage policies, of its home first
 	LinkedTo    string            `json:"linked_to"` // name of the snapshot that its disk lies above
 	Firmware    string            `json:"firmware"`
 	SecureBoot  bool              `json:"secure_boot"`
@@ -61,6 +62,7 @@ func dump(m *machine) vmDump {
 		CPU: m.Config.Hardware.NumCPU, Memory: m.Config.Hardware.MemoryMB, Annotation: m.Config.Annotation,
 		Host: nameOf(*m.Runtime.Host), Addresses: []string{}, ExtraConfig: map[string]string{},
 	}
+	d.Policies = m.policies
 	d.LinkedTo, d.Firmware = m.linkedTo, m.Config.Firmware
 	if m.Config.BootOptions != nil {
 		d.SecureBoot = isTrue(m.Config.BootOptions.EfiSecureBootEnabled)

@@ -16,8 +16,9 @@ type machine struct {
 	simulator.VirtualMachine
 	vcenter  *vcenter
 	hardware hardware
-	linkedTo string // name of the snapshot that its disk lies above
-	boots    int    // power-ons so far: what a guest planned before the last one is void
+	policies []string // ids of storage policies that it was made with
+	linkedTo string   // name of the snapshot that its disk lies above
+	boots    int      // power-ons so far: what a guest planned before the last one is void
 }
 
 // createVM makes a machine from hardware, powered off. A linked one keeps a parent's disk below its own.

@@ -148,6 +148,12 @@ class VsphereConfig(DriverConfig):
     datastore: InventoryName | None = option(
         None, per_role=True, example="ssd-1", help="Datastore or datastore cluster; unset: where the template lies."
     )
+    storage_policy: InventoryName | None = option(
+        None,
+        per_role=True,
+        help="Storage policy of the machines' disks; of `datastore`, or of all where that is unset, one is taken that satisfies "
+        "it. Untried on a vCenter.",
+    )
     network: InventoryName | None = option(
         None,
         per_role=True,
@@ -175,7 +181,8 @@ class VsphereConfig(DriverConfig):
     firmware: Firmware | None = option(
         None,
         per_role=True,
-        help="Firmware of the machines, which the template's disk must be able to boot by; unset: the template's.",
+        help="Firmware of the machines, which the template's disk must be able to boot by; unset: the template's. Untried on "
+        "a vCenter.",
     )
     failure_domains: dict[LabelValue, Domain] = option(
         {},

@@ -97,6 +97,9 @@ class Inventory:
     def children(self, item_id: str, kind: str) -> list[Item]:
         return [item for item in self.items.values() if item.parent == item_id and item.kind == kind]
 
+    def all(self, kind: str) -> list[Item]:
+        return [item for item in self.items.values() if item.kind == kind]
+
     def find(self, what: Wanted, text: str) -> Item:
         """The one object that the text names. Raises `ConfigError` for none and for several."""
         found = self.matches(what, text)

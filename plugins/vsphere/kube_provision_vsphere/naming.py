@@ -35,7 +35,7 @@ class Named:
     pool: Item
     cluster: Item
     datastores: tuple[Item, ...]
-    """The one, or those of the datastore cluster; none: where the template lies."""
+    """The one, those of the datastore cluster, or all, where a storage policy chooses; none: where the template lies."""
     networks: tuple[Item, ...]
     """All that bear the name: of several, the one is meant that the cluster reaches. None: the template's."""
     hosts: tuple[Item, ...]
@@ -59,7 +59,7 @@ def find(inventory: Inventory, config: VsphereConfig) -> Named:
     with problems.collected():
         pool, hosts = _pool_and_cluster(inventory, config)
     with problems.collected():
-        datastores = _datastores(inventory, config.datastore)
+        datastores = _datastores(inventory, config)
     with problems.collected():
         networks = _networks(inventory, config.network)
     problems.check()
@@ -130,8 +130,8 @@ def _networks(inventory: Inventory, text: str | None) -> tuple[Item, ...]:
     return tuple(inventory.matches(NETWORK, text)) or (inventory.find(NETWORK, text),)
 
 
-def _datastores(inventory: Inventory, text: str | None) -> tuple[Item, ...]:
-    if text is None:
-        return ()
-    found = inventory.find(DATASTORE, text)
+def _datastores(inventory: Inventory, config: VsphereConfig) -> tuple[Item, ...]:
+    if config.datastore is None:
+        return tuple(inventory.all("Datastore")) if config.storage_policy else ()
+    found = inventory.find(DATASTORE, config.datastore)
     return (found,) if found.kind == "Datastore" else tuple(inventory.children(found.id, "Datastore"))

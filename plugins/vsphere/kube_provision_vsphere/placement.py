@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from kube_provision_core import ConfigError
 
@@ -16,7 +17,10 @@ from .naming import TEMPLATE, Named
 from .problems import Problems
 from .reach import problems as reach_problems
 from .reach import reached, reached_networks, reaches
-from .resources import Datastore, HostCluster, Network, Resources, Template
+from .resources import Datastore, HostCluster, Network, Policy, Resources, Template
+
+if TYPE_CHECKING:
+    from .client.vcenter import Vcenter
 
 SECURE_BOOT = 13
 """The version of virtual hardware since which machines may have it: that of vSphere 6.5."""
@@ -38,18 +42,20 @@ class Placement:
     """Id of the template's that linked clones build on."""
     datastores: tuple[Datastore, ...]
     network: Network | None
+    policy: str | None
+    """Id of the storage policy."""
 
 
-def resolve(
-    inventory: Inventory, configs: Mapping[Kind, VsphereConfig], read: Callable[[Iterable[Item]], Resources]
-) -> dict[Kind, Placement]:
-    """Where each kind of machine goes. `read` is called once. Raises `ConfigError` with all problems at once."""
+def resolve(inventory: Inventory, configs: Mapping[Kind, VsphereConfig], vcenter: Vcenter) -> dict[Kind, Placement]:
+    """Where each kind of machine goes. One look at vCenter. Raises `ConfigError` with all problems at once."""
     problems = Problems()
     named: dict[Kind, Named] = {}
     for kind, config in configs.items():
         with problems.collected(str(kind)):
             named[kind] = naming.find(inventory, config)
-    resources = read(item for names in named.values() for item in names.items)
+    resources = vcenter.resources(item for names in named.values() for item in names.items)
+    policies = {config.storage_policy for config in configs.values() if config.storage_policy}
+    resources = replace(resources, policies=vcenter.policies(policies, resources.datastores))
     placed: dict[Kind, Placement] = {}
     for kind, names in named.items():
         with problems.collected(str(kind)):
@@ -62,7 +68,9 @@ def _place(named: Named, inventory: Inventory, resources: Resources, config: Vsp
     """Raises `ConfigError` with all problems at once."""
     template = _newest(named.templates, inventory, resources)
     cluster = resources.clusters.get(named.cluster.id) or HostCluster(named.cluster.id, places_machines=False)
-    stores = reached(named.datastores, cluster.datastores)
+    policy = _policy(resources, config)
+    reachable = reached(named.datastores, cluster.datastores)
+    stores = reached(reachable, policy.datastores if policy else None)
     datastores = tuple(store for item in stores if (store := resources.datastores.get(item.id)) and store.usable)
     networks = reached_networks(inventory, named.networks, cluster.networks)
     network = resources.networks.get(networks[0].id) if len(networks) == 1 else None
@@ -78,8 +86,12 @@ def _place(named: Named, inventory: Inventory, resources: Resources, config: Vsp
         hosts=() if cluster.places_machines else tuple(host.id for host in hosts if reaches(host, *needed)),
         datastores=datastores,
         network=network,
+        policy=policy.id if policy else None,
     )
     problems = [*_template_problems(placement, config), *_place_problems(placement, named, inventory, config)]
+    if stores and not datastores:
+        problems.append(f"datastore: {config.datastore or stores[0].name} is in maintenance or out of reach")
+    problems += _policy_problems(resources, config, [item.id for item in reachable])
     problems += reach_problems(named, cluster, template, inventory, config)
     if not hosts:
         problems.append(f"cluster: {inventory.path(cluster.id)} has no connected host that is out of maintenance")
@@ -138,12 +150,24 @@ def _template_problems(place: Placement, config: VsphereConfig) -> Iterator[str]
         )
 
 
+def _policy(resources: Resources, config: VsphereConfig) -> Policy | None:
+    return next((policy for policy in resources.policies if policy.name == config.storage_policy), None)
+
+
+def _policy_problems(resources: Resources, config: VsphereConfig, reachable: Collection[str]) -> Iterator[str]:
+    policy = _policy(resources, config)
+    if config.storage_policy and policy is None:
+        known = ", ".join(sorted(it.name for it in resources.policies)) or "none"
+        yield f"storage_policy: there is no storage policy {config.storage_policy!r}; vCenter has: {known}"
+    elif policy and reachable and policy.datastores.isdisjoint(reachable):
+        among = f"datastore {config.datastore!r} does not satisfy" if config.datastore else "no datastore in reach satisfies"
+        yield f"storage_policy: {among} {policy.name!r}"
+
+
 def _place_problems(place: Placement, named: Named, inventory: Inventory, config: VsphereConfig) -> Iterator[str]:
     for group in config.vm_groups:
         if group not in place.cluster.vm_groups:
             yield f"vm_groups: cluster {named.cluster.name} has no DRS group of machines {group!r}"
-    if reached(named.datastores, place.cluster.datastores) and not place.datastores:
-        yield f"datastore: {config.datastore} is in maintenance or out of reach"
     networks = reached_networks(inventory, named.networks, place.cluster.networks)
     if len(networks) == 1 and not (place.network and place.network.is_known):
         yield f"network: the switch of {inventory.path(networks[0].id)} cannot be read by the account"

@@ -46,7 +46,9 @@ def problems(
         yield f"network: not set, and {where} {lacks}; it reaches: {_names(inventory, cluster.networks)}"
     if config.datastore and not stores:
         yield f"datastore: {where} does not reach {config.datastore!r}; it reaches: {_names(inventory, cluster.datastores)}"
-    if (config.linked_clone or not config.datastore) and (missing := _missing(template.datastores, cluster.datastores)):
+    if (config.linked_clone or not (config.datastore or config.storage_policy)) and (
+        missing := _missing(template.datastores, cluster.datastores)
+    ):
         key = "linked_clone: true" if config.linked_clone else "datastore: not set"
         lacks = f"does not reach {_names(inventory, missing)}, where the template lies"
         yield f"{key}, and {where} {lacks}; it reaches: {_names(inventory, cluster.datastores)}"

@@ -50,6 +50,16 @@ class Datastore:
 
 
 @dataclass(frozen=True)
+class Policy:
+    """A storage policy."""
+
+    id: str
+    name: str
+    datastores: frozenset[str]
+    """Ids of those that satisfy it."""
+
+
+@dataclass(frozen=True)
 class Network:
     id: str
     kind: str
@@ -99,3 +109,5 @@ class Resources:
     networks: dict[str, Network]
     clusters: dict[str, HostCluster]
     hosts: dict[str, Host]
+    policies: tuple[Policy, ...] = ()
+    """All that there are, where one is asked for."""

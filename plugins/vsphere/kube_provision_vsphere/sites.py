@@ -86,7 +86,7 @@ def _find(
 
 def _source(vcenter: Vcenter, inventory: Inventory, config: VsphereConfig, role: Role) -> Placement:
     try:
-        return placement.resolve(inventory, {Kind(role): bake_config(config)}, vcenter.resources)[Kind(role)]
+        return placement.resolve(inventory, {Kind(role): bake_config(config)}, vcenter)[Kind(role)]
     except ConfigError as error:
         raise ConfigError(*(_of_bake_from(line) for line in error.problems)) from error
 

@@ -66,7 +66,7 @@ class Target:
         with self._lock:
             missing = [kind for kind in kinds if kind not in self._placements]
             if missing:
-                found = placement.resolve(inventory, {kind: self.keys(kind) for kind in missing}, self.vcenter.resources)
+                found = placement.resolve(inventory, {kind: self.keys(kind) for kind in missing}, self.vcenter)
                 self._placements.update(found)
             return dict(self._placements)
 
@@ -82,6 +82,7 @@ class Target:
             host=place.hosts[_turn(node) % len(place.hosts)] if place.hosts else None,
             datastore=self._choose_datastore(place, (machine.boot_disk_gib or 0) + (machine.data_volume_gib or 0)),
             network=place.network,
+            policy=place.policy,
             mac_address=hardware_address(node, config),
             cpu=machine.cpu,
             memory_mib=machine.memory_gib * 1024,

@@ -165,6 +165,7 @@ class Templates:
             host=place.hosts[0] if place.hosts else None,
             datastore=max(place.datastores, key=lambda store: store.free_bytes).id if place.datastores else None,
             network=place.network,
+            policy=place.policy,
             mac_address=hardware_address(node, config),
             cpu=image.machine.cpu,
             memory_mib=image.machine.memory_gib * 1024,

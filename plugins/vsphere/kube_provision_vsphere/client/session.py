@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.client import RemoteDisconnected
 from threading import Lock
 from time import monotonic, sleep
@@ -12,12 +13,15 @@ from typing import Any, TypeVar
 from kube_provision_core import TargetError
 
 from .faults import NETWORK_TROUBLE, NoAnswerError, VcenterError, explain, readable
-from .vmomi import SoapStubAdapter, vim, vmodl
+from .vmomi import SoapStubAdapter, pbm, vim, vmodl
 
 T = TypeVar("T")
 
 VERSION = "vim.version.version12"
 """vSphere API 6.7, which 6.7 and everything newer answers; nothing newer is needed."""
+
+STORAGE_VERSION = "pbm.version.version12"
+"""That of 6.7, too, of the service of storage policies."""
 
 CALL_TIMEOUT = 60.0
 """Seconds that the server may take to answer one call. No call waits for anything on purpose."""
@@ -75,6 +79,16 @@ class Session:
     def content(self) -> Any:
         """vCenter's managers. Only for functions that `call` calls."""
         return self._content
+
+    @contextmanager
+    def storage(self) -> Iterator[Any]:
+        """The managers of vCenter's service of storage policies, which takes this session. Only for functions that `call`
+        calls."""
+        stub = self._connect("/pbm/sdk", STORAGE_VERSION, {"vcSessionCookie": self._stub.GetSessionId()})
+        try:
+            yield pbm.ServiceInstance("ServiceInstance", stub).RetrieveContent()
+        finally:
+            stub.DropConnections()
 
     def managed(self, kind: str, item_id: str) -> Any:
         """The managed object of that type and id. Only for functions that `call` calls."""
@@ -177,13 +191,14 @@ class Session:
         except NETWORK_TROUBLE as error:
             raise self._lost(doing, error) from error
 
-    def _connect(self) -> Any:
+    def _connect(self, path: str = "/sdk", version: str = VERSION, context: Mapping[str, str] | None = None) -> Any:
         host, port = self._address
         stub = SoapStubAdapter(
             host=f"[{host}]" if ":" in host else host,
             port=port,
-            path="/sdk",
-            version=VERSION,
+            path=path,
+            version=version,
+            requestContext=context,
             sslContext=self._trust(),
             poolSize=self._threads,
             httpConnectionTimeout=CALL_TIMEOUT,

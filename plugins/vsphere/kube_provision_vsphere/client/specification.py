@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -10,12 +10,14 @@ from uuid import uuid4
 from .. import stamp
 from ..config import Firmware
 from ..inventory import Item
-from ..resources import Network, Template
+from ..resources import Disk, Network, Template
 from . import cards
 from .disks import disks, note
 from .session import Session
 from .vmomi import vim
 
+LINKED = "createNewChildDiskBacking"
+"""How the disk of a linked clone is made."""
 KIB_PER_GIB = 1024**2
 RESERVED_UNIT = 7
 """The place on a SCSI controller that is the controller's own."""
@@ -34,6 +36,8 @@ class Order:
     """None: where the template lies."""
     network: Network | None
     """None: the template's."""
+    policy: str | None
+    """Id of the storage policy; None: the datastore's."""
     mac_address: str | None
     """Of the first network card; None: vCenter chooses it."""
     cpu: int
@@ -57,8 +61,11 @@ def clone_spec(session: Session, order: Order) -> Any:
     if order.host:
         location.host = session.managed("HostSystem", order.host)
     spec = vim.vm.CloneSpec(location=location, template=False, powerOn=True, config=_config_spec(session, order))
+    if order.policy:
+        location.profile = _profile(order)
+        location.disk = [_located(order, disk, location.datastore) for disk in order.template.disks]
     if order.snapshot:
-        location.diskMoveType = "createNewChildDiskBacking"
+        location.diskMoveType = LINKED
         spec.snapshot = session.managed("VirtualMachineSnapshot", order.snapshot)
     return spec
 
@@ -84,7 +91,7 @@ def _config_spec(session: Session, order: Order) -> Any:
     spec.extraConfig = options({**order.extra_config, **own})
     spec.deviceChange = [
         *_grown_disks(order, inherited[0]),
-        *(_change("add", disk, file="create") for disk in added),
+        *(_change("add", disk, file="create", profile=_profile(order)) for disk in added),
         *_card_changes(session, order),
     ]
     return spec
@@ -140,8 +147,19 @@ def _card_changes(session: Session, order: Order) -> Iterator[Any]:
     return cards.replace(session, order.template.devices, order.network, order.mac_address)
 
 
-def _change(operation: str, device: Any, *, file: str | None = None) -> Any:
+def _profile(order: Order) -> list[Any]:
+    return [vim.vm.DefinedProfileSpec(profileId=order.policy)] if order.policy else []
+
+
+def _located(order: Order, disk: Disk, datastore: Any) -> Any:
+    """A disk of the template's, for which the policy must be said by itself."""
+    move = LINKED if order.snapshot else None
+    kind = vim.vm.RelocateSpec.DiskLocator
+    return kind(diskId=disk.key, datastore=datastore, diskMoveType=move, profile=_profile(order))
+
+
+def _change(operation: str, device: Any, *, file: str | None = None, profile: Sequence[Any] = ()) -> Any:
     change = vim.vm.device.VirtualDeviceSpec(operation=operation, device=device)
     if file:
-        change.fileOperation = file
+        change.fileOperation, change.profile = file, list(profile)
     return change

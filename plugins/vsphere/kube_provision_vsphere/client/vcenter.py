@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from threading import Lock
 
 from ..inventory import Inventory, Item
-from ..resources import Resources
+from ..resources import Policy, Resources
 from .attributes import Attributes, set_attributes
 from .cluster import ClusterRules
 from .details import read_resources
 from .machines import AWAITED_PATHS, Machines
 from .names import read_inventory
+from .policies import read_policies
 from .privileges import missing_privileges
 from .session import Session
 from .sightings import USER_DATA
@@ -44,6 +45,9 @@ class Vcenter:
 
     def resources(self, items: Iterable[Item]) -> Resources:
         return read_resources(self._session, items)
+
+    def policies(self, names: Collection[str], datastores: Iterable[str]) -> tuple[Policy, ...]:
+        return read_policies(self._session, names, datastores)
 
     def rules(self, cluster: str) -> ClusterRules:
         return ClusterRules(self._session, self._tasks, cluster, self._rules_lock)

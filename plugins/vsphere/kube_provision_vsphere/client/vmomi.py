@@ -13,6 +13,8 @@ from pyVmomi import VmomiSupport
 _pyvmomi: Any = pyVmomi
 vim: Any = _pyvmomi.vim
 vmodl: Any = _pyvmomi.vmodl
+pbm: Any = _pyvmomi.pbm
+"""Storage policies."""
 SoapStubAdapter: Any = _pyvmomi.SoapStubAdapter
 OPTIONAL: Any = VmomiSupport.F_OPTIONAL
 """The mark of methods that may answer nothing."""
