@@ -151,8 +151,8 @@ class VsphereConfig(DriverConfig):
     storage_policy: InventoryName | None = option(
         None,
         per_role=True,
-        help="Storage policy of the machines' disks; of `datastore`, or of all where that is unset, one is taken that satisfies "
-        "it. Untried on a vCenter.",
+        help="Storage policy of the machines' disks; of `datastore`, or of all where that is unset, one is taken that "
+        "satisfies it. Untried on a vCenter.",
     )
     network: InventoryName | None = option(
         None,
@@ -181,8 +181,8 @@ class VsphereConfig(DriverConfig):
     firmware: Firmware | None = option(
         None,
         per_role=True,
-        help="Firmware of the machines, which the template's disk must be able to boot by; unset: the template's. Untried on "
-        "a vCenter.",
+        help="Firmware of the machines, which the template's disk must be able to boot by; unset: the template's. "
+        "Untried on a vCenter.",
     )
     failure_domains: dict[LabelValue, Domain] = option(
         {},
@@ -200,7 +200,7 @@ class VsphereConfig(DriverConfig):
     )
     keep_workers_apart: bool = option(
         False,
-        help="Workers of a pool run on different hosts as far as DRS can, as masters do: a rule that is not mandatory.",
+        help="Workers of a pool run on different hosts where DRS can: a rule that is not mandatory. Untried on a vCenter.",
     )
     vm_groups: list[InventoryName] = option([], per_role=True, help="DRS groups of machines to join; they must exist.")
     vm_attributes: dict[str, str] = option(
