@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ... import Cluster, TargetError
+from ... import Cluster, TargetError, Vm
 from ..connected import Connected
 from ..offers import answering, offered
 from ..samples import OTHER_ID, node_of
@@ -29,8 +29,8 @@ class StampingChecks(TargetFixtures):
         for looking in (driver, connect()):
             found = ours(looking, cluster)
             assert found[vm.name].stamp == AFTER, "its stamp is not the one that was written"
-            assert replace(found[vm.name], stamp=vm.stamp) == before[vm.name]
-            assert found[neighbour.name] == before[neighbour.name]
+            assert _lasting(replace(found[vm.name], stamp=vm.stamp)) == _lasting(before[vm.name])
+            assert _lasting(found[neighbour.name]) == _lasting(before[neighbour.name])
 
     def test_restamp_vm_may_be_repeated(self, connect: Callable[[], Connected], cluster: Cluster) -> None:
         """By whoever was killed before it knew, and looks at the machine as it was before, or anew."""
@@ -72,3 +72,8 @@ class StampingChecks(TargetFixtures):
         with pytest.raises(TargetError):
             driver.restamp_vm(vm=replace(foreign, stamp=WORKER.stamp), stamp=AFTER)
         assert one(driver, cluster) == foreign
+
+
+def _lasting(vm: Vm) -> Vm:
+    """Without what a machine that was just powered on comes by meanwhile."""
+    return replace(vm, addresses=(), notice="", status=None)
