@@ -1,4 +1,4 @@
-"""What workers do: plan a verb, apply a plan. Each is one run of the program, beside the cluster's site."""
+"""What workers do: plan a verb, apply a plan, report. Each is one run of the program, beside the cluster's site."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from . import plans, program, words
+from . import plans, program, reports, words
 from .program import BAD_INPUT, INTERRUPTED, TROUBLE, Ended
+from .reports import Backups, Report, Told
 from .values import Agreed, Done, Failure, Plan, Progress, Work
 
 HEARTBEAT = 5.0
@@ -30,8 +31,9 @@ log = logging.getLogger(__name__)
 class Activities:
     """For a worker whose clusters' configurations lie in `folder`. What lets into sites is in its environment."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, backups: Backups | None = None) -> None:
         self._folder = folder
+        self._backups = backups
 
     @activity.defn(name="plan")
     async def plan(self, work: Work) -> Plan:
@@ -59,6 +61,17 @@ class Activities:
             _check_end(ended)
         report = json.loads(ended.output)
         return Done(work.cluster, notes=plans.shown(report["notes"]), hints=plans.shown(report["hints"]), left=left)
+
+    @activity.defn(name="report")
+    async def report(self, report: Report) -> Told:
+        """A backup, or a look at the cluster, which changes nothing."""
+        _refuse(reports.faults(report))
+        command = reports.command(report, self._backups)
+        if not command:
+            raise _failure(Failure.BAD_INPUT, ["this worker makes no backups: give it --backups and --recipients-file"])
+        ended = await self._ended(*command, *_site(report.cluster, report.config))
+        _check_end(ended)
+        return reports.told(report, json.loads(ended.output))
 
     async def _ended(self, *command: str) -> Ended:
         async with _beating() as heard:

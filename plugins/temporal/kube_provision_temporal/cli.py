@@ -8,20 +8,27 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import click
-from temporalio.client import Client
+from temporalio.client import Client, ScheduleIntervalSpec, ScheduleSpec
 
 from kube_provision_core import ConfigError, KubeProvisionError
 
 from . import client as asking
+from . import reconciling, reports, schedules
 from .client import PATIENCE
 from .cluster import ClusterWorkflow
 from .plans import printable
+from .policy import ROLLOUT
 from .program import BAD_INPUT, INTERRUPTED
+from .reconciling import Reconcile
+from .reports import Backups, Kind, Report
+from .rollout_file import read
+from .schedules import SCHEDULE
 from .showing import text
-from .values import Approval, Work
+from .values import Approval, Effect, Work
 from .words import VERBS, faults
 from .worker import serve
 
@@ -81,17 +88,25 @@ def program() -> None:
     help="Where the clusters' configurations are: CLUSTER.yml.  [default: the current folder]",
 )
 @click.option("--parallel", type=click.IntRange(min=1), default=8, show_default=True, metavar="N", help="Runs at once.")
-def worker(task_queue: str, configurations: Path, parallel: int) -> None:
+@click.option("--backups", metavar="PLACE", help="Where scheduled backups go: a folder, or its URL.")
+@click.option("--recipients-file", metavar="FILE", help="Who can open those.")
+@click.option("--keep", type=click.IntRange(min=1), default=14, show_default=True, metavar="N", help="Of each cluster.")
+def worker(
+    task_queue: str, configurations: Path, parallel: int, backups: str | None, recipients_file: str | None, keep: int
+) -> None:
     """Do what is asked for, beside a site, until Ctrl-C or SIGTERM.
 
     What lets into the site, and where clusters' folders of secrets are (KUBE_PROVISION_STATE), is in its environment.
     """
+    if (backups is None) != (recipients_file is None):
+        raise click.UsageError("--backups and --recipients-file go together.")
+    kept = Backups(backups, recipients_file, keep) if backups and recipients_file else None
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
 
     def ready() -> None:
         _say(f"asks for work on {task_queue}, for the clusters in {configurations.absolute()}")
 
-    _with_server(lambda server: serve(server, task_queue, configurations.absolute(), parallel, ready))
+    _with_server(lambda server: serve(server, task_queue, configurations.absolute(), parallel, ready, kept))
 
 
 def _seconds(option: str, default: float, told: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -148,13 +163,77 @@ def start(
 
 
 @program.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def rollout(file: Path) -> None:
+    """Begin the roll-out that FILE describes: a verb for many clusters, in waves. It is called `rollout/NAME` then."""
+    wanted = read(file)
+
+    async def starting(server: Client) -> None:
+        begun = await asking.begin_rollout(server, wanted)
+        name = ROLLOUT + wanted.name
+        _say(f"{name}: {'begun' if begun else 'is under way already'}. More: {PROGRAM} status {name}")
+
+    _with_server(starting)
+
+
+@program.command(context_settings={"ignore_unknown_options": True})
 @click.argument("cluster")
+@click.argument("what", type=click.Choice([*(it.value for it in Kind), schedules.RECONCILE]))
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- OPTIONS]")
+@click.option("--task-queue", required=True, metavar="SITE", help="Whose worker does it.")
+@click.option("--every", type=click.FloatRange(min=0.1, max=8784), metavar="HOURS", help="How often.")
+@click.option("--cron", metavar="EXPRESSION", help="Or when, in UTC: '0 3 * * *'.")
+@_config
+@click.option(
+    "--allow",
+    multiple=True,
+    type=click.Choice([it.value for it in Effect if it is not Effect.LOOK]),
+    help="What `reconcile` may do; repeatable. Plans with anything else are told, and not applied.",
+)
+def schedule(
+    cluster: str,
+    what: str,
+    options: tuple[str, ...],
+    task_queue: str,
+    every: float | None,
+    cron: str | None,
+    config: tuple[str, ...],
+    allow: tuple[str, ...],
+) -> None:
+    """Have something done for CLUSTER again and again. It is called `schedule/CLUSTER/WHAT` then.
+
+    OPTIONS are those of `provision`, for `reconcile`.
+    """
+    if (every is None) == (cron is None):
+        raise click.UsageError("`schedule` takes --every or --cron, one of the two.")
+    wanted: Reconcile | Report
+    if what == schedules.RECONCILE:
+        wanted = Reconcile(cluster, [Effect(it) for it in allow], list(options), list(config))
+        problems = reconciling.faults(wanted)
+    else:
+        wanted = Report(Kind(what), cluster, list(config))
+        problems = reports.faults(wanted) + [f"{what} takes neither --allow nor options"] * bool(allow or options)
+    if problems:
+        raise ConfigError(*problems)
+    intervals = [ScheduleIntervalSpec(timedelta(hours=every))] if every else []
+    spec = ScheduleSpec(intervals=intervals, cron_expressions=[cron] if cron else [])
+
+    async def putting(server: Client) -> None:
+        new = await schedules.put(server, wanted, task_queue, spec)
+        name = schedules.name_of(wanted)
+        _say(f"{name}: {'scheduled' if new else 'changed'}. More: {PROGRAM} status {name}")
+
+    _with_server(putting)
+
+
+@program.command()
+@click.argument("name")
 @click.option("--output", "-o", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def status(cluster: str, form: str) -> None:
-    """Show what a run is at: its plan, how far it is, or how it ended."""
+def status(name: str, form: str) -> None:
+    """Show what a cluster's run, a roll-out or a schedule is at: its plan, how far it is, or how the last one ended."""
 
     async def showing(server: Client) -> None:
-        found = await asking.look(server, cluster)
+        found = await (schedules if name.startswith(SCHEDULE) else asking).look(server, name)
         click.echo(json.dumps(asdict(found), indent=2) if form == "json" else text(found))
 
     _with_server(showing)
@@ -165,6 +244,8 @@ def status(cluster: str, form: str) -> None:
 @click.argument("digest")
 def approve(cluster: str, digest: str) -> None:
     """Agree to the plan that `status` shows, by its DIGEST or the first eight letters of it."""
+    if "/" in cluster:
+        raise ConfigError(f"{cluster}: only clusters have plans: approve theirs, which `{PROGRAM} status {cluster}` shows")
 
     async def approving(server: Client) -> None:
         with asking.answering(cluster):
@@ -174,32 +255,33 @@ def approve(cluster: str, digest: str) -> None:
     _with_server(approving)
 
 
-def _telling(name: str, help_: str, told: str) -> None:
-    """A command that says one word to a run."""
+def _telling(word: str, help_: str, told: str, of_others: str) -> None:
+    """A command that says one word to a run, to a roll-out or to a schedule."""
 
-    @program.command(name, help=help_)
-    @click.argument("cluster")
-    def command(cluster: str) -> None:
+    @program.command(word, help=help_)
+    @click.argument("name")
+    def command(name: str) -> None:
         async def telling(server: Client) -> None:
-            handle = server.get_workflow_handle(cluster)
-            if not await asking.is_open(handle):
-                raise ConfigError(f"{cluster}: nothing of this name is under way")
-            with asking.answering(cluster):
-                await (
-                    handle.cancel(rpc_timeout=PATIENCE) if name == "cancel" else handle.signal(name, rpc_timeout=PATIENCE)
-                )
-            _say(f"{cluster}: {told}")
+            await (schedules if name.startswith(SCHEDULE) else asking).tell(server, name, word)
+            _say(f"{name}: {of_others if '/' in name else told}")
 
         _with_server(telling)
 
 
 _telling(
     "pause",
-    "Stop what runs, as Ctrl-C does, until `resume`. A run that would do again what is done ends instead.",
+    "Stop what runs, as Ctrl-C does, until `resume`. A run that would do again what is done ends instead. A roll-out, or a "
+    "schedule, begins nothing more; what it has begun goes on.",
     "stops, and waits for `resume` where it can go on",
+    "begins nothing more until `resume`",
 )
-_telling("resume", "Go on with what was paused.", "goes on")
-_telling("cancel", "Stop what runs, as Ctrl-C does, and end it.", "is cancelled")
+_telling("resume", "Go on with what was paused.", "goes on", "goes on")
+_telling(
+    "cancel",
+    "Stop what runs, as Ctrl-C does, and end it; of a roll-out all its clusters' runs. A schedule begins nothing more.",
+    "is cancelled",
+    "is cancelled",
+)
 
 
 if __name__ == "__main__":

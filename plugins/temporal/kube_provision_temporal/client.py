@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, cast
 
@@ -20,10 +21,13 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.converter import value_to_type
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import (
+    ActivityError,
     ApplicationError,
     CancelledError,
+    ChildWorkflowError,
     FailureError,
     TerminatedError,
     WorkflowAlreadyStartedError,
@@ -33,8 +37,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from kube_provision_core import ConfigError, KubeProvisionError
 
 from .cluster import ClusterWorkflow
-from .showing import Look
-from .values import Done, Progress, State, Work
+from .policy import ROLLOUT, Rollout, RolloutState
+from .reports import Told
+from .rollout import RolloutWorkflow
+from .showing import NEEDS_A_LOOK, Look
+from .values import Done, Failure, Progress, State, Work
 
 PATIENCE = timedelta(seconds=15)
 """For one answer of the server, or of a worker."""
@@ -97,24 +104,40 @@ async def check_namespace(client: Client) -> None:
 
 async def start(client: Client, work: Work, task_queue: str) -> bool:
     """Begin it. False: the same is under way already. Raises `ConfigError` where something else is."""
+    if await _begin(client, ClusterWorkflow.run, work, work.cluster, task_queue):
+        return True
+    under_way = (await state_of(client.get_workflow_handle(work.cluster))).work
+    if under_way == work:
+        return False
+    raise ConfigError(
+        f"{work.cluster}: something else is under way, {' '.join([under_way.verb, *under_way.options])}: "
+        "wait for its end, or cancel it"
+    )
+
+
+async def begin_rollout(client: Client, rollout: Rollout) -> bool:
+    """The same of a roll-out, on the task queue of its first cluster."""
+    name = ROLLOUT + rollout.name
+    if await _begin(client, RolloutWorkflow.run, rollout, name, rollout.members[0].task_queue):
+        return True
+    if (await rollout_of(client.get_workflow_handle(name))).digest == rollout.digest:
+        return False
+    raise ConfigError(f"{name}: another roll-out of this name is under way: wait for its end, or cancel it")
+
+
+async def _begin(client: Client, workflow: Any, what: Any, name: str, task_queue: str) -> bool:
     try:
-        with answering(work.cluster):
+        with answering(name):
             await client.start_workflow(
-                ClusterWorkflow.run,
-                work,
-                id=work.cluster,
+                workflow,
+                what,
+                id=name,
                 task_queue=task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 rpc_timeout=PATIENCE,
             )
-    except WorkflowAlreadyStartedError as error:
-        under_way = (await state_of(client.get_workflow_handle(work.cluster))).work
-        if under_way == work:
-            return False
-        raise ConfigError(
-            f"{work.cluster}: something else is under way, {' '.join([under_way.verb, *under_way.options])}: "
-            "wait for its end, or cancel it"
-        ) from error
+    except WorkflowAlreadyStartedError:
+        return False
     return True
 
 
@@ -124,6 +147,21 @@ async def state_of(handle: WorkflowHandle[Any, Any]) -> State:
         return await handle.query(ClusterWorkflow.state, rpc_timeout=PATIENCE)
 
 
+async def rollout_of(handle: WorkflowHandle[Any, Any]) -> RolloutState:
+    """The same of a roll-out."""
+    with answering(handle.id):
+        return await handle.query(RolloutWorkflow.state, rpc_timeout=PATIENCE)
+
+
+async def tell(client: Client, name: str, word: str) -> None:
+    """`pause` a run or a roll-out, `resume` or `cancel` it. Raises `ConfigError` where nothing of this name is under way."""
+    handle = client.get_workflow_handle(name)
+    if not await is_open(handle):
+        raise ConfigError(f"{name}: nothing of this name is under way")
+    with answering(name):
+        await (handle.cancel(rpc_timeout=PATIENCE) if word == "cancel" else handle.signal(word, rpc_timeout=PATIENCE))
+
+
 async def is_open(handle: WorkflowHandle[Any, Any]) -> bool:
     with answering(handle.id):
         found = await handle.describe(rpc_timeout=PATIENCE)
@@ -131,13 +169,36 @@ async def is_open(handle: WorkflowHandle[Any, Any]) -> bool:
 
 
 async def look(client: Client, name: str) -> Look:
-    """What a cluster's run is at, or how the last one ended."""
-    handle = client.get_workflow_handle(name)
+    """What a cluster's run, or a roll-out, is at, or how the last one of this name ended."""
+    return await look_at(client, name, name, None, RolloutState if name.startswith(ROLLOUT) else Done)
+
+
+async def look_at(client: Client, name: str, workflow_id: str, run_id: str | None, result: type[Any]) -> Look:
+    """The same of one workflow, whose result is such a one; `name` is what it is called. Empty for a report at work."""
+    handle = client.get_workflow_handle(workflow_id, run_id=run_id)
     with answering(name):
         found = await handle.describe(rpc_timeout=PATIENCE)
         if found.status is not WorkflowExecutionStatus.RUNNING:
-            return await _ended(client.get_workflow_handle(name, run_id=found.run_id, result_type=Done))
-        return Look(name, await state_of(handle), await _progress(client, found))
+            return await _ended(name, client.get_workflow_handle(workflow_id, run_id=found.run_id, result_type=result))
+        if result is Done:
+            return Look(name, await state_of(handle), await _progress(client, found))
+        if result is RolloutState:
+            state = await rollout_of(handle)
+            return Look(name, rollout=state, asks=await _asking(client, state.running))
+        return Look(name)
+
+
+async def _asking(client: Client, clusters: Sequence[str]) -> dict[str, str]:
+    """Which of them wait for approval, with their plans' digests; one that cannot be asked is left out."""
+
+    async def digest(name: str) -> str:
+        with suppress(KubeProvisionError):
+            state = await state_of(client.get_workflow_handle(name))
+            return state.digest if state.asks else ""
+        return ""
+
+    digests = await asyncio.gather(*map(digest, clusters))
+    return {name: digest for name, digest in zip(clusters, digests, strict=True) if digest}
 
 
 async def _progress(client: Client, found: WorkflowExecutionDescription) -> Progress | None:
@@ -149,22 +210,33 @@ async def _progress(client: Client, found: WorkflowExecutionDescription) -> Prog
     return None
 
 
-async def _ended(handle: WorkflowHandle[Any, Done]) -> Look:
+async def _ended(name: str, handle: WorkflowHandle[Any, Any]) -> Look:
     try:
         result = await handle.result(rpc_timeout=PATIENCE)
     except WorkflowFailureError as error:
-        return _failed(handle.id, error.cause)
+        return _failed(name, error.cause)
+    if isinstance(result, RolloutState):
+        return Look(name, ended="done", rollout=result)
+    if isinstance(result, Told):
+        return Look(name, ended=NEEDS_A_LOOK if result.attention else "done", told=result.lines)
     hints = [f"hint: {hint}" for hint in result.hints]
-    left = [f"left to another run: {name}" for name in result.left]
-    told = [f"changes: {result.changes}, attempts: {result.attempts}", *left, *result.notes, *hints]
-    return Look(handle.id, ended="left to another run" if left else "done", told=told)
+    left = [f"left to another run: {it}" for it in result.left]
+    beyond = [f"not allowed: {it}" for it in result.beyond]
+    told = [f"changes: {result.changes}, attempts: {result.attempts}", *left, *beyond, *result.notes, *hints]
+    ended = "left to another run" if left else NEEDS_A_LOOK if beyond else "done"
+    return Look(name, ended=ended, told=told)
 
 
 def _failed(name: str, cause: BaseException) -> Look:
+    if isinstance(cause, (ActivityError, ChildWorkflowError)) and cause.cause:
+        cause = cause.cause
     if isinstance(cause, CancelledError):
         return Look(name, ended="cancelled")
     if isinstance(cause, TerminatedError):
         return Look(name, ended="terminated")
     message = cause.message if isinstance(cause, FailureError) else str(cause)
     kind = f"{cause.type}: " if isinstance(cause, ApplicationError) and cause.type else ""
-    return Look(name, ended="failed", told=f"{kind}{message}".splitlines())
+    told = f"{kind}{message}".splitlines()
+    if isinstance(cause, ApplicationError) and cause.type == Failure.TOO_MANY and cause.details:
+        return Look(name, ended="failed", told=told[:1], rollout=value_to_type(RolloutState, cause.details[0]))
+    return Look(name, ended="failed", told=told)

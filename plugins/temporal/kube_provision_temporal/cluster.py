@@ -10,7 +10,14 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    CancelledError,
+    ChildWorkflowError,
+    FailureError,
+    TerminatedError,
+)
 
 with workflow.unsafe.imports_passed_through():
     from .activities import Activities
@@ -64,6 +71,8 @@ class ClusterWorkflow:
         self._plan = await self._do("plan", Activities.plan, self._work, Phase.PLANNING)
         if self._plan is None:
             return None
+        if beyond := self._plan.beyond(self._work.allow):
+            return Done(self._work.cluster, len(self._changed), self._attempt, beyond=beyond)
         self._agreed &= {action.key for action in self._plan.actions}  # what is done would need another word
         await self._approval(self._plan)
         await self._unpaused()
@@ -181,6 +190,18 @@ class ClusterWorkflow:
     @workflow.signal(name="resume")
     def resume(self) -> None:
         self._paused = False
+
+
+def why(error: ChildWorkflowError) -> str:
+    """A cluster's run has ended otherwise than well, as the workflow that has begun it sees that."""
+    match error.cause:
+        case CancelledError():
+            return "cancelled"
+        case TerminatedError():
+            return "terminated"
+        case FailureError() as cause:
+            return cause.message
+    return str(error)
 
 
 def _ended(kind: Failure, message: str) -> ApplicationError:

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .plans import printable
+from .policy import RolloutState
 from .values import Progress, State
 
+NEEDS_A_LOOK = "needs a look"
+
 _SHOWN = 40
-"""Actions of a plan."""
+"""Actions of a plan, and clusters of a roll-out."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,11 @@ class Look:
     name: str
     state: State | None = None
     progress: Progress | None = None
+    rollout: RolloutState | None = None
+    asks: dict[str, str] = field(default_factory=dict)
+    """Clusters of a roll-out that wait for approval, with their plans' digests."""
     ended: str = ""
-    """`done`, `left to another run`, `failed`, `cancelled` or `terminated`; empty while it is under way."""
+    """`done`, `left to another run`, `needs a look`, `failed`, `cancelled` or `terminated`; empty while it is under way."""
     told: list[str] = field(default_factory=list)
     """What came of it, a line each."""
 
@@ -36,6 +42,9 @@ def _lines(look: Look) -> Iterator[str]:
         yield from (f"  {line}" for line in look.told)
     if look.state:
         yield from _state(look.name, look.state, look.progress)
+    if look.rollout:
+        yield from _rollout(look.rollout, "" if look.ended else f"{look.name}: ")
+    yield from (f"  approve it: kube-provision-temporal approve {name} {digest[:12]}" for name, digest in look.asks.items())
 
 
 def _state(name: str, state: State, progress: Progress | None) -> Iterator[str]:
@@ -53,3 +62,20 @@ def _state(name: str, state: State, progress: Progress | None) -> Iterator[str]:
         yield f"    and {len(state.actions) - _SHOWN} more: --output json shows all"
     if state.asks:
         yield f"  approve it: kube-provision-temporal approve {name} {state.digest[:12]}"
+
+
+def _rollout(state: RolloutState, name: str) -> Iterator[str]:
+    counts = f"{len(state.done)} done, {len(state.failed)} failed, {len(state.left)} not begun"
+    until = f" until {state.until}" if state.until else ""
+    yield f"{name or '  '}wave {state.wave} of {state.waves}: {state.phase}{until}: {counts}"
+    yield from _named("at work", state.running)
+    yield from _named("something else is at work on", state.busy)
+    yield from _named("nodes were left to another run in", state.unfinished)
+    yield from _named("not begun", state.left)
+    yield from (f"  failed: {cluster}: {why}" for cluster, why in list(state.failed.items())[:_SHOWN])
+
+
+def _named(what: str, clusters: list[str]) -> Iterator[str]:
+    if clusters:
+        more = f" and {len(clusters) - _SHOWN} more" if len(clusters) > _SHOWN else ""
+        yield f"  {what}: {', '.join(clusters[:_SHOWN])}{more}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -15,6 +16,20 @@ class Approval(StrEnum):
     REMOVALS = "removals"
     """Those that remove something, or drain a node."""
     NEVER = "never"
+
+
+class Effect(StrEnum):
+    """What an action does to a cluster, as its mark in a plan says."""
+
+    MAKE = "make"
+    CHANGE = "change"
+    """Also what mends something."""
+    REMOVE = "remove"
+    DRAIN = "drain"
+    LOOK = "look"
+
+
+_EFFECTS = {"+": Effect.MAKE, "-": Effect.REMOVE, ".": Effect.LOOK}
 
 
 class Phase(StrEnum):
@@ -47,6 +62,8 @@ class Work:
     """Seconds before it is tried again, doubled each time."""
     silence: float = 60
     """Seconds without a heartbeat after which a worker is taken for lost."""
+    allow: list[Effect] | None = None
+    """What a plan may hold besides looking. One that holds anything else is reported, and not applied. None: anything."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +87,17 @@ class Action:
         return f"{self.name} {self.details}"
 
     @property
+    def effect(self) -> Effect:
+        return Effect.DRAIN if self.action == "drain" else _EFFECTS.get(self.mark, Effect.CHANGE)
+
+    @property
     def removes(self) -> bool:
         """Something goes, or pods have to."""
-        return self.mark == "-" or self.action == "drain"
+        return self.effect in (Effect.REMOVE, Effect.DRAIN)
 
     @property
     def changes(self) -> bool:
-        return self.mark not in (".", "=") or self.removes
+        return self.mark != "=" and self.effect is not Effect.LOOK
 
 
 @dataclass(frozen=True)
@@ -95,6 +116,12 @@ class Plan:
             return []
         concerned = [it for it in self.actions if (it.changes if approval is Approval.ALWAYS else it.removes)]
         return [it for it in concerned if it.key not in agreed]
+
+    def beyond(self, allow: Collection[Effect] | None) -> list[str]:
+        """Its actions that do anything else."""
+        if allow is None:
+            return []
+        return [f"{it.mark} {it.name}" for it in self.actions if it.effect not in (*allow, Effect.LOOK)]
 
 
 @dataclass(frozen=True)
@@ -118,6 +145,8 @@ class Done:
     hints: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     """Nodes whose turn did not begin before `--until`: another run is for them."""
+    beyond: list[str] = field(default_factory=list)
+    """Actions of the last plan that were not allowed: nothing of that plan was applied."""
 
 
 @dataclass(frozen=True)
@@ -161,3 +190,4 @@ class Failure(StrEnum):
     """The same, and nothing was begun."""
     GIVEN_UP = "GivenUp"
     NOT_APPROVED = "NotApproved"
+    TOO_MANY = "TooManyFailures"

@@ -49,9 +49,9 @@ def faults(work: Work) -> list[str]:
     found = no_cluster(work.cluster)
     if work.verb not in VERBS:
         found.append(f"{work.verb!r} is none of the verbs that have a plan: {', '.join(VERBS)}")
-    if not "".join([*work.config, *work.options]).isprintable():
-        return [*found, "options and names of files are words in one line, of letters that can be printed"]
-    found += [f"{path}: a file below the worker's folder is meant, such as prod.yml" for path in work.config if leaves(path)]
+    found += configuration_faults(work.config)
+    if not "".join(work.options).isprintable():
+        return [*found, "options are words in one line, of letters that can be printed"]
     return [*found, *dict.fromkeys(_refused(work.options)), *_boundless(work)]
 
 
@@ -75,6 +75,13 @@ def no_cluster(name: str) -> list[str]:
     """Why it is no name of one, if it is not."""
     fits = len(name) < 64 and re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name)
     return [] if fits else [f"{name!r} is no name of a cluster, which is a DNS label"]
+
+
+def configuration_faults(config: Sequence[str]) -> list[str]:
+    """Why these are no files below a worker's folder, if they are not."""
+    if not "".join(config).isprintable():
+        return ["names of files are words in one line, of letters that can be printed"]
+    return [f"{path}: a file below the worker's folder is meant, such as prod.yml" for path in config if leaves(path)]
 
 
 def given_to(command: str, options: Sequence[str]) -> list[str]:

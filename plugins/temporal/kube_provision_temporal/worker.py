@@ -14,15 +14,22 @@ from temporalio.worker import Worker
 from .activities import HEARTBEAT, Activities
 from .client import check_namespace
 from .cluster import ClusterWorkflow
+from .reports import Backups
+from .rollout import RolloutWorkflow
+from .scheduled import ReconcileWorkflow, ReportWorkflow
+
+WORKFLOWS = (ClusterWorkflow, RolloutWorkflow, ReportWorkflow, ReconcileWorkflow)
 
 
-async def serve(client: Client, task_queue: str, folder: Path, parallel: int, ready: Callable[[], None]) -> None:
+async def serve(
+    client: Client, task_queue: str, folder: Path, parallel: int, ready: Callable[[], None], backups: Backups | None = None
+) -> None:
     """Until SIGTERM, SIGINT or SIGHUP: then what runs here is stopped, as by Ctrl-C, for another worker to go on with it.
 
     `parallel`: runs at once. `ready` is called once it asks for work.
     """
     await check_namespace(client)
-    does = Activities(folder)
+    does = Activities(folder, backups)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -30,8 +37,8 @@ async def serve(client: Client, task_queue: str, folder: Path, parallel: int, re
     worker = Worker(
         client,
         task_queue=task_queue,
-        workflows=[ClusterWorkflow],
-        activities=[does.plan, does.apply],
+        workflows=WORKFLOWS,
+        activities=[does.plan, does.apply, does.report],
         max_concurrent_activities=parallel,
         max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT),  # a cancellation is heard with a heartbeat's answer
     )

@@ -32,6 +32,9 @@ Answer = TypeVar("Answer")
 LIMIT = 900.0
 """Seconds for what takes a few on a quiet machine."""
 
+LONG_HISTORY = 100
+"""Events from which on the server suggests to begin another history. Its own number is 4096."""
+
 SLOW = 8.0
 """Seconds until a machine whose name has `slow` has an address."""
 
@@ -48,7 +51,8 @@ class Server:
 
     def start(self) -> None:
         command = [BIN / "temporal", "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", self.port]
-        words = [str(word) for word in (*command, "--db-filename", self.database, "--log-level", "error")]
+        settings = ("--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={LONG_HISTORY}")
+        words = [str(word) for word in (*command, "--db-filename", self.database, "--log-level", "error", *settings)]
         self.process = ServerProcess(words, self.folder / "server.log", {**os.environ, "HOME": str(self.folder)})
         self.process.wait_until(self._serves, LIMIT)
 
@@ -61,6 +65,13 @@ class Server:
 
     def stop(self) -> None:
         self.process.stop()
+
+    def kept(self) -> bytes:
+        """All that it keeps, as it lies in its database."""
+        self.stop()
+        kept = b"".join(path.read_bytes() for path in self.folder.glob("temporal.db*"))
+        self.start()
+        return kept
 
     def ask(self, question: Callable[[Client], Coroutine[Any, Any, Answer]]) -> Answer:
         async def asked() -> Answer:
@@ -130,8 +141,8 @@ class Site:
     def look(self, name: str) -> Look:
         return self.server.ask(lambda client: asking.look(client, name))
 
-    def until(self, name: str, condition: Callable[[Look], bool]) -> Look:
-        deadline, found = time.monotonic() + LIMIT, None
+    def until(self, name: str, condition: Callable[[Look], bool], limit: float = LIMIT) -> Look:
+        deadline, found = time.monotonic() + limit, None
         while time.monotonic() < deadline:
             with suppress(asking.UnreachableError):  # a worker that is busy, or is gone
                 if condition(found := self.look(name)):
@@ -139,11 +150,26 @@ class Site:
             time.sleep(0.2)
         pytest.fail(f"it did not come to it: {found}")
 
-    def ended(self, name: str) -> Look:
-        return self.until(name, lambda found: bool(found.ended))
+    def ended(self, name: str, limit: float = LIMIT) -> Look:
+        return self.until(name, lambda found: bool(found.ended), limit)
 
     def machines(self, name: str) -> list[str]:
         return [it for it in self.vcenter.machine_names() if it[2:].rpartition("-")[0] == name]
+
+    def secrets(self) -> set[bytes]:
+        """Of its clusters and of its own; more than a few, if there are clusters."""
+        found = {*_secrets_of(self.folder / "state"), self.vcenter.password.encode()}
+        assert len(found) > 20
+        return found
+
+
+def _secrets_of(state: Path) -> Iterator[bytes]:
+    """Lines of private keys, and whatever else the folders keep to themselves."""
+    for key in state.glob("*/pki/**/*.key"):
+        yield from (line for line in key.read_bytes().splitlines() if len(line) > 20 and b"-----" not in line)
+    for values in state.glob("*/secrets.json"):
+        said = json.loads(values.read_text())
+        yield from (str(value).encode() for value in (said["token"], said["certificate_key"], *said["generated"].values()))
 
 
 @dataclass(frozen=True)
