@@ -145,11 +145,12 @@ class RolloutWorkflow:
 
     @workflow.query(name="state")
     def state(self) -> RolloutState:
+        paused = self._paused and self._phase is not RolloutPhase.ENDED
         begun = {*self._done, *self._running, *self._busy, *self._failed}
         return RolloutState(
             self._rollout.name,
             self._rollout.digest,
-            RolloutPhase.PAUSED if self._paused and self._phase is not RolloutPhase.ENDED else self._phase,
+            RolloutPhase.PAUSED if paused else self._phase,
             self._wave,
             len(self._rollout.waves),
             sorted(self._done),
@@ -158,7 +159,7 @@ class RolloutWorkflow:
             list(self._busy),
             dict(self._failed),
             [it.cluster for it in self._rollout.members if it.cluster not in begun],
-            self._until,
+            "" if paused else self._until,
         )
 
     @workflow.signal(name="pause")

@@ -16,7 +16,7 @@ import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecution, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 
 from kube_provision_temporal import client as asking
 from kube_provision_temporal.cluster import ClusterWorkflow
@@ -173,6 +173,16 @@ def test_it_goes_on_in_waves_while_as_many_fail_as_may_and_however_long_its_hist
     assert script.most_at_once <= 7
     runs = [it.run_id for it in executions(server, "WorkflowType = 'RolloutWorkflow'") if it.id == "rollout/waves"]
     assert len(runs) > 1, "its history grew, and it was to begin another one"
+
+
+def test_it_waits_between_two_waves(server: Any) -> None:
+    script = Script()
+    between = until(
+        lambda state: state.phase is RolloutPhase.BETWEEN and bool(state.until) and state.left == ["between-002"]
+    )
+    steps = (between, told("pause"), until(lambda state: state.phase is RolloutPhase.PAUSED), told("cancel"))
+    look = play(server, rollout("between", pause=3600), script, *steps)
+    assert (look.ended, script.begun) == ("cancelled", ["between-001"])
 
 
 def test_paused_it_begins_nothing_more_and_what_is_at_work_goes_on(server: Any) -> None:
@@ -360,6 +370,13 @@ def test_over_200_clusters_as_well(site: Any, record_property: Callable[[str, ob
     record_property("200 clusters", figures)
     print(figures)
     assert most <= 20
+
+
+@pytest.mark.parametrize("name", ["rollout/waves", "rollout/shared", "rollout/all-20"])
+def test_its_history_leads_to_the_same_again(server: Any, name: str) -> None:
+    """Of those above: another worker takes them up from it."""
+    replayed = Replayer(workflows=WORKFLOWS).replay_workflow(server.history(name))
+    assert asyncio.run(replayed).replay_failure is None
 
 
 def test_no_secret_is_in_what_the_server_keeps_of_them(site: Any) -> None:
