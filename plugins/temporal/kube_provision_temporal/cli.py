@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from temporalio.client import Client, ScheduleIntervalSpec, ScheduleSpec
@@ -22,14 +25,14 @@ from .client import PATIENCE
 from .cluster import ClusterWorkflow
 from .plans import printable
 from .policy import ROLLOUT
-from .program import BAD_INPUT, INTERRUPTED
+from .program import BAD_INPUT, INTERRUPTED, UNWRITTEN
 from .reconciling import Reconcile
 from .reports import Backups, Kind, Report
 from .rollout_file import read
 from .schedules import SCHEDULE
 from .showing import text
 from .values import Approval, Effect, Work
-from .words import VERBS, faults
+from .words import VERBS, faults, no_task_queue
 from .worker import serve
 
 PROGRAM = "kube-provision-temporal"
@@ -51,6 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def run() -> NoReturn:
+    """The process's own command line, and its end at once: threads of Temporal's library would crash an ending Python."""
+    try:
+        code = main()
+    except Exception:  # noqa: BLE001 - a bug, told as Python does
+        traceback.print_exc()
+        code = 1
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        code = code or UNWRITTEN
+    os._exit(code)
+
+
 def _complain(text: str, code: int) -> int:
     for line in text.splitlines():
         _say(f"{PROGRAM}: {printable(line)}")
@@ -68,6 +86,16 @@ def _with_server(work: Callable[[Client], Awaitable[None]]) -> None:
     asyncio.run(connected())
 
 
+def _task_queue(told: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option("--task-queue", required=True, metavar="SITE", help=told, callback=_named_queue)
+
+
+def _named_queue(_: click.Context, __: click.Parameter, name: str) -> str:
+    if wrong := no_task_queue(name):
+        raise click.UsageError(wrong[0])
+    return name
+
+
 @click.group()
 @click.version_option(package_name="kube-provision-temporal")
 def program() -> None:
@@ -79,7 +107,7 @@ def program() -> None:
 
 
 @program.command()
-@click.option("--task-queue", required=True, metavar="SITE", help="Whose work it does.")
+@_task_queue("Whose work it does.")
 @click.option(
     "--configurations",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -124,7 +152,7 @@ _config = click.option(
 @click.argument("cluster")
 @click.argument("verb", type=click.Choice(VERBS))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- OPTIONS]")
-@click.option("--task-queue", required=True, metavar="SITE", help="Whose worker does it.")
+@_task_queue("Whose worker does it.")
 @_config
 @click.option(
     "--approval",
@@ -180,7 +208,7 @@ def rollout(file: Path) -> None:
 @click.argument("cluster")
 @click.argument("what", type=click.Choice([*(it.value for it in Kind), schedules.RECONCILE]))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- OPTIONS]")
-@click.option("--task-queue", required=True, metavar="SITE", help="Whose worker does it.")
+@_task_queue("Whose worker does it.")
 @click.option("--every", type=click.FloatRange(min=0.1, max=8784), metavar="HOURS", help="How often.")
 @click.option("--cron", metavar="EXPRESSION", help="Or when, in UTC: '0 3 * * *'.")
 @_config
@@ -285,4 +313,4 @@ _telling(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -67,7 +67,8 @@ async def connect() -> Client:
             f"Temporal at {address}: {error}. TEMPORAL_ADDRESS is HOST:PORT, TEMPORAL_TLS_… are files"
         ) from error
     except RuntimeError as error:
-        raise UnreachableError(f"Temporal at {address} does not answer: {error}. TEMPORAL_ADDRESS says where") from error
+        told = "TEMPORAL_ADDRESS says where it is, TEMPORAL_TLS_… how it is spoken to"  # the error is of several libraries
+        raise UnreachableError(f"Temporal at {address} does not answer. {told}") from error
 
 
 @contextmanager

@@ -178,7 +178,7 @@ class ClusterWorkflow:
     @approve.validator
     def _check_digest(self, digest: str) -> None:
         if not self._asking:
-            raise _ended(Failure.BAD_INPUT, f"no plan waits for approval: it is {self._phase}")
+            raise _ended(Failure.BAD_INPUT, f"no plan waits for approval. What the run is at: {self._phase}")
         if len(digest) < 8 or not self._asking.startswith(digest):
             raise _ended(Failure.BAD_INPUT, f"another plan waits for approval: {self._asking[:12]}, and not {digest[:12]}")
 

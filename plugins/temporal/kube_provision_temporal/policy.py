@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, time, timedelta
@@ -26,8 +25,6 @@ _MOST_CLUSTERS, _MOST_AT_ONCE = 1000, 100
 """What a payload and a history of Temporal hold with room to spare: a state of so many, and what a wave's clusters tell."""
 _LONGEST_BUSY = 4 * 60 * 60
 """Seconds: each look at a cluster that is at work adds to the history."""
-
-_QUEUE = re.compile(r"[A-Za-z0-9][\w.:@+/-]{0,199}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -174,8 +171,7 @@ def _of_members(rollout: Rollout) -> Iterator[str]:
         return
     yield from (f"clusters: {name} stands there twice" for name in dict.fromkeys(names) if names.count(name) > 1)
     for member in rollout.members:
-        if not _QUEUE.fullmatch(member.task_queue):
-            yield f"clusters: {member.task_queue!r} is no task queue of a site: SITE/CLUSTER is meant"
+        yield from (f"clusters: SITE/CLUSTER is meant: {line}" for line in words.no_task_queue(member.task_queue))
         yield from words.faults(rollout.work_of(member))
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from .leash import PATIENCE
 from .values import Progress
 
-BAD_INPUT, TROUBLE, INTERRUPTED = 2, 3, 130
+BAD_INPUT, TROUBLE, UNWRITTEN, INTERRUPTED = 2, 3, 74, 130
 """Exit codes of `kube-provision`, and ours."""
 
 _STOPS = ((signal.SIGINT, PATIENCE), (signal.SIGINT, 15.0), (signal.SIGKILL, 15.0))

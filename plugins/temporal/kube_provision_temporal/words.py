@@ -77,6 +77,12 @@ def no_cluster(name: str) -> list[str]:
     return [] if fits else [f"{name!r} is no name of a cluster, which is a DNS label"]
 
 
+def no_task_queue(name: str) -> list[str]:
+    """Why it is no name of one, if it is not. Temporal's own are longer, and begin with a slash."""
+    fits = re.fullmatch(r"[A-Za-z0-9][\w.:@+/-]{0,199}", name, re.ASCII)
+    return [] if fits else [f"{name!r} is no task queue of a site, such as lab: letters, digits and .:@+/-_, 200 at most"]
+
+
 def configuration_faults(config: Sequence[str]) -> list[str]:
     """Why these are no files below a worker's folder, if they are not."""
     if not "".join(config).isprintable():

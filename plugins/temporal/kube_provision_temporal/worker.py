@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from .activities import HEARTBEAT, Activities
-from .client import check_namespace
+from .client import UnreachableError, check_namespace
 from .cluster import ClusterWorkflow
 from .reports import Backups
 from .rollout import RolloutWorkflow
@@ -26,7 +26,8 @@ async def serve(
 ) -> None:
     """Until SIGTERM, SIGINT or SIGHUP: then what runs here is stopped, as by Ctrl-C, for another worker to go on with it.
 
-    `parallel`: runs at once. `ready` is called once it asks for work.
+    Raises `UnreachableError` where the server keeps it from work. `parallel`: runs at once. `ready` is called once it asks
+    for work.
     """
     await check_namespace(client)
     does = Activities(folder, backups)
@@ -42,6 +43,13 @@ async def serve(
         max_concurrent_activities=parallel,
         max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT),  # a cancellation is heard with a heartbeat's answer
     )
-    async with worker:
-        ready()
-        await stop.wait()
+    runs, stops = asyncio.create_task(worker.run()), asyncio.create_task(stop.wait())
+    ready()
+    await asyncio.wait([runs, stops], return_when=asyncio.FIRST_COMPLETED)
+    stops.cancel()
+    if not runs.done():
+        await worker.shutdown()
+    try:
+        await runs
+    except RuntimeError as error:  # of Temporal's library, where the server takes no more of it
+        raise UnreachableError(f"worker: {task_queue}: {error}") from error

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from kube_provision_temporal import cli
 from kube_provision_temporal import client as asking
 from kube_provision_temporal.values import Work
+from kube_provision_temporal.worker import serve
 
 pytestmark = pytest.mark.integration
 Said = Callable[..., tuple[int, list[str]]]
@@ -72,9 +76,32 @@ def test_a_worker_whose_namespace_is_not_there_does_not_say_that_it_asks_for_wor
     assert (code, "TEMPORAL_NAMESPACE says which" in line) == (2, True), line
 
 
+@pytest.mark.parametrize("name", ["", "q" * 2000, "/_sys/lab", "a b"])
+def test_a_task_queue_that_is_none(said: Said, name: str) -> None:
+    for words in (("worker",), ("start", "prod", "provision"), ("schedule", "prod", "drift", "--every", "1")):
+        code, (line,) = said(*words, "--task-queue", name)
+        assert (code, "is no task queue of a site" in line) == (2, True), line
+
+
+def test_a_worker_that_the_server_keeps_from_work_ends(server: Any, tmp_path: Path) -> None:
+    def ready() -> None:
+        """It is not, but it does not know that so far."""
+
+    with pytest.raises(asking.UnreachableError, match="worker: /_sys/lab"):
+        server.ask(lambda client: asyncio.wait_for(serve(client, "/_sys/lab", tmp_path, 1, ready), 120))
+
+
+def test_the_programs_own_end_is_what_its_exit_code_says(server: Any) -> None:
+    """Also where threads of a library are still at something, as they are more often than not."""
+    env = {**os.environ, "TEMPORAL_ADDRESS": server.address}
+    command = [Path(sys.executable).parent / "kube-provision-temporal", "status", "nobody"]
+    for _ in range(6):
+        ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+        told = "kube-provision-temporal: nobody: nothing of this name is under way\n"
+        assert (ended.returncode, ended.stderr) == (2, told)
+
+
 def test_a_start_that_the_server_refuses(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, (line,) = said("start", "prod", "provision", "--task-queue", "q" * 2000)
-    assert (code, "Temporal refuses it" in line) == (2, True), line
     monkeypatch.setenv("TEMPORAL_NAMESPACE", "nowhere")
     code, (line,) = said("start", "prod", "provision", "--task-queue", "lab")
     assert (code, "TEMPORAL_NAMESPACE says which" in line) == (2, True), line

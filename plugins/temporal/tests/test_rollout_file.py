@@ -50,7 +50,7 @@ def test_what_is_not_said_is_careful(tmp_path: Path) -> None:
             LEAST + "windows: [{start: 22:00Z, end: 04:30Z, day: mon}]\n",
             ["windows: 1: day: there is no such key; there are start, end, days"],
         ),
-        (LEAST.replace("lab/alpha", "alpha"), ["clusters: '' is no task queue of a site: SITE/CLUSTER is meant"]),
+        (LEAST.replace("lab/alpha", "alpha"), ["clusters: SITE/CLUSTER is meant: '' is no task queue"]),
         (LEAST.replace("upgrade", "status"), ["'status' is none of the verbs that have a plan"]),
         (LEAST + "options: -e a=geheim\nwave: 0\n", ["wave: 1 to 100", "a word cannot be given", "these can be given"]),
         ("name: [", ["cannot be read: "]),
