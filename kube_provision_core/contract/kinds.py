@@ -155,8 +155,6 @@ class DiscoveryDriver(Extension, Protocol):
     """A line for `status`: what its user should know of the service as it is configured, such as who may write there."""
     machines: int = 1
     """How many machines the core provisions for the service, where there is no existing one. 0: the masters are it."""
-    imports: tuple[str, ...] = ()
-    """Modules that its hooks load when one is first called, and that take long: loaded aside while the target is asked."""
 
     if TYPE_CHECKING:
 

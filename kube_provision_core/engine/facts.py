@@ -88,7 +88,6 @@ class Facts:
     @cached_property
     def seen(self) -> Observation:
         """The machines, and discovery's record. Raises `TargetError`."""
-        self._session.prepare_to_discover()
         return observe(self._session.hook, self._session.desired.cluster)
 
     @property

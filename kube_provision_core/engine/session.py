@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from .. import boot
@@ -130,11 +128,6 @@ class Session:
         """Begin to, aside: loading what renders takes as long as the answers of a target, for which a run waits."""
         _ = self._renderer
 
-    def prepare_to_discover(self) -> None:
-        """The same for what discovery's driver loads, which is asked next."""
-        names = plugins.declared(self.discovery, "imports", (), tuple[str, ...])
-        Thread(target=_load, args=names, name="imports").start()
-
     def image(self, roles: Collection[Role], source: str = "") -> Image:
         """What a template for these roles holds, pools being workers. Raises `ConfigError` for one without machines."""
         desired = self.desired
@@ -152,13 +145,6 @@ class Session:
         renderer = aside.submit(boot.renderer, self.plugins, self.config)
         aside.shutdown(wait=False)
         return renderer
-
-
-def _load(*names: str) -> None:
-    """Whoever needs what cannot be loaded is told so."""
-    for name in names:
-        with suppress(Exception):
-            import_module(name)
 
 
 _NOWHERE = Path("/nonexistent")

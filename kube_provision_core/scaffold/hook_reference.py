@@ -63,8 +63,6 @@ Whoever inherits takes all arguments of a hook, and gives a wrapper a name of it
   makes a machine of the role `discovery`. No input or output.
 - `machines` (discovery, if it likes): how many such machines, an `int`. 0: none, because the masters are the service.
 - `port` (discovery, if it likes): the service's TCP port; `status` tells where this host reaches it.
-- `imports` (discovery, if it likes): names of modules that its hooks load when one is first called, and that take long. They
-  are loaded aside while the target is asked.
 
 Types of keys are pydantic's, and two for what lies on the operator's machine:
 

@@ -45,7 +45,6 @@ class Consul(DiscoveryDriver):
 
     Config = ConsulConfig
     api_version = 1
-    imports = (f"{__package__}.client",)
     port: int
 
     def __init__(self, config: Mapping[Role, ConsulConfig], port: int | None = None) -> None:

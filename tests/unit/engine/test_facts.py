@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from doubles.memory import MemoryTarget
-from doubles.services import MemoryDiscovery
 from doubles.site import Site
 
-from kube_provision_core import Cluster, Vm, cluster, hookimpl
+from kube_provision_core import cluster
 from kube_provision_core.cluster import Readiness
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.boot import Stage
@@ -117,23 +113,3 @@ def test_advice_names_no_document_that_nobody_has_written(site: Site, tmp_path: 
         assert str(document) not in session.remedies.provision()
         document.touch()
         assert str(document) in session.remedies.provision()
-
-
-def test_what_discovery_loads_is_loaded_while_the_target_is_asked(
-    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    class Waiting(MemoryTarget):
-        @hookimpl
-        def list_vms(self, cluster: Cluster) -> Sequence[Vm]:
-            until = time.monotonic() + 20
-            while "slow_to_load" not in sys.modules and time.monotonic() < until:
-                time.sleep(0.01)
-            assert "slow_to_load" in sys.modules
-            return super().list_vms(cluster=cluster)
-
-    (tmp_path / "slow_to_load.py").touch()
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(MemoryDiscovery, "imports", ("is_not_there", "slow_to_load"), raising=False)
-    site.target = Waiting
-    with site.session(**ONE) as session:
-        assert Facts(session).seen.discovery == site.registry.record
