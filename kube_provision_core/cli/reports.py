@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..cluster.known import Unknown
 from .output import columns, plain
 from .talk import one_line
 
@@ -48,7 +49,7 @@ def report_table(report: Report) -> str:
         (outcome.action.subject, "", outcome.state, outcome.action.verb, f"{outcome.seconds:.1f}", "", "", _short(outcome))
         for outcome in report.others
     ]
-    if not report.readiness.asked:
+    if isinstance(report.readiness, Unknown):
         rows = [(*row[:-2], row[-1]) for row in rows]
     if not any(row[-1] for row in rows[1:]):
         rows = [row[:-1] for row in rows]

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from .living import Living, control_plane, look
 from .quorum import leaders
-from .readiness import Readiness, ask_readiness, hint
+from .readiness import NOBODY_ASKED, Readiness, ask_readiness, hint, node_of
 from .roll import Roll
 
 if TYPE_CHECKING:
     from .api import ClusterNode, ControlPlane, EtcdMember, EtcdQuorum
 
 __all__ = [
+    "NOBODY_ASKED",
     "ClusterNode",
     "ControlPlane",
     "EtcdMember",
@@ -25,6 +26,7 @@ __all__ = [
     "hint",
     "leaders",
     "look",
+    "node_of",
 ]
 
 

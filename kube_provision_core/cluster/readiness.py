@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..contract.errors import ControlPlaneError
+from .known import Known, Unknown, learn
 from .kubeadm_configuration import KubeadmConfiguration
 
 if TYPE_CHECKING:
@@ -24,37 +25,38 @@ LIMIT = 20.0
 """Seconds for all masters together: an emulated one needs ten to answer, and one that is off is passed over sooner."""
 
 
+NOBODY_ASKED = Unknown(ControlPlaneError("nobody was asked"))
+
+
 @dataclass(frozen=True)
 class Readiness:
+    """What a master has told."""
+
     nodes: tuple[ClusterNode, ...] = ()
-    asked: bool = False
-    """A master has answered."""
-    error: str = ""
-    """Why none has."""
     address: str = ""
-    """Of the master that has."""
+    """The master's."""
     version: str = ""
     """Of Kubernetes, as kubeadm keeps it for the whole cluster: `1.37.1`; empty where nobody could tell."""
     kubeadm: KubeadmConfiguration = field(default_factory=KubeadmConfiguration)
     """What it keeps besides; empty where nobody could tell."""
-    backups: tuple[LastBackup, ...] | None = None
-    """The last one that was made of it, and none where none was; None where nobody could tell."""
+    backup: Known[LastBackup | None] | Unknown = NOBODY_ASKED
+    """The last one that was made of it; None: none ever was."""
 
     def node(self, name: str) -> ClusterNode | None:
         return next((node for node in self.nodes if node.name == name), None)
 
-    def of(self, name: str) -> bool | None:
-        """Whether the node is ready; None where nobody could tell, and for a machine that is no node."""
-        node = self.node(name)
-        return node.ready if node else None
+
+def node_of(readiness: Known[Readiness] | Unknown, name: str) -> ClusterNode | None:
+    """A node; None where nobody could tell, and for a machine that is none."""
+    return readiness.value.node(name) if isinstance(readiness, Known) else None
 
 
-def ask_readiness(seen: Observation, pki: Pki, *, version: bool = False) -> Readiness:
+def ask_readiness(seen: Observation, pki: Pki, *, version: bool = False) -> Known[Readiness] | Unknown:
     """Ask the masters that were observed, for at most `LIMIT` seconds. `version`: for that of the cluster and for its
     last backup besides, as far as there is time: what was told by then counts."""
     if not seen.master_addresses:
-        return Readiness(error="no master has an address")
-    last = Readiness(error=f"no master answers within {LIMIT:.0f} s")
+        return Unknown(ControlPlaneError("no master has an address"))
+    last: Known[Readiness] | Unknown = Unknown(ControlPlaneError(f"no master answers within {LIMIT:.0f} s"))
 
     def ask() -> None:
         nonlocal last
@@ -67,20 +69,20 @@ def ask_readiness(seen: Observation, pki: Pki, *, version: bool = False) -> Read
     return last
 
 
-def _ask(seen: Observation, pki: Pki, version: bool) -> Iterator[Readiness]:
+def _ask(seen: Observation, pki: Pki, version: bool) -> Iterator[Known[Readiness] | Unknown]:
     """What is known, and then what more is."""
     from .api import ControlPlane
 
     try:
         with ControlPlane(seen.master_addresses, pki, timeout=LIMIT, endpoint=seen.cluster.endpoint) as api:
             nodes = api.nodes()
-            yield (told := Readiness(nodes, asked=True, address=api.answering))
+            yield Known(told := Readiness(nodes, api.answering))
             if version:
                 kept = _kubeadm(api)
-                yield (told := replace(told, version=kept.version, kubeadm=kept))
-                yield replace(told, backups=_backups(api))
+                yield Known(told := replace(told, version=kept.version, kubeadm=kept))
+                yield Known(replace(told, backup=learn(api.backups.last)))
     except ControlPlaneError as error:
-        yield Readiness(error=str(error))
+        yield Unknown(error)
 
 
 def _kubeadm(api: ControlPlane) -> KubeadmConfiguration:
@@ -88,13 +90,6 @@ def _kubeadm(api: ControlPlane) -> KubeadmConfiguration:
     with suppress(ControlPlaneError):
         return api.kubeadm_configuration()
     return KubeadmConfiguration()
-
-
-def _backups(api: ControlPlane) -> tuple[LastBackup, ...] | None:
-    with suppress(ControlPlaneError):
-        last = api.backups.last()
-        return (last,) if last else ()
-    return None
 
 
 def hint(readiness: Readiness, finished: Sequence[str], *, network_plugin: bool, kubeconfig: Path | None) -> str:

@@ -6,18 +6,18 @@ publishes. What decides anything comes from discovery's record, from the folder,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING
 
 from .. import cluster as alive
 from ..boot.tasks import Answer, read_answer, room_in
 from ..cluster import skew
 from ..cluster.drain import Drain
+from ..cluster.known import Known, Unknown, learn
 from ..cluster.observe import Observation, observe
 from ..cluster.places import Place
-from ..contract.errors import ControlPlaneError, KubeProvisionError, PluginError
+from ..contract.errors import ControlPlaneError, PluginError
 from ..contract.kinds import ANSWER_LIMIT
 from ..contract.machines import FailureDomain, Role
 from ..registry import declared
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..backup import Archive
     from ..cluster.advice import Remedies
     from ..cluster.backups import LastBackup
+    from ..cluster.cluster_node import ClusterNode
     from ..cluster.kubeadm_configuration import KubeadmConfiguration
     from ..cluster.settings import Setting
     from ..cluster.versions import StaticPod
@@ -40,40 +41,9 @@ if TYPE_CHECKING:
     from .nodes import DrainNode
     from .session import Session
 
-T = TypeVar("T")
+__all__ = ["Facts", "Known", "Unknown", "learn"]
 
 _BY_HAND = "https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-reconfigure/"
-
-
-@dataclass(frozen=True)
-class Known(Generic[T]):
-    """A fact, as it was told."""
-
-    value: T
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """A fact that nobody could tell."""
-
-    error: KubeProvisionError
-
-    @property
-    def reason(self) -> str:
-        return str(self.error)
-
-    @property
-    def value(self) -> NoReturn:
-        """For whoever cannot go on without it. Raises why it is unknown."""
-        raise self.error
-
-
-def learn(ask: Callable[[], T]) -> Known[T] | Unknown:
-    """What `ask` tells; unknown where it fails in an expected way."""
-    try:
-        return Known(ask())
-    except KubeProvisionError as error:
-        return Unknown(error)
 
 
 class Facts:
@@ -116,9 +86,9 @@ class Facts:
         if self._session.remembers(self.seen):
             return Known(True)
         claims = [vm.name for vm in self.seen.of(Role.MASTER) if vm.status and vm.status.finished]
-        if not claims or self._asked.asked:
+        if not claims or isinstance(self._asked, Known):
             return Known(bool(claims))
-        return Unknown(ControlPlaneError(f"{', '.join(claims)} told that the boot has finished, and {self._asked.error}"))
+        return Unknown(ControlPlaneError(f"{', '.join(claims)} told that the boot has finished, and {self._asked.reason}"))
 
     @property
     def lives(self) -> bool:
@@ -128,7 +98,7 @@ class Facts:
     @property
     def answers(self) -> bool:
         """Whether a master that was observed tells of its nodes, whatever is known of the cluster besides."""
-        return self._asked.asked
+        return isinstance(self._asked, Known)
 
     @property
     def answering(self) -> str:
@@ -165,27 +135,38 @@ class Facts:
         return self._session.archive
 
     @cached_property
-    def readiness(self) -> alive.Readiness:
+    def readiness(self) -> Known[alive.Readiness] | Unknown:
         """Which nodes Kubernetes calls ready; nobody is asked where the cluster is not initialised."""
-        return self._asked if self.lives else alive.Readiness()
+        return self._asked if self.lives else alive.NOBODY_ASKED
+
+    def node(self, name: str) -> ClusterNode | None:
+        """The machine as the cluster counts it; None where nobody could tell, and for one that is no node."""
+        return alive.node_of(self.readiness, name)
 
     @property
     def kubernetes_error(self) -> str:
         """Why nobody could tell which nodes are ready; empty where a master told, and where there is surely no cluster."""
-        return self.initialised.reason if isinstance(self.initialised, Unknown) else self.readiness.error
+        for fact in (self.initialised, self.readiness):
+            if isinstance(fact, Unknown) and fact is not alive.NOBODY_ASKED:
+                return fact.reason
+        return ""
 
     @cached_property
     def hints(self) -> tuple[str, ...]:
         """Why nodes whose boot has finished are not ready."""
+        if isinstance(self.readiness, Unknown):
+            return ()
         finished = [vm.name for vm in self.seen.ours.values() if vm.status and vm.status.finished]
         manifests = self._session.config.by_role[Role.MASTER].seed_manifests
-        found = alive.hint(self.readiness, finished, network_plugin=bool(manifests), kubeconfig=self.folder.kubeconfig)
+        found = alive.hint(self.readiness.value, finished, network_plugin=bool(manifests), kubeconfig=self.folder.kubeconfig)
         return (found,) if found else ()
 
     @property
     def drift(self) -> tuple[str, ...]:
         """That the configuration names another Kubernetes than the cluster's, and how that ends."""
-        return skew.drift(self.seen.cluster, self.readiness.version, self.remedies)
+        if isinstance(self.readiness, Unknown):
+            return ()
+        return skew.drift(self.seen.cluster, self.readiness.value.version, self.remedies)
 
     def unapplied(self, kept: KubeadmConfiguration) -> tuple[str, ...]:
         """Arguments of its programs that the configuration says otherwise than kubeadm keeps them, and what brings them."""
@@ -270,7 +251,7 @@ class Facts:
 
     def emptied(self, name: str) -> str:
         """How far a node is emptied that takes no new pods, and what is still waited for; empty of one that takes them."""
-        node = self.readiness.node(name)
+        node = self.node(name)
         if node is None or node.schedulable:
             return ""
         try:
@@ -283,7 +264,7 @@ class Facts:
 
     def outlived(self, name: str) -> str:
         """That the cluster still counts a node whose machine is not there, and what was to become of it; empty else."""
-        node = self.readiness.node(name)
+        node = self.node(name)
         if node is None or name in self.seen.ours:
             return ""
         return f"its machine is gone{f', to be {node.purpose}' if node.purpose else ''}; the cluster counts its node still"
@@ -325,7 +306,7 @@ class Facts:
         return learn(lambda: alive.look(self.seen, self.folder.pki, etcd=etcd))
 
     @cached_property
-    def _asked(self) -> alive.Readiness:
+    def _asked(self) -> Known[alive.Readiness] | Unknown:
         return alive.ask_readiness(self.seen, self.folder.pki, version=True)
 
     # --- templates -------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..boot.tasks import Answer
-from ..cluster import Readiness
+from ..cluster import NOBODY_ASKED, Readiness, node_of
+from ..cluster.known import Known, Unknown
 from ..cluster.observe import Observation, natural_order
 from ..contract.machines import Role
 from ..contract.templates import Template
@@ -45,7 +46,7 @@ class Report:
     interrupted: bool = False
     notes: tuple[str, ...] = ()
     kubeconfig: Path | None = None
-    readiness: Readiness = field(default_factory=Readiness)
+    readiness: Known[Readiness] | Unknown = NOBODY_ASKED
     """What Kubernetes itself says, where the run has waited for its nodes."""
     postponed: tuple[str, ...] = ()
     """Machines that are missing still, and that only another run can make."""
@@ -104,7 +105,7 @@ class Report:
             address=(vm.address if vm else None) or "",
             text=text,
             seconds=round(sum(outcome.seconds for outcome in mine), 3),
-            ready=self.readiness.of(name),
+            ready=node.ready if (node := node_of(self.readiness, name)) else None,
         )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..boot.tasks import read_answer
 from ..cluster import Readiness, Roll, control_plane, hint
 from ..cluster.drain import Drain
+from ..cluster.known import Known, Unknown
 from ..contract.errors import ControlPlaneError, FolderError, KubeProvisionError
 from ..contract.machines import Role, Vm
 from ..folder.kubeconfig import API_PORT
@@ -177,11 +178,12 @@ class Watcher:
 
     def _unsettled(self, action: AwaitReady) -> str:
         """Why the node is not as it should be; empty where it is."""
-        node = self._roll.ask().node(action.subject)
+        told = self._roll.ask()
+        if isinstance(told, Unknown):
+            return f"not Ready: {told.reason}"
+        node = told.value.node(action.subject)
         if node is None or not node.ready:
-            return (
-                f"not Ready: {(node.message if node else self._roll.latest.error) or 'the cluster does not call it Ready'}"
-            )
+            return f"not Ready: {(node and node.message) or 'the cluster does not call it Ready'}"
         if not action.version:
             return ""
         if node.kubelet != action.version:
@@ -211,25 +213,25 @@ class Watcher:
 
     def _masters(self, booting: bool) -> Sight:
         """While masters boot their API is asked aside, since one that does not answer must hold up no look at the others."""
-        readiness = self._roll.ask_aside() if booting else self._roll.ask()
-        if readiness.asked and not self._kubeconfig:
-            self._write_kubeconfig(readiness.address)
+        told = self._roll.ask_aside() if booting else self._roll.ask()
+        if isinstance(told, Known) and not self._kubeconfig:
+            self._write_kubeconfig(told.value.address)
         if booting:
             return Sight(State.RUNNING, self._kubeconfig or "no master serves yet")
-        return self._after_their_boots(readiness)
+        return self._after_their_boots(told)
 
-    def _after_their_boots(self, readiness: Readiness) -> Sight:
+    def _after_their_boots(self, told: Known[Readiness] | Unknown) -> Sight:
         finished = self._waited("masters that have booted")
-        if not readiness.asked:
-            text = f"whether the masters are Ready is not known: {readiness.error}"
-            return Sight(State.RUNNING, readiness.error) if self._may_answer_yet() else Sight(State.DONE, text)
+        if isinstance(told, Unknown):
+            text = f"whether the masters are Ready is not known: {told.reason}"
+            return Sight(State.RUNNING, told.reason) if self._may_answer_yet() else Sight(State.DONE, text)
         self._since.pop("masters that are silent", None)
-        unready = self._unready(readiness)
+        unready = self._unready(told.value)
         if not unready:
             return Sight(State.DONE, self._kubeconfig)
         plugin = bool(self._session.config.by_role[Role.MASTER].seed_manifests)
         kubeconfig = self._session.folder.kubeconfig
-        why = hint(readiness, unready, network_plugin=plugin, kubeconfig=kubeconfig) or f"{', '.join(unready)}: not Ready"
+        why = hint(told.value, unready, network_plugin=plugin, kubeconfig=kubeconfig) or f"{', '.join(unready)}: not Ready"
         if not plugin:
             return Sight(State.DONE, why)
         late = finished > ready_timeout(self._finish_timeout)
@@ -241,7 +243,8 @@ class Watcher:
 
     def _unready(self, readiness: Readiness) -> list[str]:
         """Masters which Kubernetes does not call ready; of those that have not booted their own rows tell."""
-        return [name for name in self._booted() if not readiness.of(name)]
+        ready = {node.name for node in readiness.nodes if node.ready}
+        return [name for name in self._booted() if name not in ready]
 
     def _booted(self) -> list[str]:
         return [vm.name for vm in self._latest.observation.of(Role.MASTER) if vm.status and vm.status.finished]

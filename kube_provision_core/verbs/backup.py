@@ -11,7 +11,7 @@ from ..cluster import control_plane
 from ..cluster.backups import LastBackup
 from ..cluster.observe import Observation
 from ..contract.errors import ConfigError, ControlPlaneError
-from ..engine.facts import Facts
+from ..engine.facts import Facts, Unknown
 from ..engine.session import Session
 from ..folder.state import clusters_own
 from .run import look
@@ -77,13 +77,12 @@ def backup(
 
 def warnings(facts: Facts) -> Iterator[str]:
     """A line where a cluster that lives has been without a backup for long. None where nobody could tell."""
-    found, now = facts.readiness.backups, datetime.now(UTC)
-    if found is None or not facts.lives:
+    if isinstance(facts.readiness, Unknown) or isinstance(found := facts.readiness.value.backup, Unknown):
         return
-    for last in found:
-        if not last.within(OLD, now):
-            yield f"the last backup is of {last.created:%Y-%m-%d} ({last.file}): {facts.remedies.backup()}"
-    if not found and _initialised(facts) < now - OLD:
+    last, now = found.value, datetime.now(UTC)
+    if last and not last.within(OLD, now):
+        yield f"the last backup is of {last.created:%Y-%m-%d} ({last.file}): {facts.remedies.backup()}"
+    if last is None and _initialised(facts) < now - OLD:
         yield f"no backup was ever made of cluster {facts.seen.cluster.name}: {facts.remedies.backup()}"
 
 

@@ -11,7 +11,7 @@ from ..cluster.observe import natural_order
 from ..cluster.skew import of_kubelets
 from ..config.specification import Change
 from ..contract.machines import Node, Power, Role, Vm
-from ..engine.facts import Facts
+from ..engine.facts import Facts, Known
 from ..engine.session import Session
 from ..engine.sight import is_overdue, silent, usually
 from ..folder.kubeconfig import API_PORT
@@ -123,8 +123,10 @@ def _notice(session: Session) -> Iterator[str]:
 def _versions(facts: Facts) -> Iterator[str]:
     """Where the configuration, or nodes, are at another Kubernetes than the cluster."""
     yield from facts.drift
-    yield from facts.unapplied(facts.readiness.kubeadm)
-    yield from of_kubelets(facts.readiness.nodes, facts.readiness.version, facts.remedies)
+    if isinstance(facts.readiness, Known):
+        told = facts.readiness.value
+        yield from facts.unapplied(told.kubeadm)
+        yield from of_kubelets(told.nodes, told.version, facts.remedies)
 
 
 def _rows(session: Session, facts: Facts) -> tuple[NodeStatusRow, ...]:
@@ -135,12 +137,11 @@ def _rows(session: Session, facts: Facts) -> tuple[NodeStatusRow, ...]:
     if port:
         services[port] = "discovery"
     names = sorted(wanted.keys() | seen.ours.keys(), key=natural_order)
-    rows = (_row(name, wanted.get(name), facts, services) for name in names)
-    return tuple(replace(row, text=_news(row.name, facts)) for row in rows)
+    return tuple(_row(name, wanted.get(name), facts, services) for name in names)
 
 
 def _row(name: str, node: Node | None, facts: Facts, services: Mapping[int, str]) -> NodeStatusRow:
-    seen, readiness = facts.seen, facts.readiness
+    seen, member = facts.seen, facts.node(name)
     vm, changes = seen.ours.get(name), facts.changes(node) if node else ()
     stamp = vm.stamp if vm else None
     role = stamp.role if stamp else node.role if node else None
@@ -156,11 +157,11 @@ def _row(name: str, node: Node | None, facts: Facts, services: Mapping[int, str]
         drifted=bool(changes),
         changes=changes,
         healthy=seen.healthy(name) if role == "master" else None,
-        ready=readiness.of(name),
-        version=member.kubelet if (member := readiness.node(name)) else "",
+        ready=member.ready if member else None,
+        version=member.kubelet if member else "",
         cause=told.cause if told else "",
         reach=tuple(_reach(vm, services)) if vm else (),
-        text="",
+        text=_news(name, facts),
     )
 
 

@@ -13,7 +13,7 @@ from ..cluster.skew import of_kubelets
 from ..contract.errors import ConfigError
 from ..contract.machines import Power, Role, Vm
 from ..contract.status import NodeStatus
-from ..engine.facts import Facts
+from ..engine.facts import Facts, Known, Unknown
 from ..engine.session import Session
 from ..engine.sight import is_overdue, silent, usually
 from .run import look
@@ -173,9 +173,9 @@ def _on_its_way(findings: Findings, status: NodeStatus) -> Verdict:
 
 
 def _after_its_boot(findings: Findings) -> Verdict:
-    node, hints = findings.facts.readiness.node(findings.name), "; ".join(findings.facts.hints)
-    member = findings.role is not Role.DISCOVERY
-    if member and findings.facts.readiness.asked and node is None:
+    node, hints = findings.facts.node(findings.name), "; ".join(findings.facts.hints)
+    member, told = findings.role is not Role.DISCOVERY, isinstance(findings.facts.readiness, Known)
+    if member and told and node is None:
         replace = findings.facts.remedies.replace(findings.name)
         return Verdict("it has finished its boot, but the cluster does not count it as a node", f"replace it: {replace}")
     if findings.unhealthy:
@@ -191,7 +191,7 @@ def _after_its_boot(findings: Findings) -> Verdict:
         on = "run the same again to go on; " if node and node.cordoned else ""
         back = f"{on}kubectl uncordon {findings.name} gives it back, unless a run is at it just now"
         return Verdict(f"it has finished its boot, and is {emptied}", back, well=True)
-    if member and not findings.facts.readiness.asked:
+    if member and not told:
         return Verdict("it has finished its boot; Kubernetes could not be asked about it", well=True)
     return Verdict("it is well: it has finished its boot" + (", and Kubernetes calls it Ready" if node else ""), well=True)
 
@@ -226,10 +226,11 @@ def _what_discovery_says(findings: Findings) -> str:
 def _what_kubernetes_says(findings: Findings) -> str:
     if not findings.facts.lives:
         return "not asked: the cluster is not initialised"
-    if not findings.facts.readiness.asked:
-        return findings.facts.readiness.error
-    node = findings.facts.readiness.node(findings.name)
+    if isinstance(findings.facts.readiness, Unknown):
+        return findings.facts.readiness.reason
+    told = findings.facts.readiness.value
+    node = told.node(findings.name)
     if node is None:
         return "it is no node of the cluster"
     readiness = "Ready" if node.ready else f"not Ready{f': {node.message}' if node.message else ''}"
-    return "; ".join([readiness, *of_kubelets([node], findings.facts.readiness.version, findings.facts.remedies)])
+    return "; ".join([readiness, *of_kubelets([node], told.version, findings.facts.remedies)])

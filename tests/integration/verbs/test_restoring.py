@@ -449,7 +449,7 @@ class TestAMaster:
 
     @pytest.fixture
     def performer(self, site: Site, archive: Archive) -> Iterator[Performer]:
-        from kube_provision_core.cluster import Readiness, Roll
+        from kube_provision_core.cluster import NOBODY_ASKED, Roll
         from kube_provision_core.cluster.observe import observe
         from kube_provision_core.engine.latest import Latest
 
@@ -460,7 +460,7 @@ class TestAMaster:
         with open_session(site.config(**ONE), site.state, archive=archive) as session:
             seen = observe(session.hook, session.desired.cluster)
             self.first = session.desired.masters[0]
-            yield Performer(session, Latest(seen), Roll(Readiness))
+            yield Performer(session, Latest(seen), Roll(lambda: NOBODY_ASKED))
 
     def test_whose_api_server_listens_already_has_it(self, performer: Performer, site: Site) -> None:
         assert site.folder

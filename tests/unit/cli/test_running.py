@@ -17,6 +17,7 @@ from kube_provision_core import Cluster, ConfigError
 from kube_provision_core.cli.progress import Progress
 from kube_provision_core.cli.running import Running, finish
 from kube_provision_core.cluster import ClusterNode, Readiness
+from kube_provision_core.cluster.known import Known
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.engine.executor import Event, Outcome, Sight, State, apply
 from kube_provision_core.engine.identity import Identity
@@ -176,7 +177,7 @@ def test_the_report_says_what_happened_per_machine(boots, capfd) -> None:
 
 def test_a_run_that_waited_shows_what_kubernetes_calls_ready(boots, capfd) -> None:
     create, _ = boots("m-prod-1")
-    readiness = Readiness((ClusterNode("m-prod-1", False, (), None),), asked=True)
+    readiness = Known(Readiness((ClusterNode("m-prod-1", False, (), None),)))
     report = Report("prod", (Outcome(create, State.DONE),), Observation(CLUSTER), readiness=readiness, hints=("apply one",))
     finish(report, "table")
     assert capfd.readouterr().out.splitlines() == [

@@ -16,7 +16,7 @@ NO_NETWORK = (
 def say(*nodes: tuple[str, str], finished: tuple[str, ...] = ("m-prod-1", "w-prod-1"), network_plugin: bool = False) -> str:
     """Nodes by name with the message of their condition; `ready` for those that are."""
     known = tuple(ClusterNode(name, text == "ready", (), None, "" if text == "ready" else text) for name, text in nodes)
-    return hint(Readiness(known, asked=True), finished, network_plugin=network_plugin, kubeconfig=KUBECONFIG)
+    return hint(Readiness(known), finished, network_plugin=network_plugin, kubeconfig=KUBECONFIG)
 
 
 def test_no_network_plugin_is_named_with_the_command_that_helps() -> None:

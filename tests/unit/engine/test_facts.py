@@ -10,7 +10,6 @@ import pytest
 from doubles.site import Site
 
 from kube_provision_core import cluster
-from kube_provision_core.cluster import Readiness
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.boot import Stage
 from kube_provision_core.contract.errors import ControlPlaneError, PluginError, TargetError
@@ -29,7 +28,7 @@ FINISHED = NodeStatus(Stage.FINISH, "done")
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Observation]:
     """What the cluster's API was asked about; no master answers."""
     asked: list[Observation] = []
-    answer = Readiness(error="no master answers")
+    answer = Unknown(ControlPlaneError("no master answers"))
     monkeypatch.setattr(cluster, "ask_readiness", lambda seen, _, **__: asked.append(seen) or answer)
     return asked
 
@@ -67,7 +66,7 @@ def test_a_masters_word_that_nobody_confirms_leaves_it_unknown(site: Site, facts
     assert isinstance(facts.initialised, Unknown)
     assert facts.initialised.reason == "m-prod-1 told that the boot has finished, and no master answers"
     assert facts.kubernetes_error == facts.initialised.reason
-    assert (facts.lives, facts.readiness, len(asked)) == (False, Readiness(), 1)
+    assert (facts.lives, facts.readiness, len(asked)) == (False, cluster.NOBODY_ASKED, 1)
 
 
 def test_of_a_cluster_that_does_not_live_no_master_is_asked_for_its_nodes(facts: Facts) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from doubles.site import Site
 
-from kube_provision_core.cluster import Readiness, Roll
+from kube_provision_core.cluster import NOBODY_ASKED, Roll
 from kube_provision_core.cluster.cordon import Purpose
 from kube_provision_core.cluster.observe import Observation, observe
 from kube_provision_core.contract.boot import Boot
@@ -26,7 +26,7 @@ from kube_provision_core.folder.pki import JoinSecrets
 pytestmark = pytest.mark.usefixtures("look_often")
 
 ONE = {"masters": 1, "workers": 1}
-NOBODY = Roll(Readiness)
+NOBODY = Roll(lambda: NOBODY_ASKED)
 """Of a cluster that nobody has asked."""
 
 

@@ -12,6 +12,7 @@ from doubles.site import Site
 
 from kube_provision_core import cluster
 from kube_provision_core.cluster import ClusterNode, Readiness
+from kube_provision_core.cluster.known import Known
 from kube_provision_core.cluster.kubeadm_configuration import KubeadmConfiguration
 from kube_provision_core.contract.boot import Stage
 from kube_provision_core.contract.errors import ConfigError, PluginError
@@ -48,7 +49,7 @@ class TestVersions:
     def _upgraded(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         site.registry.record = Discovery(initialised=True)
         nodes = (ClusterNode("m-prod-1", True, ("control-plane",), None, kubelet="1.36.2"),)
-        told = Readiness(nodes, asked=True, version="1.37.1")
+        told = Known(Readiness(nodes, version="1.37.1"))
         monkeypatch.setattr(cluster, "ask_readiness", lambda *_, **__: told)
 
     def test_of_each_node_is_told(self, site: Site) -> None:
@@ -70,7 +71,7 @@ class TestVersions:
     def test_of_arguments_that_the_cluster_lacks_is_told_by_their_keys(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        told = Readiness(asked=True, kubeadm=KubeadmConfiguration("kubernetesVersion: v1.37.1\n"))
+        told = Known(Readiness(kubeadm=KubeadmConfiguration("kubernetesVersion: v1.37.1\n")))
         monkeypatch.setattr(cluster, "ask_readiness", lambda *_, **__: told)
         arguments = {"scheduler": {"extraArgs": [{"name": "v", "value": "hush"}]}}
         (hint,) = site.status(**ONE, kubeadm={"cluster": arguments}).hints

@@ -18,10 +18,10 @@ from kube_provision_core.cluster.advice import Remedies
 from kube_provision_core.cluster.cordon import Purpose
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.boot import Stage
-from kube_provision_core.contract.errors import ConfigError
+from kube_provision_core.contract.errors import ConfigError, ControlPlaneError
 from kube_provision_core.contract.machines import Cluster, Discovery, MasterRecord, Power, Role, Stamp, Vm
 from kube_provision_core.contract.status import NodeStatus
-from kube_provision_core.engine.facts import Known
+from kube_provision_core.engine.facts import Known, Unknown
 from kube_provision_core.verbs.why import Explanation, Findings, explain, judge
 
 CLUSTER = Cluster("prod", "an-id", "1.36", frozenset({"m-prod-1"}), discovery_address="10.0.0.5")
@@ -29,15 +29,23 @@ FINISHED = NodeStatus(Stage.FINISH, "done")
 VM = Vm("m-prod-1", "id", Power.ON, Stamp("prod", "an-id", Role.MASTER, "0" * 12), ("10.0.0.7",), FINISHED)
 HEALTHY = Discovery(initialised=True, masters=(MasterRecord("m-prod-1", "10.0.0.7"),))
 REMEDIES = Remedies("prod", replaceable=frozenset({"m-prod-1"}))
-READY = Readiness((ClusterNode("m-prod-1", True, ("control-plane",), "10.0.0.7"),), asked=True)
-NOT_READY = Readiness((ClusterNode("m-prod-1", False, (), "10.0.0.7", "cni plugin not initialized"),), asked=True)
+READY = ClusterNode("m-prod-1", True, ("control-plane",), "10.0.0.7")
+NOT_READY = ClusterNode("m-prod-1", False, (), "10.0.0.7", "cni plugin not initialized")
+SILENT = Unknown(ControlPlaneError("no master answers"))
+
+
+def of_kubernetes(*nodes: ClusterNode, version: str = "") -> Known[Readiness]:
+    return Known(Readiness(nodes, version=version))
+
+
+CALLED_READY = of_kubernetes(READY)
 
 
 def findings(
     vm: Vm | None = VM,
     *,
     discovery: Discovery | None = HEALTHY,
-    readiness: Readiness = READY,
+    readiness: Known[Readiness] | Unknown = CALLED_READY,
     role: Role = Role.MASTER,
     **more: object,
 ) -> Findings:
@@ -105,7 +113,7 @@ def test_what_it_was_given_since_its_boot_is_told(status: NodeStatus, told: str,
     ],
 )
 def test_what_is_wrong_is_said_with_what_helps(vm: Vm | None, text: str, advice: str) -> None:
-    verdict = judge(findings(vm, readiness=READY if vm else Readiness(asked=True)))
+    verdict = judge(findings(vm, readiness=of_kubernetes(READY) if vm else of_kubernetes()))
     assert not verdict.well
     assert text in verdict.text
     assert advice in verdict.advice
@@ -118,7 +126,7 @@ def test_a_node_that_has_outlived_its_machine_is_told_with_what_was_to_become_of
     purpose: Purpose | None, gone: str
 ) -> None:
     node = ClusterNode("m-prod-1", False, (), None, cordoned=True, purpose=purpose)
-    verdict = judge(findings(None, readiness=Readiness((node,), asked=True)))
+    verdict = judge(findings(None, readiness=of_kubernetes(node)))
     assert (verdict.text, verdict.well) == (f"{gone}; the cluster counts its node still", False)
     assert "kube-provision provision" in verdict.advice
 
@@ -126,7 +134,7 @@ def test_a_node_that_has_outlived_its_machine_is_told_with_what_was_to_become_of
 @pytest.mark.parametrize(("ours", "first"), [(True, "run the same again to go on; "), (False, "")])
 def test_a_cordoned_node_is_told_with_what_gives_it_back(ours: bool, first: str) -> None:
     node = ClusterNode("m-prod-1", True, ("control-plane",), "10.0.0.7", schedulable=False, cordoned=ours)
-    verdict = judge(findings(readiness=Readiness((node,), asked=True), emptied=lambda name: "cordoned"))
+    verdict = judge(findings(readiness=of_kubernetes(node), emptied=lambda name: "cordoned"))
     assert verdict.text == "it has finished its boot, and is cordoned"
     assert verdict.advice == f"{first}kubectl uncordon m-prod-1 gives it back, unless a run is at it just now"
 
@@ -157,20 +165,20 @@ def test_a_master_whose_api_server_does_not_answer() -> None:
 
 
 def test_a_node_that_kubernetes_does_not_call_ready_is_told_with_the_hint() -> None:
-    verdict = judge(findings(readiness=NOT_READY))
+    verdict = judge(findings(readiness=of_kubernetes(NOT_READY)))
     assert ("not call it Ready" in verdict.text, verdict.advice) == (True, "apply one")
 
 
 def test_a_machine_that_the_cluster_has_forgotten() -> None:
-    assert "does not count it as a node" in judge(findings(readiness=Readiness(asked=True))).text
+    assert "does not count it as a node" in judge(findings(readiness=of_kubernetes())).text
 
 
 def test_a_discovery_machine_is_no_node_and_well_all_the_same() -> None:
-    assert judge(findings(readiness=Readiness(asked=True), role=Role.DISCOVERY)).well
+    assert judge(findings(readiness=of_kubernetes(), role=Role.DISCOVERY)).well
 
 
 def test_a_cluster_that_cannot_be_asked_makes_nobody_sick() -> None:
-    verdict = judge(findings(discovery=None, readiness=Readiness(error="no master answers")))
+    verdict = judge(findings(discovery=None, readiness=SILENT))
     assert verdict.well
     assert "could not be asked" in verdict.text
 
@@ -214,7 +222,7 @@ class TestWhatOthersSay:
     def test_of_discovery(
         self, site: Site, monkeypatch: pytest.MonkeyPatch, record: Discovery, name: str, said: str
     ) -> None:
-        monkeypatch.setattr(cluster, "ask_readiness", lambda *_, **__: Readiness(error="no master answers"))
+        monkeypatch.setattr(cluster, "ask_readiness", lambda *_, **__: SILENT)
         site.registry.record = record
         assert self.said(site, name).discovery == said
 
@@ -227,19 +235,21 @@ class TestWhatOthersSay:
     @pytest.mark.parametrize(
         ("readiness", "said"),
         [
-            (Readiness(error="no master answers"), "no master answers"),
-            (Readiness(asked=True), "it is no node of the cluster"),
-            (READY, "Ready"),
-            (NOT_READY, "not Ready: cni plugin not initialized"),
-            (Readiness((replace(NOT_READY.nodes[0], message=""),), asked=True), "not Ready"),
+            (SILENT, "no master answers"),
+            (of_kubernetes(), "it is no node of the cluster"),
+            (of_kubernetes(READY), "Ready"),
+            (of_kubernetes(NOT_READY), "not Ready: cni plugin not initialized"),
+            (of_kubernetes(replace(NOT_READY, message="")), "not Ready"),
             (
-                Readiness((replace(READY.nodes[0], kubelet="1.36.2"),), asked=True, version="1.37.1"),
+                of_kubernetes(replace(READY, kubelet="1.36.2"), version="1.37.1"),
                 "Ready; m-prod-1: kubelet 1.36.2, and the cluster runs 1.37.1; to bring all to one version: "
                 "kube-provision upgrade --name prod --k8s-version 1.37.1",
             ),
         ],
     )
-    def test_of_kubernetes(self, site: Site, monkeypatch: pytest.MonkeyPatch, readiness: Readiness, said: str) -> None:
+    def test_of_kubernetes(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, readiness: Known[Readiness] | Unknown, said: str
+    ) -> None:
         monkeypatch.setattr(cluster, "ask_readiness", lambda *_, **__: readiness)
         assert self.said(site, "m-prod-1").kubernetes == "not asked: the cluster is not initialised"
         site.registry.record = self.SEEN
