@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from contextlib import ExitStack
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,19 +20,19 @@ TELLING = ("progress", "report", "metrics")
 """Parameters of the options that `progress` adds."""
 
 
-def _own_file(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
-    """Refused before anything is looked at: after a run it is too late to say that its page cannot be written."""
-    if value is None or ctx.resilient_parsing:
-        return None
-    from pathlib import Path
+def _own_file(writer: str) -> Callable[[click.Context, click.Parameter, str | None], Path | None]:
+    """Refused before anything is looked at: after a run it is too late to say that `writer`, a module, cannot write it."""
 
-    from . import metrics
-    from .page import file
+    def checked(ctx: click.Context, _: click.Parameter, value: str | None) -> Path | None:
+        if value is None or ctx.resilient_parsing:
+            return None
+        from pathlib import Path
 
-    path = Path(value).absolute()
-    check = file.check if parameter.name == "report" else metrics.check
-    check(path)
-    return path
+        path = Path(value).absolute()
+        import_module(writer, __package__).check(path)
+        return path
+
+    return checked
 
 
 _TELLING = (
@@ -45,14 +47,14 @@ _TELLING = (
         "--report",
         type=FilePath(readable=False),
         metavar="FILE.html",
-        callback=_own_file,
+        callback=_own_file(".page.file"),
         help="Write a picture of the run there: one page, however it ends. Only an earlier one is replaced.",
     ),
     click.option(
         "--metrics",
         type=FilePath(readable=False),
         metavar="FILE.prom",
-        callback=_own_file,
+        callback=_own_file(".metrics"),
         help="Write the run's numbers there for Prometheus, however it ends. Only an earlier one is replaced.",
     ),
 )

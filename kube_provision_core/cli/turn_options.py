@@ -107,14 +107,14 @@ def upgrading(command: Command) -> Command:
     """Add the options of `upgrade`; the command gets `system`, `only`, `backup` and `removed_apis` of its `Wish`."""
 
     @functools.wraps(command)
-    def with_upgrading(*, system: bool, masters_only: bool, workers_only: bool, **options: Any) -> Any:
+    def with_upgrading(*, system: bool, masters_only: bool, workers_only: bool, pool: str, **options: Any) -> Any:
         if masters_only and workers_only:
             raise click.UsageError("--masters-only and --workers-only: one of the two; without any, all have their turn.")
-        if masters_only and options["pool"]:
+        if masters_only and pool:
             raise click.UsageError("--masters-only and --pool: one of the two; a pool is one of workers.")
         if system and (option := given_among(_KUBERNETES)):
             raise click.UsageError(f"{option} is about Kubernetes, which `upgrade --os` leaves as it is.")
         only = "master" if masters_only else "worker" if workers_only else ""
-        return command(system=system, only=only, **options)
+        return command(system=system, only=only, pool=pool, **options)
 
     return with_options(_UPGRADING, with_upgrading)

@@ -93,10 +93,6 @@ class ControlPlane:
         document = expect(self._api.call("GET", "/version"), "does not say its version").document
         return str(document.get("gitVersion", "")).removeprefix("v")
 
-    def nodes_endpoint(self) -> str:
-        """Where kubeadm has told all nodes to look for an API server, such as `localhost:8443`; empty if it has not."""
-        return self.kubeadm_configuration().endpoint
-
     def kubeadm_version(self) -> str:
         """Of Kubernetes, as the whole cluster has it: `1.37.1`; empty if kubeadm has not written it down.
 

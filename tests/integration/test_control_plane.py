@@ -99,9 +99,9 @@ def test_a_master_tells_the_version_of_kubernetes(api: ControlPlane, server: Con
 def test_kubeadms_configuration_tells_where_nodes_look_for_an_api_server(
     api: ControlPlane, server: ControlPlaneServer, written: str
 ) -> None:
-    assert api.nodes_endpoint() == ""
+    assert api.kubeadm_configuration().endpoint == ""
     server.objects.configure("controlPlaneEndpoint", written)
-    assert api.nodes_endpoint() == "localhost:8443"
+    assert api.kubeadm_configuration().endpoint == "localhost:8443"
 
 
 @pytest.mark.parametrize("written", ["v1.36.2", '"v1.36.2"', "1.36.2"])
