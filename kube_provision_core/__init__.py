@@ -45,7 +45,19 @@ if TYPE_CHECKING:
     from .contract.kinds import DiscoveryDriver, Extension, OsDriver, TargetDriver
     from .contract.kubeadm_limits import node_label_fault
     from .contract.local_paths import LocalFile, LocalPath
-    from .contract.machines import Cluster, Discovery, Endpoint, Machine, MasterRecord, Node, Power, Role, Stamp, Vm
+    from .contract.machines import (
+        Cluster,
+        Discovery,
+        Endpoint,
+        FailureDomain,
+        Machine,
+        MasterRecord,
+        Node,
+        Power,
+        Role,
+        Stamp,
+        Vm,
+    )
     from .contract.node_network import OnNodeNetwork, check_node_network
     from .contract.packages import Packages, Repository
     from .contract.shell import shell_arrays

@@ -13,7 +13,7 @@ from kube_provision_core.cluster.advice import Remedies
 from kube_provision_core.cluster.desired import Desired
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.boot import Stage
-from kube_provision_core.contract.errors import ConfigError, ControlPlaneError, DiscoveryError, KubeProvisionError
+from kube_provision_core.contract.errors import ConfigError, ControlPlaneError, DiscoveryError
 from kube_provision_core.contract.machines import (
     Cluster,
     Discovery,
@@ -77,7 +77,7 @@ def planned(
     *,
     desired: Desired | None = None,
     error: str = "",
-    refusal: type[KubeProvisionError] = DiscoveryError,
+    fault: type[DiscoveryError] = DiscoveryError,
     marked: bool = False,
     living: Living | None = None,
     wait: bool = False,
@@ -92,7 +92,7 @@ def planned(
     initialised = Known(marked or (discovery is not None and discovery.initialised))
     told = Known(living or Living())
     facts = GivenFacts(
-        Observation(desired.cluster, vms, discovery, error, refusal),
+        Observation(desired.cluster, vms, discovery, error, fault(error) if error else None),
         initialised=Unknown(ControlPlaneError(doubt)) if doubt else initialised,
         nodes=told,
         members=told,
@@ -362,8 +362,10 @@ class TestALivingCluster:
             planned(WHOLE, error="10.0.0.1:8500 refuses", marked=True, desired=desire(workers=3))
 
     def test_refuses_them_as_bad_input_where_discovery_is_configured_wrongly(self) -> None:
+        class Misconfigured(ConfigError, DiscoveryError): ...
+
         with pytest.raises(ConfigError, match=r"does not resolve.*nothing was changed"):
-            planned(WHOLE, error="it does not resolve", refusal=ConfigError, marked=True, desired=desire(workers=3))
+            planned(WHOLE, error="it does not resolve", fault=Misconfigured, marked=True, desired=desire(workers=3))
 
 
 class TestTheVersionOfALivingCluster:
