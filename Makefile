@@ -65,9 +65,9 @@ hosts: $(READY) system  ## the tests of whole clusters that boot: baked, grown, 
 
 # From which call on, and up to which: `make night WALK=17-`, `WALK=17-40`.
 WALK ?= all
-night: $(READY) system  ## what takes longer: the program killed after each of its calls; certificates outlived by their cluster; whole systems upgraded; power cut in upgrades; emulated machines powered off; a Consul server replaced; two hundred clusters rolled out
+night: $(READY) system  ## what takes longer: the program killed after each of its calls; certificates outlived by their cluster; whole systems upgraded; power cut in upgrades; a cluster of emulated machines; Consul servers replaced; three masters that race again and again; two hundred clusters rolled out
 	WALK=$(WALK) $(BIN)/pytest -n 3 tests/e2e/test_crash_points.py
-	$(BIN)/pytest -m night tests/packaging plugins/consul/tests plugins/temporal/tests $(foreach it,certificates upgrade upgrade_kills qemu_pair,tests/e2e/test_$(it).py)
+	$(BIN)/pytest -m night tests/packaging plugins/consul/tests plugins/temporal/tests $(foreach it,certificates upgrade upgrade_kills qemu_pair servers choreography_races,tests/e2e/test_$(it).py)
 
 kubernetes: $(READY)  ## fill the folder KUBERNETES with upstream's packages and images of VERSION, a minor or a release
 	PYTHONPATH=tests $(BIN)/python -m machines.real.fetch $(KUBERNETES) --version $(VERSION)

@@ -27,7 +27,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield lab
 
 
-@pytest.mark.parametrize("round_", [1, 2, 3])
+@pytest.mark.parametrize("round_", [1, *(pytest.param(it, marks=pytest.mark.night) for it in (2, 3))])
 def test_one_of_three_initialises(lab: Lab, round_: int) -> None:
     """All rounds meet on the Consul of the first one."""
     lab.name = f"race{round_}"

@@ -18,7 +18,7 @@ from machines.lab import Run
 from machines.template import IMAGES as BAKED_IMAGES
 from machines.template import BakedTemplate, baked_template
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.night]
 
 SERVER, MASTER = "consul-home", "m-home-1"
 MACHINES = (SERVER, MASTER)
@@ -150,7 +150,6 @@ class TestSecrets:
         assert [what for what, text in wanted.items() for entry in stored if text.encode() in entry] == []
 
 
-@pytest.mark.night
 class TestAfterAPowerOff:
     def test_the_machines_are_seen_as_off(self, cluster: Home, before: dict[str, str]) -> None:
         assert {name: row["power"] for name, row in cluster.status().items()} == dict.fromkeys(MACHINES, "off")
