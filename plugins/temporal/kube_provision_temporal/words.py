@@ -52,7 +52,13 @@ def faults(work: Work) -> list[str]:
     found += configuration_faults(work.config)
     if not "".join(work.options).isprintable():
         return [*found, "options are words in one line, of letters that can be printed"]
-    return [*found, *dict.fromkeys(_refused(work.options)), *_boundless(work)]
+    return [*found, *dict.fromkeys(_refused(work.options)), *_nowhere(work), *_boundless(work)]
+
+
+def _nowhere(work: Work) -> Iterator[str]:
+    named = {word.partition("=")[0] for word in work.options}
+    if work.verb == "replace" and named.isdisjoint(("--node", "--drifted", "--pool")):
+        yield "replace: which machines? Give --drifted, --pool or --node"
 
 
 def _boundless(work: Work) -> Iterator[str]:

@@ -12,7 +12,7 @@ from kube_provision_core.cli.commands import apply, plan
 from kube_provision_temporal.values import Work
 from kube_provision_temporal.words import _OPTIONS, converges, faults, given_to
 
-WORK = Work("prod", "replace")
+WORK = Work("prod", "upgrade")
 
 CONFIGURATION = {"--config", "--extra", "--name", "--state", "--state-recipient", "--state-recipients-file"}
 CONFIGURATION |= {"--state-identity-file", "--host-prefix", "--master-label", "--worker-label", "--consul-ip"}
@@ -35,6 +35,13 @@ def test_each_command_is_given_its_own() -> None:
     assert faults(replace(WORK, options=words)) == []
     assert given_to("plan", words) == ["--pool", "gpu", "--masters", "5", "--no-drain"]
     assert given_to("apply", words) == ["--parallel=3", "--masters", "5"]
+
+
+@pytest.mark.parametrize("words", [["--node", "w-prod-1"], ["--drifted"], ["--pool=gpu"]])
+def test_what_is_replaced_has_to_be_said(words: list[str]) -> None:
+    which = replace(WORK, verb="replace")
+    assert faults(replace(which, options=words)) == []
+    assert faults(which) == ["replace: which machines? Give --drifted, --pool or --node"]
 
 
 def test_what_can_be_given_is_told_once() -> None:
