@@ -55,7 +55,7 @@ unit: $(READY)
 	$(BIN)/pytest -q -n auto -m "not integration and not e2e"
 
 coverage: $(READY) system  ## the tests of planners and engine, and what those do that their own tests never see
-	COVERAGE_FILE=build/coverage $(BIN)/pytest -q -p no:cacheprovider -n 3 --cov $(PLANNERS)
+	COVERAGE_FILE=build/coverage $(BIN)/pytest --cov -q -p no:cacheprovider -n 3 $(PLANNERS)
 
 servers: $(READY) system  ## all other tests that boot no machine, or a single one
 	$(BIN)/pytest --cache-clear --durations=20 -m "not night" -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(HOSTS) $(PLANNERS)) || { test $$? -eq 1 && $(AGAIN); }
