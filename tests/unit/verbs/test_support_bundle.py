@@ -42,6 +42,7 @@ GIVEN = {
     "env_vars": {"DB_PASSWORD": LEAKED, "AWS_SECRET_ACCESS_KEY": KEY, "GREETING": NAMELESS},
     "containers": [{"image": "a.lan/b:1", "service": "b", "env": {"GREETING": OF_CONTAINER}}],
     "commands": ["register --with hush-of-a-command"],
+    "encryption_at_rest": True,
     **NODES,
 }
 
@@ -71,11 +72,14 @@ def secrets(site: Site, members: dict[str, Member]) -> dict[str, str]:
     told = kept.read_kubeconfig()
     found = re.search(rb"client-key-data: *(\S+)", told or b"")
     assert found
+    assert kept.encryption
     keys = {path: content.decode() for path, content in kept.pki.files.items() if path.endswith(".key")}
     machines = {f"the key of {name}": member.key for name, member in members.items()}
     return {
         **keys,
         **machines,
+        "the key of Secrets": kept.encryption.key.secret,
+        "their next one": kept.encryption.next.secret,
         "the kubeconfig's key": base64.b64decode(found.group(1)).decode(),
         "token": kept.token,
         "a token that was minted": "abcdef.0123456789abcdef",
