@@ -116,8 +116,8 @@ def _secrets(session: Session, facts: Facts) -> Iterator[str]:
     folder = session.folder
     yield from (content.decode() for path, content in folder.pki.files.items() if path.endswith(".key"))
     yield from (folder.token, folder.token.partition(".")[2], folder.certificate_key, *folder.generated.values())
-    if folder.encryption:
-        yield from (key.secret for key in (folder.encryption.key, folder.encryption.next))
+    encryption = folder.encryption
+    yield from (key.secret for key in ((encryption.key, encryption.next) if encryption else ()))
     yield from _keys_of((folder.read_kubeconfig() if folder.saved else b"") or b"")
     yield from secrets(session.config)
     stamps = {name: vm.stamp for name, vm in facts.seen.ours.items() if vm.stamp}
