@@ -149,6 +149,7 @@ def test_nothing_stops_while_one_of_three_is_lost(three: Prod) -> None:
         assert driver.discover_masters(cluster).initialising == "m-prod-1"
         with pytest.raises(BusyError), driver.lock_cluster(cluster):  # type: ignore[union-attr]
             pass
+        assert eventually(lambda: reads(master))  # its program comes back, too
         with master.lock(30):
             assert driver.forget_initialising(cluster, "m-prod-1")
             assert master.create_record(RECORD)
