@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from temporalio.client import (
@@ -30,7 +31,10 @@ def name_of(what: Report | Reconcile) -> str:
 
 
 async def put(client: Client, what: Report | Reconcile, task_queue: str, spec: ScheduleSpec) -> bool:
-    """Have it done again and again. False: there was one of this name, and it is changed. While one runs no other begins."""
+    """Have it done again and again. While one runs no other begins.
+
+    False: there was one of this name, and it is changed; if somebody has paused it, it stays so.
+    """
     name = name_of(what)
     run: Any = ReportWorkflow.run if isinstance(what, Report) else ReconcileWorkflow.run
     schedule = Schedule(ScheduleActionStartWorkflow(run, what, id=name, task_queue=task_queue), spec)
@@ -38,7 +42,9 @@ async def put(client: Client, what: Report | Reconcile, task_queue: str, spec: S
         try:
             await client.create_schedule(name, schedule, rpc_timeout=PATIENCE)
         except ScheduleAlreadyRunningError:
-            await client.get_schedule_handle(name).update(lambda _: ScheduleUpdate(schedule), rpc_timeout=PATIENCE)
+            await client.get_schedule_handle(name).update(
+                lambda found: ScheduleUpdate(replace(schedule, state=found.description.schedule.state)), rpc_timeout=PATIENCE
+            )
             return False
     return True
 

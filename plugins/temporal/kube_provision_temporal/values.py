@@ -29,7 +29,7 @@ class Effect(StrEnum):
     LOOK = "look"
 
 
-_EFFECTS = {"+": Effect.MAKE, "-": Effect.REMOVE, ".": Effect.LOOK}
+_EFFECTS = {"+": Effect.MAKE, "-": Effect.REMOVE, ".": Effect.LOOK, "=": Effect.LOOK}
 
 
 class Phase(StrEnum):
@@ -97,7 +97,7 @@ class Action:
 
     @property
     def changes(self) -> bool:
-        return self.mark != "=" and self.effect is not Effect.LOOK
+        return self.effect is not Effect.LOOK
 
 
 @dataclass(frozen=True)

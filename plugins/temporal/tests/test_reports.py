@@ -95,7 +95,7 @@ def test_reconciling_plans_what_is_missing_and_what_has_drifted() -> None:
     ("allow", "beyond"),
     [
         (None, []),
-        ([], ["+ create w-2", "= start w-1", "~ give-upgrade m-1", "- destroy w-2", ". drain w-2"]),
+        ([], ["+ create w-2", "~ start w-1", "~ give-upgrade m-1", "- destroy w-2", ". drain w-2"]),
         ([Effect.MAKE, Effect.CHANGE], ["- destroy w-2", ". drain w-2"]),
         ([Effect.REMOVE, Effect.CHANGE, Effect.MAKE, Effect.CHANGE], [". drain w-2"]),
         ([Effect.DRAIN, Effect.REMOVE, Effect.CHANGE, Effect.MAKE, Effect.CHANGE], []),
@@ -104,7 +104,9 @@ def test_reconciling_plans_what_is_missing_and_what_has_drifted() -> None:
 def test_what_a_plan_does_is_held_against_what_is_allowed(allow: list[Effect] | None, beyond: list[str]) -> None:
     marks = [
         ("+", "create", "w-2"),
-        ("=", "start", "w-1"),
+        ("~", "start", "w-1"),
+        ("=", "arrange", "prod"),
+        ("=", "clear", "w-1"),
         ("~", "give-upgrade", "m-1"),
         ("-", "destroy", "w-2"),
         (".", "drain", "w-2"),

@@ -72,10 +72,13 @@ def test_reconciling_leaves_a_cluster_alone_on_which_something_is_at_work(site: 
 @pytest.mark.integration
 def test_a_schedule_is_paused_goes_on_and_ends(site: Any, command: Callable[..., Any]) -> None:
     name = "schedule/calm/certificates"
-    assert command("schedule", "calm", "certificates", "--task-queue", "site", "--cron", "0 3 * * *").code == 0
+    said = ("schedule", "calm", "certificates", "--task-queue", "site", "--cron", "0 3 * * *")
+    assert command(*said).code == 0
     shown = command("status", name).out
     assert shown.startswith(f"{name}: not begun so far\n  next: 20")
     assert command("pause", name).err == f"{name}: begins nothing more until `resume`\n"
+    assert "paused: nothing is begun" in command("status", name).out
+    assert command(*said).err.startswith(f"{name}: changed")
     assert "paused: nothing is begun" in command("status", name).out
     assert command("resume", name).code == 0
     assert "next: 20" in command("status", name).out
