@@ -53,7 +53,8 @@ def release(target: Target, vm: Vm) -> None:
 
 
 def rule_name(cluster: str, role: Role) -> str:
-    return f"kube-provision-{cluster}-{role.pool or 'masters'}"
+    """Another one for each cluster and role, whatever these are called: no name of theirs has a dot."""
+    return f"kube-provision-{cluster}.{role.pool}" if role.pool else f"kube-provision-{cluster}-masters"
 
 
 def _is_placed(target: Target, kind: Kind) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from servers.simulator import Inventory, Simulator
 
 from kube_provision_core import Boot, Cluster, Node, Role, TargetError, Vm
+from kube_provision_vsphere.arrange import rule_name
 from kube_provision_vsphere.driver import Vsphere
 
 pytestmark = pytest.mark.integration
@@ -42,6 +43,12 @@ def rules(vcenter: Simulator) -> dict[str, list[str]]:
     found = vcenter.clusters()["DC0_C0"]["rules"]
     assert all((rule["kind"], rule["enabled"]) == ("anti-affinity", True) for rule in found)
     return {rule["name"]: rule["vms"] for rule in found}
+
+
+def test_no_two_roles_of_any_clusters_share_a_rule() -> None:
+    roles = [Role.MASTER, Role.WORKER, *map(Role.of_pool, ("masters", "gpu", "gpu-masters"))]
+    names = [rule_name(cluster, role) for cluster in ("prod", "prod-gpu", "prod-masters") for role in roles]
+    assert len({*names}) == len(names)
 
 
 def test_masters_are_kept_apart(vcenter: Simulator, driver: Vsphere, make: Make, cluster: Cluster) -> None:
@@ -217,7 +224,7 @@ def test_workers_are_kept_apart_where_that_is_wished_for(
     driver = driver_for(vcenter, keep_workers_apart=True)
     vms = make(driver, 2, 2)
     driver.arrange_vms(cluster, vms)
-    both = {RULE: ["m-prod-1", "m-prod-2"], "kube-provision-prod-workers": ["w-prod-1", "w-prod-2"]}
+    both = {RULE: ["m-prod-1", "m-prod-2"], "kube-provision-prod.workers": ["w-prod-1", "w-prod-2"]}
     assert rules(vcenter) == both
     assert not any(rule["mandatory"] for rule in vcenter.clusters()["DC0_C0"]["rules"])
     driver.destroy_vm(next(vm for vm in vms if vm.name == "w-prod-1"))
@@ -229,7 +236,7 @@ def test_more_workers_than_hosts_are_nothing_to_note(
 ) -> None:
     driver = driver_for(vcenter, keep_workers_apart=True)
     driver.arrange_vms(cluster, make(driver, 0, 4))
-    assert len(rules(vcenter)["kube-provision-prod-workers"]) == 4
+    assert len(rules(vcenter)["kube-provision-prod.workers"]) == 4
     assert not caplog.messages
 
 
