@@ -13,8 +13,8 @@ from servers.discovery_api import DiscoveryApi, Store
 
 from kube_provision_core import BusyError, Cluster
 from kube_provision_kubernetes.node import Client, lease
+from kube_provision_kubernetes.node.api import JSON, Answer, Api, UnavailableError
 from kube_provision_kubernetes.node.api import BusyError as NodeBusyError
-from kube_provision_kubernetes.node.api import UnavailableError
 
 pytestmark = pytest.mark.integration
 
@@ -103,3 +103,27 @@ def test_a_lock_is_not_had_where_nobody_answers(api: DiscoveryApi, make_client: 
     api.stop()
     with pytest.raises(UnavailableError), client.lock(0.0):
         pass
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "told"),
+    [
+        (422, UnavailableError, "the Lease join-prod cannot be written"),
+        (409, NodeBusyError, "not free within 0 s: another machine holds it"),
+    ],
+)
+def test_a_free_lock_that_is_not_given_is_asked_for_no_longer_than_was_said(
+    status: int, error: type[Exception], told: str
+) -> None:
+    asked = []
+
+    class Refusing(Api):
+        def ask(self, method: str, path: str, document: Any = None, form: str = JSON) -> Answer:
+            asked.append(method)
+            return Answer(
+                200 if method == "GET" else status, {"metadata": {"resourceVersion": "1"}, "spec": {}}, time.time()
+            )
+
+    with pytest.raises(error, match=told):
+        lease.Lease(Refusing.__new__(Refusing), "join-prod", "m-prod-1").acquire(0.0)
+    assert asked == ["GET", "PUT"]

@@ -39,11 +39,9 @@ class Lease:
         deadline, told = time.monotonic() + limit, ""
         while True:
             found = self._api.ask("GET", f"{LEASES}/{self._name}")
-            if self._is_free(found):
-                if self._take(found):
-                    break
-                continue
-            holder = _holder(found).rpartition(" ")[0]
+            if self._is_free(found) and self._take(found):
+                break
+            holder = _holder(found).rpartition(" ")[0] or "another machine"
             left = deadline - time.monotonic()
             if left <= 0:
                 raise BusyError(f"the lock of the cluster was not free within {limit:.0f} s: {holder} holds it")
@@ -81,8 +79,11 @@ class Lease:
         return self._write(found, self._identity)
 
     def _write(self, found: Answer, holder: str) -> bool:
-        """Only while it is the one that was found."""
-        return self._api.ask("PUT", f"{LEASES}/{self._name}", self._document(found, holder)).status == 200
+        """Only while it is the one that was found. Raises `UnavailableError` where it cannot be written at all."""
+        answer = self._api.ask("PUT", f"{LEASES}/{self._name}", self._document(found, holder))
+        if answer.status not in (200, 404, 409):
+            raise unexpected(answer, f"the Lease {self._name} cannot be written")
+        return answer.status == 200
 
     def _document(self, found: Answer, holder: str) -> dict[str, Any]:
         now = datetime.fromtimestamp(found.date, timezone.utc).strftime(_FORM)
