@@ -17,8 +17,8 @@ from ..contract.errors import BusyError, FolderError
 
 _PATIENCE, _POLL = 60.0, 0.1
 """Seconds for who holds it briefly, and between two looks whether it still does."""
-_TRIES = 100
-"""Of making a file in a folder that others remove once it is empty."""
+_MAKING = 10.0
+"""Seconds for making a file in a folder that others remove once it is empty."""
 
 
 @contextmanager
@@ -59,11 +59,15 @@ def _held(path: Path, what: str, prepare: Callable[[], None], patience: float) -
 
 
 def _open(path: Path, prepare: Callable[[], None]) -> int:
-    for _ in range(_TRIES):
-        with suppress(FileNotFoundError):  # the folder has gone with whoever had made it
+    deadline = time.monotonic() + _MAKING
+    while True:
+        try:
             prepare()
             return _opened(path)
-    raise FolderError(f"{path}: its folder goes as often as it is made")
+        except FileNotFoundError as problem:  # the folder has gone with whoever had made it
+            if time.monotonic() > deadline:
+                raise FolderError(f"{path}: its folder goes as often as it is made") from problem
+        time.sleep(_POLL / 10)
 
 
 def _opened(path: Path) -> int:

@@ -61,6 +61,7 @@ class Stuck(kp_cli_doubles.Memory):
             hang("tidying")
 
 kp_cli_doubles.Memory = Stuck
+interrupt._LAST_WORDS = {limit}  # these are read, however slow the machine
 {before}
 sys.exit(main())
 """
@@ -118,7 +119,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     begun: list[subprocess.Popen[bytes]] = []
 
     def start(hangs: str, *words: str, before: str = "", **more: Any) -> subprocess.Popen[bytes]:
-        script = PROGRAM.format(site=str(HERE / "site"), doubles=str(HERE.parents[1]), hangs=hangs, before=before)
+        script = PROGRAM.format(
+            site=str(HERE / "site"), doubles=str(HERE.parents[1]), hangs=hangs, limit=LIMIT, before=before
+        )
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": heed}
         process = subprocess.Popen(
             [sys.executable, "-c", script, words[0], "--config", "config.yml", *words[1:]],

@@ -157,7 +157,7 @@ def test_folders_that_go_while_they_are_made_are_made_again(tmp_path: Path) -> N
     ended = Event()
 
     def remove() -> None:
-        while not ended.is_set():
+        while not ended.wait(0.0002):
             for folder in ("state/inner", "state"):
                 with suppress(OSError):
                     (tmp_path / folder).rmdir()
