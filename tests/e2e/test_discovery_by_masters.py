@@ -90,6 +90,7 @@ def test_a_master_that_loses_power_is_left_by_every_worker_and_comes_back(cluste
         led_past(cluster, "m-prod-2")
     finally:
         cluster.hypervisor.start("m-prod-2")
+        cluster.hosts["m-prod-2"].wait_until_booted()
 
 
 def test_a_cluster_that_was_off_as_a_whole_is_not_begun_again(cluster: Lab) -> None:
@@ -97,6 +98,8 @@ def test_a_cluster_that_was_off_as_a_whole_is_not_begun_again(cluster: Lab) -> N
         cluster.hosts[name].kill()
     for name in sorted(cluster.hosts):
         cluster.hypervisor.start(name)
+    for host in cluster.hosts.values():
+        host.wait_until_booted()
     until(lambda: whole(cluster), RECOVERY, "the cluster is whole")
     assert [name for name, _, _ in cluster.calls("init")] == ["m-prod-1"]
 
