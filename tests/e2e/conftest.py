@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from machines.lab import Measured
 from servers.consul import ConsulServer
 from servers.living_masters import LivingMasters
 from servers.simulator import FINISHED, STATUS_KEY, Guest, Simulator
@@ -214,6 +215,11 @@ def site(open_site: Callable[..., Site]) -> Iterator[Site]:
     site = open_site()
     with site.discovery():
         yield site
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Measured:
+    return lambda name, value: request.node.user_properties.append((name, value))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

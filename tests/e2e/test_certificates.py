@@ -6,18 +6,16 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 
 import pytest
-from machines.lab import Lab, until
+from machines.lab import Lab, Measured, until
 from machines.nspawn import Host
 from machines.probe import Probe, now
 
 pytestmark = pytest.mark.e2e
-
-Measured = Callable[[str, object], None]
 
 REAL = bool(os.environ.get("KUBERNETES"))
 PERIOD = 1800 if REAL else 240
@@ -46,11 +44,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         run = lab.provision("--wait", workers=1)
         assert run.code == 0, run.errors
         yield lab
-
-
-@pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Measured:
-    return lambda name, value: request.node.user_properties.append((name, value))
 
 
 def test_what_is_asked_for_is_done_by_one_after_another_and_seen_from_outside(lab: Lab, measured: Measured) -> None:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyrage
@@ -17,15 +17,13 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-from machines.lab import PROGRAM, RUN_LIMIT, Lab, Run, until
+from machines.lab import PROGRAM, RUN_LIMIT, Lab, Measured, Run, until
 from machines.nspawn import Host
 from servers import etcdutl
 
 from kube_provision_core.cluster import ControlPlane
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.folder.pki import Pki
-
-Measured = Callable[[str, object], None]
 
 MAPS = "/api/v1/namespaces/kube-system/configmaps"
 BULK = "/bulk/"
@@ -46,11 +44,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         run = lab.run("--wait")
         assert run.code == 0, run.errors
         yield lab
-
-
-@pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Measured:
-    return lambda name, value: request.node.user_properties.append((name, value))
 
 
 class Writer(threading.Thread):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 import yaml
 from machines.killing import kill_when
 from machines.kubernetes import Kubernetes
-from machines.lab import Lab, Run, until
+from machines.lab import Lab, Measured, Run, until
 from machines.nspawn import Host
 from machines.probe import NAME, Probe, now
 from machines.standins.api import CONFIG_MAPS, NODES, Api
@@ -27,8 +27,6 @@ from kube_provision_core import REBOOT_REQUIRED, ControlPlaneError
 from kube_provision_core.folder.x509 import KeyPair
 
 pytestmark = pytest.mark.e2e
-
-Measured = Callable[[str, object], None]
 
 REAL = bool(os.environ.get("KUBERNETES"))
 LIMIT = 420.0
@@ -53,11 +51,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         cordon(lab, CORDONED)
         back_up(lab)
         yield lab
-
-
-@pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Measured:
-    return lambda name, value: request.node.user_properties.append((name, value))
 
 
 def test_a_version_that_no_package_has_is_refused_and_nothing_is_changed(lab: Lab) -> None:

@@ -36,6 +36,8 @@ from kube_provision_core.folder.store import Folder
 PROGRAM = Path(sys.executable).with_name("kube-provision")
 TESTS = Path(__file__).parents[1]
 CLUSTER = "prod"
+Measured = Callable[[str, object], None]
+"""Notes what a test has measured, to be told at the end."""
 RUN_LIMIT = 1200.0
 SEED_MANIFEST = """\
 apiVersion: v1
