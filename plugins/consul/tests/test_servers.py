@@ -156,6 +156,23 @@ def test_nothing_stops_while_one_of_three_is_lost(three: Prod) -> None:
         three.node("w-prod-1", 5)
 
 
+def test_nothing_stops_while_two_of_five_are_lost(prod: Prod) -> None:
+    """One after the other, each the one that leads."""
+    prod.site = prod.site.of_servers(5).at([1, 2, 3, 4, 5])
+    for number, name in enumerate((*NAMES, "consul-prod-4", "consul-prod-5"), 1):
+        prod.launch(name, number, [1] if number > 1 else [])
+    prod.grant()
+    assert eventually(lambda: are_one_cluster([*prod.servers.values()]))
+    master = prod.node("m-prod-1", 6)
+    assert master.create_record(RECORD)
+    for _ in range(2):
+        prod.lose_leader()
+        assert eventually(lambda: prod.leads() and reads(master))
+    found = master.read_record()
+    assert found
+    assert found.content == RECORD
+
+
 def test_an_election_gives_a_lock_to_nobody_else(three: Prod) -> None:
     first, second = three.node("m-prod-1", 4), three.node("m-prod-2", 5)
     held, ended = threading.Event(), []
