@@ -20,6 +20,8 @@ from machines.lab import Lab, Run, until
 from machines.nspawn import Host
 from servers.provisioned_consul import ask as ask_consul
 
+from kube_provision_core.folder.encryption import Stage
+
 pytestmark = pytest.mark.e2e
 
 WHOLE = {"consul-prod", "m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1", "w-prod-2"}
@@ -73,12 +75,8 @@ class TestTheFirstRun:
         assert members == dict.fromkeys(cluster.masters, False)
 
     def test_leaves_no_secret_in_etcd_that_is_not_encrypted(self, cluster: Lab) -> None:
-        all_that_is_kept = {"key": encoded("/registry/"), "range_end": encoded("/registry0")}
-        with cluster.control_plane() as api:
-            kept = api._etcd_client.call("POST", "/v3/kv/range", all_that_is_kept).document["kvs"]
-        secrets = [b64decode(it["value"]) for it in kept if b"/secrets/" in b64decode(it["key"])]
-        assert secrets
-        assert {content.partition(b":v1:")[0] for content in secrets} == {b"k8s:enc:secretbox"}
+        assert cluster.secrets.encryption
+        assert written_with(cluster) == {f"k8s:enc:secretbox:v1:{cluster.secrets.encryption.key.name}"}
 
     def test_answers_nobody_without_a_name_but_of_its_health(self, cluster: Lab, first: Run) -> None:
         document = yaml.safe_load(Path(first.data["kubeconfig"]).read_text())
@@ -196,6 +194,22 @@ class TestSecrets:
         assert found == ["certificate key in planted"]
 
 
+class TestAnotherKey:
+    def test_is_soon_the_only_one(self, cluster: Lab) -> None:
+        until(lambda: healthy(cluster), RECOVERY, "the cluster is whole")
+        before = cluster.secrets.encryption
+        assert before
+        run = cluster.run("encryption", "rotate")
+        assert run.code == 0, run.errors
+        after = cluster.secrets.encryption
+        assert after
+        assert (after.key, after.stage) == (before.next, Stage.SETTLED)
+        assert written_with(cluster) == {f"k8s:enc:secretbox:v1:{before.next.name}"}
+        for host in cluster.masters.values():
+            assert before.key.name not in host.run("cat", "/etc/kubernetes/api-server/encryption.yaml")
+        until(lambda: healthy(cluster), RECOVERY, "the cluster is whole again")
+
+
 class TestAService:
     @pytest.mark.parametrize("service", SERVICES)
     def test_that_is_killed_comes_back(self, cluster: Lab, service: str) -> None:
@@ -234,6 +248,16 @@ class TestANode:
         with cluster.control_plane() as api:
             assert "w-prod-2" not in {node.name for node in api.nodes()}
         assert "w-prod-2" not in cluster.hosts
+
+
+def written_with(lab: Lab) -> set[str]:
+    """How the Secrets in etcd begin: what encrypted them, and its key's name."""
+    everything = {"key": encoded("/registry/"), "range_end": encoded("/registry0")}
+    with lab.control_plane() as api:
+        kept = api._etcd_client.call("POST", "/v3/kv/range", everything).document["kvs"]
+    secrets = [b64decode(it["value"]) for it in kept if b"/secrets/" in b64decode(it["key"])]
+    assert secrets
+    return {b":".join(content.split(b":")[:5]).decode(errors="replace") for content in secrets}
 
 
 def server_of(host: Host) -> str:
