@@ -1,4 +1,4 @@
-"""A Consul that is closed, of machines with what the driver renders for them, on loopback addresses.
+"""A Consul that is closed, or on the way there, of machines with what the driver renders for them, on loopback addresses.
 
 They differ from real ones in one thing: their HTTP interface is at their own address, for lack of networks of their own.
 """
@@ -47,7 +47,11 @@ class ClosedSite:
 
     def of_servers(self, count: int) -> ClosedSite:
         """The same, once its configuration asks for so many."""
-        config = self.config.model_copy(update={"consul_servers": count})
+        return self.configured(consul_servers=count)
+
+    def configured(self, **keys: Any) -> ClosedSite:
+        """The same, once these keys have changed. Without `consul_seed` it is open."""
+        config = self.config.model_copy(update=keys)
         return replace(self, driver=Consul(dict.fromkeys(Role, config)))
 
     @property
@@ -73,10 +77,12 @@ class ClosedSite:
         address, folder = f"{self.network}.{number}", self.folder / f"{name}-{number}"
         documents = self.rendered(name, role, servers)
         server = address if role is Role.DISCOVERY else ""
-        own = closed_parts(documents[layout.IDENTITY_FILE], folder, server)
+        identity = documents.get(layout.IDENTITY_FILE)
+        own = closed_parts(identity, folder, server) if identity else {}
         ports = documents[layout.AGENT_FILE]["ports"] | own.get("ports", {})
         configuration = documents[layout.AGENT_FILE] | documents[layout.SECRETS_FILE] | own
-        return ConsulAgent(folder, address, configuration | {"ports": ports, "retry_interval": "1s"}, self.seed.management)
+        token = self.seed.management if self.config.seed else ""
+        return ConsulAgent(folder, address, configuration | {"ports": ports, "retry_interval": "1s"}, token)
 
     def server(self, number: int = 1) -> ConsulAgent:
         """With all rights given, as its boot does."""

@@ -41,7 +41,8 @@ class ConsulServer:
     """One server that is its own leader, with every port on `address`. Started by `with`, or by `start` and `close`.
 
     `encrypt` is a gossip key (base64). `join` makes it join others instead of leading; `server=False` makes it an agent.
-    `seed`: a server that is closed, as the one that is provisioned for the cluster with that seed.
+    `seed`: a server that is closed, as the one that is provisioned for the cluster with that seed; `closing`: or on the way
+    there.
     """
 
     def __init__(
@@ -53,9 +54,11 @@ class ConsulServer:
         server: bool = True,
         name: str = "",
         seed: str = "",
+        closing: bool = False,
     ) -> None:
         self.address = address
         self._seed = Seed(seed) if seed else None
+        self._closing = closing
         self.url = f"http://{address}:{HTTP_PORT}"
         self._config = {
             "node_name": name or f"consul-{address.replace('.', '-')}",
@@ -98,7 +101,8 @@ class ConsulServer:
         if self._seed is None or self._folder is None:
             return {}
         own = self._seed.certificate(layout.server_name("dc1"), server=True)
-        return closed_parts(asdict(own) | {"token": self._seed.management}, self._folder, self.address)
+        identity = asdict(own) | {"token": self._seed.management, "closing": self._closing}
+        return closed_parts(identity, self._folder, self.address)
 
     def stop(self) -> None:
         """End it at once and keep its data, as a power cut would. Idempotent."""
@@ -146,8 +150,8 @@ def closed_parts(identity: Mapping[str, Any], folder: Path, server: str) -> dict
     told = closed_configuration(identity, files, VERSION)
     if not server:
         return told
-    more = server_configuration(server, identity["token"], VERSION)
-    acl = told["acl"] | {"tokens": told["acl"]["tokens"] | more["acl"]["tokens"]}
+    more = server_configuration(server, identity["token"], VERSION, closing=identity.get("closing", False))
+    acl = told["acl"] | more["acl"] | {"tokens": told["acl"]["tokens"] | more["acl"]["tokens"]}
     return told | more | {"acl": acl}
 
 

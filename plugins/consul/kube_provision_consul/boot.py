@@ -82,6 +82,7 @@ def agent_configuration(node: Node, cluster: Cluster, config: ConsulConfig) -> d
             layout.CLUSTER_META: cluster.name,
             layout.CLUSTER_ID_META: cluster.id,
             layout.ROLE_META: node.role.value,
+            **({layout.CLOSED_META: "yes"} if config.seed else {}),
         },
         "retry_join": retry_join(node, cluster, config),
         "retry_interval": _RETRY_INTERVAL,
@@ -153,6 +154,7 @@ def identity(node: Node, cluster: Cluster, config: ConsulConfig, seed: Seed) -> 
         **asdict(seed.certificate(name, server=is_server)),
         "token": seed.management if is_server else seed.token(node.name),
         **({"grants": access.grants(seed, cluster)} if is_server else {}),
+        **({"closing": True} if is_server and config.consul_closing else {}),
     }
 
 

@@ -104,6 +104,12 @@ class ConsulConfig(DriverConfig):
         shown=False,
         help="32 bytes in hexadecimal, of which all secrets of a provisioned Consul are made; generated for a new cluster.",
     )
+    consul_closing: bool = option(
+        False,
+        shown=False,
+        help="A provisioned Consul that is open is being closed: machines get tokens and certificates, and servers still "
+        "take who has none.",
+    )
 
     @field_validator("consul_servers")
     @classmethod
@@ -170,6 +176,8 @@ class ConsulConfig(DriverConfig):
             yield "consul_token", "is for an existing Consul: name it with consul_ip"
         if self.consul_seed and self.consul_ip:
             yield "consul_seed", "closes a Consul that is provisioned, and consul_ip names an existing one: leave one out"
+        if self.consul_closing and self.consul_ip:
+            yield "consul_closing", "is for a Consul that is provisioned, and consul_ip names an existing one: leave one out"
         if self.consul_servers > 1 and self.consul_ip:
             yield "consul_servers", "is of a Consul that is provisioned, and consul_ip names an existing one: leave one out"
         if self.consul_tls_server_name and self.scheme != "https":
@@ -217,7 +225,7 @@ class ConsulConfig(DriverConfig):
         return {"consul_seed": new_seed} if self.consul_ip is None and self.consul_seed is None else {}
 
     def generated(self) -> Mapping[str, Callable[[], str]]:
-        """A gossip key for the server that is provisioned; an existing one's users know theirs."""
-        if self.consul_ip is None and self.consul_encrypt is None:
-            return {"consul_encrypt": new_gossip_key}
-        return {}
+        """A gossip key for the server that is provisioned; an existing one's users know theirs. A seed for one that is being
+        closed."""
+        makers = {"consul_encrypt": new_gossip_key, **({"consul_seed": new_seed} if self.consul_closing else {})}
+        return {key: make for key, make in makers.items() if self.consul_ip is None and getattr(self, key) is None}

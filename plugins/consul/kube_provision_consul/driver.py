@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kube_provision_core import (
@@ -22,7 +23,7 @@ from kube_provision_core import (
     hookimpl,
 )
 
-from . import access, boot, layout
+from . import access, boot, layout, openness
 from .config import ConsulConfig
 from .endpoint import ConsulEndpoint, Tls
 from .failures import unresolved
@@ -32,12 +33,6 @@ from .node.rights import grant
 if TYPE_CHECKING:
     from .access import Right
     from .client import Client
-
-
-_OPEN = (
-    "this cluster's Consul is open, as an earlier version has made it: whoever reaches its port 8500, pods too, may change"
-    " the record, the lock and the list of masters. Deny them its address, as the Consul plugin's README says"
-)
 
 
 class Consul(DiscoveryDriver):
@@ -51,7 +46,6 @@ class Consul(DiscoveryDriver):
         """`port`: of the server's HTTP interface; another one than Consul's own is for tests."""
         self._config = config
         self.port = port or (layout.HTTPS_PORT if self._own.seed else layout.HTTP_PORT)
-        self.notice = "" if self._own.consul_ip or self._own.seed else _OPEN
         self.machines = self._own.consul_servers
         self._answered: Endpoint | None = None
         """The server that did last: others may be waited for in vain."""
@@ -60,6 +54,21 @@ class Consul(DiscoveryDriver):
     def address(self) -> str | None:
         """The existing Consul's first; None: one is to be provisioned."""
         return next(iter(self._own.hosts), None)
+
+    @property
+    def notice(self) -> str:
+        """That Consul is open. The server that has answered is asked what it tells to who has no token."""
+        if self._own.consul_ip:
+            return ""
+        if self._own.seed is None:
+            return openness.OPEN
+        if self._answered:
+            with suppress(DiscoveryError), closing(self._connect(self._as_nobody(self._answered))) as client:
+                return openness.standing(client.ask("GET", "/v1/catalog/nodes", ""), closing=self._own.consul_closing)
+        return openness.UNANSWERED if self._own.consul_closing else ""
+
+    def _as_nobody(self, server: Endpoint) -> ConsulEndpoint:
+        return replace(self._provisioned((server,)), token=None)
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:

@@ -27,7 +27,8 @@ PACKAGED_DATA_DIRS = ("/opt/consul/*", "/var/lib/consul/*")
 CLUSTER_META = "kube-provision-cluster"
 CLUSTER_ID_META = "kube-provision-cluster-id"
 ROLE_META = "kube-provision-role"
-"""Metadata of a Consul node: whose it is, and what for."""
+CLOSED_META = "kube-provision-closed"
+"""Metadata of a Consul node: whose it is, what for, and that it has a token and a certificate."""
 
 
 def prefix(cluster: str) -> str:

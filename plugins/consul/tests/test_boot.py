@@ -158,9 +158,10 @@ def configured(fragment: BootFragment, folder: Path) -> dict[str, Any]:
         {"consul_encrypt": KEY},
         {"consul_encrypt": KEY, "consul_token": TOKEN, "consul_ip": "10.200.200.1"},
         {"consul_encrypt": KEY, "consul_seed": SEED},
+        {"consul_encrypt": KEY, "consul_seed": SEED, "consul_closing": True},
     ],
 )
-def test_consul_accepts_the_configuration(tmp_path: Path, make_consul: MakeConsul, role: Role, keys: dict[str, str]) -> None:
+def test_consul_accepts_the_configuration(tmp_path: Path, make_consul: MakeConsul, role: Role, keys: dict[str, Any]) -> None:
     tmp_path = tmp_path / "consul"
     tmp_path.mkdir()
     configured(render(make_consul, role, **keys), tmp_path)
@@ -329,6 +330,23 @@ def test_each_version_has_its_own_words(version: tuple[int, int], first_token: s
     assert server["acl"]["tokens"].keys() == {first_token}
     assert [key for key in ("verify_incoming_rpc", "tls") if key in told] == [tls]
     assert server["ports"].keys() == ports
+
+
+@pytest.mark.parametrize(
+    ("version", "unverified"),
+    [((1, 8), {"verify_incoming_rpc": False}), ((1, 12), {"tls": {"internal_rpc": {"verify_incoming": False}}})],
+)
+def test_a_server_is_told_to_take_machines_without_a_token_while_it_is_closing(
+    version: tuple[int, int], unverified: dict[str, Any]
+) -> None:
+    closed, closing = (server_configuration("10.0.0.9", "t", version, closing=it) for it in (False, True))
+    assert closing == {**closed, **unverified, "acl": {**closed["acl"], "default_policy": "allow"}}
+
+
+def test_closing_is_told_to_servers_alone(make_consul: MakeConsul) -> None:
+    keys = {"consul_seed": SEED, "consul_closing": True}
+    told = {role: document(render(make_consul, role, **keys), layout.IDENTITY_FILE).get("closing") for role in Role}
+    assert told == {Role.DISCOVERY: True, Role.MASTER: None, Role.WORKER: None}
 
 
 def test_rights_are_given_by_the_server_alone(make_consul: MakeConsul) -> None:

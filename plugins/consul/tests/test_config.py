@@ -240,8 +240,15 @@ def test_a_seed_is_made_for_a_new_cluster_alone() -> None:
     assert "consul_seed" not in ConsulConfig().generated()
 
 
+def test_a_seed_is_made_for_a_cluster_that_is_there_once_its_consul_is_to_be_closed() -> None:
+    made = ConsulConfig(consul_closing=True).generated()["consul_seed"]()
+    assert set(ConsulConfig(consul_closing=True, consul_seed=made).generated()) == {"consul_encrypt"}
+
+
 def test_an_existing_consul_gets_no_seed() -> None:
     assert ConsulConfig(consul_ip="10.0.0.1").founding() == {}
+    with pytest.raises(ValidationError, match="is for a Consul that is provisioned, and consul_ip names an existing one"):
+        ConsulConfig(consul_ip="10.0.0.1", consul_closing=True)
     with pytest.raises(ValidationError, match="leave one out"):
         ConsulConfig(consul_ip="10.0.0.1", consul_seed="0" * 64)
 
@@ -259,3 +266,8 @@ def test_status_tells_of_a_consul_that_an_earlier_version_has_made(keys: dict[st
     driver = Consul(dict.fromkeys(Role, ConsulConfig.model_validate(keys)))
     assert ("is open" in driver.notice) is is_open
     assert driver.port == (8501 if "consul_seed" in keys else 8500)
+
+
+def test_status_tells_what_to_do_where_the_server_is_still_the_open_one() -> None:
+    config = ConsulConfig.model_validate({"consul_seed": "0" * 64, "consul_closing": True})
+    assert "Remove its machine and run again" in Consul(dict.fromkeys(Role, config)).notice

@@ -69,7 +69,8 @@ def _close(target: Path, told: Mapping[str, Any], identity: Mapping[str, Any], s
     if server:
         from .server import server_configuration
 
-        _write_secret(target.with_name("server.json"), json.dumps(server_configuration(server, identity["token"], version)))
+        own = server_configuration(server, identity["token"], version, closing=identity.get("closing", False))
+        _write_secret(target.with_name("server.json"), json.dumps(own))
 
 
 def _write_secret(file: Path, content: str) -> None:

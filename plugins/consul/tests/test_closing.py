@@ -1,0 +1,183 @@
+"""A Consul that is open, as an earlier version has made it, is closed, while its cluster goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from servers.closed_consul import ClosedSite
+from servers.consul_agents import CLUSTER_ID, ConsulAgent, eventually, unused_network
+
+from kube_provision_consul import layout
+from kube_provision_consul.node import Client as NodeClient
+from kube_provision_consul.node.agent import wait_until_joined
+from kube_provision_consul.node.api import Agent, UnavailableError
+from kube_provision_consul.seed import new_seed
+from kube_provision_core import BusyError, Role
+
+pytestmark = pytest.mark.integration
+
+MASTERS = ("m-prod-1", "m-prod-2", "m-prod-3")
+NODES = {**dict.fromkeys(MASTERS, Role.MASTER), "w-prod-1": Role.WORKER}
+RECORD = {"state": "initialised", "node": "m-prod-1", "instance_id": "i", "cluster_id": CLUSTER_ID}
+SERVER = "consul-prod"
+
+
+@dataclass
+class Prod:
+    """A cluster's machines, which are made of what the site is configured with at that time."""
+
+    site: ClosedSite
+    stack: ExitStack
+    agents: dict[str, ConsulAgent] = field(default_factory=dict)
+    clients: dict[str, NodeClient] = field(default_factory=dict)
+    made: int = 0
+
+    def configure(self, **keys: Any) -> None:
+        self.site = self.site.configured(**keys)
+
+    def make_server(self) -> None:
+        """As a run does where it is gone: empty, and with the addresses of all machines."""
+        if old := self.agents.pop(SERVER, None):
+            old.kill()
+            old.folder.rename(old.folder.with_name(f"gone-{self.made}"))
+        self.made += 1
+        peers = tuple(it.address for it in self.agents.values())
+        site = replace(self.site, cluster=replace(self.site.cluster, peers=peers))
+        self.agents[SERVER] = self._kept(site.machine(SERVER, Role.DISCOVERY, 1)).start()
+        if site.config.seed:
+            site.grant(self.agents[SERVER])
+
+    def make(self, name: str) -> NodeClient:
+        """A machine, in place of the one of this name, which shuts down in order. A master registers."""
+        if old := self.agents.pop(name, None):
+            with suppress(OSError, HTTPException):
+                old.ask("PUT", "/v1/agent/leave")
+            old.kill()
+        self.made += 1
+        agent = self.agents[name] = self._kept(self.site.machine(name, NODES[name], 20 + self.made))
+        agent.launch()
+        identity = self.site.rendered(name, NODES[name]).get(layout.IDENTITY_FILE, {})
+        client = NodeClient(Agent(agent.http, (), identity), name, "prod", CLUSTER_ID, 6443, [], "")
+        wait_until_joined(client.agent, [], 120)
+        if name in MASTERS:
+            service = {"Name": "kube-provision-prod", "Address": agent.address, "Port": 6443}
+            client.agent.ask("PUT", "/v1/agent/service/register", {}, json.dumps(service))
+        self.clients[name] = client
+        return client
+
+    def _kept(self, agent: ConsulAgent) -> ConsulAgent:
+        self.stack.callback(agent.kill)
+        return agent
+
+    def sees(self, name: str, masters: tuple[str, ...] = MASTERS) -> bool:
+        """Whether that machine's proxy would lead to exactly these masters."""
+        with suppress(UnavailableError):
+            return self.clients[name].masters("", 1)[1] == sorted(self.agents[it].address for it in masters)
+        return False
+
+    def is_told(self) -> str:
+        """What `status` says, once it has looked."""
+        self.site.driver.discover_masters(self.site.cluster)
+        return self.site.driver.notice
+
+
+@pytest.fixture
+def prod(tmp_path: Path) -> Iterator[Prod]:
+    """Open."""
+    with ExitStack() as stack:
+        site = ClosedSite.of(tmp_path, unused_network(), "prod", NODES).configured(consul_seed=None)
+        prod = Prod(site, stack)
+        prod.make_server()
+        for name in NODES:
+            prod.make(name)
+        assert prod.clients["m-prod-1"].create_record(RECORD)
+        assert eventually(lambda: prod.sees("w-prod-1"))
+        yield prod
+
+
+@pytest.fixture
+def begun(prod: Prod) -> Prod:
+    """Its server was made anew, as one that gives machines their tokens and takes those that have none."""
+    prod.configure(consul_seed=SecretStr(new_seed()), consul_closing=True)
+    prod.make_server()
+    return prod
+
+
+def test_every_step_leaves_the_cluster_its_masters(prod: Prod) -> None:
+    prod.configure(consul_seed=SecretStr(new_seed()), consul_closing=True)
+    prod.make_server()
+    assert eventually(lambda: all(prod.sees(name) for name in NODES))
+    assert prod.clients["m-prod-2"].create_record(RECORD)
+    for name in NODES:
+        assert prod.site.driver.admit_nodes(prod.site.cluster)
+        prod.make(name)
+        assert eventually(lambda: all(prod.sees(it) for it in NODES))
+    assert prod.clients["m-prod-3"].read_record()
+
+    prod.configure(consul_closing=False)
+    prod.make_server()
+    assert eventually(lambda: all(prod.sees(name) for name in NODES))
+    assert prod.clients["m-prod-2"].create_record(RECORD)
+    with pytest.raises(ValueError, match="403"):
+        prod.agents[SERVER].ask("GET", "/v1/kv/kube-provision/prod/record", token="")
+    assert prod.is_told() == ""
+
+
+def test_status_names_what_is_left_to_do(begun: Prod) -> None:
+    assert eventually(lambda: "kube-provision replace " + " ".join(NODES) in begun.is_told())
+    for name in NODES:
+        begun.make(name)
+    assert eventually(lambda: "take consul_closing out" in begun.is_told())
+    assert f"destroy --node {SERVER}" in begun.is_told()
+    begun.configure(consul_closing=False)
+    assert f"destroy --node {SERVER}" in begun.is_told()
+    begun.make_server()
+    assert begun.is_told() == ""
+    begun.configure(consul_closing=True)
+    assert "Consul is closed. Take the key out" in begun.is_told()
+
+
+def test_machines_with_and_without_a_token_have_one_lock_and_one_record(begun: Prod) -> None:
+    known = begun.make("m-prod-1")
+    other = begun.clients["m-prod-2"]
+    assert known.create_record(RECORD)
+    assert not other.create_record({**RECORD, "node": "m-prod-2"})
+    for first, second in ((known, other), (other, known)):
+        with first.lock(30), pytest.raises(UnavailableError, match=f"was not free.*{first.node}"), second.lock(1):
+            pass
+    lock = begun.site.driver.lock_cluster(begun.site.cluster)
+    assert lock
+    with lock, pytest.raises(BusyError), begun.site.driver.lock_cluster(begun.site.cluster):  # type: ignore[union-attr]
+        pass
+
+
+def test_nobody_takes_a_token_while_it_is_being_closed(begun: Prod) -> None:
+    server = begun.agents[SERVER]
+    for method, path, body in (
+        ("GET", "/v1/acl/tokens", None),
+        ("PUT", "/v1/acl/token", {"Policies": [{"Name": "global-management"}]}),
+        ("PUT", "/v1/acl/bootstrap", None),
+    ):
+        with pytest.raises(ValueError, match="403"):
+            server.ask(method, path, body, token="")
+
+
+def test_a_machine_that_was_forgotten_comes_back_by_going_back(begun: Prod) -> None:
+    """Its master goes on, and is off the others' lists until then."""
+    for name in NODES:
+        if name != "m-prod-3":
+            begun.make(name)
+    begun.configure(consul_closing=False)
+    begun.make_server()
+    assert eventually(lambda: begun.sees("w-prod-1", MASTERS[:2]))
+    begun.configure(consul_closing=True)
+    begun.make_server()
+    assert eventually(lambda: begun.sees("w-prod-1"))
