@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -52,15 +52,23 @@ def to_render(cluster: Cluster, discovery_machines: int = 1) -> Cluster:
     return replace(cluster, discovery_address=first, discovery_others=(*others, *unknown))
 
 
-def desire(config: Config, cluster_id: str, discovery_address: str | None, discovery_machines: int, ca: str = "") -> Desired:
+def desire(
+    config: Config,
+    cluster_id: str,
+    discovery_address: str | None,
+    discovery_machines: int,
+    ca: str = "",
+    interfaces: Mapping[Role, str] = {},
+) -> Desired:
     """What `config` asks for. `discovery_address` is an existing service's; for one that is None are so many machines, or,
-    where there are to be none, the masters. `ca`: see `Cluster.ca`.
+    where there are to be none, the masters. `ca`: see `Cluster.ca`. `interfaces`: those of nodes, as the target names them.
     """
     core = config.core
-    nodes = [node for role, count in core.counts.items() for node in _nodes(config, cluster_id, role, count)]
+    made = [node for role, count in core.counts.items() for node in _nodes(config, cluster_id, role, count)]
+    nodes = _on(interfaces, made)
     masters = tuple(node for node in nodes if node.role is Role.MASTER)
     workers = tuple(node for node in nodes if node.role is not Role.MASTER)
-    servers = _servers(config, cluster_id, discovery_machines)
+    servers = _on(interfaces, _servers(config, cluster_id, discovery_machines))
     cluster = Cluster(
         name=core.name,
         id=cluster_id,
@@ -92,6 +100,10 @@ def _servers(config: Config, cluster_id: str, count: int) -> tuple[Node, ...]:
     name = f"{config.core.host_prefix}{config.core.discovery}-{config.core.name}"
     prototype = _prototype(config, cluster_id, Role.DISCOVERY, name)
     return (prototype, *(replace(prototype, name=f"{name}-{index}", index=index) for index in range(2, count + 1)))
+
+
+def _on(interfaces: Mapping[Role, str], nodes: Iterable[Node]) -> tuple[Node, ...]:
+    return tuple(replace(node, interface=interfaces.get(node.role, "")) for node in nodes)
 
 
 def _prototype(config: Config, cluster_id: str, role: Role, name: str) -> Node:

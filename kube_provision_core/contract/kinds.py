@@ -92,8 +92,13 @@ class TargetDriver(Extension, Protocol):
             """Those that machines of a role spread over, the preferred one first; none of a role that is not named."""
             return {}
 
+        @property
+        def node_interfaces(self) -> Mapping[Role, str]:
+            """What the interface in the nodes' network is called inside of a role's machines, where these have several."""
+            return {}
+
     else:  # what an instance may have of its own, too
-        address_timeout, boot_timeout, failure_domains = ADDRESS_TIMEOUT, BOOT_TIMEOUT, {}
+        address_timeout, boot_timeout, failure_domains, node_interfaces = ADDRESS_TIMEOUT, BOOT_TIMEOUT, {}, {}
 
     def provision_vm(self, node: Node, boot: Boot) -> Vm | None: ...
 

@@ -172,6 +172,8 @@ class Node:
     stamp: Stamp
     failure_domain: FailureDomain | None = None
     """Where it is to be made, of those that the target names for its role; None: it names none."""
+    interface: str = ""
+    """What the network interface is called inside of the machine whose address is the node's; empty: any may be."""
 
     def labels(self, configured: Mapping[str, str]) -> Mapping[str, str]:
         """Those of its Kubernetes node: what is configured for its role, and what its failure domain adds."""

@@ -96,7 +96,9 @@ class Session:
     def desired(self) -> Desired:
         discovery = self.discovery
         machines, ca = plugins.machines_of(discovery), self.folder.pki.ca.decode()
-        return desire(self.config, self.folder.cluster_id, discovery.address, machines, ca)
+        kind = Mapping[Role, str]
+        interfaces: Mapping[Role, str] = plugins.declared(self.target, "node_interfaces", {}, kind)
+        return desire(self.config, self.folder.cluster_id, discovery.address, machines, ca, interfaces)
 
     def failure_domains(self, role: Role) -> Sequence[FailureDomain]:
         """Those of the target's that machines of a role spread over; none where it names none."""

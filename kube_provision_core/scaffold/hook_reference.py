@@ -57,6 +57,8 @@ Whoever inherits takes all arguments of a hook, and gives a wrapper a name of it
 - `failure_domains` (targets, if they like): sequences of `FailureDomain`, by `Role`. Each machine that is made is given the
   one in which the fewest of its role stand, as `Node.failure_domain`; plans show it, and its labels become the node's.
   `list_vms` tells by `Vm.failure_domain` where a machine stands. No input or output.
+- `node_interfaces` (targets, if they like): what the interface is called whose address is the node's, by `Role`, where
+  machines have several. Discovery finds it in `Node.interface`. No input or output.
 - `suggested_sizes` (targets, if they like): what `init` suggests in place of the core's defaults: a mapping of `count`,
   `cpu` and `mem`, by `Role`.
 - `address` (discovery): the address of an existing service, from the configuration, as a `str`. None: kube-provision first

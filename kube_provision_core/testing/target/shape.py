@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ... import Cluster
+from ... import Cluster, Role
 from ..connected import Connected
 from ..fixtures import DriverChecks, asks_nobody
 from .fixtures import TargetFixtures, listed, make
 
 _DESCRIPTORS = "/dev/fd"
+_INTERFACE = re.compile(r"[A-Za-z0-9._-]{1,15}")
 
 
 class ShapeChecks(DriverChecks, TargetFixtures):
@@ -33,6 +35,13 @@ class ShapeChecks(DriverChecks, TargetFixtures):
     @asks_nobody
     def test_says_whether_its_machines_share_the_kernel_of_their_host(self, make_driver: Callable[[], Any]) -> None:
         assert type(getattr(make_driver(), "shares_kernel", False)) is bool
+
+    @asks_nobody
+    def test_says_which_interface_is_in_the_nodes_network(self, make_driver: Callable[[], Any]) -> None:
+        named = getattr(make_driver(), "node_interfaces", {})
+        assert all(isinstance(role, Role) for role in named)
+        wrong = [name for name in named.values() if not _INTERFACE.fullmatch(name)]
+        assert not wrong, f"Linux calls no interface {wrong}"
 
     def test_a_run_that_is_over_leaves_nothing_open(self, make_driver: Callable[[], Any], cluster: Cluster) -> None:
         make_and_close(make_driver, cluster)

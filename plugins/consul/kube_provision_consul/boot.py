@@ -112,7 +112,7 @@ def client_data(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str,
     return {
         "servers": list(server_addresses(node, cluster, config)),
         "is_server": node.role is Role.DISCOVERY,
-        "interface": config.consul_bind_interface or "",
+        "interface": config.consul_bind_interface or node.interface,
         **({"rights": rights} if rights else {}),
         **({"tls": _tls_settings(config)} if config.consul_ca_file else {}),
     }

@@ -73,7 +73,8 @@ class ConsulConfig(DriverConfig):
         min_length=1,
         max_length=15,
         pattern=r"^[A-Za-z0-9._-]+$",
-        help="Network interface whose address a node uses; unset: that of its route to Consul.",
+        help="Network interface whose address a node uses; unset: the one that the target names, else that of its route to "
+        "Consul.",
     )
     consul_version: str | None = option(
         None,

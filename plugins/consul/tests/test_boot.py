@@ -262,6 +262,15 @@ def test_rendering_is_the_same_every_time(make_consul: MakeConsul) -> None:
     assert render(make_consul, Role.MASTER) == render(make_consul, Role.MASTER)
 
 
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize(("keys", "told"), [({}, "eth0"), ({"consul_bind_interface": "eth1"}, "eth1")])
+def test_an_address_is_that_of_the_interface_that_the_target_names(
+    make_consul: MakeConsul, role: Role, keys: dict[str, str], told: str
+) -> None:
+    node = replace(node_of(NAMES[role], role), interface="eth0")
+    assert document(make_consul(**keys).render_boot(node, CLUSTER), layout.CLIENT_DATA)["interface"] == told
+
+
 def test_a_server_answers_the_operator_and_an_agent_only_its_own_machine(tmp_path: Path, make_consul: MakeConsul) -> None:
     answers = {}
     for role in Role:

@@ -27,21 +27,21 @@ def render(node: Node, cluster: Cluster, config: KubernetesConfig, port: int = l
     return BootFragment(
         files=(
             *(File(f"{DISCOVERY_PACKAGE}/{name}", _program(name)) for name in _PROGRAMS),
-            File(layout.CLIENT_DATA, _told(cluster, config, port)),
+            File(layout.CLIENT_DATA, _told(node, cluster, config, port)),
             File(layout.TOKEN_FILE, tokens.token(seed, tokens.asker_of(node.role)) + "\n", mode=0o600, secret=True),
             *_rights(node, seed),
         )
     )
 
 
-def _told(cluster: Cluster, config: KubernetesConfig, port: int) -> str:
+def _told(node: Node, cluster: Cluster, config: KubernetesConfig, port: int) -> str:
     """The machine that comes first has no seeds but static ones."""
     seeds = dict.fromkeys((*cluster.discovery_addresses, *map(str, config.kubernetes_seeds)))
     told = {
         "seeds": list(seeds),
         "port": port,
         "ca": cluster.ca,
-        "interface": config.kubernetes_bind_interface or "",
+        "interface": config.kubernetes_bind_interface or node.interface,
     }
     return json.dumps(told, indent=1) + "\n"
 

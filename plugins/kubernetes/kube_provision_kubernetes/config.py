@@ -24,7 +24,8 @@ class KubernetesConfig(DriverConfig):
         per_role=True,
         pattern=r"^[A-Za-z0-9._-]{1,15}$",
         example="eth1",
-        help="Network interface whose address a node uses; else that of its route to a master.",
+        help="Network interface whose address a node uses; unset: the one that the target names, else that of its route to "
+        "a master.",
     )
     kubernetes_seed: SecretStr | None = option(
         None,

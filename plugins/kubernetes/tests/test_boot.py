@@ -90,4 +90,11 @@ def test_an_interface_is_told_to_machines() -> None:
     assert json.loads(str(files(Role.WORKER, kubernetes_bind_interface="eth1")[DATA].content))["interface"] == "eth1"
 
 
+@pytest.mark.parametrize(("keys", "told"), [({}, "eth0"), ({"kubernetes_bind_interface": "eth1"}, "eth1")])
+def test_else_the_one_that_the_target_names(keys: Mapping[str, str], told: str) -> None:
+    driver = Kubernetes(dict.fromkeys(Role, KubernetesConfig.model_validate({"kubernetes_seed": SEED, **keys})))
+    fragment = driver.render_boot(replace(node_of("w-1"), interface="eth0"), CLUSTER)
+    assert [json.loads(str(it.content))["interface"] for it in fragment.files if it.path == DATA] == [told]
+
+
 DATA = "/etc/kube-provision/discovery.json"

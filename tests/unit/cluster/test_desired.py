@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from doubles.memory import MemoryTarget
 from doubles.site import Site
 
 from kube_provision_core.cluster.desired import STAND_IN, to_render
-from kube_provision_core.contract.machines import Cluster
+from kube_provision_core.contract.errors import PluginError
+from kube_provision_core.contract.machines import Cluster, Role
 
 
 class Containers(MemoryTarget):
@@ -23,6 +25,22 @@ def test_every_plugin_is_told_whether_machines_share_the_kernel_of_their_host(
 ) -> None:
     with Site(tmp_path, target=target).session() as session:
         assert session.desired.cluster.shares_kernel is told
+
+
+class WithStorage(MemoryTarget):
+    node_interfaces: ClassVar = {Role.MASTER: "eth0", Role.DISCOVERY: "eth1"}
+
+
+def test_every_plugin_is_told_which_interface_a_nodes_address_is_on(tmp_path: Path) -> None:
+    with Site(tmp_path, target=WithStorage).session(masters=1, workers=1) as session:
+        told = {node.role: node.interface for node in session.desired.all}
+    assert told == {Role.DISCOVERY: "eth1", Role.MASTER: "eth0", Role.WORKER: ""}
+
+
+def test_an_interface_without_a_name_is_its_authors_to_mend(tmp_path: Path) -> None:
+    target = type("Mistaken", (MemoryTarget,), {"node_interfaces": {Role.WORKER: None}})
+    with Site(tmp_path, target=target).session() as session, pytest.raises(PluginError, match="its author must mend it"):
+        _ = session.desired
 
 
 CLUSTER = Cluster("prod", "id", "1.37", frozenset())

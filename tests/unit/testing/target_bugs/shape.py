@@ -8,8 +8,9 @@ import socket
 import threading
 import time
 from pathlib import Path
+from types import MappingProxyType
 
-from kube_provision_core import BootFragment, Power, Vm, hookimpl
+from kube_provision_core import BootFragment, Power, Role, Vm, hookimpl
 
 from ..planted import fails
 from .sound import Sound
@@ -127,6 +128,16 @@ class AwaitsNoBoot(Sound):
 @fails("test_says_whether_its_machines_share_the_kernel_of_their_host")
 class SharesSomething(Sound):
     shares_kernel = "no"
+
+
+@fails("test_says_which_interface_is_in_the_nodes_network")
+class NamesACard(Sound):
+    node_interfaces = MappingProxyType({Role.WORKER: "network adapter 1"})
+
+
+@fails("test_says_which_interface_is_in_the_nodes_network")
+class NamesRolesByText(Sound):
+    node_interfaces = MappingProxyType({"worker": "eth0"})
 
 
 @fails("test_close_never_raises")
