@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         Stamp,
         Vm,
     )
+    from .contract.networks import NetworkCard, Networks, StaticIp
     from .contract.node_network import OnNodeNetwork, check_node_network
     from .contract.packages import Packages, Repository
     from .contract.shell import shell_arrays
@@ -124,6 +125,8 @@ __all__ = [
     "Machine",
     "MachineAddresses",
     "MasterRecord",
+    "NetworkCard",
+    "Networks",
     "NoCloudSeed",
     "Node",
     "NodeStatus",
@@ -137,6 +140,7 @@ __all__ = [
     "Role",
     "Stage",
     "Stamp",
+    "StaticIp",
     "Step",
     "TargetDriver",
     "TargetError",
@@ -187,6 +191,7 @@ _PARTS = (
     "contract.kinds",
     "contract.local_paths",
     "contract.node_network",
+    "contract.networks",
     "contract.hosts",
     "contract.urls",
     "datasources.vmware",

@@ -53,6 +53,7 @@ _WORDS = {
     "too_long": "must have at most {max_length} entries",
     "ip_v4_address": "must be an IPv4 address such as 10.0.0.1",
     "ip_v4_network": "must be an IPv4 network such as 10.244.0.0/16, its host bits zero",
+    "ip_v4_interface": "must be an IPv4 address with its network's prefix length, such as 10.0.0.11/24",
     "ip_v6_address": "must be an IPv6 address",
     "ip_v6_network": "must be an IPv6 network such as fd00::/64, its host bits zero",
     "ip_any_address": "must be an IP address",

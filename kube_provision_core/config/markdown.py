@@ -64,8 +64,8 @@ def _inner_tables(keys: Iterable[Key]) -> Iterator[str]:
     """A table for each model that stands inside a value."""
     users: dict[type[BaseModel], list[str]] = {}
     for key in keys:
-        for model in dict.fromkeys(_models(key.field.annotation)):
-            users.setdefault(model, []).append(f"`{key.name}`")
+        for name, model in dict.fromkeys(_models(key.name, key.field.annotation)):
+            users.setdefault(model, []).append(f"`{name}`")
     for model, names in users.items():
         rows = "".join(
             f"| {' | '.join(_cell(it) for it in (f'`{name}`', _type(field.annotation), _default(field)))} |\n"
@@ -75,11 +75,14 @@ def _inner_tables(keys: Iterable[Key]) -> Iterator[str]:
         yield f"\nIn {' and '.join(names)}:\n\n| Key | Type | Default |\n|---|---|---|\n{rows}"
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+def _models(name: str, annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Each with the way to it, those in others too."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
+        yield name, annotation
+        for inner, field in annotation.model_fields.items():
+            yield from _models(f"{name}.{inner}", field.annotation)
     for argument in get_args(annotation):
-        yield from _models(argument)
+        yield from _models(name, argument)
 
 
 def _type(annotation: Any) -> str:

@@ -83,6 +83,8 @@ class Guest:
     address_delay: float = 0.1
     publishes: Mapping[str, str] = field(default_factory=dict)
     publish_delay: float = 0.1
+    others: Sequence[str] = ()
+    """Of its further cards, one each."""
     before: Sequence[str] = ()
     """Further addresses, which it has from the start."""
     disconnected: bool = False

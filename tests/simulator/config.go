@@ -80,6 +80,7 @@ type guestConfig struct {
 	AddressDelay seconds           `json:"address_delay"`
 	Publishes    map[string]string `json:"publishes"` // extraConfig that the guest itself sets
 	PublishDelay seconds           `json:"publish_delay"`
+	Others       []string          `json:"others"`       // of the further cards, one each
 	Before       []string          `json:"before"`       // addresses that the first card has until then, or from then on without others
 	Disconnected bool              `json:"disconnected"` // the first card's cable is pulled
 }

@@ -66,11 +66,11 @@ func (m *machine) boot() {
 	m.boots++
 	rule := m.vcenter.guests.ruleFor(m.Name)
 	if len(rule.Before) > 0 {
-		m.later(0, func() { m.report(rule.Before, rule.Disconnected) })
+		m.later(0, func() { m.report(rule.Before, nil, rule.Disconnected) })
 	}
 	if len(rule.Before) == 0 || len(rule.Addresses) > 0 {
 		m.later(rule.AddressDelay, func() {
-			m.report(append(rule.Before[:len(rule.Before):len(rule.Before)], rule.Addresses...), rule.Disconnected)
+			m.report(append(rule.Before[:len(rule.Before):len(rule.Before)], rule.Addresses...), rule.Others, rule.Disconnected)
 		})
 	}
 	if len(rule.Publishes) > 0 {
@@ -92,7 +92,7 @@ func (m *machine) later(delay seconds, do func()) {
 }
 
 // report is what guest tools tell: addresses of every card, the link-local ones among them, and a container bridge.
-func (m *machine) report(addresses []string, disconnected bool) {
+func (m *machine) report(addresses, others []string, disconnected bool) {
 	nics := []types.GuestNicInfo{nic("", "02:42:ac:11:00:01", -1, "172.17.0.1")}
 	for _, device := range m.Config.Hardware.Device {
 		base, ok := device.(types.BaseVirtualEthernetCard)
@@ -104,7 +104,10 @@ func (m *machine) report(addresses []string, disconnected bool) {
 		told := nic(networkName(card), card.MacAddress, card.Key, all...)
 		told.Connected = !disconnected
 		nics = append(nics, told)
-		addresses, disconnected = nil, false // only the first card has any
+		addresses, disconnected = nil, false
+		if len(others) > 0 {
+			addresses, others = others[:1], others[1:]
+		}
 	}
 	first := ""
 	if all := nics[len(nics)-1].IpAddress; len(nics) > 1 && len(nics[1].IpAddress) > 1 {

@@ -17,6 +17,7 @@ class GuestNic:
     """Key of the virtual network card behind it; negative for a bridge, a tunnel, a container's interface."""
     addresses: tuple[str, ...]
     connected: bool = True
+    mac_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,16 @@ class GuestNetwork:
         return sorted((nic for nic in self.nics if nic.key >= 0), key=lambda nic: nic.key)
 
 
-def judge(told: GuestNetwork, cluster: Cluster, *, expected: str | None, only_in: IPv4Network | None) -> MachineAddresses:
-    """`expected` is the machine's static address, `only_in` the network in which addresses are to be."""
+def judge(
+    told: GuestNetwork, cluster: Cluster, *, expected: str | None, only_in: IPv4Network | None, mac_address: str = ""
+) -> MachineAddresses:
+    """`expected` is the machine's static address, `only_in` the network in which addresses are to be.
+
+    `mac_address`: of its card in the nodes' network; empty: it has none but in that.
+    """
     cards = told.cards
-    sure = [address for card in cards for address in card.addresses]
-    addresses = sure if cards else [told.primary or ""]
+    sure = [it for card in cards for it in card.addresses if mac_address in ("", card.mac_address)]
+    addresses = sure if cards or mac_address else [told.primary or ""]
     judged = judge_addresses(addresses, cluster, sure=sure, expected=expected, only_in=only_in)
     if judged.usable:
         return judged

@@ -19,7 +19,17 @@ from pydantic import (
     model_validator,
 )
 
-from kube_provision_core import DriverConfig, HostAndPort, LocalFile, OnNodeNetwork, option
+from kube_provision_core import (
+    DriverConfig,
+    HostAndPort,
+    LocalFile,
+    NetworkCard,
+    Networks,
+    OnNodeNetwork,
+    StaticIp,
+    option,
+    raise_faults,
+)
 
 from .tls import authorities
 
@@ -45,38 +55,6 @@ def _fingerprint(text: str) -> str:
     return digits
 
 
-class StaticIp(BaseModel):
-    """Fixed addresses of one role's machines."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    addresses: list[OnNodeNetwork[IPv4Interface]] = Field(
-        min_length=1, description="With prefix length, one per machine: the first is that of the machine with index 1."
-    )
-    gateway: OnNodeNetwork[IPv4Address] | None = Field(None, description="Default gateway.")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        for address in self.addresses:
-            network = address.network
-            if network.prefixlen == 32:
-                raise ValueError(f"{address.ip} needs its network's prefix length, such as {address.ip}/24")
-            if address.is_multicast or address.is_link_local or address.is_unspecified or address.is_reserved:
-                raise ValueError(f"{address.ip} is no address that a machine can be given")
-            if network.prefixlen < 31 and address.ip in (network.network_address, network.broadcast_address):
-                raise ValueError(f"{address} is a network's own or broadcast address")
-            if self.gateway and self.gateway not in network:
-                raise ValueError(f"gateway {self.gateway} is not in the network of {address}")
-        if len({address.ip for address in self.addresses}) < len(self.addresses):
-            raise ValueError("an address is listed twice")
-        return self
-
-    def address_of(self, index: int) -> IPv4Interface | None:
-        """The address of the machine with that index; None where the list is too short."""
-        place = max(index, 1) - 1  # the discovery machine has index 0 and takes the first
-        return self.addresses[place] if place < len(self.addresses) else None
-
-
 class Domain(BaseModel):
     """A failure domain: what its machines have in place of what is said for their role."""
 
@@ -86,7 +64,9 @@ class Domain(BaseModel):
     cluster: InventoryName | None = Field(None, description="Cluster of hosts.")
     resource_pool: InventoryName | None = Field(None, description="Resource pool or vApp.")
     datastore: InventoryName | None = Field(None, description="Datastore or datastore cluster.")
-    network: InventoryName | None = Field(None, description="Network, port group, or network of NSX.")
+    network: InventoryName | None = Field(
+        None, description="Network, port group, or network of NSX; of several cards, that of the role `node`."
+    )
     template: InventoryName | None = Field(None, description="Template, such as a copy on the domain's own datastore.")
     vm_groups: list[InventoryName] = Field(
         [], description="DRS groups of machines to join beside the role's, such as one that is bound to a group of hosts."
@@ -165,6 +145,14 @@ class VsphereConfig(DriverConfig):
     static_ip: StaticIp | None = option(
         None, per_role=True, help="Fixed addresses, `{addresses: [10.0.0.11/24, …], gateway: 10.0.0.1}`; unset: DHCP."
     )
+    networks: Networks | None = option(
+        None,
+        per_role=True,
+        shown=False,
+        example="[{name: VLAN 120, role: node}, {name: SAN, role: storage, mtu: 9000}]",
+        help="Networks of machines with several cards, in their order, in place of `network` and `static_ip`: one of the "
+        "role `node`, in which machines have their addresses, and others of the role `storage` or `none`.",
+    )
     dns_servers: list[OnNodeNetwork[IPv4Address | IPv6Address]] = option(
         [], per_role=True, help="Name servers; unset: DHCP's."
     )
@@ -221,8 +209,10 @@ class VsphereConfig(DriverConfig):
     @field_validator("wait_for_ip_address_subnet")
     @classmethod
     def _holds_static_addresses(cls, subnet: IPv4Network | None, info: ValidationInfo) -> IPv4Network | None:
-        static: StaticIp | None = info.data.get("static_ip")
-        outside = [address for address in static.addresses if address.ip not in subnet] if static and subnet else []
+        cards: list[NetworkCard] = info.data.get("networks") or []
+        statics = [info.data.get("static_ip"), *(card.static_ip for card in cards if card.role == "node")]
+        addresses = [address for static in statics if static for address in static.addresses]
+        outside = [address for address in addresses if subnet and address.ip not in subnet]
         if outside:
             raise ValueError(f"{outside[0]} of static_ip is not in {subnet}: that machine's address would never count")
         return subnet
@@ -251,6 +241,32 @@ class VsphereConfig(DriverConfig):
             raise ValueError("vcenter_ca_file and vcenter_thumbprint exclude each other: remove one of them")
         return self
 
+    @model_validator(mode="after")
+    def _one_way_to_say_networks(self) -> Self:
+        said = [key for key in ("network", "static_ip") if self.networks and getattr(self, key)]
+        raise_faults(((key,), "networks are given too: say it there, of the one of the role node") for key in said)
+        return self
+
+    @property
+    def cards(self) -> tuple[NetworkCard, ...]:
+        """The machines' network cards. One without a name stays in the template's network."""
+        if self.networks:
+            return tuple(self.networks)
+        return (NetworkCard.model_construct(name=self.network or "", role="node", static_ip=self.static_ip),)
+
+    def called(self, number: int, key: str) -> str:
+        """What a key of a network is called in the configuration: `static_ip`, `networks[1].static_ip`."""
+        return f"networks[{number}].{key}" if self.networks else {"name": "network"}.get(key, key)
+
+    @property
+    def node_card(self) -> int:
+        """Which of the cards, counted from 0, is in the nodes' network."""
+        return next(number for number, card in enumerate(self.cards) if card.role == "node")
+
+    @property
+    def node_static_ip(self) -> StaticIp | None:
+        return self.cards[self.node_card].static_ip
+
     @property
     def domains(self) -> tuple[str, ...]:
         """Names of the failure domains of the role's machines, the preferred one first."""
@@ -268,6 +284,10 @@ class VsphereConfig(DriverConfig):
             return self
         own = self.failure_domains[domain]
         changes = own.model_dump(exclude={"region", "vm_groups"}, exclude_none=True)
+        if self.networks and own.network:
+            cards = list(self.networks)
+            cards[self.node_card] = cards[self.node_card].model_copy(update={"name": changes.pop("network")})
+            changes["networks"] = cards
         return self.model_copy(update={**changes, "vm_groups": [*self.vm_groups, *own.vm_groups]})
 
     @property

@@ -26,6 +26,7 @@ from kube_provision_core import (
 
 from . import boot, tls
 from .config import VsphereConfig
+from .guestinfo import interface
 
 if TYPE_CHECKING:
     from .client.vcenter import Vcenter
@@ -76,6 +77,10 @@ class Vsphere(TargetDriver):
     @property
     def failure_domains(self) -> Mapping[Role, Sequence[FailureDomain]]:
         return {role: [_domain(config, name) for name in config.domains] for role, config in self._config.items()}
+
+    @property
+    def node_interfaces(self) -> Mapping[Role, str]:
+        return {role: interface(config.node_card) for role, config in self._config.items() if config.networks}
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:

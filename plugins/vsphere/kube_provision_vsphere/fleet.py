@@ -97,9 +97,11 @@ class Fleet:
             if existing is None:  # a folder bears the name, or the machine's own making failed meanwhile
                 raise
             return existing
-        expected = wanted.extra_config.get(stamp.ADDRESS) or None
+        expected, card = wanted.extra_config.get(stamp.ADDRESS) or None, wanted.extra_config.get(stamp.CARD, "")
         domain = Kind.of(node).domain
-        made = Sighting(machine, node.name, wanted.folder, True, node.stamp.text, expected=expected, domain=domain)
+        made = Sighting(
+            machine, node.name, wanted.folder, True, node.stamp.text, expected=expected, card=card, domain=domain
+        )
         self._remember(made, node.stamp)
         where = f"{self._inventory().path(wanted.folder)}/{node.name}"
         return Vm(node.name, machine, Power.ON, node.stamp, where=where, failure_domain=domain)
@@ -256,7 +258,7 @@ class Fleet:
                 self._addresses.pop(seen.id, None)
             return MachineAddresses()
         only_in = self._config[role].wait_for_ip_address_subnet
-        found = judge(seen.told, cluster, expected=seen.expected, only_in=only_in)
+        found = judge(seen.told, cluster, expected=seen.expected, only_in=only_in, mac_address=seen.card)
         with self._lock:
             if found.usable:
                 self._addresses[seen.id] = found

@@ -7,10 +7,7 @@ from typing import Any
 from kube_provision_core import Boot, GuestInfo, Node
 
 from .config import VsphereConfig
-from .hardware_address import hardware_address
-
-INTERFACE = "eth0"
-"""What the card is called whose network is set here: most of cloud-init's renderers match by a name as well."""
+from .hardware_address import hardware_addresses
 
 
 def of(node: Node, boot: Boot, config: VsphereConfig) -> GuestInfo:
@@ -20,20 +17,16 @@ def of(node: Node, boot: Boot, config: VsphereConfig) -> GuestInfo:
 
 def network(node: Node, config: VsphereConfig) -> dict[str, Any]:
     """The metadata's part about the network; empty where the system may decide."""
-    mac_address = hardware_address(node, config)
-    if mac_address is None:
-        return {}
-    return {"network": {"version": 2, "ethernets": {INTERFACE: _card(mac_address, node, config)}}}
+    cards = {
+        interface(number): card.told(
+            interface(number), mac_address, node.index, config.dns_servers if card.role == "node" else ()
+        )
+        for number, (card, mac_address) in enumerate(zip(config.cards, hardware_addresses(node, config), strict=True))
+        if mac_address
+    }
+    return {"network": {"version": 2, "ethernets": cards}} if cards else {}
 
 
-def _card(mac_address: str, node: Node, config: VsphereConfig) -> dict[str, Any]:
-    card: dict[str, Any] = {"match": {"macaddress": mac_address}, "set-name": INTERFACE}
-    if config.static_ip is None:
-        card |= {"dhcp4": True, "dhcp4-overrides": {"use-dns": False}}
-    else:
-        card |= {"dhcp4": False, "addresses": [str(config.static_ip.address_of(node.index))]}
-        if config.static_ip.gateway:
-            card["routes"] = [{"to": "0.0.0.0/0", "via": str(config.static_ip.gateway)}]
-    if config.dns_servers:
-        card["nameservers"] = {"addresses": [str(server) for server in config.dns_servers]}
-    return card
+def interface(number: int) -> str:
+    """What a card is called whose network is set here: most of cloud-init's renderers match by a name as well."""
+    return f"eth{number}"

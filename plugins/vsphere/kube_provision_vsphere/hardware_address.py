@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from kube_provision_core import Node, Role
+from kube_provision_core import NetworkCard, Node, Role
 
 from .config import VsphereConfig
 
@@ -16,24 +16,30 @@ _PREFIX = "00:50:56"
 _FREE_BITS = 22
 
 
-def hardware_address(node: Node, config: VsphereConfig) -> str | None:
-    """The address of the machine's first card; None where vCenter may choose it.
+def hardware_addresses(node: Node, config: VsphereConfig) -> tuple[str | None, ...]:
+    """Those of the machine's cards; None where vCenter may choose, which is where one card is told nothing.
 
     With a fixed IPv4 address it follows from that, and is as unique: on one link, networks of up to 2^22 addresses are not
-    mixed. With DHCP it is counted up from a place of the cluster's own, so that no two of its machines can meet; of a pool's
-    workers from one of the pool's own, which are 2^22.
+    mixed. Else it is counted up from a place of the cluster's own, so that no two of its machines can meet; of a pool's
+    workers from one of the pool's own, which are 2^22; and of one of several networks from that network's own.
     """
-    if config.static_ip:
-        address = config.static_ip.address_of(node.index)
+    chosen = bool(config.networks or config.dns_servers)
+    return tuple(_hardware_address(node, card, config, chosen) for card in config.cards)
+
+
+def _hardware_address(node: Node, card: NetworkCard, config: VsphereConfig, chosen: bool) -> str | None:
+    if card.static_ip:
+        address = card.static_ip.address_of(node.index)
         return _format(int(address.ip)) if address else None
-    if config.dns_servers:
-        return _format(_start(_whose(node)) + node.index * len(Role) + list(Role).index(node.role.kind))
+    if chosen:
+        return _format(_start(_whose(node, card, config)) + node.index * len(Role) + list(Role).index(node.role.kind))
     return None
 
 
-def _whose(node: Node) -> str:
-    """What the place is chosen by: a pool has one of its own."""
-    return node.stamp.cluster_id + (f"/{node.role.pool}" if node.role.is_pool else "")
+def _whose(node: Node, card: NetworkCard, config: VsphereConfig) -> str:
+    """What the place is chosen by."""
+    own = [node.role.pool] if node.role.is_pool else []
+    return "/".join([node.stamp.cluster_id, *own, *([card.name] if config.networks else [])])
 
 
 def _start(whose: str) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from kube_provision_core import ConfigError
 
 from .config import VsphereConfig
-from .inventory import Inventory, Item, wanted
+from .inventory import Inventory, Item, Wanted, wanted
 from .problems import Problems
 
 WITH_RULES = "ClusterComputeResource"
@@ -36,8 +37,8 @@ class Named:
     cluster: Item
     datastores: tuple[Item, ...]
     """The one, those of the datastore cluster, or all, where a storage policy chooses; none: where the template lies."""
-    networks: tuple[Item, ...]
-    """All that bear the name: of several, the one is meant that the cluster reaches. None: the template's."""
+    networks: tuple[tuple[Item, ...], ...]
+    """Of each card all that bear the name: of several, the one is meant that the cluster reaches. None: the template's."""
     hosts: tuple[Item, ...]
     switches: tuple[Item, ...]
 
@@ -46,7 +47,7 @@ class Named:
         """Everything whose details are needed."""
         yield from (*self.templates, self.cluster, *self.datastores, *self.hosts)
         if self.networks:
-            yield from (*self.networks, *self.switches)
+            yield from (*chain(*self.networks), *self.switches)
 
 
 def find(inventory: Inventory, config: VsphereConfig) -> Named:
@@ -61,7 +62,7 @@ def find(inventory: Inventory, config: VsphereConfig) -> Named:
     with problems.collected():
         datastores = _datastores(inventory, config)
     with problems.collected():
-        networks = _networks(inventory, config.network)
+        networks = _networks(inventory, config)
     problems.check()
     return Named(
         templates=templates,
@@ -124,10 +125,23 @@ def _pool(inventory: Inventory, text: str, cluster: Item | None) -> tuple[Item, 
     return pool, owner
 
 
-def _networks(inventory: Inventory, text: str | None) -> tuple[Item, ...]:
-    if text is None:
-        return ()
-    return tuple(inventory.matches(NETWORK, text)) or (inventory.find(NETWORK, text),)
+def _networks(inventory: Inventory, config: VsphereConfig) -> tuple[tuple[Item, ...], ...]:
+    problems, found = Problems(), []
+    for number, card in enumerate(config.cards):
+        if card.name:
+            with problems.collected():
+                found.append(_network(inventory, network_of(config, number), card.name))
+    problems.check()
+    return tuple(found)
+
+
+def network_of(config: VsphereConfig, number: int) -> Wanted:
+    """What the name of a card's network may be."""
+    return replace(NETWORK, key=config.called(number, "name"))
+
+
+def _network(inventory: Inventory, what: Wanted, text: str) -> tuple[Item, ...]:
+    return tuple(inventory.matches(what, text)) or (inventory.find(what, text),)
 
 
 def _datastores(inventory: Inventory, config: VsphereConfig) -> tuple[Item, ...]:

@@ -41,7 +41,8 @@ class Placement:
     snapshot: str | None
     """Id of the template's that linked clones build on."""
     datastores: tuple[Datastore, ...]
-    network: Network | None
+    networks: tuple[Network, ...]
+    """Of its cards; none: the template's."""
     policy: str | None
     """Id of the storage policy."""
 
@@ -72,10 +73,10 @@ def _place(named: Named, inventory: Inventory, resources: Resources, config: Vsp
     reachable = reached(named.datastores, cluster.datastores)
     stores = reached(reachable, policy.datastores if policy else None)
     datastores = tuple(store for item in stores if (store := resources.datastores.get(item.id)) and store.usable)
-    networks = reached_networks(inventory, named.networks, cluster.networks)
-    network = resources.networks.get(networks[0].id) if len(networks) == 1 else None
+    meant = [reached_networks(inventory, items, cluster.networks) for items in named.networks]
+    networks = tuple(network for items in meant if len(items) == 1 and (network := resources.networks.get(items[0].id)))
     hosts = tuple(host for item in named.hosts if (host := resources.hosts.get(item.id)) and host.usable)
-    needed = [store.id for store in datastores], network.id if network else None
+    needed = [store.id for store in datastores], [network.id for network in networks]
     placement = Placement(
         template=template,
         template_path=inventory.path(template.id),
@@ -85,7 +86,7 @@ def _place(named: Named, inventory: Inventory, resources: Resources, config: Vsp
         snapshot=_snapshot(template, config),
         hosts=() if cluster.places_machines else tuple(host.id for host in hosts if reaches(host, *needed)),
         datastores=datastores,
-        network=network,
+        networks=networks,
         policy=policy.id if policy else None,
     )
     problems = [*_template_problems(placement, config), *_place_problems(placement, named, inventory, config)]
@@ -96,7 +97,9 @@ def _place(named: Named, inventory: Inventory, resources: Resources, config: Vsp
     if not hosts:
         problems.append(f"cluster: {inventory.path(cluster.id)} has no connected host that is out of maintenance")
     elif not (cluster.places_machines or placement.hosts):
-        problems.append(f"cluster: {inventory.path(cluster.id)} has no host that reaches both the datastore and the network")
+        problems.append(
+            f"cluster: {inventory.path(cluster.id)} has no host that reaches both the datastore and {_those(networks)}"
+        )
     if problems:
         raise ConfigError(*problems)
     return placement
@@ -138,7 +141,7 @@ def _template_problems(place: Placement, config: VsphereConfig) -> Iterator[str]
             f"firmware: template {place.template_path} has virtual hardware {version}, and secure boot needs {SECURE_BOOT}; "
             "upgrade its VM compatibility, or set firmware: efi"
         )
-    if not place.template.has_card and not config.network:
+    if not (place.template.has_card or config.network or config.networks):
         yield f"template: {place.template_path} has no network card; set network"
     names = [name for name, _ in place.template.snapshots]
     if config.snapshot and names and place.snapshot is None:
@@ -168,6 +171,13 @@ def _place_problems(place: Placement, named: Named, inventory: Inventory, config
     for group in config.vm_groups:
         if group not in place.cluster.vm_groups:
             yield f"vm_groups: cluster {named.cluster.name} has no DRS group of machines {group!r}"
-    networks = reached_networks(inventory, named.networks, place.cluster.networks)
-    if len(networks) == 1 and not (place.network and place.network.is_known):
-        yield f"network: the switch of {inventory.path(networks[0].id)} cannot be read by the account"
+    known = {network.id for network in place.networks if network.is_known}
+    for number, items in enumerate(named.networks):
+        networks = reached_networks(inventory, items, place.cluster.networks)
+        if len(networks) == 1 and networks[0].id not in known:
+            key = config.called(number, "name")
+            yield f"{key}: the switch of {inventory.path(networks[0].id)} cannot be read by the account"
+
+
+def _those(networks: Collection[Network]) -> str:
+    return "the networks" if len(networks) > 1 else "the network"

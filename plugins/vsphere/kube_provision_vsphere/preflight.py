@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 from kube_provision_core import Boot, ConfigError, Node, Role
 
 from . import guestinfo, privileges
-from .hardware_address import hardware_address
+from .hardware_address import hardware_addresses
 from .kind import Kind
 from .naming import WITH_RULES
 from .placement import Placement
@@ -49,18 +49,22 @@ def _address_problems(target: Target, machines: Machines, given: Mapping[str, st
     owners: dict[Hashable, str] = {IPv4Address(it): name for it, name in given.items() if name not in made}
     for node, _ in machines:
         keys = target.keys(Kind.of(node))
-        if keys.static_ip is None:
-            continue
-        address = keys.static_ip.address_of(node.index)
-        card = (keys.network, hardware_address(node, keys))
-        if address is None:
-            yield f"static_ip: {len(keys.static_ip.addresses)} addresses are too few: {node.name} needs number {node.index}"
-        elif owner := owners.get(address.ip):
-            yield f"static_ip: {address} would be given to both {owner} and {node.name}; give each role, and pool, its own"
-        elif owner := owners.get(card):
-            yield f"static_ip: {address} of {node.name} ends with the same 22 bits as that of {owner}; choose another"
-        else:
-            owners[address.ip] = owners[card] = node.name
+        chosen = hardware_addresses(node, keys)
+        for number, (card, mac_address) in enumerate(zip(keys.cards, chosen, strict=True)):
+            static, key = card.static_ip, keys.called(number, "static_ip")
+            if static is None:
+                continue
+            address, on_link = static.address_of(node.index), (card.name, mac_address)
+            if address is None:
+                yield f"{key}: {len(static.addresses)} addresses are too few: {node.name} needs number {node.index}"
+            elif owner := owners.get(address.ip):
+                yield f"{key}: {address} would be given to both {owner} and {node.name}; give each role, and pool, its own"
+            elif owner := owners.get(on_link):
+                yield f"{key}: {address} of {node.name} ends with the same 22 bits as that of {owner}; choose another"
+            elif mac_address in (*chosen[:number], *chosen[number + 1 :]):
+                yield f"{key}: {address} ends with the same 22 bits as another address of {node.name}; choose another"
+            else:
+                owners[address.ip] = owners[on_link] = node.name
 
 
 def _disk_problems(target: Target, places: Mapping[Kind, Placement], machines: Machines) -> Iterator[str]:

@@ -45,8 +45,8 @@ def needed(place: Placement, config: VsphereConfig) -> Iterator[tuple[tuple[str,
     yield (place.pool.kind, place.pool.id), ON_POOL + (ON_VAPP if place.pool.kind == VAPP else ())
     for store in place.datastores:
         yield ("Datastore", store.id), ON_DATASTORE
-    if place.network:
-        yield (place.network.kind, place.network.id), ON_NETWORK
+    for network in place.networks:
+        yield (network.kind, network.id), ON_NETWORK
     if config.vm_attributes:
         yield ("Folder", place.folder), FOR_ATTRIBUTES
     if config.vm_groups:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from .config import VsphereConfig
 from .inventory import Inventory, Item, natural
-from .naming import NETWORK, OPAQUE_NETWORK, Named
+from .naming import OPAQUE_NETWORK, Named, network_of
 from .resources import Host, HostCluster, Template
 
 MOST_NAMES = 10
@@ -25,9 +25,9 @@ def reached_networks(inventory: Inventory, items: Iterable[Item], ids: Collectio
     )
 
 
-def reaches(host: Host, datastores: Collection[str], network: str | None) -> bool:
+def reaches(host: Host, datastores: Collection[str], networks: Collection[str]) -> bool:
     stores = host.datastores is None or host.datastores.issuperset(datastores)
-    return stores and (network is None or host.networks is None or network in host.networks)
+    return stores and (host.networks is None or host.networks.issuperset(networks))
 
 
 def problems(
@@ -35,13 +35,15 @@ def problems(
 ) -> Iterator[str]:
     """One line each, with what the cluster reaches instead."""
     where = f"cluster {inventory.path(cluster.id)}"
-    networks = reached_networks(inventory, named.networks, cluster.networks)
     stores = reached(named.datastores, cluster.datastores)
-    if config.network and not networks:
-        yield f"network: {where} does not reach {config.network!r}; it reaches: {_names(inventory, cluster.networks)}"
-    elif config.network and len(networks) > 1:
-        yield inventory.ambiguity(NETWORK, config.network, networks)
-    elif not config.network and (missing := _missing(template.networks, cluster.networks)):
+    for number, items in enumerate(named.networks):
+        networks, what = reached_networks(inventory, items, cluster.networks), network_of(config, number)
+        name = config.cards[number].name
+        if not networks:
+            yield f"{what.key}: {where} does not reach {name!r}; it reaches: {_names(inventory, cluster.networks)}"
+        elif len(networks) > 1:
+            yield inventory.ambiguity(what, name, networks)
+    if not named.networks and (missing := _missing(template.networks, cluster.networks)):
         lacks = f"does not reach the template's {_names(inventory, missing)}"
         yield f"network: not set, and {where} {lacks}; it reaches: {_names(inventory, cluster.networks)}"
     if config.datastore and not stores:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from kube_provision_core import ConfigError, Role
+from kube_provision_core import ConfigError, Role, StaticIp
 
 from . import naming, placement, privileges
-from .config import StaticIp, VsphereConfig
+from .config import VsphereConfig
 from .inventory import Inventory, Item
 from .kind import Kind
 from .placement import Placement
@@ -127,9 +128,10 @@ def _place_of(item: Item, inventory: Inventory) -> tuple[str, str]:
 def bake_config(config: VsphereConfig) -> VsphereConfig:
     """The configuration of a machine that bakes: made from the source, a full clone, with an address of its own.
 
-    In the first of its role's failure domains, where there are any.
+    In the first of its role's failure domains, where there are any, and in the nodes' network alone.
     """
-    gateway = config.static_ip.gateway if config.static_ip else None
+    config = config.within(next(iter(config.domains), ""))
+    node, gateway = config.cards[config.node_card], _gateway(config)
     own = StaticIp(addresses=[config.bake_ip], gateway=gateway) if config.bake_ip else None
     changes = {
         "template": config.bake_from or config.template,
@@ -137,16 +139,23 @@ def bake_config(config: VsphereConfig) -> VsphereConfig:
         "snapshot": None,
         "vm_groups": [],
         "vm_attributes": {},
+        "networks": None,
+        "network": node.name or None,
+        "static_ip": own,
     }
-    return config.within(next(iter(config.domains), "")).model_copy(update={**changes, "static_ip": own})
+    return config.model_copy(update=changes)
+
+
+def _gateway(config: VsphereConfig) -> IPv4Address | None:
+    return config.node_static_ip.gateway if config.node_static_ip else None
 
 
 def _check_address(config: VsphereConfig) -> None:
-    if config.bake_from and config.static_ip and not config.bake_ip:
+    if config.bake_from and config.node_static_ip and not config.bake_ip:
         raise ConfigError(
             "bake_ip: machines have fixed addresses (static_ip), so the one that bakes needs one: bake_ip: ADDRESS/LENGTH"
         )
-    gateway = config.static_ip.gateway if config.static_ip else None
+    gateway = _gateway(config)
     if config.bake_ip and gateway and gateway not in config.bake_ip.network:
         raise ConfigError(f"bake_ip: gateway {gateway} is not in the network of {config.bake_ip}")
 

@@ -12,7 +12,7 @@ from .client.specification import Order
 from .client.vcenter import Vcenter
 from .config import VsphereConfig
 from .fleet import Fleet
-from .hardware_address import hardware_address
+from .hardware_address import hardware_addresses
 from .inventory import Inventory, Item
 from .kind import Kind
 from .placement import Placement
@@ -81,9 +81,9 @@ class Target:
             pool=place.pool,
             host=place.hosts[_turn(node) % len(place.hosts)] if place.hosts else None,
             datastore=self._choose_datastore(place, (machine.boot_disk_gib or 0) + (machine.data_volume_gib or 0)),
-            network=place.network,
+            networks=place.networks,
             policy=place.policy,
-            mac_address=hardware_address(node, config),
+            mac_addresses=hardware_addresses(node, config),
             cpu=machine.cpu,
             memory_mib=machine.memory_gib * 1024,
             boot_disk_gib=machine.boot_disk_gib,
@@ -96,6 +96,7 @@ class Target:
                 stamp.STAMP: node.stamp.text,
                 **ENABLE_DISK_UUID,
                 stamp.ADDRESS: _static_address(node, config),
+                stamp.CARD: _card(node, config),
                 stamp.DOMAIN: kind.domain,
                 **guestinfo.of(node, boot, config).values(),
             },
@@ -118,8 +119,13 @@ class Target:
 
 def _static_address(node: Node, config: VsphereConfig) -> str:
     """Empty where DHCP decides; the key is then none."""
-    address = config.static_ip.address_of(node.index) if config.static_ip else None
+    address = config.node_static_ip.address_of(node.index) if config.node_static_ip else None
     return str(address.ip) if address else ""
+
+
+def _card(node: Node, config: VsphereConfig) -> str:
+    """Empty where there is one card alone."""
+    return (hardware_addresses(node, config)[config.node_card] or "") if config.networks else ""
 
 
 def _turn(node: Node) -> int:

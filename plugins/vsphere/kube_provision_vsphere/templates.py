@@ -35,7 +35,7 @@ from kube_provision_core import (
 
 from . import guestinfo, stamp
 from .config import VsphereConfig
-from .hardware_address import hardware_address
+from .hardware_address import hardware_addresses
 from .inventory import Inventory
 from .sites import BAKING, REPLACED, Site, bake_config
 from .sites import find as sites_of
@@ -164,9 +164,9 @@ class Templates:
             pool=place.pool,
             host=place.hosts[0] if place.hosts else None,
             datastore=max(place.datastores, key=lambda store: store.free_bytes).id if place.datastores else None,
-            network=place.network,
+            networks=place.networks,
             policy=place.policy,
-            mac_address=hardware_address(node, config),
+            mac_addresses=hardware_addresses(node, config),
             cpu=image.machine.cpu,
             memory_mib=image.machine.memory_gib * 1024,
             boot_disk_gib=None,
@@ -209,7 +209,7 @@ class Templates:
 
 def _extra_config(node: Node, boot: Boot, config: VsphereConfig, spec: str) -> dict[str, str]:
     """Nothing that the source may have kept of another life says anything about this machine."""
-    nobodys = dict.fromkeys((stamp.STAMP, stamp.SCRUBBED, stamp.ADDRESS, stamp.DOMAIN, stamp.BAKED), "")
+    nobodys = dict.fromkeys((stamp.STAMP, stamp.SCRUBBED, stamp.ADDRESS, stamp.CARD, stamp.DOMAIN, stamp.BAKED), "")
     return {**NO_GUEST_DATA, **nobodys, stamp.BAKING: spec, **guestinfo.of(node, boot, config).values()}
 
 

@@ -12,7 +12,7 @@ import pytest
 from kube_provision_core import Boot, Node
 from kube_provision_vsphere import guestinfo
 from kube_provision_vsphere.config import VsphereConfig
-from kube_provision_vsphere.hardware_address import hardware_address
+from kube_provision_vsphere.hardware_address import hardware_addresses
 
 STATIC = {"addresses": ["10.0.0.11/24", "10.0.0.12/24"], "gateway": "10.0.0.1"}
 
@@ -81,7 +81,7 @@ def test_name_servers_alone_keep_dhcp(node: Callable[..., Node]) -> None:
     keys = config(dns_servers=["10.0.0.53"])
     network = guestinfo.network(node(), keys)["network"]
     assert network["ethernets"]["eth0"] == {
-        "match": {"macaddress": hardware_address(node(), keys)},
+        "match": {"macaddress": hardware_addresses(node(), keys)[0]},
         "set-name": "eth0",
         "dhcp4": True,
         "dhcp4-overrides": {"use-dns": False},

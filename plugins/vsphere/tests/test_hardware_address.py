@@ -11,7 +11,7 @@ import pytest
 
 from kube_provision_core import Node, Role
 from kube_provision_vsphere.config import VsphereConfig
-from kube_provision_vsphere.hardware_address import hardware_address
+from kube_provision_vsphere.hardware_address import hardware_addresses
 
 MakeNode = Callable[..., Node]
 
@@ -22,6 +22,11 @@ NAME_SERVERS = {"dns_servers": ["10.0.0.53"]}
 
 def config(**keys: Any) -> VsphereConfig:
     return VsphereConfig(vcenter_hostname="vc", vcenter_username="u", vcenter_password="p", template="t", **keys)
+
+
+def hardware_address(node: Node, config: VsphereConfig) -> str | None:
+    (address,) = hardware_addresses(node, config)
+    return address
 
 
 def test_vcenter_chooses_where_the_system_sees_to_its_network(node: MakeNode) -> None:

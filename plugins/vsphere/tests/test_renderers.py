@@ -13,11 +13,25 @@ from servers.debian import install
 from kube_provision_core import Machine, Node, Role, Stamp
 from kube_provision_vsphere import guestinfo
 from kube_provision_vsphere.config import VsphereConfig
-from kube_provision_vsphere.hardware_address import hardware_address
+from kube_provision_vsphere.hardware_address import hardware_addresses
 
 KEYS: dict[str, dict[str, Any]] = {
     "fixed": {"static_ip": {"addresses": ["10.0.0.12/24"], "gateway": "10.0.0.1"}, "dns_servers": ["10.0.0.53"]},
     "leased": {"dns_servers": ["10.0.0.53"]},
+}
+SEVERAL: dict[str, Any] = {
+    "networks": [
+        {"name": "lan", "role": "node", "static_ip": KEYS["fixed"]["static_ip"], "dns_search": ["a.example"]},
+        {"name": "san", "role": "storage", "mtu": 9000},
+        {
+            "name": "backup",
+            "role": "storage",
+            "static_ip": {"addresses": ["10.9.0.12/24"]},
+            "routes": [{"to": "10.8.0.0/16", "via": "10.9.0.1"}],
+        },
+        {"name": "pods", "role": "none", "mtu": 9000},
+    ],
+    "dns_servers": ["10.0.0.53"],
 }
 MACHINE = Node("w-prod-1", Role.WORKER, 1, Machine(cpu=2, memory_gib=4), Stamp("prod", "an-id", Role.WORKER, "0123456789ab"))
 
@@ -57,6 +71,22 @@ BY_LEASE = {
 }
 SAID = {"fixed": FIXED, "leased": BY_LEASE}
 
+BESIDE = {
+    "netplan": [["use-routes: false", "mtu: 9000"], ["- 10.9.0.12/24", "via: 10.9.0.1"], ["optional: true"]],
+    "sysconfig": [["BOOTPROTO=dhcp", "DHCLIENT_SET_DEFAULT_ROUTE=no", "MTU=9000"], ["IPADDR=10.9.0.12"], ["BOOTPROTO=none"]],
+    "network-manager": [["method=auto", "mtu=9000"], ["address1=10.9.0.12/24", "route1=10.8.0.0/16,10.9.0.1"], ["mtu=9000"]],
+    "eni": [["iface eth1 inet dhcp", "mtu 9000"], ["iface eth2 inet static"], ["iface eth3 inet manual"]],
+    "networkd": [["UseRoutes=False", "MTUBytes=9000"], ["Address=10.9.0.12/24", "Gateway=10.9.0.1"], ["DHCP=no"]],
+}
+"""Of a leased storage network, a fixed one, and one of the role `none`."""
+SEARCHED = {
+    "netplan": "- a.example",
+    "sysconfig": "DOMAIN=a.example",
+    "network-manager": "dns-search=a.example;",
+    "eni": "dns-search a.example",
+    "networkd": "Domains=a.example",
+}
+
 
 NET_CONVERT = """
 import os, sys
@@ -78,7 +108,7 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Pat
     install("cloud-init")
     folder = tmp_path_factory.mktemp("rendered")
     jobs = {}
-    for name, keys in KEYS.items():
+    for name, keys in {**KEYS, "several": SEVERAL}.items():
         (folder / name).write_text(json.dumps(guestinfo.network(MACHINE, config(keys))))
         for renderer in NAMES:
             jobs[name, renderer] = folder / f"{name}-{renderer}"
@@ -105,10 +135,22 @@ def lines(file: Path) -> set[str]:
 def test_every_renderer_configures_the_card_that_is_there(
     roots: dict[tuple[str, str], Path], name: str, renderer: str
 ) -> None:
-    mac = hardware_address(MACHINE, config(KEYS[name])) or ""
+    mac = hardware_addresses(MACHINE, config(KEYS[name]))[0] or ""
     path, names = NAMES[renderer]
     wanted = {line.format(mac=mac, MAC=mac.upper()) for line in [*names, *SAID[name][renderer]]}
     assert wanted - lines(roots[name, renderer] / path) == set()
+
+
+@pytest.mark.parametrize("renderer", NAMES)
+def test_every_renderer_configures_each_of_several_cards(roots: dict[tuple[str, str], Path], renderer: str) -> None:
+    path, names = NAMES[renderer]
+    root, chosen = roots["several", renderer], hardware_addresses(MACHINE, config(SEVERAL))
+    assert {*FIXED[renderer], SEARCHED[renderer]} - lines(root / path) == set()
+    for number, said in enumerate(BESIDE[renderer], start=1):
+        mac = chosen[number] or ""
+        own = [line.replace("eth0", f"eth{number}").format(mac=mac, MAC=mac.upper()) for line in names]
+        found = lines(root / path.replace("eth0", f"eth{number}"))
+        assert {*said, *(it for it in own if it != "auto eth3")} - found == set()
 
 
 def test_under_sysconfig_a_leases_name_servers_are_not_asked(roots: dict[tuple[str, str], Path]) -> None:

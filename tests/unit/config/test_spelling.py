@@ -41,13 +41,13 @@ CAPV = """cloneMode VSPHERE_STORAGE_POLICY CONTROL_PLANE_ENDPOINT_IP VIP_NETWORK
     CLUSTER_CLASS_NAME CONTROL_PLANE_MACHINE_COUNT numCoresPerSocket dhcp4 gateway4 ipAddrs nameservers
     searchDomains storagePolicyName identityRef customVMXKeys tagIDs pciDevices powerOffMode
     hardwareVersion"""
-OTHERS = """gpu gpus node api server agent proxy host zone vpc subnet keypair instance_type iam role spot
+OTHERS = """gpu gpus node api server agent proxy host zone vpc subnet keypair instance_type iam spot
     autoscaling min max flavor floating_ip router vip keepalived haproxy lb storage_class nfs ceph token
     secrets psk cri runtime docker podman audit rbac admission api_server_args controller_manager_args
-    scheduler_args kubelet_args feature_gates swap selinux firewall mtu bridge static nameserver bond
+    scheduler_args kubelet_args feature_gates swap selinux firewall bridge static nameserver bond
     bootstrap scripts post_commands environment user_data meta_data sshd sudo shell home
     locale kernel modules grub upgrade drain cordon architecture release channel repos pkg apt helm manifests
-    quota affinity probe health port_range sans cert issuer model modem macs macro route routes volume_mounts
+    quota affinity probe health port_range sans cert issuer model modem macs macro volume_mounts
     working_dir entrypoint privileged cap_add domainname devices links build notes hooked mask node_ip
     advertise_address consul_port consul_domain nomad fstype templates_dir worker_labels master_labels
     nodes_label site posts filter amount cupid memo copy"""

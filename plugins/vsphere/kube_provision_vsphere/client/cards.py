@@ -12,6 +12,8 @@ from .vmomi import vim
 
 MANUAL, ASSIGNED = "manual", "assigned"
 """Who chose a card's hardware address: somebody, whose choice a clone inherits; vCenter."""
+NEW = -2
+"""Key of the first new card; the others count down. A new disk's is -1."""
 
 
 def cards(devices: Iterable[Any]) -> list[Any]:
@@ -29,11 +31,12 @@ def keep(devices: Iterable[Any], mac_address: str | None) -> Iterator[Any]:
     yield from forget_addresses(found)
 
 
-def replace(session: Session, devices: Iterable[Any], network: Network, mac_address: str | None) -> Iterator[Any]:
-    """One new card on that network in place of all of a template's."""
+def replace(session: Session, devices: Iterable[Any], wanted: Iterable[tuple[Network, str | None]]) -> Iterator[Any]:
+    """New cards on these networks, each with its hardware address, in place of all of a template's."""
     for card in cards(devices):
         yield _change("remove", card)
-    yield _change("add", _new_card(session, network, mac_address))
+    for number, (network, mac_address) in enumerate(wanted):
+        yield _change("add", _new_card(session, NEW - number, network, mac_address))
 
 
 def forget_addresses(devices: Iterable[Any]) -> Iterator[Any]:
@@ -60,9 +63,9 @@ def _unplugged(backing: Any) -> Any:
     return type(backing)(port=vim.dvs.PortConnection(switchUuid=port.switchUuid, portgroupKey=port.portgroupKey))
 
 
-def _new_card(session: Session, network: Network, mac_address: str | None) -> Any:
+def _new_card(session: Session, key: int, network: Network, mac_address: str | None) -> Any:
     card = vim.vm.device.VirtualVmxnet3(
-        key=-2,
+        key=key,
         addressType="generated",
         wakeOnLanEnabled=True,
         backing=_backing(session, network),

@@ -20,7 +20,7 @@ from .identity import (
 )
 from .read import Found, Select, retrieve
 from .session import Session
-from .sightings import ADDRESS, CHANGING, DOMAIN, GUEST, POWER, USER_DATA, Sighting, seen_again, sighting
+from .sightings import ADDRESS, CARD, CHANGING, DOMAIN, GUEST, POWER, USER_DATA, Sighting, seen_again, sighting
 from .specification import Order, clone_spec, options, size_spec
 from .tasks import LIMIT, Tasks
 from .users import DiskUsers
@@ -79,7 +79,7 @@ class Machines:
         found = retrieve(
             self._session,
             "look at the machines",
-            _select([*IDENTITY, *CHANGING, *GUEST, USER_DATA, ADDRESS, DOMAIN], ids),
+            _select([*IDENTITY, *CHANGING, *GUEST, USER_DATA, ADDRESS, CARD, DOMAIN], ids),
             _select([*CHANGING, *GUEST], [one.id for one in known]),
             _select(CHANGING, [one.id for one in settled]),
             _select([USER_DATA], [one.id for one in before.values() if one.marked]),

@@ -24,7 +24,7 @@ USER_DATA = option_path(GuestInfo.USER_DATA)
 BOOT_TIME = "runtime.bootTime"
 CHANGING = [POWER, BOOT_TIME, STATUS, SCRUBBED, TASK]
 GUEST = ["guest.net", "guest.ipAddress", "guest.toolsRunningStatus"]
-ADDRESS, DOMAIN = option_path(stamp.ADDRESS), option_path(stamp.DOMAIN)
+ADDRESS, CARD, DOMAIN = map(option_path, (stamp.ADDRESS, stamp.CARD, stamp.DOMAIN))
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Sighting:
     """By guest tools."""
     expected: str | None = None
     """Its static address."""
+    card: str = ""
+    """The hardware address of its card in the nodes' network, where it has several."""
     domain: str = ""
     """The failure domain that it was made in."""
     task: str = ""
@@ -73,6 +75,7 @@ def sighting(one: Found) -> Sighting:
         stamp=None if values.get(TEMPLATE) else option_text(values.get(STAMP)),
         copy=is_copy(values),
         expected=option_text(values.get(ADDRESS)),
+        card=option_text(values.get(CARD)) or "",
         domain=option_text(values.get(DOMAIN)) or "",
     )
     return seen_again(identity, one)
@@ -100,4 +103,6 @@ def _nics(nets: Collection[Any]) -> Iterator[GuestNic]:
     for net in nets:
         config = net.ipConfig.ipAddress if net.ipConfig else ()
         detailed = [entry.ipAddress for entry in config if entry.state in (None, "preferred", "unknown")]
-        yield GuestNic(net.deviceConfigId, tuple(detailed or net.ipAddress), bool(net.connected))
+        yield GuestNic(
+            net.deviceConfigId, tuple(detailed or net.ipAddress), bool(net.connected), str(net.macAddress or "").lower()
+        )

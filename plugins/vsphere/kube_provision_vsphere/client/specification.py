@@ -34,12 +34,12 @@ class Order:
     host: str | None
     datastore: str | None
     """None: where the template lies."""
-    network: Network | None
-    """None: the template's."""
+    networks: Sequence[Network]
+    """Of its cards; none: the template's."""
     policy: str | None
     """Id of the storage policy; None: the datastore's."""
-    mac_address: str | None
-    """Of the first network card; None: vCenter chooses it."""
+    mac_addresses: Sequence[str | None]
+    """Of its cards, where the template's are kept of the first one; None: vCenter chooses it."""
     cpu: int
     memory_mib: int
     boot_disk_gib: int | None
@@ -142,9 +142,10 @@ def _free_place(devices: tuple[Any, ...], controller: int) -> tuple[int, int]:
 
 
 def _card_changes(session: Session, order: Order) -> Iterator[Any]:
-    if order.network is None:
-        return cards.keep(order.template.devices, order.mac_address)
-    return cards.replace(session, order.template.devices, order.network, order.mac_address)
+    if not order.networks:
+        return cards.keep(order.template.devices, order.mac_addresses[0])
+    wanted = zip(order.networks, order.mac_addresses, strict=True)
+    return cards.replace(session, order.template.devices, wanted)
 
 
 def _profile(order: Order) -> list[Any]:

@@ -1,0 +1,185 @@
+"""Networks of a machine that has several, each with a card of its own: how they are written, what the machine is told.
+
+For targets whose machines may have more than one: a key `networks` of the type `Networks`, per role.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from .driver import raise_faults
+from .node_network import Place, check_node_network
+
+_DOMAIN = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.IGNORECASE
+)
+LEAST_MTU, MOST_MTU = 1280, 9000
+"""What overlays of pods need at least, and what virtual switches carry at most."""
+
+Fault = tuple[tuple[str | int, ...], str]
+"""The way to it, and what is wrong."""
+
+
+def _no_ipv6(value: Any) -> Any:
+    if isinstance(value, str) and ":" in value:
+        raise ValueError("is IPv6, and addresses of machines are IPv4 so far: write an IPv4 one")
+    return value
+
+
+def _domain(name: str) -> str:
+    if not _DOMAIN.fullmatch(name):
+        raise ValueError("must be a DNS domain, such as example.com")
+    return name
+
+
+OnIPv4 = Annotated[Place, AfterValidator(check_node_network), BeforeValidator(_no_ipv6)]
+
+
+class StaticIp(BaseModel):
+    """Fixed addresses of one role's machines in a network."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    addresses: list[OnIPv4[IPv4Interface]] = Field(
+        min_length=1, description="With prefix length, one per machine: the first is that of the machine with index 1."
+    )
+    gateway: OnIPv4[IPv4Address] | None = Field(None, description="Default gateway.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for address in self.addresses:
+            network = address.network
+            if network.prefixlen == 32:
+                raise ValueError(f"{address.ip} needs its network's prefix length, such as {address.ip}/24")
+            if address.is_multicast or address.is_link_local or address.is_unspecified or address.is_reserved:
+                raise ValueError(f"{address.ip} is no address that a machine can be given")
+            if network.prefixlen < 31 and address.ip in (network.network_address, network.broadcast_address):
+                raise ValueError(f"{address} is a network's own or broadcast address")
+            if self.gateway and self.gateway not in network:
+                raise ValueError(f"gateway {self.gateway} is not in the network of {address}")
+        if len({address.ip for address in self.addresses}) < len(self.addresses):
+            raise ValueError("an address is listed twice")
+        return self
+
+    @property
+    def networks(self) -> set[IPv4Network]:
+        return {address.network for address in self.addresses}
+
+    def address_of(self, index: int) -> IPv4Interface | None:
+        """The address of the machine with that index; None where the list is too short."""
+        place = max(index, 1) - 1  # the discovery machine has index 0 and takes the first
+        return self.addresses[place] if place < len(self.addresses) else None
+
+
+class Route(BaseModel):
+    """A way to a network that begins at one of the machine's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    to: OnIPv4[IPv4Network] = Field(description="The network that it leads to.")
+    via: OnIPv4[IPv4Address] = Field(description="The router.")
+
+
+class NetworkCard(BaseModel):
+    """A network of a machine, and what the machine's card in it is told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    name: Annotated[str, StringConstraints(min_length=1)] = Field(description="As the target calls the network.")
+    role: Literal["node", "storage", "none"] = Field(
+        description="`node`: the machine's address and default route are in it. `storage`: it has an address there, too. "
+        "`none`: it has none, for pods that bring their own."
+    )
+    static_ip: StaticIp | None = Field(None, description="Fixed addresses; unset: DHCP.")
+    mtu: Annotated[int, Field(ge=LEAST_MTU, le=MOST_MTU)] | None = Field(
+        None, description="Largest packet in bytes; unset: the system's, which is 1500."
+    )
+    routes: list[Route] = Field([], description="Networks that are reached through this one.")
+    dns_search: list[Annotated[str, AfterValidator(_domain)]] = Field(
+        [], description="Domains in which short names are looked up."
+    )
+
+    def told(self, interface: str, mac_address: str, index: int, dns_servers: Iterable[object] = ()) -> dict[str, Any]:
+        """What cloud-init is told of the card: an entry of `ethernets` in version 2 of its network configuration.
+
+        `interface`: what it is to be called; most of cloud-init's renderers match by a name as well. `index`: the machine's.
+        `dns_servers`: those that take the place of a lease's.
+        """
+        card: dict[str, Any] = {"match": {"macaddress": mac_address}, "set-name": interface}
+        servers = [str(server) for server in dns_servers]
+        if self.role == "none":
+            card |= {"dhcp4": False, "optional": True}
+        elif self.static_ip is None:
+            card |= {"dhcp4": True, **self._overrides(servers)}
+        else:
+            card |= {"dhcp4": False, "addresses": [str(self.static_ip.address_of(index))]}
+        routes = [{"to": str(route.to), "via": str(route.via)} for route in self.routes]
+        if self.static_ip and self.static_ip.gateway:
+            routes.insert(0, {"to": "0.0.0.0/0", "via": str(self.static_ip.gateway)})
+        names = {"addresses": servers, "search": self.dns_search}
+        said = {"routes": routes, "mtu": self.mtu, "nameservers": {key: value for key, value in names.items() if value}}
+        return card | {key: value for key, value in said.items() if value}
+
+    def _overrides(self, servers: Sequence[str]) -> dict[str, Any]:
+        """What a lease says besides an address, and does not count."""
+        not_used = ("use-dns", "use-routes") if self.role == "storage" else ("use-dns",) if servers else ()
+        return {"dhcp4-overrides": dict.fromkeys(not_used, False)} if not_used else {}
+
+
+def _whole(cards: list[NetworkCard]) -> list[NetworkCard]:
+    raise_faults(
+        [*_roles(cards), *_networks(cards), *(it for number, card in enumerate(cards) for it in _card(number, card))]
+    )
+    return cards
+
+
+def _roles(cards: Sequence[NetworkCard]) -> Iterator[Fault]:
+    nodes = [number for number, card in enumerate(cards) if card.role == "node"]
+    if not nodes:
+        yield (), "none of them is the nodes': give the one that machines' addresses are in role: node"
+    for number in nodes[1:]:
+        yield (number, "role"), f"{cards[nodes[0]].name} is the nodes' network already, and there is one alone"
+
+
+def _networks(cards: Sequence[NetworkCard]) -> Iterator[Fault]:
+    names: set[str] = set()
+    owners: dict[IPv4Network, str] = {}
+    for number, card in enumerate(cards):
+        if card.name in names:
+            yield (number, "name"), f"{card.name} is listed twice"
+        names.add(card.name)
+        own = card.static_ip.networks if card.static_ip else set()
+        for network in sorted(own):
+            shared = next((it for it, owner in owners.items() if owner != card.name and it.overlaps(network)), None)
+            if shared:
+                yield (
+                    (number, "static_ip"),
+                    f"{network} overlaps {shared} of {owners[shared]}: no packet could tell them apart",
+                )
+        owners |= dict.fromkeys(own, card.name)
+
+
+def _card(number: int, card: NetworkCard) -> Iterator[Fault]:
+    if card.role == "none":
+        for key in ("static_ip", "routes", "dns_search"):
+            if getattr(card, key):
+                yield (number, key), "there is no address in a network of role none: remove it, or say role: storage"
+    elif card.role == "storage" and card.static_ip and card.static_ip.gateway:
+        yield (number, "static_ip", "gateway"), "the default route is that of the nodes' network: write routes in its place"
+    for place, route in enumerate(card.routes):
+        if not route.to.prefixlen:
+            yield (
+                (number, "routes", place, "to"),
+                "the default route is static_ip.gateway's of the nodes' network, or DHCP's",
+            )
+        if card.static_ip and not any(route.via in network for network in card.static_ip.networks):
+            yield (number, "routes", place, "via"), f"{route.via} is in no network of this card's static_ip"
+
+
+Networks = Annotated[list[NetworkCard], Field(min_length=1), AfterValidator(_whole)]
+"""Networks of a machine, in the order of its cards: one of the role `node`, and others beside."""

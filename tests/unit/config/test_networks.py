@@ -1,0 +1,177 @@
+"""Networks of machines with several cards: what may be written, and what a machine is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import indent
+
+import pytest
+
+from kube_provision_core import NetworkCard
+
+ON_ORBIT = "name: prod\ntarget: orbit\nos: plain\ndiscovery: beacon\n"
+ORBIT = """
+from kube_provision_core import DriverConfig, Networks, option
+class OrbitConfig(DriverConfig):
+    networks: Networks | None = option(None, per_role=True, help="Networks.")
+class Orbit:
+    Config = OrbitConfig
+    parallel = 1
+    def __init__(self, config): pass
+"""
+NODE = "- {name: lan, role: node}\n"
+STORAGE = "- {name: san, role: storage, static_ip: {addresses: [10.9.0.11/24]}}\n"
+
+
+@pytest.fixture
+def _orbit(install) -> None:
+    install("kpx-orbit", {"target": "orbit = kpx_orbit:Orbit"}, ORBIT)
+
+
+def written(networks: str) -> str:
+    """The networks stand from line 6 on."""
+    return f"{ON_ORBIT}networks:\n{indent(networks, '  ')}"
+
+
+def card(**keys: object) -> NetworkCard:
+    return NetworkCard.model_validate({"name": "lan", "role": "node", **keys})
+
+
+@pytest.mark.usefixtures("_orbit")
+class TestWriting:
+    @pytest.mark.parametrize(
+        "networks",
+        [
+            NODE,
+            NODE + STORAGE,
+            "- {name: pods, role: none, mtu: 9000}\n" + NODE,
+            NODE
+            + STORAGE.replace("}}", "}, mtu: 1280, routes: [{to: 10.8.0.0/16, via: 10.9.0.1}], dns_search: [san.example]}"),
+        ],
+    )
+    def test_what_is_whole_is_taken(self, load_text, networks: str) -> None:
+        assert load_text(written(networks))
+
+    @pytest.mark.parametrize(
+        ("networks", "line"),
+        [
+            ("[]\n", "5: networks: must have at least 1 entries"),
+            (
+                STORAGE,
+                "5: networks: none of them is the nodes': give the one that machines' addresses are in role: node",
+            ),
+            (
+                NODE + NODE.replace("lan", "wan"),
+                "7: networks[1].role: lan is the nodes' network already, and there is one alone",
+            ),
+            (NODE + STORAGE.replace("san", "lan"), "7: networks[1].name: lan is listed twice"),
+            (
+                NODE + STORAGE.replace("storage", "backup"),
+                "7: networks[1].role: must be one of 'node', 'storage' or 'none'",
+            ),
+            (NODE + "- {name: san}\n", "7: networks[1].role: is missing"),
+            (NODE.replace("}", ", mtu: 1279}"), "6: networks[0].mtu: must be at least 1280"),
+            (NODE.replace("}", ", mtu: 9001}"), "6: networks[0].mtu: must be at most 9000"),
+            (
+                NODE.replace("}", ", routes: [{to: 10.9.0.1/24, via: 10.0.0.1}]}"),
+                "6: networks[0].routes[0].to: must be an IPv4 network such as 10.244.0.0/16, its host bits zero",
+            ),
+            (
+                NODE.replace("}", ", routes: [{to: fd00::/64, via: 10.0.0.1}]}"),
+                "6: networks[0].routes[0].to: is IPv6, and addresses of machines are IPv4 so far: write an IPv4 one",
+            ),
+            (
+                NODE.replace("}", ", routes: [{to: 10.96.1.0/24, via: 10.0.0.1}]}"),
+                "6: networks[0].routes[0].to: 10.96.1.0/24 lies in service_subnet 10.96.0.0/12, which is for the "
+                "inside of the cluster alone: choose another address or service_subnet",
+            ),
+            (
+                NODE.replace("}", ", routes: [{to: 0.0.0.0/0, via: 10.0.0.1}]}"),
+                "6: networks[0].routes[0].to: the default route is static_ip.gateway's of the nodes' network, or DHCP's",
+            ),
+            (
+                NODE + STORAGE.replace("}}", "}, routes: [{to: 10.8.0.0/16, via: 10.7.0.1}]}"),
+                "7: networks[1].routes[0].via: 10.7.0.1 is in no network of this card's static_ip",
+            ),
+            (
+                NODE + STORAGE.replace("]}", "], gateway: 10.9.0.1}"),
+                "7: networks[1].static_ip.gateway: the default route is that of the nodes' network: write routes in "
+                "its place",
+            ),
+            (
+                NODE + STORAGE.replace("10.9.0.11/24", "'2001:db8::11/64'"),
+                "7: networks[1].static_ip.addresses[0]: is IPv6, and addresses of machines are IPv4 so far: write an "
+                "IPv4 one",
+            ),
+            (
+                NODE + STORAGE.replace("10.9.0.11/24", "10.9.0.500/24"),
+                "7: networks[1].static_ip.addresses[0]: must be an IPv4 address with its network's prefix length, "
+                "such as 10.0.0.11/24",
+            ),
+            (
+                NODE + STORAGE + STORAGE.replace("san", "backup").replace("/24", "/16"),
+                "8: networks[2].static_ip: 10.9.0.0/16 overlaps 10.9.0.0/24 of san: no packet could tell them apart",
+            ),
+            *(
+                (
+                    NODE + f"- {{name: pods, role: none, {key}: {value}}}\n",
+                    f"7: networks[1].{key}: there is no address in a network of role none: remove it, or say role: storage",
+                )
+                for key, value in {
+                    "static_ip": "{addresses: [10.9.0.11/24]}",
+                    "routes": "[{to: 10.8.0.0/16, via: 10.9.0.1}]",
+                    "dns_search": "[example.com]",
+                }.items()
+            ),
+            (
+                NODE.replace("}", ", dns_search: [example..com]}"),
+                "6: networks[0].dns_search[0]: must be a DNS domain, such as example.com",
+            ),
+            (NODE.replace("}", ", vlan: 3}"), "6: unknown key vlan in networks[0]"),
+        ],
+    )
+    def test_what_is_wrong_is_told_at_its_line(self, complaints, networks: str, line: str) -> None:
+        assert complaints(written(networks)) == [f"config.yml:{line}"]
+
+    def test_all_of_it_at_once(self, complaints) -> None:
+        lines = complaints(written(NODE + NODE + NODE.replace("node", "none").replace("}", ", dns_search: [a.example]}")))
+        assert [line.partition(": ")[0] for line in lines] == ["config.yml:7"] * 2 + ["config.yml:8"] * 2
+
+
+def test_a_target_whose_machines_have_one_card_has_no_such_key(complaints) -> None:
+    (line,) = complaints("name: prod\ntarget: moon\nos: plain\ndiscovery: beacon\ntemplate: t\nnetworks: []\n")
+    assert line.startswith("config.yml:6: unknown key networks")
+
+
+class TestTelling:
+    @pytest.mark.parametrize(
+        ("keys", "servers", "told"),
+        [
+            ({}, [], {"dhcp4": True}),
+            (
+                {},
+                ["10.0.0.53"],
+                {"dhcp4": True, "dhcp4-overrides": {"use-dns": False}, "nameservers": {"addresses": ["10.0.0.53"]}},
+            ),
+            ({"dns_search": ["a.example"]}, [], {"dhcp4": True, "nameservers": {"search": ["a.example"]}}),
+            ({"role": "storage"}, [], {"dhcp4": True, "dhcp4-overrides": {"use-dns": False, "use-routes": False}}),
+            ({"role": "none", "mtu": 9000}, [], {"dhcp4": False, "optional": True, "mtu": 9000}),
+            (
+                {
+                    "static_ip": {"addresses": ["10.0.0.11/24", "10.0.0.12/24"], "gateway": "10.0.0.1"},
+                    "routes": [{"to": "10.8.0.0/16", "via": "10.0.0.2"}],
+                },
+                [],
+                {
+                    "dhcp4": False,
+                    "addresses": ["10.0.0.12/24"],
+                    "routes": [{"to": "0.0.0.0/0", "via": "10.0.0.1"}, {"to": "10.8.0.0/16", "via": "10.0.0.2"}],
+                },
+            ),
+        ],
+    )
+    def test_a_machine_is_told_what_is_written(
+        self, keys: dict[str, object], servers: Sequence[str], told: dict[str, object]
+    ) -> None:
+        known = {"match": {"macaddress": "00:50:56:00:00:0c"}, "set-name": "eth1"}
+        assert card(**keys).told("eth1", "00:50:56:00:00:0c", 2, servers) == known | told
