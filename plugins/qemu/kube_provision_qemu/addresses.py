@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
-from ipaddress import IPv4Network
+from collections.abc import Collection, Sequence
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Any
 
-from kube_provision_core import Node, Role, TargetError
+from kube_provision_core import NetworkCard, Node, Role, StaticIp, TargetError
 
 NETWORK = IPv4Network("10.0.2.0/24")
 GATEWAY = "10.0.2.2"
@@ -17,8 +18,14 @@ NAME_SERVER = "10.0.2.3"
 DHCP_START = "10.0.2.250"
 """The router would lease addresses from here on; no machine of ours asks."""
 
-INTERFACE = "eth0"
-"""What every machine's interface is called."""
+OWN = NetworkCard(name="cluster", role="node")
+"""The cluster's own wire, where machines have no other card."""
+
+
+def interface(number: int) -> str:
+    """What a machine's card is called."""
+    return f"eth{number}"
+
 
 _FIRST, _LAST = 10, 249
 _OFFSETS = {Role.DISCOVERY: 10, Role.MASTER: 10, Role.WORKER: 20}
@@ -46,18 +53,19 @@ def mac(cluster_id: str, name: str) -> str:
     return "52:54:" + ":".join(f"{byte:02x}" for byte in digest[:4])
 
 
-def network_config(address: str, mac_address: str) -> str:
+def network_config(address: str, mac_address: str, networks: Sequence[tuple[NetworkCard, str]] = (), index: int = 0) -> str:
     """NoCloud's `network-config`, version 2. JSON is YAML.
 
-    The interface is renamed, because cloud-init's networkd renderer matches by name as well as by address.
+    The interface is renamed, because cloud-init's networkd renderer matches by name as well as by address. `networks`: all
+    with the hardware addresses of the cards, in their order, where there are several.
     """
-    interface = {
-        "match": {"macaddress": mac_address},
-        "set-name": INTERFACE,
-        "dhcp4": False,
-        "dhcp6": False,
-        "addresses": [f"{address}/{NETWORK.prefixlen}"],
-        "routes": [{"to": "0.0.0.0/0", "via": GATEWAY}],
-        "nameservers": {"addresses": [NAME_SERVER]},
-    }
-    return json.dumps({"version": 2, "ethernets": {INTERFACE: interface}}, indent=1) + "\n"
+    fixed = StaticIp(addresses=[IPv4Interface(f"{address}/{NETWORK.prefixlen}")], gateway=IPv4Address(GATEWAY))
+    given = networks or [(OWN, mac_address)]
+    ethernets: dict[str, Any] = {}
+    for number, (card, mac) in enumerate(given):
+        name, own = interface(number), card.role == "node"
+        if own:
+            card = card.model_copy(update={"static_ip": fixed})
+        told = card.told(name, mac, 0 if own else index, [NAME_SERVER] if own else ())
+        ethernets[name] = {**told, "dhcp6": False}
+    return json.dumps({"version": 2, "ethernets": ethernets}, indent=1) + "\n"

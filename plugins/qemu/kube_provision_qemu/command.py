@@ -31,7 +31,7 @@ _EMULATED = (*_PATIENT, *_UNGUARDED)
 
 
 def machine(record: Record, template: Template, emulator: Emulator, network: list[str]) -> list[str]:
-    """`network`: options that put the hub's port `nic` on a wire. Raises `TargetError` where firmware is missing."""
+    """`network`: options that put the hubs on their wires. Raises `TargetError` where firmware is missing."""
     return [
         str(emulator.binary),
         *("-name", record.name, "-uuid", record.uuid),
@@ -41,9 +41,7 @@ def machine(record: Record, template: Template, emulator: Emulator, network: lis
         *_boot(template, emulator),
         *_disks(record),
         *network,
-        *wire.hub_arguments("nic"),
-        # Without its ROM: no machine boots from the network.
-        *("-device", f"virtio-net-pci,netdev=nic,mac={record.mac},romfile="),
+        *(word for hub, mac in record.cards for word in _card(hub, mac)),
         *_channels(),
     ]
 
@@ -79,6 +77,12 @@ def _disks(record: Record) -> list[str]:
 
 def _disk(name: str, source: str, device: str = "") -> list[str]:
     return ["-drive", f"if=none,id={name},{source}", "-device", f"virtio-blk-pci,drive={name},serial={name}{device}"]
+
+
+def _card(hub: int, mac: str) -> list[str]:
+    """Without its ROM: no machine boots from the network."""
+    name = f"nic{hub or ''}"
+    return [*wire.hub_arguments(name, hub=hub), "-device", f"virtio-net-pci,netdev={name},mac={mac},romfile="]
 
 
 def _channels() -> list[str]:

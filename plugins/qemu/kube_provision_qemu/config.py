@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationInfo, model_validator
 
-from kube_provision_core import DriverConfig, LocalPath, option, without_credentials
+from kube_provision_core import DriverConfig, LocalPath, NetworkCard, Networks, option, raise_faults, without_credentials
 
+from .addresses import NETWORK
 from .baking.sources import CHECKSUM, DEBIAN, RELEASES, is_release, is_url
 from .places import default_root
+
+ROUTER_MTU = 1500
+"""That of QEMU's user-mode networking."""
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -26,6 +34,25 @@ def _source(text: str, info: ValidationInfo) -> str:
     if "://" in text:
         raise ValueError("must be a release such as debian-13, a file, or a URL (http:// or https://)")
     return str(TypeAdapter(LocalPath).validate_python(text, context=info.context))
+
+
+def _on_wires(cards: list[NetworkCard]) -> list[NetworkCard]:
+    raise_faults(((number, key), text) for number, card in enumerate(cards) for key, text in _faults(card))
+    return cards
+
+
+def _faults(card: NetworkCard) -> Iterator[tuple[str, str]]:
+    if not _NAME.fullmatch(card.name):
+        yield "name", "must be a DNS label of at most 32 characters: a folder is called so"
+    if card.role == "node":
+        if card.static_ip:
+            yield "static_ip", "addresses in the cluster's own network are chosen: remove it"
+        if card.mtu and card.mtu > ROUTER_MTU:
+            yield "mtu", f"the way out takes packets of {ROUTER_MTU} bytes at most"
+    elif card.role == "storage" and card.static_ip is None:
+        yield "static_ip", "is missing, and nobody leases addresses in this network"
+    elif card.static_ip and any(network.overlaps(NETWORK) for network in card.static_ip.networks):
+        yield "static_ip", f"lies in {NETWORK}, which is the cluster's own"
 
 
 class QemuConfig(DriverConfig):
@@ -64,6 +91,16 @@ class QemuConfig(DriverConfig):
         help="More TCP ports of machines that this host can reach, besides SSH, the API server, etcd and discovery.",
     )
 
+    networks: Annotated[Networks, AfterValidator(_on_wires)] | None = option(
+        None,
+        per_role=True,
+        shown=False,
+        example="[{name: cluster, role: node}, {name: san, role: storage, static_ip: {addresses: [10.9.0.11/24]}}]",
+        help="Networks of machines with several cards, in their order: the cluster's own of the role `node`, and others, "
+        "each a wire of its own. Names are DNS labels. Those of the role `storage` need `static_ip`, and that of the role "
+        "`node` has none.",
+    )
+
     @model_validator(mode="after")
     def _checked_image(self) -> Self:
         source = self.bake_from or ""
@@ -74,6 +111,11 @@ class QemuConfig(DriverConfig):
         if self.bake_from_checksum and (not source or is_release(source)):
             raise ValueError("bake_from_checksum is that of a cloud image, and bake_from names none")
         return self
+
+    @property
+    def node_card(self) -> int:
+        """Which of the cards, counted from 0, is on the cluster's own wire."""
+        return next((number for number, card in enumerate(self.networks or ()) if card.role == "node"), 0)
 
     @property
     def root(self) -> Path:

@@ -90,6 +90,10 @@ class Qemu(TargetDriver):
         """Raises `TargetError` where there is no emulator."""
         return EMULATED_BOOT if self._emulator.emulates else BOOT
 
+    @property
+    def node_interfaces(self) -> Mapping[Role, str]:
+        return {role: addresses.interface(config.node_card) for role, config in self._config.items() if config.networks}
+
     # --- creating --------------------------------------------------------------------------------------------------
 
     @hookimpl
@@ -281,7 +285,14 @@ class Qemu(TargetDriver):
         with self._network(node.stamp.cluster):
             taken = {made.address for made in self._records(node.stamp.cluster)}
             return machines.create(
-                self._places, self._emulator, base, node, boot, taken=taken, extra_ports=config.forwarded_ports
+                self._places,
+                self._emulator,
+                base,
+                node,
+                boot,
+                taken=taken,
+                extra_ports=config.forwarded_ports,
+                networks=config.networks or (),
             )
 
     def _start(self, made: Record, folder: Path) -> None:
@@ -290,7 +301,7 @@ class Qemu(TargetDriver):
         check_architecture(base, self._emulator)
         with self._network(made.stamp.cluster) as network:
             network.ensure(lambda: self._emulator, self._by_folder(self._records(made.stamp.cluster)))
-            uplink = network.uplink_arguments(folder)
+            uplink = network.uplink_arguments(folder, made)
         power.start(made, folder, command.machine(made, base, self._emulator, uplink))
 
     def _records(self, cluster: str) -> list[Record]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from kube_provision_core import Boot, NoCloudSeed, Node, Role
+from kube_provision_core import Boot, NetworkCard, NoCloudSeed, Node, Role
 
 from . import addresses, disks, record
 from .emulator import Emulator
@@ -29,15 +29,16 @@ def create(
     *,
     taken: Collection[str],
     extra_ports: Collection[int],
+    networks: Sequence[NetworkCard],
 ) -> Record:
     """Make the machine, powered off; the locks of the machine and of its network are held. Raises `TargetError` or OSError.
 
-    `taken`: addresses of the cluster's other machines.
+    `taken`: addresses of the cluster's other machines. `networks`: those of its cards; none: it has one, in the cluster's.
     """
-    made = _record(node, template, addresses.choose(node, taken), extra_ports)
+    made = _record(node, template, addresses.choose(node, taken), extra_ports, networks)
     folder = places.draft(node.name)
     try:
-        _fill(folder, emulator, template, node, boot, made)
+        _fill(folder, emulator, template, node, boot, made, networks)
         folder.rename(places.machine(node.name))
     except BaseException:
         places.clear(node.name)
@@ -45,7 +46,10 @@ def create(
     return made
 
 
-def _record(node: Node, template: Template, address: str, extra_ports: Collection[int]) -> Record:
+def _record(
+    node: Node, template: Template, address: str, extra_ports: Collection[int], networks: Sequence[NetworkCard]
+) -> Record:
+    others = [card.name for card in networks if card.role != "node"]
     return Record(
         name=node.name,
         uuid=str(uuid.uuid4()),
@@ -58,12 +62,24 @@ def _record(node: Node, template: Template, address: str, extra_ports: Collectio
         fingerprint=template.fingerprint,
         ports=tuple(sorted({*_PORTS[node.role.kind], *extra_ports})),
         has_data_disk=node.machine.data_volume_gib is not None,
+        beside=tuple((name, addresses.mac(node.stamp.cluster_id, f"{node.name}/{name}")) for name in others),
+        place=next((number for number, card in enumerate(networks) if card.role == "node"), 0),
     )
 
 
-def _fill(folder: Path, emulator: Emulator, template: Template, node: Node, boot: Boot, made: Record) -> None:
+def _fill(
+    folder: Path,
+    emulator: Emulator,
+    template: Template,
+    node: Node,
+    boot: Boot,
+    made: Record,
+    networks: Sequence[NetworkCard],
+) -> None:
     disks.create_overlay(emulator.image_tool, template, folder, node.machine.boot_disk_gib)
     if node.machine.data_volume_gib is not None:
         disks.create_data_disk(emulator.image_tool, folder, node.machine.data_volume_gib)
-    NoCloudSeed(boot, addresses.network_config(made.address, made.mac)).write(folder / SEED)
+    cards = list(zip(networks, (mac for _, mac in made.cards), strict=True)) if networks else []
+    told = addresses.network_config(made.address, made.mac, cards, node.index)
+    NoCloudSeed(boot, told).write(folder / SEED)
     record.write(folder, made)

@@ -1,4 +1,4 @@
-"""A cluster's network on this host: its switch, its router, and the ports by which this host reaches its machines.
+"""A cluster's network on this host: its switches, its router, and the ports by which this host reaches its machines.
 
 The router is a QEMU process without a machine: user-mode networking and the switch on one hub. Machines reach out through
 it, and this host reaches a machine's port by a port of its own loopback interface. What was killed, `ensure` starts again.
@@ -10,7 +10,8 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 from kube_provision_core import Endpoint, TargetError, replace_file
@@ -40,8 +41,10 @@ class Network:
         self.folder = folder
         self._cluster = cluster
 
-    def uplink_arguments(self, machine_folder: Path) -> list[str]:
-        return wire.uplink_arguments(machine_folder, self._socket(machine_folder))
+    def uplink_arguments(self, folder: Path, made: Record) -> list[str]:
+        """Options that put the hubs of the machine in that folder on their wires."""
+        wires = enumerate(made.wires)
+        return [word for hub, name in wires for word in wire.uplink_arguments(folder, self._socket(folder, name), hub)]
 
     def reach(self, name: str) -> Mapping[int, Endpoint]:
         """Where this host reaches the machine's ports."""
@@ -56,18 +59,24 @@ class Network:
         `machines`: all of the cluster, by folder. `cut_off`: those that run without a connection to the switch. Raises
         `TargetError`.
         """
-        files.make_private(self.folder)
-        if files.holder(self.folder / SWITCH_PID_FILE) is None:
-            self._start_switch()
-            # Whoever was connected to the one before may not have noticed yet.
-            cut_off = [folder for folder in (*machines, self.folder) if files.holder(folder / PID_FILE) is not None]
-        for folder in cut_off:
-            self._reconnect(folder)
+        lost, names = set(cut_off), {"", *chain(*(made.wires for made in machines.values()))}
+        # Whoever was connected to a switch before may not have noticed yet.
+        anew = {name for name in names if self._ensure_switch(self._wire(name))}
+        for folder, made in machines.items():
+            if files.holder(folder / PID_FILE) is not None:
+                for hub, name in enumerate(made.wires):
+                    if name in anew or folder in lost:
+                        self._reconnect(folder, hub, name)
+        if "" in anew and files.holder(self.folder / PID_FILE) is not None:
+            self._reconnect(self.folder)
         self._ensure_router(emulator)
         self._ensure_forwards(list(machines.values()))
 
     def release(self, records: Sequence[Record]) -> None:
         """A machine is gone, and `records` are those that are left: free its ports; without any left, free everything."""
+        needed = {self._wire(name) for made in records for name in made.wires}
+        for folder in set(self.folder.parent.glob(f"{self.folder.name}.*")) - needed:
+            self._end_switch(folder)
         if not records:
             self._close()
         elif files.holder(self.folder / PID_FILE) is not None:
@@ -81,22 +90,27 @@ class Network:
             processes.kill(self.folder / PID_FILE)
         if not processes.wait_gone(self.folder / PID_FILE, processes.KILL_TIMEOUT):
             processes.kill(self.folder / PID_FILE)
-        processes.kill(self.folder / SWITCH_PID_FILE)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._end_switch(self.folder)
 
-    # --- the switch ------------------------------------------------------------------------------------------------
+    # --- switches --------------------------------------------------------------------------------------------------
 
-    def _start_switch(self) -> None:
-        command = [sys.executable, "-m", "kube_provision_qemu.switch"]
-        pid_file = str(SWITCH_PID_FILE)
-        processes.start(command, self.folder, log="switch.log", pid_file=pid_file, serves=self._switch_serves)
+    def _wire(self, name: str) -> Path:
+        """The folder of one of its wires; the name of its own is empty."""
+        return self.folder.with_name(f"{self.folder.name}.{name}") if name else self.folder
 
-    def _switch_serves(self) -> bool:
-        try:
-            connect(self.folder / SWITCH_SOCKET, timeout=1.0).close()
-        except OSError:
+    def _ensure_switch(self, folder: Path) -> bool:
+        """Whether it had to be started."""
+        files.make_private(folder)
+        if files.holder(folder / SWITCH_PID_FILE) is not None:
             return False
+        command = [sys.executable, "-m", "kube_provision_qemu.switch"]
+        serves = partial(_serves, folder / SWITCH_SOCKET)
+        processes.start(command, folder, log="switch.log", pid_file=str(SWITCH_PID_FILE), serves=serves)
         return True
+
+    def _end_switch(self, folder: Path) -> None:
+        processes.kill(folder / SWITCH_PID_FILE)
+        shutil.rmtree(folder, ignore_errors=True)
 
     # --- the router ------------------------------------------------------------------------------------------------
 
@@ -130,9 +144,9 @@ class Network:
         except QmpError:
             return False
 
-    def _socket(self, folder: Path) -> Path:
-        """The switch's socket for the process of that folder."""
-        return self.folder / (ROUTER_SOCKET if folder == self.folder else SWITCH_SOCKET)
+    def _socket(self, folder: Path, name: str = "") -> Path:
+        """The socket of a wire's switch for the process of that folder."""
+        return self._wire(name) / (ROUTER_SOCKET if folder == self.folder else SWITCH_SOCKET)
 
     def _is_cut_off(self, folder: Path) -> bool:
         try:
@@ -141,11 +155,11 @@ class Network:
         except QmpError:
             return True
 
-    def _reconnect(self, folder: Path) -> None:
-        """Connect a running process to the switch again; one that has ended meanwhile needs nothing."""
+    def _reconnect(self, folder: Path, hub: int = 0, name: str = "") -> None:
+        """Connect a running process to a switch again; one that has ended meanwhile needs nothing."""
         try:
             with session(folder / QMP_SOCKET) as qmp:
-                wire.reconnect(qmp, folder, self._socket(folder))
+                wire.reconnect(qmp, folder, self._socket(folder, name), hub)
         except QmpError as problem:
             if files.holder(folder / PID_FILE) is not None:
                 raise TargetError(
@@ -171,6 +185,14 @@ class Network:
             return {name: {int(port): int(host_port) for port, host_port in of.items()} for name, of in said.items()}
         except (OSError, ValueError, AttributeError, TypeError):
             return {}
+
+
+def _serves(socket: Path) -> bool:
+    try:
+        connect(socket, timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _forward(router: Qmp, records: Sequence[Record], ports: Ports) -> Ports:

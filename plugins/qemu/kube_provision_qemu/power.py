@@ -49,7 +49,7 @@ class Sight:
 
     power: Power
     connected: bool = True
-    """Its connection to the switch is alive."""
+    """Its connections to switches are alive."""
 
 
 def look(record: Record, folder: Path) -> Sight:
@@ -62,7 +62,7 @@ def look(record: Record, folder: Path) -> Sight:
     try:
         with session(folder / QMP_SOCKET) as qmp:
             _check_identity(qmp, record, folder)
-            return Sight(_power(qmp), wire.is_connected(qmp))
+            return Sight(_power(qmp), _is_connected(qmp, record))
     except QmpError:
         return Sight(Power.OFF if files.holder(folder / PID_FILE) is None else Power.ON)
 
@@ -157,9 +157,13 @@ def _serves(record: Record, folder: Path) -> bool:
     try:
         with session(folder / QMP_SOCKET) as qmp:
             _check_identity(qmp, record, folder)
-            return wire.is_connected(qmp)
+            return _is_connected(qmp, record)
     except QmpError:
         return False
+
+
+def _is_connected(qmp: Qmp, record: Record) -> bool:
+    return all(wire.is_connected(qmp, hub) for hub, _ in record.cards)
 
 
 def _check_identity(qmp: Qmp, record: Record, folder: Path) -> None:

@@ -33,10 +33,28 @@ class Record:
     ports: tuple[int, ...]
     """TCP ports of it that this host reaches by ports of its own."""
     has_data_disk: bool = False
+    beside: tuple[tuple[str, str], ...] = ()
+    """Further networks, and the hardware addresses of its cards in them. On the process's hubs they come in this order after
+    the cluster's own wire, whose hub is 0."""
+    place: int = 0
+    """Where among its cards the one on the cluster's own wire stands."""
+
+    @property
+    def wires(self) -> tuple[str, ...]:
+        """Names of its networks by the number of their hubs; that of the cluster's own is empty."""
+        return ("", *(name for name, _ in self.beside))
+
+    @property
+    def cards(self) -> tuple[tuple[int, str], ...]:
+        """Numbers of hubs, and hardware addresses, in the order of the cards."""
+        others = [(hub, mac) for hub, (_, mac) in enumerate(self.beside, start=1)]
+        return (*others[: self.place], (0, self.mac), *others[self.place :])
 
 
 def write(folder: Path, record: Record) -> None:
     fields = asdict(record) | {"template": str(record.template)}
+    if not record.beside:  # an earlier version reads what it knows
+        del fields["beside"], fields["place"]
     replace_file(folder / RECORD, json.dumps({"format": FORMAT, **fields}, indent=1).encode() + b"\n")
 
 
@@ -55,13 +73,14 @@ def _parse(said: dict[str, object], name: str) -> Record:
     if fields.pop("format") != FORMAT or fields["name"] != name:
         raise ValueError("another format or another machine")
     stamp, fingerprint = Stamp.of(fields.pop("stamp")), fields.pop("fingerprint")
-    template, ports = fields.pop("template"), fields.pop("ports")
-    if not (stamp and isinstance(fingerprint, dict) and isinstance(ports, list)):
+    template, ports, beside = fields.pop("template"), fields.pop("ports"), fields.pop("beside", [])
+    if not (stamp and isinstance(fingerprint, dict) and isinstance(ports, list) and isinstance(beside, list)):
         raise TypeError("not a record")
     return Record(
         stamp=stamp,
         fingerprint=Fingerprint.parse(fingerprint),
         template=Path(str(template)),
         ports=tuple(map(int, ports)),
+        beside=tuple((str(name), str(mac)) for name, mac in beside),
         **fields,  # type: ignore[arg-type]  # unknown or missing keys raise TypeError; who can write here could start QEMU anyway
     )

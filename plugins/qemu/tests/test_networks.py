@@ -1,0 +1,149 @@
+"""Machines with several network cards: their wires, what they are told, and what is wrong before one is made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from servers.qemu import CLUSTER, boot, node
+
+from kube_provision_core import NetworkCard, Role
+from kube_provision_qemu import addresses, command, files, processes, qmp, record, wire
+from kube_provision_qemu.config import QemuConfig
+from kube_provision_qemu.driver import Qemu
+from kube_provision_qemu.emulator import Emulator
+from kube_provision_qemu.record import Record
+from kube_provision_qemu.template import Fingerprint, Template
+
+MakeDriver = Callable[..., Qemu]
+
+SAN: Mapping[str, Any] = {
+    "name": "san",
+    "role": "storage",
+    "static_ip": {"addresses": ["10.9.0.11/24", "10.9.0.12/24"]},
+    "mtu": 9000,
+}
+LAN: Mapping[str, Any] = {"name": "cluster", "role": "node", "dns_search": ["a.example"]}
+PODS: Mapping[str, Any] = {"name": "pods", "role": "none"}
+NETWORKS = [SAN, LAN, PODS]
+
+WORKER = node("w-home-1")
+MADE = Record(
+    name=WORKER.name,
+    uuid="00000000-0000-4000-8000-000000000001",
+    stamp=WORKER.stamp,
+    address="10.0.2.21",
+    mac="52:54:00:00:00:02",
+    cpu=1,
+    memory_gib=1,
+    template=Path("/images/debian.qcow2"),
+    fingerprint=Fingerprint(1, 2),
+    ports=(22,),
+    beside=(("san", "52:54:00:00:00:01"), ("pods", "52:54:00:00:00:03")),
+    place=1,
+)
+
+
+def test_cards_come_in_the_order_of_the_networks() -> None:
+    binary = Path("/usr/bin/qemu-system-x86_64")
+    template = Template(MADE.template, 1024, MADE.fingerprint)
+    said = " ".join(command.machine(MADE, template, Emulator(binary, binary, (7, 2), "x86_64", "tcg"), []))
+    cards = [part.split(",romfile")[0] for part in said.split("-device virtio-net-pci,")[1:]]
+    assert cards == [
+        "netdev=nic1,mac=52:54:00:00:00:01",
+        "netdev=nic,mac=52:54:00:00:00:02",
+        "netdev=nic2,mac=52:54:00:00:00:03",
+    ]
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    for made in (MADE, replace(MADE, beside=(), place=0)):
+        folder = tmp_path / made.name
+        folder.mkdir(exist_ok=True)
+        record.write(folder, made)
+        assert record.read(folder) == made
+    assert "beside" not in (folder / "machine.json").read_text()
+
+
+def test_a_machine_is_told_of_each_card() -> None:
+    cards = [(NetworkCard.model_validate(card), mac) for card, (_, mac) in zip(NETWORKS, MADE.cards, strict=True)]
+    told = json.loads(addresses.network_config(MADE.address, MADE.mac, cards, 2))["ethernets"]
+    assert [card["match"]["macaddress"] for card in told.values()] == [f"52:54:00:00:00:0{number}" for number in (1, 2, 3)]
+    assert (told["eth0"]["addresses"], told["eth0"]["mtu"]) == (["10.9.0.12/24"], 9000)
+    assert "routes" not in told["eth0"]
+    assert "nameservers" not in told["eth0"]
+    assert told["eth1"]["addresses"] == ["10.0.2.21/24"]
+    assert told["eth1"]["routes"] == [{"to": "0.0.0.0/0", "via": "10.0.2.2"}]
+    assert told["eth1"]["nameservers"] == {"addresses": ["10.0.2.3"], "search": ["a.example"]}
+    assert "addresses" not in told["eth2"]
+
+
+def test_discovery_is_told_the_interface(make_driver: MakeDriver) -> None:
+    assert make_driver(networks=NETWORKS).node_interfaces == dict.fromkeys(Role, "eth1")
+    assert make_driver().node_interfaces == {}
+
+
+@pytest.mark.parametrize(
+    ("networks", "way", "said"),
+    [
+        ([{**LAN, "name": "The LAN"}], (0, "name"), "must be a DNS label of at most 32 characters"),
+        ([{**LAN, "name": "../etc"}], (0, "name"), "must be a DNS label"),
+        ([{**LAN, "mtu": 1501}], (0, "mtu"), "packets of 1500 bytes at most"),
+        ([{**LAN, "static_ip": {"addresses": ["10.0.2.50/24"]}}], (0, "static_ip"), "are chosen: remove it"),
+        ([LAN, {"name": "san", "role": "storage"}], (1, "static_ip"), "nobody leases addresses in this network"),
+        ([LAN, {**SAN, "static_ip": {"addresses": ["10.0.2.50/24"]}}], (1, "static_ip"), "which is the cluster's own"),
+    ],
+)
+def test_what_is_wrong_is_told_at_its_place(networks: Any, way: tuple[Any, ...], said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        QemuConfig(template=Path("/images/debian.qcow2"), networks=networks)
+    (error,) = caught.value.errors()
+    assert error["loc"] == ("networks", *way)
+    assert said in error["msg"]
+
+
+def test_addresses_that_are_too_few_or_given_twice_are_told(make_driver: MakeDriver) -> None:
+    driver = make_driver(networks=NETWORKS)
+    nodes = [node("w-home-1"), node("w-home-3", index=3), node("m-home-1", Role.MASTER)]
+    few, twice = driver.preflight([(one, boot(one)) for one in nodes])
+    assert few == "networks[0].static_ip: 2 addresses are too few: w-home-3 needs number 3"
+    assert twice.startswith(
+        "networks[0].static_ip: 10.9.0.11/24 would be given to both w-home-1 and m-home-1; give each role"
+    )
+
+
+@pytest.mark.integration
+class TestWires:
+    @pytest.fixture
+    def driver(self, make_driver: MakeDriver) -> Qemu:
+        return make_driver(networks=[SAN, LAN])
+
+    def test_a_network_is_a_wire_of_its_own_for_as_long_as_a_machine_is_on_it(self, driver: Qemu, vm_dir: Path) -> None:
+        vm = driver.provision_vm(node=WORKER, boot=boot(WORKER))
+        switch = vm_dir / "networks/home.san/switch.pid"
+        assert files.holder(switch)
+        assert vm.addresses == ("10.0.2.21",)
+        assert connections(vm.id) == [True, True]
+        processes.kill(switch)
+        (seen,) = driver.list_vms(cluster=CLUSTER)
+        assert files.holder(switch)
+        assert connections(seen.id) == [True, True]
+        driver.destroy_vm(vm=seen)
+        assert list((vm_dir / "networks").iterdir()) == []
+
+    def test_it_ends_with_the_last_machine_on_it(self, driver: Qemu, make_driver: MakeDriver, vm_dir: Path) -> None:
+        vm = driver.provision_vm(node=WORKER, boot=boot(WORKER))
+        other = node("w-home-2", index=2)
+        make_driver().provision_vm(node=other, boot=boot(other))
+        driver.destroy_vm(vm=vm)
+        assert [path.name for path in (vm_dir / "networks").iterdir()] == ["home"]
+
+
+def connections(folder: str) -> list[bool]:
+    with qmp.session(Path(folder) / "qmp.sock") as machine:
+        return [wire.is_connected(machine, hub) for hub in (0, 1)]
