@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         Stamp,
         Vm,
     )
-    from .contract.networks import NetworkCard, Networks, StaticIp
+    from .contract.networks import NetworkCard, Networks, StaticIp, static_ip_problems
     from .contract.node_network import OnNodeNetwork, check_node_network
     from .contract.packages import Packages, Repository
     from .contract.shell import shell_arrays
@@ -160,6 +160,7 @@ __all__ = [
     "replace_file",
     "replace_link",
     "shell_arrays",
+    "static_ip_problems",
     "task_digest",
     "tell",
     "telling_os_errors",

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from .driver import raise_faults
+from .machines import Node
 from .node_network import Place, check_node_network
 
 _DOMAIN = re.compile(
@@ -129,6 +130,23 @@ class NetworkCard(BaseModel):
         """What a lease says besides an address, and does not count."""
         not_used = ("use-dns", "use-routes") if self.role == "storage" else ("use-dns",) if servers else ()
         return {"dhcp4-overrides": dict.fromkeys(not_used, False)} if not_used else {}
+
+
+def static_ip_problems(machines: Iterable[tuple[Node, Sequence[NetworkCard]]]) -> Iterator[str]:
+    """Lines for `preflight`: addresses in `networks` that are too few, or that two of these machines would be given."""
+    owners: dict[IPv4Address, str] = {}
+    for node, cards in machines:
+        for number, card in enumerate(cards):
+            if card.static_ip:
+                key, address = f"networks[{number}].static_ip", card.static_ip.address_of(node.index)
+                if address is None:
+                    few = f"{len(card.static_ip.addresses)} addresses are too few"
+                    yield f"{key}: {few}: {node.name} needs number {node.index}"
+                elif owner := owners.get(address.ip):
+                    both = f"{address} would be given to both {owner} and {node.name}"
+                    yield f"{key}: {both}; give each role, and pool, its own"
+                else:
+                    owners[address.ip] = node.name
 
 
 def _whole(cards: list[NetworkCard]) -> list[NetworkCard]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
-from kube_provision_core import DriverConfig, LocalPath, option
+from kube_provision_core import DriverConfig, LocalPath, NetworkCard, Networks, option, raise_faults
+
+NETWORK = re.compile(r"nat|bridged|hostonly|vmnet(?P<number>[0-9]{1,3})")
+"""What a card is connected to: one of three kinds, or a network by its number."""
 
 
 class CloneType(StrEnum):
@@ -22,6 +27,18 @@ def _machine_file(path: Path) -> Path:
     if path.suffix.lower() != ".vmx":
         raise ValueError("must name a .vmx file")
     return path
+
+
+def _of_vmware(cards: list[NetworkCard]) -> list[NetworkCard]:
+    raise_faults(((number, key), text) for number, card in enumerate(cards) for key, text in _faults(card))
+    return cards
+
+
+def _faults(card: NetworkCard) -> Iterator[tuple[str, str]]:
+    if not NETWORK.fullmatch(card.name):
+        yield "name", "must be nat, bridged, hostonly, or the name of a network of VMware's, such as vmnet2"
+    if card.role == "node" and card.static_ip:
+        yield "static_ip", "addresses in the nodes' network come by DHCP: remove it"
 
 
 class FusionConfig(DriverConfig):
@@ -49,6 +66,19 @@ class FusionConfig(DriverConfig):
         per_role=True,
         help="`linked`: fast, small, and bound to the template. `full`: independent, and the boot disk can grow.",
     )
+    networks: Annotated[Networks, AfterValidator(_of_vmware)] | None = option(
+        None,
+        per_role=True,
+        shown=False,
+        example="[{name: nat, role: node}, {name: vmnet2, role: storage, static_ip: {addresses: [10.9.0.11/24]}}]",
+        help="Networks of machines with several cards, in their order, in place of the template's: `nat`, `bridged`, "
+        "`hostonly`, or one of VMware's own such as `vmnet2`. In that of the role `node` addresses come by DHCP.",
+    )
     vmrun: LocalPath | None = option(
         None, help="The program vmrun; unset: VMware Fusion's on macOS, VMware Workstation's on Linux."
     )
+
+    @property
+    def node_card(self) -> int:
+        """Which of the cards, counted from 0, is in the nodes' network."""
+        return next((number for number, card in enumerate(self.networks or ()) if card.role == "node"), 0)

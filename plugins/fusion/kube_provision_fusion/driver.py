@@ -22,7 +22,7 @@ from kube_provision_core import (
     hookimpl,
 )
 
-from . import boot, preflight
+from . import boot, preflight, settings
 from .baking.templates import Templates, Vmware
 from .cloning import Cloner
 from .config import FusionConfig
@@ -56,12 +56,16 @@ class Fusion(TargetDriver):
         machines = Machines(config[Role.MASTER].vm_dir, self._host)
         self._observer = Observer(self._host, machines, self._find_vmrun)
         cloner, power = Cloner(self._host), PowerSwitch(self._host, self._find_vmrun)
-        self._fleet = Fleet(config, machines, self._find_vmrun, cloner, power)
+        self._fleet = Fleet(config, self._host, machines, self._find_vmrun, cloner, power)
         self._templates = Templates(Vmware(self._host, limits, self._find_vmrun, machines, cloner, power), config)
+
+    @property
+    def node_interfaces(self) -> Mapping[Role, str]:
+        return {role: settings.interface(it.node_card) for role, it in self._config.items() if it.networks}
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
-        return boot.fragment()
+        return boot.fragment(node.interface)
 
     @hookimpl
     def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:

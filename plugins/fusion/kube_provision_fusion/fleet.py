@@ -14,6 +14,7 @@ from .cloning import Cloner, Origin
 from .config import CloneType, FusionConfig
 from .disks import GIB, DiskManager, capacity, disks, free_slot
 from .folder_lock import locked
+from .host import Host
 from .machines import Found, Machines
 from .note import Note
 from .power import PowerSwitch
@@ -30,12 +31,14 @@ class Fleet:
     def __init__(
         self,
         config: Mapping[Role, FusionConfig],
+        host: Host,
         machines: Machines,
         vmrun: Callable[[], Vmrun],
         cloner: Cloner,
         power: PowerSwitch,
     ) -> None:
-        self._config, self._machines, self._vmrun, self._cloner, self._power = config, machines, vmrun, cloner, power
+        self._config, self._host, self._machines, self._vmrun = config, host, machines, vmrun
+        self._cloner, self._power = cloner, power
 
     def provision(self, node: Node, boot: Boot) -> Vm:
         """The machine of that name, powered on: taken over where it exists with our stamp, else made."""
@@ -130,7 +133,7 @@ class Fleet:
 
     def _prepare(self, node: Node, boot: Boot, file: Path, lock: int) -> None:
         clone = vmx.read(file)
-        changes = settings.of(clone, node, boot, self._machines.network_cards())
+        changes = settings.of(clone, node, boot, self._machines.network_cards(), self._config[node.role], self._host)
         vmx.write(file, clone.changed(changes | self._size_disks(node, clone, file, lock)))
 
     def _size_disks(self, node: Node, clone: Vmx, file: Path, lock: int) -> dict[str, str | None]:

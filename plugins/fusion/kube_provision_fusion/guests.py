@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -42,16 +43,17 @@ class Guests:
         self._clean: dict[Path, tuple[int, int]] = {}
         """Of machines that run without secrets: the version of the .vmx for which that was seen."""
 
-    def hear(self, vmrun: Vmrun, file: Path) -> Heard:
+    def hear(self, vmrun: Vmrun, file: Path, *, several: bool = False) -> Heard:
+        """`several`: it has several cards, and itself alone knows which address is the node's."""
         last = self._heard.get(file, Heard())
         if monotonic() >= last.until:
-            last = self._heard[file] = self._ask(vmrun, file, last)
+            last = self._heard[file] = self._ask(vmrun, file, last, () if several else LOCAL_ADDRESSES)
         return last
 
-    def _ask(self, vmrun: Vmrun, file: Path, last: Heard) -> Heard:
+    def _ask(self, vmrun: Vmrun, file: Path, last: Heard, variables: Iterable[str]) -> Heard:
         try:
             published = stamp.load_published(vmrun.read(file, "guestVar", stamp.STATUS))
-            told = (vmrun.read(file, "guestVar", name) for name in LOCAL_ADDRESSES)
+            told = (vmrun.read(file, "guestVar", name) for name in variables)
             address = published.address or next(filter(None, told), "")
         except TimeLimitError as problem:
             log.debug("%s", problem)

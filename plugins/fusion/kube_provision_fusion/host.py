@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import sys
 import unicodedata
@@ -27,6 +28,10 @@ class Host:
     """Where vmrun may lie."""
     leases: tuple[str, ...]
     """Patterns of the files in which the DHCP servers of VMware's networks keep their leases."""
+    networks_below: str
+    """What stands before a network's name in a machine's settings."""
+    networks: Path
+    """The file in which VMware keeps its networks."""
     bundle: str
     """What a machine's folder ends with."""
     folds_case: bool
@@ -49,6 +54,14 @@ class Host:
         _check_program(found, "vmrun")
         return found
 
+    def network_numbers(self) -> frozenset[int]:
+        """Of VMware's networks, as far as its file tells."""
+        try:
+            text = self.networks.read_text(errors="replace")
+        except OSError:
+            return frozenset()
+        return frozenset(map(int, re.findall(r"^answer VNET_(\d+)_", text, re.MULTILINE)))
+
     def normal(self, path: str | Path) -> str:
         """The form in which two paths of one file are equal."""
         text = unicodedata.normalize("NFC", os.path.realpath(path))
@@ -67,6 +80,8 @@ def fusion(architecture: str) -> Host:
         architecture=architecture,
         programs=(library / "Library" / "vmrun", library / "Public" / "vmrun"),
         leases=("/var/db/vmware/vmnet-dhcpd-*.leases", "/var/db/dhcpd_leases"),
+        networks_below="",
+        networks=Path("/Library/Preferences/VMware Fusion/networking"),
         bundle=".vmwarevm",
         folds_case=True,
     )
@@ -79,6 +94,8 @@ def workstation(architecture: str) -> Host:
         architecture=architecture,
         programs=(Path("/usr/bin/vmrun"),),
         leases=("/etc/vmware/vmnet*/dhcpd/dhcpd.leases", "/etc/vmware/vmnet*/dhcp*/dhcp*.leases"),
+        networks_below="/dev/",
+        networks=Path("/etc/vmware/networking"),
         bundle="",
         folds_case=False,
     )

@@ -8,10 +8,10 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kube_provision_core import UNFINISHED, Boot, GuestInfo, Machine, Node, Role, TargetError, host_memory
+from kube_provision_core import UNFINISHED, Boot, Machine, Node, Role, TargetError, host_memory, static_ip_problems
 
 from . import disks, settings, template
-from .config import CloneType, FusionConfig
+from .config import NETWORK, CloneType, FusionConfig
 from .disks import GIB, DiskManager
 from .host import Host
 from .machines import locks
@@ -30,7 +30,13 @@ _SUSPENDED = "checkpoint.vmState"
 
 def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[], Vmrun], machines: Machines) -> list[str]:
     """All of them at once. Raises `TargetError` when vmrun is there and does not answer."""
-    found = [line for node, boot in machines for line in GuestInfo(boot).problems(node.name, "VMware")]
+    found = [
+        line
+        for node, boot in machines
+        for line in settings.guest_info(node, boot, config[node.role]).problems(node.name, "VMware")
+    ]
+    found += static_ip_problems((node, config[node.role].networks or ()) for node, _ in machines)
+    found += dict.fromkeys(_network_problems(host, config, machines))
     program, line = find(vmrun)
     found += line
     run = program.running_files() if program else []
@@ -51,6 +57,17 @@ def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[]
         found += _disk_manager_problems(program, machines)
         found += dict.fromkeys(_snapshot_problems(program, config, templates, machines))
     return found
+
+
+def _network_problems(host: Host, config: Mapping[Role, FusionConfig], machines: Machines) -> Iterator[str]:
+    """Network 0 is the bridged one, and stands in no file."""
+    known = host.network_numbers()
+    for role in dict.fromkeys(node.role for node, _ in machines):
+        for number, card in enumerate(config[role].networks or ()):
+            named = NETWORK.fullmatch(card.name)
+            if known and named and named["number"] and int(named["number"]) not in {0, *known}:
+                has = ", ".join(f"vmnet{each}" for each in sorted(known))
+                yield f"networks[{number}].name: VMware has no network {card.name}; {host.networks} has: {has}"
 
 
 def find(vmrun: Callable[[], Vmrun]) -> tuple[Vmrun | None, list[str]]:

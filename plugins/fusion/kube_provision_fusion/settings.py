@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from kube_provision_core import Boot, GuestInfo, Machine, Node
 
 from . import stamp
+from .config import FusionConfig
+from .host import Host
 from .vmx import Vmx
 
 _FORGOTTEN = ("uuid.bios", "uuid.location", "vc.uuid", "vm.genid", "vm.genidx")
 """The template's identity. VMware makes up another one at power-on."""
 
+CARD = "kube-provision.card"
+"""Of a machine with several cards, the one in the nodes' network."""
+NOBODYS = "00:50:56:00:00:00"
+
+_OF_CARD = re.compile(r"ethernet\d+\.")
 _CARD = re.compile(r"(ethernet\d+)\.present")
 _VMWARE_STATIC = "00:50:56"
 """Addresses from 00:50:56:00:00:00 to 00:50:56:3f:ff:ff are for those who choose them themselves."""
 
 
-def of(vmx: Vmx, node: Node, boot: Boot, taken: Collection[str]) -> dict[str, str | None]:
+def of(vmx: Vmx, node: Node, boot: Boot, taken: Collection[str], config: FusionConfig, host: Host) -> dict[str, str | None]:
     """Changes to the clone's settings that make it the node's machine. `taken` are hardware addresses that others bear."""
     return {
         **of_clone(vmx, node.name, node.machine, boot, taken),
+        **(_several(vmx, node, boot, taken, config, host) if config.networks else {}),
         "annotation": stamp.note(node.stamp),
         stamp.STAMP: stamp.dump(node.name, node.stamp),
     }
@@ -57,6 +65,11 @@ def cards(vmx: Vmx) -> list[str]:
     return sorted(found)
 
 
+def node_card(vmx: Vmx) -> str:
+    """The card whose address is the machine's."""
+    return vmx.get(CARD) or "ethernet0"
+
+
 def unplugged(vmx: Vmx) -> str:
     """The network card that leads nowhere from power-on on, where none leads anywhere; else empty."""
     unconnected = [card for card in cards(vmx) if vmx.get(f"{card}.startConnected").upper() == "FALSE"]
@@ -81,6 +94,49 @@ def _cards(vmx: Vmx, taken: Collection[str]) -> dict[str, str | None]:
             f"{card}.generatedAddressOffset": None,
         }
     return changes
+
+
+def _several(
+    vmx: Vmx, node: Node, boot: Boot, taken: Collection[str], config: FusionConfig, host: Host
+) -> dict[str, str | None]:
+    """New cards, of the kind of the template's first one, in place of all that it has; and what the machine is told."""
+    changes: dict[str, str | None] = dict.fromkeys(name for name in vmx.names() if _OF_CARD.match(name))
+    addresses: list[str] = []
+    for number, card in enumerate(config.networks or ()):
+        addresses.append(_fresh_address({*taken, *addresses}))
+        changes |= _new_card(f"ethernet{number}", card.name, addresses[-1], vmx.get(f"{cards(vmx)[0]}.virtualDev"), host)
+    return {
+        **changes,
+        CARD: f"ethernet{config.node_card}",
+        **guest_info(node, boot, config, addresses).values(),
+    }
+
+
+def _new_card(card: str, network: str, address: str, kind: str, host: Host) -> dict[str, str | None]:
+    own = network.startswith("vmnet")
+    return {
+        f"{card}.present": "TRUE",
+        f"{card}.startConnected": "TRUE",
+        **({f"{card}.virtualDev": kind} if kind else {}),
+        f"{card}.connectionType": "custom" if own else network,
+        **({f"{card}.vnet": f"{host.networks_below}{network}"} if own else {}),
+        f"{card}.addressType": "static",
+        f"{card}.address": address,
+    }
+
+
+def guest_info(node: Node, boot: Boot, config: FusionConfig, addresses: Sequence[str] = ()) -> GuestInfo:
+    """Boot data with the network of a machine that has several cards; `addresses`: these cards' hardware addresses."""
+    told = {
+        interface(number): card.told(interface(number), addresses[number] if addresses else NOBODYS, node.index)
+        for number, card in enumerate(config.networks or ())
+    }
+    return GuestInfo(boot, {"network": {"version": 2, "ethernets": told}} if told else {})
+
+
+def interface(number: int) -> str:
+    """What a machine calls one of its several cards."""
+    return f"eth{number}"
 
 
 def _fresh_address(taken: Collection[str]) -> str:

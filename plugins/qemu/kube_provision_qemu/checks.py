@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TypeVar
 
-from kube_provision_core import Node, Role, TargetError, host_memory
+from kube_provision_core import Node, Role, TargetError, host_memory, static_ip_problems
 
 from . import files, record, template
 from .config import QemuConfig
@@ -28,7 +27,8 @@ def problems(
     root: Path, config: Mapping[Role, QemuConfig], find_emulator: Callable[[], Emulator], nodes: Sequence[Node]
 ) -> list[str]:
     """One line each; none where everything is all right."""
-    found = [*_space(root, len(nodes)), *_memory(Places(root), nodes), *_addresses(config, nodes)]
+    addresses = static_ip_problems((node, config[node.role].networks or ()) for node in nodes)
+    found = [*_space(root, len(nodes)), *_memory(Places(root), nodes), *addresses]
     emulator = _ask(find_emulator, found)
     if emulator:
         _ask(lambda: emulator.accelerator, found)
@@ -85,23 +85,6 @@ def memory_in_use(places: Places) -> int:
     folders = [each.machine(name) for each in (places, places.baking) for name in each.names()]
     running = (record.read(folder) for folder in folders if files.holder(folder / PID_FILE) is not None)
     return sum(made.memory_gib for made in running if made)
-
-
-def _addresses(config: Mapping[Role, QemuConfig], nodes: Sequence[Node]) -> Iterator[str]:
-    """In further networks; those on the cluster's own wire are chosen."""
-    owners: dict[IPv4Address, str] = {}
-    for node in nodes:
-        for number, card in enumerate(config[node.role].networks or ()):
-            if card.static_ip:
-                key, address = f"networks[{number}].static_ip", card.static_ip.address_of(node.index)
-                if address is None:
-                    few = f"{len(card.static_ip.addresses)} addresses are too few"
-                    yield f"{key}: {few}: {node.name} needs number {node.index}"
-                elif owner := owners.get(address.ip):
-                    both = f"{address} would be given to both {owner} and {node.name}"
-                    yield f"{key}: {both}; give each role, and pool, its own"
-                else:
-                    owners[address.ip] = node.name
 
 
 def _sizes(base: Template, nodes: Sequence[Node]) -> Iterator[str]:
