@@ -47,6 +47,9 @@ def _faults(card: NetworkCard) -> Iterator[tuple[str, str]]:
     if card.role == "node":
         if card.static_ip:
             yield "static_ip", "addresses in the cluster's own network are chosen: remove it"
+        astray = next((route.via for route in card.routes if route.via not in NETWORK), None)
+        if astray:
+            yield "routes", f"{astray} is not in {NETWORK}, which is the cluster's own"
         if card.mtu and card.mtu > ROUTER_MTU:
             yield "mtu", f"the way out takes packets of {ROUTER_MTU} bytes at most"
     elif card.role == "storage" and card.static_ip is None:

@@ -95,6 +95,7 @@ def test_discovery_is_told_the_interface(make_driver: MakeDriver) -> None:
         ([{**LAN, "name": "../etc"}], (0, "name"), "must be a DNS label"),
         ([{**LAN, "mtu": 1501}], (0, "mtu"), "packets of 1500 bytes at most"),
         ([{**LAN, "static_ip": {"addresses": ["10.0.2.50/24"]}}], (0, "static_ip"), "are chosen: remove it"),
+        ([{**LAN, "routes": [{"to": "10.8.0.0/16", "via": "10.9.0.1"}]}], (0, "routes"), "10.9.0.1 is not in 10.0.2.0/24"),
         ([LAN, {"name": "san", "role": "storage"}], (1, "static_ip"), "nobody leases addresses in this network"),
         ([LAN, {**SAN, "static_ip": {"addresses": ["10.0.2.50/24"]}}], (1, "static_ip"), "which is the cluster's own"),
     ],
