@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from machines.lab import Lab, Measured, until
 from machines.nspawn import Host
 from machines.probe import PATIENCE, Probe, now
+
+from kube_provision_core import ControlPlaneError
 
 LIMIT = 60.0
 """Seconds within which every worker must be served again, whatever has died.
@@ -67,9 +69,11 @@ def addresses(lab: Lab, *without: str) -> set[str]:
 
 
 def whole(lab: Lab) -> bool:
-    """Every worker leads to every master, and the cluster counts all nodes as ready."""
+    """Every worker leads to every master, and the cluster answers and counts all nodes as ready."""
     expected = {name for name in lab.hosts if not name.startswith("consul-")}
-    return all(upstream(host) == addresses(lab) for host in lab.workers.values()) and lab.ready() == expected
+    with suppress(ControlPlaneError):
+        return all(upstream(host) == addresses(lab) for host in lab.workers.values()) and lab.ready() == expected
+    return False
 
 
 def served(probes: Mapping[str, Probe]) -> bool:
