@@ -88,7 +88,9 @@ def explain(
 def _locate(fault: Fault, value: Value, key: Key, secrets: Iterable[str]) -> tuple[Place, str, str]:
     """Place, subject and predicate of what is wrong inside one key's value."""
     way, data = _follow(value.data, fault["loc"][1:])
-    called = "" if value.place.line is None else key.called or key.name  # a flag or a variable names its key itself
+    called = key.called or key.name
+    if value.place.line is None:  # a flag or a variable names its key itself, or the section of it
+        called = f"{value.section}.{called}" if value.section else ""
     subject = _show(called, way)
     last = str(fault["loc"][-1])
     if fault["type"] == "extra_forbidden":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ..contract.machines import Role
@@ -94,7 +94,7 @@ class _Sorter:
         table = self._table(written) if written else None
         if written and table is None:
             self._problems.add(written.place, f"{POOLS} must be a mapping of names to a {COUNT}, or to a section")
-        for name, entry in section_entries(written, table).items() if written and table else ():
+        for name, entry in section_entries(written, table, POOLS).items() if written and table else ():
             try:
                 role = Role.of_pool(name)
             except ValueError:
@@ -111,7 +111,7 @@ class _Sorter:
     def _pool(self, section: str, written: Entry) -> dict[str, Entry]:
         """Its keys and its count, which alone will do."""
         table = self._table(written)
-        entries = dict(section_entries(written, table)) if table else {COUNT: written}
+        entries = dict(section_entries(written, table, section)) if table else {COUNT: replace(written, section=section)}
         counted = {WORKERS: entries.pop(COUNT)} if COUNT in entries else {}
         return self._per_role(self._canonical(entries, section), section) | counted
 
@@ -122,9 +122,9 @@ class _Sorter:
         for written, entry in source.items():
             table = self._table(entry) if written in self._vocabulary.sections else None
             if table is not None:
-                entries = dict(section_entries(entry, table))
+                entries = dict(section_entries(entry, table, written))
                 if written in ROLE_SECTIONS and COUNT in entries:
-                    document[written] = entries.pop(COUNT)
+                    document[written] = replace(entries.pop(COUNT), section="")
                 sections[written] = entries
             elif written in self._vocabulary.keys or written not in self._vocabulary.sections:
                 document[written] = entry

@@ -92,11 +92,11 @@ def entries(table: Table, label: str, origin: Origin, folder: Path) -> Source:
     return {key: Entry(Place(label, table.lines[key]), origin, item, folder) for key, item in table.items.items()}
 
 
-def section_entries(section: Entry, table: Table) -> Source:
-    """The entries of a section, which may stand in a file or be the value of one `-e` or variable."""
+def section_entries(section: Entry, table: Table, name: str) -> Source:
+    """The entries of a section of that name, which may stand in a file or be the value of one `-e` or variable."""
     if section.place.line is not None:
         return entries(table, section.place.label, section.origin, section.folder)
-    return {key: replace(section, content=item) for key, item in table.items.items()}
+    return {key: replace(section, content=item, section=name) for key, item in table.items.items()}
 
 
 def misspelt_variables(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:

@@ -19,8 +19,9 @@ _LETTERS_PER_SLIP = 6
 _SURE = 8
 """Letters of keys that may be compared without regard to their words."""
 
-_COMPLETE = frozenset({"labels"})
-"""Words that are right as they are, though a letter makes one of ours: a label is a part of names here."""
+_COMPLETE = frozenset({"labels", "containerd"})
+"""Words that are right as they are, though a letter makes one of ours: a label is a part of names here, and containerd a
+program."""
 
 
 @cache
@@ -79,10 +80,11 @@ def _singular(word: str) -> str:
 
 
 def _framed_alike(written: str, word: str) -> bool:
-    """Fingers slip inside of words: what begins or ends otherwise is another one (`gpu`, `model`, `containerd`)."""
+    """Fingers slip inside of words: what begins or ends otherwise is another one (`gpu`, `model`), unless only
+    the last letter of a long word is another (`workerz`)."""
     begins = written[:1] == word[:1] or written[:2] == word[1::-1]
     ends = written[-1:] == word[-1:] or written[-2:] == word[:-3:-1] or written == word[:-1]
-    return begins and ends
+    return begins and (ends or (len(word) >= _LETTERS_PER_SLIP and written[:-1] == word[:-1]))
 
 
 def _distance(written: str, word: str) -> int:

@@ -43,6 +43,8 @@ class Entry:
     """An `Item` of a document, raw text of `-e` or of the environment, or a flag's parsed value."""
     folder: Path = Path()
     """Where relative paths in it start."""
+    section: str = ""
+    """The one it stands in: what its place says where that is no line."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Value:
     data: Any
     place: Place
     folder: Path
+    section: str
+    """As the entry's."""
     lines: Mapping[Way, int]
     """Line of every value inside `data`, by its way from the top."""
 
@@ -66,7 +70,7 @@ class Value:
 def read_value(entry: Entry, shape: Shape, environ: Mapping[str, str], problems: Problems) -> Value | None:
     """The entry's value, or None after adding a problem."""
     if entry.origin is Origin.FLAG:
-        return Value(entry.content, entry.place, entry.folder, {})
+        return Value(entry.content, entry.place, entry.folder, entry.section, {})
     item: Item
     if isinstance(entry.content, str):
         try:
@@ -78,7 +82,7 @@ def read_value(entry: Entry, shape: Shape, environ: Mapping[str, str], problems:
         item = entry.content
     reader = _Reader(entry, shape, environ if entry.origin is Origin.FILE else None, problems)
     data = reader.read(item, ())
-    return None if reader.failed else Value(data, entry.place, entry.folder, reader.lines)
+    return None if reader.failed else Value(data, entry.place, entry.folder, entry.section, reader.lines)
 
 
 def _parse_raw(text: str, origin: Origin, shape: Shape) -> Item:

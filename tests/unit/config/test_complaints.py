@@ -159,7 +159,7 @@ def test_all_faults_of_all_documents_are_told_by_file_and_line(complaints, folde
         ({"extra": ["provisioner=x"]}, "-e provisioner: provisioner no longer exists: use `target`"),
         ({"extra": ["landers=[{legs: x}]"]}, "-e landers: [0].legs: must be a whole number"),
         ({"extra": ["landers=[{"]}, "-e landers: is not YAML: did not find expected node content"),
-        ({"extra": ["masters={cpu: x}"]}, "-e masters: must be a whole number"),
+        ({"extra": ["masters={cpu: x}"]}, "-e masters: masters.cpu: must be a whole number"),
         ({"extra": ["masters={"]}, "-e masters: must be a whole number"),
         ({"environ": {"KUBE_PROVISION_CPU": "x"}}, "KUBE_PROVISION_CPU: must be a whole number"),
         ({"environ": {"KUBE_PROVISION_PROVISIONER": "x"}}, "KUBE_PROVISION_PROVISIONER: provisioner no longer exists"),

@@ -125,6 +125,27 @@ def test_what_is_wrong_is_told_at_its_line(complaints, written: str, line: str) 
     assert any(it.startswith(line) for it in complaints(MINIMAL + written)), complaints(MINIMAL + written)
 
 
+@pytest.mark.parametrize(
+    ("section", "value", "subject"),
+    [
+        ("pools", "{gpu: -1}", "pools.gpu.count: must be at least 0"),
+        ("pools", "{gpu: {count: -1}}", "pools.gpu.count: must be at least 0"),
+        ("pools", "{gpu: 1, edge: {count: 1, cpu: 0}}", "pools.edge.cpu: must be at least 1"),
+        ("pools", "{gpu: {count: 1, kubelet: {maxPods: x}}}", "pools.gpu.kubelet.maxPods: must be a whole number"),
+        ("pools", "{gpu: {workerz: 1}}", "unknown key workerz in pools.gpu"),
+        ("workers", "{cpu: 0}", "workers.cpu: must be at least 1"),
+        ("workers", "{count: -1}", "must be at least 0"),
+        ("workers", "-1", "must be at least 0"),
+    ],
+)
+def test_a_section_that_is_no_lines_says_which_of_its_keys_is_wrong(
+    complaints, section: str, value: str, subject: str
+) -> None:
+    variable = f"KUBE_PROVISION_{section.upper()}"
+    assert f"-e {section}: {subject}" in complaints(MINIMAL, extra=[f"{section}={value}"])
+    assert f"{variable}: {subject}" in complaints(MINIMAL, environ={variable: value})
+
+
 def test_a_key_that_is_missing_for_a_pool_says_which(complaints) -> None:
     text = MINIMAL.replace("template: t", "masters: {template: a}\nworkers: {template: a}\nbeacon: {template: a}")
     (line,) = complaints(text + "pools: {b: 1, c: 0}")

@@ -74,6 +74,8 @@ def test_what_is_another_concept_gets_no_hint(tool: str) -> None:
         ("package_repository", "package_repositories"),
         ("woker_label", "worker_label"),
         ("regoin", "region"),
+        ("workerz", "workers"),
+        ("hardenes", "hardened"),
     ],
 )
 def test_a_slip_gets_the_key(written: str, key: str) -> None:
@@ -114,13 +116,16 @@ def test_two_that_are_equally_near_give_no_hint() -> None:
 
 @st.composite
 def slips(draw: st.DrawFn) -> tuple[str, str]:
-    """A key, and how fingers write it: a letter left out, doubled, or swapped with its neighbour inside of a word."""
+    """A key, and how fingers write it: a letter left out, doubled, or swapped with its neighbour inside of a word; or, of a
+    long word, another one at its end."""
     key = draw(st.sampled_from([key for key in KEYS if max(map(len, key.split("_"))) > 4]))
     words = key.split("_")
     at = draw(st.sampled_from([number for number, word in enumerate(words) if len(word) > 4]))
     word, place = words[at], draw(st.integers(1, len(words[at]) - 3))
     before, letter, after, rest = word[:place], word[place], word[place + 1], word[place + 2 :]
-    words[at] = before + draw(st.sampled_from([after, letter * 2 + after, after + letter])) + rest
+    other = [word[:-1] + end for end in "jqz" if len(word) > 5]
+    inside = [before + it + rest for it in (after, letter * 2 + after, after + letter)]
+    words[at] = draw(st.sampled_from([*inside, *other]))
     return "_".join(words), key
 
 
