@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -46,8 +47,9 @@ def draining(command: Command) -> Command:
 
 def _at_once(_: click.Context, __: click.Parameter, value: str) -> str:
     """A number, or a share of all, of which the smallest is one."""
-    number = value.removesuffix("%")
-    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= (100 if number != value else 1000)):
+    from ..engine.wish import NUMBER_OR_SHARE
+
+    if not re.fullmatch(NUMBER_OR_SHARE, value):
         raise click.BadParameter(f"{value!r} is neither a number, such as 2, nor a share, such as 20%.")
     return value
 

@@ -12,7 +12,10 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from .. import __version__
+from ..config.words import DnsLabel
 from ..contract.errors import ConfigError
 from .plan import CreateVm, Plan
 from .verb import Options, Verb
@@ -47,10 +50,34 @@ class Identity:
         return Wish(**{**values, "rolling": Rolling(**self.options["rolling"])})
 
 
+@dataclass(frozen=True)
+class _PrintedAction:
+    action: str
+    subject: str
+    details: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class _Printed:
+    """What of a plan's file decides."""
+
+    verb: DnsLabel
+    cluster: DnsLabel
+    options: Wish
+    facts: dict[str, Any]
+    actions: list[_PrintedAction]
+    digest: str
+
+
 def identify(verb: Verb, session: Session, facts: Facts, options: Options, plan: Plan) -> Identity:
     actions = {action.key: dict(action.details) for action in plan.actions if action.details is not None}
-    options_ = json.loads(json.dumps(asdict(options.wish)))
-    return Identity(verb.name, session.config.core.name, options_, _facts(verb, session, facts, plan), actions)
+    cluster, wish = session.config.core.name, _plain(options.wish)
+    return Identity(verb.name, cluster, wish, _facts(verb, session, facts, plan), actions)
+
+
+def _plain(wish: Wish) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(wish)))
+    return plain
 
 
 def _facts(verb: Verb, session: Session, facts: Facts, plan: Plan) -> dict[str, Any]:
@@ -82,13 +109,13 @@ def version_of(distribution: str) -> str:
 def read(text: str, where: str) -> Identity:
     """From what `plan --output json` printed. Raises `ConfigError` for anything else, and for what was changed since."""
     try:
-        said = json.loads(text)
-        actions = {f"{it['action']} {it['subject']}": it["details"] for it in said["actions"] if it["details"] is not None}
-        identity = Identity(said["verb"], said["cluster"], said["options"], said["facts"], actions)
-        digest, _ = said["digest"], identity.wish
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        plain = json.loads(text)
+        said = TypeAdapter(_Printed).validate_json(json.dumps(plain), strict=True)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where}: is no plan; `kube-provision plan --output json` prints one") from error
-    if identity.digest != digest:
+    actions = {f"{it.action} {it.subject}": it.details for it in said.actions if it.details is not None}
+    identity = Identity(said.verb, said.cluster, plain["options"], said.facts, actions)
+    if identity.digest != said.digest or identity.options != _plain(said.options):
         raise ConfigError(f"{where}: was changed after it was planned, or another version planned it. Plan anew")
     return identity
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
+
+NUMBER_OR_SHARE = r"^0*([1-9][0-9]{0,2}|1000|([1-9][0-9]?|100)%)$"
+"""Of nodes: 1 to 1000, or 1% to 100%."""
+
+_LAST_SECOND = 253_402_300_799
+"""Of the epoch in the years that have four digits."""
+
+_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
 class Draining:
     """How nodes are emptied before they are taken away, or upgraded."""
 
-    seconds: float = 600.0
+    seconds: _Seconds = 600.0
     """For one node; then nothing is destroyed."""
     force: bool = False
     """Evict also what is lost for good: pods without a controller, and what others keep in `emptyDir`."""
@@ -19,13 +30,13 @@ class Draining:
 class Rolling:
     """How nodes take turns."""
 
-    max_unavailable: str = "1"
+    max_unavailable: Annotated[str, Field(pattern=NUMBER_OR_SHARE)] = "1"
     """How many workers at once: a number, or a share of them all, such as `20%`. Masters go one at a time."""
-    burn_in: float = 0.0
+    burn_in: _Seconds = 0.0
     """Seconds that a node must stay ready before the next one's turn comes."""
-    pause: float = 0.0
+    pause: _Seconds = 0.0
     """Seconds between turns."""
-    until: float = 0.0
+    until: Annotated[_Seconds, Field(le=_LAST_SECOND)] = 0.0
     """Seconds since the epoch after which no turn begins; 0: at any time."""
 
     def width(self, workers: int) -> int:
@@ -49,7 +60,7 @@ class Wish:
     """Replace whatever was made from another configuration, has failed for good, or is missing."""
     rolling: Rolling = field(default_factory=Rolling)
     """How nodes that are replaced or upgraded take turns."""
-    only: str = ""
+    only: Annotated[str, Field(pattern="^(master|worker)?$")] = ""
     """The role whose nodes alone are upgraded, `master` or `worker`, or restored, `master`; empty: masters, then workers."""
     pool: str = ""
     """Workers of this pool alone are upgraded, replaced or destroyed; empty: of any, and masters."""
