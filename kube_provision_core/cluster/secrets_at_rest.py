@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-from ..contract.errors import ControlPlaneError
-from .answers import CONFLICT, NOT_FOUND, expect
+from .answers import CONFLICT, NOT_FOUND, expect, items
 
 if TYPE_CHECKING:
     from .https_client import HttpsClient
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 SECRETS = "/api/v1/secrets"
 PAGE = 50
 """Each may have a megabyte."""
-MOST_PAGES = 10_000
 
 
 class SecretsAtRest:
@@ -40,17 +38,9 @@ class SecretsAtRest:
         return len(paths)
 
     def _paths(self) -> Iterator[str]:
-        token = ""
-        for _ in range(MOST_PAGES):
-            query = urlencode({"limit": PAGE, "continue": token})
-            listed = expect(self._client.call("GET", f"{SECRETS}?{query}"), "does not list Secrets").document
-            for item in listed.get("items") or ():
-                about = item["metadata"]
-                yield f"/api/v1/namespaces/{quote(about['namespace'], safe='')}/secrets/{quote(about['name'], safe='')}"
-            token = listed.get("metadata", {}).get("continue") or ""
-            if not token:
-                return
-        raise ControlPlaneError(f"the cluster has more than {MOST_PAGES * PAGE} Secrets: they were not written anew")
+        for item in items(self._client, SECRETS, "does not list Secrets", page=PAGE):
+            about = item["metadata"]
+            yield f"/api/v1/namespaces/{quote(about['namespace'], safe='')}/secrets/{quote(about['name'], safe='')}"
 
     def _rewrite(self, path: str) -> None:
         found = self._client.call("GET", path)

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from servers.cluster_objects import NODES, RBAC, SECRETS
 from servers.control_plane import ControlPlaneServer, Fault, server_context
 
-from kube_provision_core.cluster import ClusterNode, ControlPlane, look
+from kube_provision_core.cluster import ClusterNode, ControlPlane, answers, look
 from kube_provision_core.cluster.https_client import HttpsClient
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract import kept_files
@@ -198,6 +198,19 @@ def test_many_nodes_come_in_pages(api: ControlPlane, server: ControlPlaneServer)
         server.objects.add_node(f"w-prod-{index:03}", "10.0.0.1")
     assert [node.name for node in api.nodes()] == [f"w-prod-{index:03}" for index in range(501)]
     assert len(server.requests) == 3
+
+
+def test_more_pages_than_are_read_are_no_whole_list(
+    api: ControlPlane, server: ControlPlaneServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as may be are a whole one."""
+    monkeypatch.setattr(answers, "MOST_PAGES", 2)
+    for index in range(500):
+        server.objects.add_node(f"w-prod-{index:03}", "10.0.0.1")
+    assert len(api.nodes()) == 500
+    server.objects.add_node("w-prod-500", "10.0.0.1")
+    with pytest.raises(ControlPlaneError, match=r"^the cluster does not list its nodes to the end: it has more than 500$"):
+        api.nodes()
 
 
 def test_a_deleted_node_is_gone_and_may_be_deleted_again(api: ControlPlane, server: ControlPlaneServer) -> None:

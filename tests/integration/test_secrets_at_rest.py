@@ -9,7 +9,7 @@ import pytest
 from servers.cluster_objects import SECRETS
 from servers.control_plane import ControlPlaneServer
 
-from kube_provision_core.cluster import secrets_at_rest
+from kube_provision_core.cluster import answers, secrets_at_rest
 from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.folder.pki import create_pki
@@ -92,8 +92,8 @@ def test_more_than_it_counts_with_are_none_that_it_leaves_out_without_a_word(
     server: ControlPlaneServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(secrets_at_rest, "PAGE", 1)
-    monkeypatch.setattr(secrets_at_rest, "MOST_PAGES", 2)
+    monkeypatch.setattr(answers, "MOST_PAGES", 2)
     before = versions(server)
-    with pytest.raises(ControlPlaneError, match="more than 2 Secrets: they were not written anew"):
+    with pytest.raises(ControlPlaneError, match="does not list Secrets to the end: it has more than 2"):
         rewritten(server)
     assert versions(server) == before
