@@ -40,6 +40,8 @@ def draining(command: Command) -> Command:
     def with_draining(*, drain: bool, drain_timeout: int, force: bool, **options: Any) -> Any:
         from ..engine.wish import Draining
 
+        if not drain and (option := given_among(("drain_timeout", "force"))):
+            raise click.UsageError(f"{option} says how nodes are drained, and --no-drain that they are not: one of the two.")
         return command(draining=Draining(drain_timeout, force) if drain else None, **options)
 
     return with_options(_DRAINING, with_draining)

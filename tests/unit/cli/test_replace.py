@@ -35,6 +35,23 @@ def test_times_are_seconds(run, world, wrong) -> None:
     assert wrong[0] in refused(run, world, "replace", "--drifted", *wrong, "--yes", *CONFIG)
 
 
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("replace", "--drifted", "--yes"),
+        ("destroy", "--node", "w-prod-1", "--yes"),
+        ("upgrade",),
+        ("plan", "replace", "--drifted"),
+        ("plan", "destroy", "--node", "w-prod-1"),
+        ("plan", "upgrade"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--force", "--drain-timeout=600"])
+def test_what_is_not_drained_is_not_told_how(run, world, verb, option) -> None:
+    line = refused(run, world, *verb, "--no-drain", option, *CONFIG)
+    assert f"{option.partition('=')[0]} says how nodes are drained, and --no-drain that they are not" in line
+
+
 def test_whoever_deletes_is_asked_on_a_terminal_only(run, world) -> None:
     assert "replace asks for the cluster's name" in refused(run, world, "replace", "--drifted", *CONFIG)
 
