@@ -221,9 +221,9 @@ class Folder:
 
     def begin_restore(self, sha256: str, *, masters_only: bool = False) -> None:
         """From now on, and until it is seen again, the cluster is not initialised, and its keys are this folder's, which
-        read what the snapshot holds. Idempotent."""
+        read what the snapshot holds. Its masters are no discovery service, and none of them is noted. Idempotent."""
         mark = _restoration_of(sha256, *([_MASTERS] if masters_only else []))
-        self.files.change({**self._keys(), "restoring": mark, "initialised": None})
+        self.files.change({**self._keys(), "restoring": mark, "initialised": None, "carrier": None})
 
     def end_restore(self) -> None:
         """Idempotent."""

@@ -46,6 +46,7 @@ from .refusals import (
     refuse_lost_servers,
     refuse_other_encryption,
     refuse_restoring,
+    refuse_service_elsewhere,
     refuse_unknown_minor,
     refuse_unread_files,
 )
@@ -77,6 +78,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     check_identity(facts)
     refuse_restoring(facts)
     refuse_other_encryption(facts)
+    refuse_service_elsewhere(desired, facts)
     seen = facts.seen.without_leftovers
     desired = placed(desired, seen, facts.failure_domains)
     difference = compare(desired, seen)

@@ -43,6 +43,16 @@ def refuse_another_discovery(desired: Desired, seen: Observation) -> None:
         )
 
 
+def refuse_service_elsewhere(desired: Desired, facts: Facts) -> None:
+    """Of a cluster whose masters are the service: new machines would ask one that has never heard of it."""
+    if facts.folder.carrier and facts.seen.ours and not desired.cluster.discovery_on_masters:
+        raise ConfigError(
+            f"discovery: cluster {facts.seen.cluster.name} was made with one that its masters are themselves, and its "
+            "machines know no other: set it to that one again. A cluster with another is one that is made anew: "
+            f"{facts.remedies.destroy()}"
+        )
+
+
 def refuse_another_role(desired: Desired, seen: Observation) -> None:
     """A machine is never taken for a master, or for a worker of a pool, that it was not made as."""
     made = {vm.name: vm.stamp.role for vm in seen.ours.values() if vm.stamp}

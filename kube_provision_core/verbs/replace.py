@@ -39,6 +39,7 @@ from .refusals import (
     refuse_blind,
     refuse_foreign,
     refuse_other_encryption,
+    refuse_service_elsewhere,
     refuse_unknown_minor,
     refuse_unread_files,
 )
@@ -62,6 +63,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     seen = facts.seen
     refuse_foreign(seen)
     refuse_other_encryption(facts)
+    refuse_service_elsewhere(desired, facts)
     refuse_another_discovery(desired, seen)
     refuse_another_role(desired, seen)
     refuse_blind(desired, seen, adds=True, initialised=True)

@@ -37,6 +37,6 @@ class GivenFacts(Facts):
         if seen is not None:
             given["seen"] = seen
             given["remedies"] = Remedies(seen.cluster.name).of(seen, lives=given.get("initialised") == Known(True))
-            marks = {"restoring": "", "abandoning": "", "masters_only": False, "encryption": None}
+            marks = {"restoring": "", "abandoning": "", "masters_only": False, "encryption": None, "carrier": ""}
             given["folder"] = SimpleNamespace(saved=saved, cluster_id=seen.cluster.id, path=seen.cluster.name, **marks)
         vars(self).update(given | facts)

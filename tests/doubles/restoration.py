@@ -73,8 +73,10 @@ def planned(
     **facts: object,
 ) -> Plan:
     desired = desired or desire()
-    marks = {"restoring": restoring, "abandoning": abandoning, "masters_only": masters_only, "encryption": None}
-    folder = SimpleNamespace(saved=bool(restoring or abandoning), cluster_id="id-1", path="prod", **marks)
+    marks = {"restoring": restoring, "abandoning": abandoning, "masters_only": masters_only}
+    folder = SimpleNamespace(
+        saved=bool(restoring or abandoning), cluster_id="id-1", path="prod", encryption=None, carrier="", **marks
+    )
     given = {"archive": archive or archived(), "answers": False, "folder": folder, "arranges": False, "delivers": True}
     given["remedies"] = Remedies("prod", masters_only=masters_only)
     seen = Observation(desired.cluster, vms, discovery, error)

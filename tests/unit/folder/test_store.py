@@ -438,10 +438,11 @@ class TestARestoration:
 
     def test_goes_on_with_what_is_made(self, state: Path, folder: Folder) -> None:
         folder.mark_initialised()
+        folder.note_carrier("m-prod-1")
         folder.begin_abandoning("ab" * 32)
         folder.begin_restore("ab" * 32)
         found = opened(state)
-        assert (found.abandoning, found.restoring, found.initialised) == ("", "ab" * 32, False)
+        assert (found.abandoning, found.restoring, found.initialised, found.carrier) == ("", "ab" * 32, False, "")
 
     def test_of_masters_alone_is_told_from_one_of_all(self, state: Path, folder: Folder) -> None:
         assert not folder.masters_only

@@ -215,6 +215,27 @@ class TestARun:
         assert site.provision().exit_code == 0
         assert [name for name, vm in site.world.vms.items() if vm.stamp and vm.stamp.carries_ca] == ["m-prod-1"]
 
+    def test_of_another_service_is_refused_before_anything_is_made(self, site: Site) -> None:
+        """Its first master had been noted, and there is what might know it."""
+        site.provision()
+        site.servers = 1
+        before = dict(site.world.vms)
+        assert site.folder is not None
+        site.folder.mark_initialised()
+        refused = r"^discovery: cluster prod was made with .* set it to that one again\. .*destroy"
+        for again in (lambda: site.provision(workers=3), lambda: site.replace("w-prod-1")):
+            with pytest.raises(ConfigError, match=refused):
+                again()
+        assert site.world.vms == before
+
+    def test_of_another_service_begins_anew_where_nothing_is_left(self, site: Site) -> None:
+        site.world.breaks.add("m-prod-1")
+        site.provision()
+        site.world.breaks.clear()
+        site.world.vms.clear()
+        site.servers = 1
+        assert site.provision().exit_code == 0
+
     def test_of_a_cluster_with_a_service_notes_nobody(self, tmp_path: Path) -> None:
         site = Site(tmp_path / "state")
         site.provision()
