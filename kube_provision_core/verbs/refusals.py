@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..boot import api_server
+from ..boot import api_server, hardened
 from ..cluster import Living
 from ..cluster.desired import Desired
 from ..cluster.observe import Observation
@@ -164,6 +164,11 @@ def refuse_unread_files(facts: Facts, living: Living) -> None:
     files, since its key was taken away, would never serve."""
     read = living.api_server_paths & api_server.FILES.keys()
     missing = sorted(read - api_server.paths(facts.core(Role.MASTER))) if read else []
+    if missing and facts.core(Role.MASTER).hardened and hardened.AUTHENTICATION not in read:
+        raise ConfigError(
+            f"hardened: cluster {facts.seen.cluster.name} was made without it, and its API servers go by what kubeadm has "
+            "kept since: set it to false. A cluster that is made anew has it from the beginning"
+        )
     if missing:
         raise ConfigError(
             *(

@@ -169,6 +169,20 @@ class TestFilesThatApiServersAreToldToRead:
             "audit_policy or hardened",
         ]
 
+    def test_are_others_in_a_cluster_that_is_to_be_hardened_later(self) -> None:
+        """It would be given the issuer's authorities in another file."""
+        oidc = {"issuer_url": "https://login.example", "client_id": "kubernetes"}
+        keys: dict[str, Any] = {"hardened": True, "encryption_at_rest": True, "oidc": oidc}
+        there = living(path_of("oidc.ca"), api_server.KEYS)
+        for verb, vms in ((provisioned, self.WITHOUT_A_MASTER), (replaced, restoration.WHOLE)):
+            with pytest.raises(
+                ConfigError, match=r"^hardened: cluster prod was made without it, .* set it to false\. .* anew"
+            ):
+                verb(facts(vms, KEYS, encrypts=True, living=there, **keys))
+        hardened = living(*api_server.FILES.keys() - {path_of("oidc.ca")})
+        given = facts(self.WITHOUT_A_MASTER, KEYS, encrypts=True, living=hardened, **keys)
+        assert "create m-prod-2" in {it.key for it in provisioned(given).changes}
+
     def test_are_none_of_a_workers_business(self) -> None:
         given = facts(self.WITHOUT_A_WORKER, None, encrypts=False, living=living(path_of("audit_policy")))
         assert "create w-prod-1" in {it.key for it in provisioned(given).changes}
