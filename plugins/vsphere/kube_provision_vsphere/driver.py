@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kube_provision_core import (
     API_VERSION,
     Boot,
+    BootError,
     BootFragment,
     Cluster,
     FailureDomain,
@@ -84,6 +85,8 @@ class Vsphere(TargetDriver):
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
+        for shortage in self._config[node.role].shortages(node):
+            raise BootError(shortage)
         return boot.fragment()
 
     @hookimpl

@@ -49,15 +49,14 @@ def _address_problems(target: Target, machines: Machines, given: Mapping[str, st
     owners: dict[Hashable, str] = {IPv4Address(it): name for it, name in given.items() if name not in made}
     for node, _ in machines:
         keys = target.keys(Kind.of(node))
+        yield from keys.shortages(node)
         chosen = hardware_addresses(node, keys)
         for number, (card, mac_address) in enumerate(zip(keys.cards, chosen, strict=True)):
             static, key = card.static_ip, keys.called(number, "static_ip")
-            if static is None:
-                continue
-            address, on_link = static.address_of(node.index), (card.name, mac_address)
+            address, on_link = static and static.address_of(node.index), (card.name, mac_address)
             if address is None:
-                yield f"{key}: {len(static.addresses)} addresses are too few: {node.name} needs number {node.index}"
-            elif owner := owners.get(address.ip):
+                continue
+            if owner := owners.get(address.ip):
                 yield f"{key}: {address} would be given to both {owner} and {node.name}; give each role, and pool, its own"
             elif owner := owners.get(on_link):
                 yield f"{key}: {address} of {node.name} ends with the same 22 bits as that of {owner}; choose another"

@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from servers.debian import install
 
-from kube_provision_core import PUBLISHER, BootFragment, File, Node, NodeStatus, Role, Stage
+from kube_provision_core import PUBLISHER, BootError, BootFragment, File, Node, NodeStatus, Role, Stage
 from kube_provision_core.testing import cluster_of
 from kube_provision_vsphere import stamp
 from kube_provision_vsphere.config import VsphereConfig
@@ -27,9 +28,16 @@ json.dump(sys.argv, open(sys.argv[0] + ".json", "w"))
 """
 
 
+def config(**keys: Any) -> VsphereConfig:
+    return VsphereConfig(vcenter_hostname="vc", vcenter_username="u", vcenter_password="p", template="t", **keys)
+
+
+KEYS = dict.fromkeys(Role, config())
+
+
 @pytest.fixture
 def fragment(node: Callable[..., Node]) -> BootFragment:
-    return Vsphere({}).render_boot(node(), cluster_of())
+    return Vsphere(KEYS).render_boot(node(), cluster_of())
 
 
 @pytest.fixture
@@ -93,7 +101,7 @@ def test_the_programs_are_clean_shell(fragment: BootFragment, tmp_path: Path) ->
 
 @pytest.mark.parametrize("role", Role)
 def test_every_machine_empties_its_user_data_before_it_installs_or_joins(node: Callable[..., Node], role: Role) -> None:
-    (step,) = Vsphere({}).render_boot(node(role=role), cluster_of()).steps
+    (step,) = Vsphere(KEYS).render_boot(node(role=role), cluster_of()).steps
     assert (step.name, step.stage) == ("empty-user-data", Stage.PREPARE)
 
 
@@ -108,14 +116,20 @@ def test_later_boots_look_nowhere_else(fragment: BootFragment) -> None:
 
 def test_rendering_imports_no_vcenter_client() -> None:
     program = (
-        "import sys; from kube_provision_vsphere.driver import Vsphere; Vsphere({}).render_boot(None, None);"
+        "import sys; from kube_provision_vsphere.boot import fragment; from kube_provision_vsphere.driver import Vsphere;"
+        "Vsphere({}); fragment();"
         "assert not [name for name in sys.modules if name.startswith(('pyVmomi', 'pyVim'))]"
     )
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
 
 
+def test_a_machine_that_no_static_address_is_left_for_is_not_rendered(node: Callable[..., Node]) -> None:
+    """So that `validate` tells of it, which asks no server."""
+    driver = Vsphere({Role.WORKER: config(static_ip={"addresses": ["10.0.0.9/24"]})})
+    assert driver.render_boot(node(1), cluster_of())
+    with pytest.raises(BootError, match=r"^static_ip: 1 addresses are too few: w-prod-2 needs number 2$"):
+        driver.render_boot(node(2), cluster_of())
+
+
 def test_the_timeout_for_addresses_is_the_configurations() -> None:
-    config = VsphereConfig(
-        vcenter_hostname="vc", vcenter_username="u", vcenter_password="p", template="t", wait_for_ip_address_timeout=42
-    )
-    assert Vsphere(dict.fromkeys(Role, config)).address_timeout == 42
+    assert Vsphere(dict.fromkeys(Role, config(wait_for_ip_address_timeout=42))).address_timeout == 42
