@@ -19,9 +19,9 @@ _LETTERS_PER_SLIP = 6
 _SURE = 8
 """Letters of keys that may be compared without regard to their words."""
 
-_COMPLETE = frozenset({"labels", "containerd"})
-"""Words that are right as they are, though a letter makes one of ours: a label is a part of names here, and containerd a
-program."""
+_COMPLETE = frozenset({"labels", "containerd", "router"})
+"""Words that are right as they are, though a letter makes one of ours: a label is a part of names here, containerd a
+program, and a router a machine."""
 
 
 @cache

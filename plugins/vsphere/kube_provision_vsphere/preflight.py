@@ -53,9 +53,10 @@ def _address_problems(target: Target, machines: Machines, given: Mapping[str, st
         chosen = hardware_addresses(node, keys)
         for number, (card, mac_address) in enumerate(zip(keys.cards, chosen, strict=True)):
             static, key = card.static_ip, keys.called(number, "static_ip")
-            address, on_link = static and static.address_of(node.index), (card.name, mac_address)
+            address = static.address_of(node.index) if static else None
             if address is None:
                 continue
+            on_link = (card.name, mac_address)
             if owner := owners.get(address.ip):
                 yield f"{key}: {address} would be given to both {owner} and {node.name}; give each role, and pool, its own"
             elif owner := owners.get(on_link):
