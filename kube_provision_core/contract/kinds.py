@@ -156,6 +156,9 @@ class DiscoveryDriver(Extension, Protocol):
 
     port: int | None = None
     """The service's TCP port: `status` tells where an operator's host reaches it."""
+    notice: str = ""
+    """A line for `status`: what its user should know of the service, such as who may write there. Read once the service was
+    asked: a property may ask it, too, and raises nothing."""
     machines: int = 1
     """How many machines the core provisions for the service, where there is no existing one. 0: the masters are it."""
 
@@ -164,12 +167,6 @@ class DiscoveryDriver(Extension, Protocol):
         @property
         def address(self) -> str | None:
             """Address of an existing service, from the configuration. None: the core provisions `machines` for it first."""
-
-        @property
-        def notice(self) -> str:
-            """A line for `status`: what its user should know of the service, such as who may write there; empty, or no such
-            attribute: nothing. Read once the service was asked: it may ask it, too, and raises nothing."""
-            return ""
 
     def discover_masters(self, cluster: Cluster) -> Discovery | None: ...
 

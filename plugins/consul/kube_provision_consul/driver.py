@@ -56,7 +56,7 @@ class Consul(DiscoveryDriver):
         return next(iter(self._own.hosts), None)
 
     @property
-    def notice(self) -> str:
+    def notice(self) -> str:  # type: ignore[override]  # nobody sets it
         """That Consul is open. The server that has answered is asked what it tells to who has no token."""
         if self._own.consul_ip:
             return ""
