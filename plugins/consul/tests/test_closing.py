@@ -28,6 +28,7 @@ MASTERS = ("m-prod-1", "m-prod-2", "m-prod-3")
 NODES = {**dict.fromkeys(MASTERS, Role.MASTER), "w-prod-1": Role.WORKER}
 RECORD = {"state": "initialised", "node": "m-prod-1", "instance_id": "i", "cluster_id": CLUSTER_ID}
 SERVER = "consul-prod"
+SERVERS = (SERVER, "consul-prod-2", "consul-prod-3")
 
 
 @dataclass
@@ -44,16 +45,22 @@ class Prod:
         self.site = self.site.configured(**keys)
 
     def make_server(self) -> None:
-        """As a run does where it is gone: empty, and with the addresses of all machines."""
-        if old := self.agents.pop(SERVER, None):
+        """As a run does where it is gone, or all of several: empty, and with the addresses of all machines."""
+        names = SERVERS[: self.site.config.consul_servers]
+        for old in [self.agents.pop(name) for name in names if name in self.agents]:
             old.kill()
-            old.folder.rename(old.folder.with_name(f"gone-{self.made}"))
+            old.folder.rename(old.folder.with_name(f"{old.folder.name}-gone-{self.made}"))
         self.made += 1
         peers = tuple(it.address for it in self.agents.values())
+        self.site = self.site.at(range(1, len(names) + 1))
         site = replace(self.site, cluster=replace(self.site.cluster, peers=peers))
-        self.agents[SERVER] = self._kept(site.machine(SERVER, Role.DISCOVERY, 1)).start()
-        if site.config.seed:
-            site.grant(self.agents[SERVER])
+        for number, name in enumerate(names, 1):
+            self.agents[name] = self._kept(site.machine(name, Role.DISCOVERY, number, [1] if number > 1 else []))
+            self.agents[name].launch()
+        for name in names:
+            assert eventually(self.agents[name].has_leader)
+            if site.config.seed:
+                site.grant(self.agents[name])
 
     def make(self, name: str) -> NodeClient:
         """A machine, in place of the one of this name, which shuts down in order. A master registers."""
@@ -90,10 +97,11 @@ class Prod:
 
 
 @pytest.fixture
-def prod(tmp_path: Path) -> Iterator[Prod]:
-    """Open."""
+def prod(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Prod]:
+    """Open, with one server, or as many as a test says."""
     with ExitStack() as stack:
-        site = ClosedSite.of(tmp_path, unused_network(), "prod", NODES).configured(consul_seed=None)
+        count = getattr(request, "param", 1)
+        site = ClosedSite.of(tmp_path, unused_network(), "prod", NODES, servers=count).configured(consul_seed=None)
         prod = Prod(site, stack)
         prod.make_server()
         for name in NODES:
@@ -111,6 +119,7 @@ def begun(prod: Prod) -> Prod:
     return prod
 
 
+@pytest.mark.parametrize("prod", [1, pytest.param(3, marks=pytest.mark.night)], indirect=True)
 def test_every_step_leaves_the_cluster_its_masters(prod: Prod) -> None:
     prod.configure(consul_seed=SecretStr(new_seed()), consul_closing=True)
     prod.make_server()
