@@ -61,8 +61,7 @@ def command(
     """
     from ...engine.verb import Options
     from ...verbs.bake import BAKE
-    from ...verbs.run import opened, run
-    from ..running import Running
+    from ..running import carry_out
 
     if script and (option := given_among(("report", "metrics"))):
         raise click.UsageError(f"{option} does not go with --script: nothing is run.")
@@ -73,9 +72,7 @@ def command(
     if sections:
         raise click.UsageError("--role goes with --script: templates are baked for all roles that use them.")
     options = Options(again=again, finish_timeout=wait_timeout, parallel=parallel)
-    with opened(BAKE, config, state, alone=True) as session, Running(BAKE.name, progress) as user:
-        report = run(BAKE, session, options, user)
-    return user.finish(report, form)
+    return carry_out(BAKE, config, state, options, progress, form)
 
 
 def _print_script(config: Config, sections: Iterable[str]) -> None:

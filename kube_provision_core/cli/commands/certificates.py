@@ -77,12 +77,8 @@ def _show(config: Config, state: State | Path, form: str, told: Mapping[str, byt
 
 
 def _renew(config: Config, state: State | Path, nodes: tuple[str, ...], progress: Progress, form: str) -> int:
-    from ...engine.session import open_session
     from ...engine.verb import Options
     from ...verbs.renew import RENEW
-    from ...verbs.run import run
-    from ..running import Running
+    from ..running import carry_out
 
-    with open_session(config, state, alone=True) as session, Running(config.core.name, progress) as user:
-        report = run(RENEW, session, Options(nodes=nodes), user)
-    return user.finish(report, form)
+    return carry_out(RENEW, config, state, Options(nodes=nodes), progress, form)

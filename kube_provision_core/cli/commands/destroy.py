@@ -46,11 +46,9 @@ def command(
 
     Only machines that bear the cluster's stamp are deleted. A single node is drained first. Run it again after any failure.
     """
-    from ...engine.session import open_session
     from ...engine.verb import Options
     from ...verbs.destroy import DESTROY
-    from ...verbs.run import run
-    from ..running import Running
+    from ..running import carry_out
 
     if nodes and pool:
         raise click.UsageError("--node and --pool: one of the two.")
@@ -59,6 +57,4 @@ def command(
     config = given.load()
     confirm = confirmation("destroy", config.core.name, yes)
     options = Options(nodes=nodes, pool=pool, parallel=parallel, draining=draining)
-    with open_session(config, state, alone=True) as session, Running(config.core.name, progress, confirm) as user:
-        report = run(DESTROY, session, options, user)
-    return user.finish(report, form)
+    return carry_out(DESTROY, config, state, options, progress, form, confirm)

@@ -51,12 +51,8 @@ def _show(config: Config, state: State | Path, form: str) -> None:
 
 
 def _rotate(config: Config, state: State | Path, progress: Progress, form: str) -> int:
-    from ...engine.session import open_session
     from ...engine.verb import Options
     from ...verbs.rotate import ROTATE
-    from ...verbs.run import run
-    from ..running import Running
+    from ..running import carry_out
 
-    with open_session(config, state, alone=True) as session, Running(config.core.name, progress) as user:
-        report = run(ROTATE, session, Options(), user)
-    return user.finish(report, form)
+    return carry_out(ROTATE, config, state, Options(), progress, form)

@@ -36,14 +36,10 @@ def command(
     form: str,
 ) -> int:
     """Create what a cluster lacks: observe, plan, apply. Run it again after any failure."""
-    from ...engine.session import open_session
     from ...engine.verb import Options
     from ...verbs.provision import PROVISION
-    from ...verbs.run import run
-    from ..running import Running
+    from ..running import carry_out
 
     config = given.load()
     options = Options(wait=wait, finish_timeout=wait_timeout, parallel=parallel)
-    with open_session(config, state, alone=True) as session, Running(config.core.name, progress) as user:
-        report = run(PROVISION, session, options, user)
-    return user.finish(report, form)
+    return carry_out(PROVISION, config, state, options, progress, form)

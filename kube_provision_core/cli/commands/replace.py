@@ -53,11 +53,9 @@ def command(
     Those that are named, --drifted, or all of a --pool; with both, those of the pool that have drifted. Run it again after
     any failure: it goes on from what it finds.
     """
-    from ...engine.session import open_session
     from ...engine.verb import Options
     from ...verbs.replace import REPLACE
-    from ...verbs.run import run
-    from ..running import Running
+    from ..running import carry_out
 
     if bool(nodes) == (drifted or bool(pool)):
         raise click.UsageError("Name the machines that are to be replaced, or say --drifted or --pool, and not both.")
@@ -73,6 +71,4 @@ def command(
         finish_timeout=wait_timeout,
         parallel=parallel,
     )
-    with open_session(config, state, alone=True) as session, Running(config.core.name, progress, confirm) as user:
-        report = run(REPLACE, session, options, user)
-    return user.finish(report, form)
+    return carry_out(REPLACE, config, state, options, progress, form, confirm)

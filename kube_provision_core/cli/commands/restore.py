@@ -52,11 +52,9 @@ def command(
     masters where they alone are restored. Run it again after any failure: it goes on from what it finds.
     """
     from ...contract.machines import Role
-    from ...engine.session import open_session
     from ...engine.verb import Options
     from ...verbs.restore import RESTORE
-    from ...verbs.run import run
-    from ..running import Running
+    from ..running import carry_out
 
     options = Options(
         wait=True,
@@ -68,8 +66,5 @@ def command(
     )
     source, archive = backed_up(given, options, opening, state)
     config = source.load()
-    name = config.core.name
-    confirm = confirmation("restore --abandon-old", name, yes or not abandon_old)
-    with open_session(config, state, alone=True, archive=archive) as session, Running(name, progress, confirm) as user:
-        report = run(RESTORE, session, options, user)
-    return user.finish(report, form)
+    confirm = confirmation("restore --abandon-old", config.core.name, yes or not abandon_old)
+    return carry_out(RESTORE, config, state, options, progress, form, confirm, archive)

@@ -51,11 +51,9 @@ def command(
     Masters one by one, then workers: each is emptied, upgraded, and must be ready before the next one's turn comes. All is
     checked and fetched beforehand; `plan upgrade` shows it. Run it again after any failure: it goes on from what it finds.
     """
-    from ...engine.session import open_session
     from ...engine.verb import Options
     from ...verbs import named
-    from ...verbs.run import run
-    from ..running import Running
+    from ..running import carry_out
 
     config = given.load()
     options = Options(
@@ -69,6 +67,4 @@ def command(
         removed_apis=removed_apis,
         parallel=parallel,
     )
-    with open_session(config, state, alone=True) as session, Running(config.core.name, progress) as user:
-        report = run(named("upgrade"), session, options, user)
-    return user.finish(report, form)
+    return carry_out(named("upgrade"), config, state, options, progress, form)
