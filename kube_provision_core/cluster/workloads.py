@@ -64,7 +64,7 @@ class Workloads:
         found = items(self._client, path, f"does not list the deployments of {namespace}", labelSelector=selector)
         return sum(item["spec"].get("replicas", 1) for item in found)
 
-    def evict(self, pod: Pod, *, try_only: bool = False) -> str:
+    def evict(self, pod: Pod, *, try_only: bool) -> str:
         """Ask for its eviction. Empty where it ends, or is gone; else why not now, in the cluster's own words.
 
         `try_only`: nothing is evicted.

@@ -81,7 +81,7 @@ class DocumentError(Exception):
         self.faults = faults
 
 
-def read_file(path: Path, problems: Problems, unwritten: Mapping[Path, bytes] = {}) -> Table | None:
+def read_file(path: Path, problems: Problems, unwritten: Mapping[Path, bytes]) -> Table | None:
     """The mapping that a file holds, or will once it is written. Whatever is wrong with it becomes a problem; then None."""
     try:
         item = parse(_text(unwritten[path] if path in unwritten else _read(path)))

@@ -170,10 +170,10 @@ def _surely_fits(text: str) -> bool:
     return len(_compressed(text, _FAST)) <= GuestInfo.LIMIT
 
 
-def _largest(boot: Boot, count: int = 3) -> str:
+def _largest(boot: Boot) -> str:
     sizes = {
         file.path: len(gzip.compress(file.content.encode() if isinstance(file.content, str) else file.content))
         for file in boot.files
     }
-    largest = sorted(sizes, key=lambda path: -sizes[path])[:count]
+    largest = sorted(sizes, key=lambda path: -sizes[path])[:3]
     return ", ".join(f"{path} ({sizes[path]})" for path in largest) or "none"

@@ -83,9 +83,9 @@ class Pki:
         """A client certificate for the API server that may do what the cluster lets this user and these groups do."""
         return sign_user(self.authority("ca"), common_name, groups, lifetime, now)
 
-    def etcd_client(self, common_name: str, lifetime: timedelta, now: datetime | None = None) -> KeyPair:
+    def etcd_client(self, common_name: str, lifetime: timedelta) -> KeyPair:
         """A client certificate for the cluster's etcd, which lets in whoever its authority has signed."""
-        return sign_client(self.authority("etcd/ca"), common_name, None, lifetime, now)
+        return sign_client(self.authority("etcd/ca"), common_name, None, lifetime)
 
     def machine_key(self, cluster_id: str, name: str, instance: str) -> str:
         """What this machine and whoever holds the authority's key know, and nobody else: 32 bytes as hex digits.

@@ -61,21 +61,19 @@ def sign_client(
 
 
 def sign_user(
-    authority: KeyPair, common_name: str, groups: Sequence[str], lifetime: timedelta, now: datetime | None = None
+    authority: KeyPair, common_name: str, groups: Sequence[str], lifetime: timedelta, now: datetime | None
 ) -> KeyPair:
     """A client certificate of somebody in any number of groups."""
     return _sign(authority, _name(common_name, *groups), lifetime, [ExtendedKeyUsageOID.CLIENT_AUTH], (), now)
 
 
-def sign_server(
-    authority: KeyPair, common_name: str, hosts: Iterable[str], lifetime: timedelta, now: datetime | None = None
-) -> KeyPair:
+def sign_server(authority: KeyPair, common_name: str, hosts: Iterable[str], lifetime: timedelta) -> KeyPair:
     """A server certificate for `hosts` (names and addresses), usable as a client's too: etcd's peers are both."""
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    return _sign(authority, _name(common_name), lifetime, usages, hosts, now)
+    return _sign(authority, _name(common_name), lifetime, usages, hosts, None)
 
 
-def sign_signer(authority: KeyPair, common_name: str, lifetime: timedelta, now: datetime | None = None) -> KeyPair:
+def sign_signer(authority: KeyPair, common_name: str, lifetime: timedelta, now: datetime | None) -> KeyPair:
     """A certificate whose key signs what machines run. Nothing that a cluster issues by itself is good for that."""
     return _sign(authority, _name(common_name), lifetime, [ExtendedKeyUsageOID.CODE_SIGNING], (), now)
 

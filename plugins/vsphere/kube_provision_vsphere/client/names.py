@@ -14,7 +14,7 @@ from .vmomi import managed_id
 TOP_FOLDERS = {"vmFolder", "hostFolder", "networkFolder", "datastoreFolder"}
 
 
-def read_inventory(session: Session, datacenter: str | None, templates: Collection[str] = ()) -> Inventory:
+def read_inventory(session: Session, datacenter: str | None, templates: Collection[str]) -> Inventory:
     """Names and places of everything in the datacenter, in two calls. Raises `ConfigError` for an unknown datacenter.
 
     `templates`: full paths; where one leads into another datacenter, the machines of that one are `elsewhere`.
