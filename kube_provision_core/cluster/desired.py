@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -58,10 +58,15 @@ def desire(
     discovery_address: str | None,
     discovery_machines: int,
     ca: str = "",
-    interfaces: Mapping[Role, str] = {},
+    *,
+    by_majority: bool = False,
+    interfaces: Mapping[Role, str] | None = None,
+    addresses: Mapping[Role, Sequence[str]] | None = None,
 ) -> Desired:
     """What `config` asks for. `discovery_address` is an existing service's; for one that is None are so many machines, or,
-    where there are to be none, the masters. `ca`: see `Cluster.ca`. `interfaces`: those of nodes, as the target names them.
+    where there are to be none, the masters, of which it takes a majority where `by_majority` says so. `ca`: see
+    `Cluster.ca`. `interfaces`: those of nodes, as the target names them. `addresses`: those that machines of a role are
+    made with.
     """
     core = config.core
     made = [node for role, count in core.counts.items() for node in _nodes(config, cluster_id, role, count)]
@@ -69,6 +74,7 @@ def desire(
     masters = tuple(node for node in nodes if node.role is Role.MASTER)
     workers = tuple(node for node in nodes if node.role is not Role.MASTER)
     servers = _on(interfaces, _servers(config, cluster_id, discovery_machines))
+    on_masters = discovery_address is None and not discovery_machines
     cluster = Cluster(
         name=core.name,
         id=cluster_id,
@@ -80,7 +86,9 @@ def desire(
         domain=core.cluster_domain,
         proxy_port=core.proxy_port,
         ca=ca,
-        discovery_on_masters=discovery_address is None and not discovery_machines,
+        discovery_on_masters=on_masters,
+        discovery_by_majority=on_masters and by_majority,
+        fixed_addresses=dict(_fixed(nodes, addresses or {})),
         discovery_address=discovery_address,
         shares_kernel=config.shares_kernel,
     )
@@ -93,6 +101,13 @@ def _nodes(config: Config, cluster_id: str, role: Role, count: int) -> tuple[Nod
     return tuple(replace(prototype, name=f"{prototype.name}-{index}", index=index) for index in range(1, count + 1))
 
 
+def _fixed(nodes: Iterable[Node], addresses: Mapping[Role, Sequence[str]]) -> Iterator[tuple[str, str]]:
+    for node in nodes:
+        known = addresses.get(node.role, ())
+        if node.index <= len(known):
+            yield node.name, known[node.index - 1]
+
+
 def _servers(config: Config, cluster_id: str, count: int) -> tuple[Node, ...]:
     """The first is called what it is called where it is the only one: their number may grow."""
     if not count:
@@ -102,8 +117,8 @@ def _servers(config: Config, cluster_id: str, count: int) -> tuple[Node, ...]:
     return (prototype, *(replace(prototype, name=f"{name}-{index}", index=index) for index in range(2, count + 1)))
 
 
-def _on(interfaces: Mapping[Role, str], nodes: Iterable[Node]) -> tuple[Node, ...]:
-    return tuple(replace(node, interface=interfaces.get(node.role, "")) for node in nodes)
+def _on(interfaces: Mapping[Role, str] | None, nodes: Iterable[Node]) -> tuple[Node, ...]:
+    return tuple(replace(node, interface=(interfaces or {}).get(node.role, "")) for node in nodes)
 
 
 def _prototype(config: Config, cluster_id: str, role: Role, name: str) -> Node:

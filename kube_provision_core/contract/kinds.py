@@ -97,8 +97,15 @@ class TargetDriver(Extension, Protocol):
             """What the interface in the nodes' network is called inside of a role's machines, where these have several."""
             return {}
 
+        @property
+        def fixed_addresses(self) -> Mapping[Role, Sequence[str]]:
+            """Those that machines of a role are made with, in the order of their indices; of a role that is not named
+            nobody knows them before."""
+            return {}
+
     else:  # what an instance may have of its own, too
-        address_timeout, boot_timeout, failure_domains, node_interfaces = ADDRESS_TIMEOUT, BOOT_TIMEOUT, {}, {}
+        address_timeout, boot_timeout = ADDRESS_TIMEOUT, BOOT_TIMEOUT
+        failure_domains, node_interfaces, fixed_addresses = {}, {}, {}
 
     def provision_vm(self, node: Node, boot: Boot) -> Vm | None: ...
 
@@ -161,6 +168,8 @@ class DiscoveryDriver(Extension, Protocol):
     asked: a property may ask it, too, and raises nothing."""
     machines: int = 1
     """How many machines the core provisions for the service, where there is no existing one. 0: the masters are it."""
+    by_majority: bool = False
+    """Masters that are the service must be there for more than half: no verb takes that many away."""
 
     if TYPE_CHECKING:
 

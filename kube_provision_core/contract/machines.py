@@ -222,6 +222,10 @@ class Cluster:
     """The masters and workers that are to be, and those that there are, by name; each pool's workers with its own role."""
     discovery_on_masters: bool = False
     """The masters are the discovery service: no machine is made for it, and its addresses are theirs, as observed."""
+    discovery_by_majority: bool = False
+    """Of masters that are, more than half must be there for it."""
+    fixed_addresses: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Addresses with which masters and workers are made, by name, where the target knows them before."""
     ca: str = field(default="", repr=False)
     """PEM of the authority whose certificates API servers show and whom whoever asks them trusts; everybody may see it."""
 

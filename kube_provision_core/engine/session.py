@@ -96,9 +96,19 @@ class Session:
     def desired(self) -> Desired:
         discovery = self.discovery
         machines, ca = plugins.machines_of(discovery), self.folder.pki.ca.decode()
-        kind = Mapping[Role, str]
-        interfaces: Mapping[Role, str] = plugins.declared(self.target, "node_interfaces", {}, kind)
-        return desire(self.config, self.folder.cluster_id, discovery.address, machines, ca, interfaces)
+        roles, addresses = Mapping[Role, str], Mapping[Role, Sequence[str]]
+        interfaces: Mapping[Role, str] = plugins.declared(self.target, "node_interfaces", {}, roles)
+        fixed: Mapping[Role, Sequence[str]] = plugins.declared(self.target, "fixed_addresses", {}, addresses)
+        return desire(
+            self.config,
+            self.folder.cluster_id,
+            discovery.address,
+            machines,
+            ca,
+            by_majority=plugins.declared(discovery, "by_majority", False),
+            interfaces=interfaces,
+            addresses=fixed,
+        )
 
     def failure_domains(self, role: Role) -> Sequence[FailureDomain]:
         """Those of the target's that machines of a role spread over; none where it names none."""

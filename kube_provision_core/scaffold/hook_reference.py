@@ -59,11 +59,14 @@ Whoever inherits takes all arguments of a hook, and gives a wrapper a name of it
   `list_vms` tells by `Vm.failure_domain` where a machine stands. No input or output.
 - `node_interfaces` (targets, if they like): what the interface is called whose address is the node's, by `Role`, where
   machines have several. Discovery finds it in `Node.interface`. No input or output.
+- `fixed_addresses` (targets, if they like): the IPv4 addresses with which machines are made, as `str` in the order of their
+  indices, by `Role`, where the configuration says them. `Cluster.fixed_addresses` has them by name. No input or output.
 - `suggested_sizes` (targets, if they like): what `init` suggests in place of the core's defaults: a mapping of `count`,
   `cpu` and `mem`, by `Role`.
 - `address` (discovery): the address of an existing service, from the configuration, as a `str`. None: kube-provision first
   makes a machine of the role `discovery`. No input or output.
 - `machines` (discovery, if it likes): how many such machines, an `int`. 0: none, because the masters are the service.
+- `by_majority` (discovery, if it likes): `True` where more than half of masters that are the service must be there for it.
 - `port` (discovery, if it likes): the service's TCP port; `status` tells where this host reaches it.
 
 Types of keys are pydantic's, and two for what lies on the operator's machine:

@@ -272,7 +272,7 @@ def _notes(desired: Desired, facts: Facts) -> Iterator[str]:
     if desired.discovery and seen.ours and not seen.of(Role.DISCOVERY):
         yield (
             f"cluster {cluster} has no discovery machine any more, and gets one anew. If it was made with an existing "
-            "service, stop and name that one"
+            "service, stop and name that one; if masters are its discovery, stop and say so"
         )
     for node in desired.all:
         vm = seen.ours.get(node.name)

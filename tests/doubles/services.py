@@ -44,9 +44,14 @@ class MemoryDiscovery:
     Config = DriverConfig
 
     def __init__(
-        self, config: Mapping[Role, DriverConfig], registry: Registry, address: str | None = None, machines: int = 1
+        self,
+        config: Mapping[Role, DriverConfig],
+        registry: Registry,
+        address: str | None = None,
+        machines: int = 1,
+        by_majority: bool = False,
     ) -> None:
-        self._registry, self.address, self.machines = registry, address, machines
+        self._registry, self.address, self.machines, self.by_majority = registry, address, machines, by_majority
 
     def _answer(self, cluster: Cluster) -> None:
         if self._registry.silent:

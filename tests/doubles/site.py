@@ -43,6 +43,8 @@ class Site:
     address: str | None = None
     servers: int = 1
     """Of discovery, where there is no existing one."""
+    by_majority: bool = False
+    """Masters that are discovery must be there for more than half."""
     target: type[MemoryTarget] = MemoryTarget
     target_config: MemoryConfig = field(default_factory=MemoryConfig)
     events: list[Event] = field(default_factory=list)
@@ -55,7 +57,8 @@ class Site:
         core = CoreConfig(name="prod", masters=masters, workers=workers, target="memory", os="memory", **more)
         roles, empty = dict.fromkeys(Role, core), dict.fromkeys(Role, DriverConfig())
         target = partial(self.target, world=self.world)
-        discovery = partial(MemoryDiscovery, registry=self.registry, address=self.address, machines=self.servers)
+        service = {"address": self.address, "machines": self.servers, "by_majority": self.by_majority}
+        discovery = partial(MemoryDiscovery, registry=self.registry, **service)
         drivers = (
             _driver("target", self.target, target, dict.fromkeys(Role, self.target_config)),
             _driver("os", MemoryOs, MemoryOs, empty),

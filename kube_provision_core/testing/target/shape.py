@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
@@ -42,6 +43,14 @@ class ShapeChecks(DriverChecks, TargetFixtures):
         assert all(isinstance(role, Role) for role in named)
         wrong = [name for name in named.values() if not _INTERFACE.fullmatch(name)]
         assert not wrong, f"Linux calls no interface {wrong}"
+
+    @asks_nobody
+    def test_says_addresses_of_machines_before_they_are_made(self, make_driver: Callable[[], Any]) -> None:
+        named = getattr(make_driver(), "fixed_addresses", {})
+        assert all(isinstance(role, Role) for role in named)
+        for addresses in named.values():
+            assert all(str(IPv4Address(it)) == it for it in addresses)
+            assert len(set(addresses)) == len(addresses), "two machines of a role have one address"
 
     def test_a_run_that_is_over_leaves_nothing_open(self, make_driver: Callable[[], Any], cluster: Cluster) -> None:
         make_and_close(make_driver, cluster)

@@ -83,6 +83,11 @@ class Vsphere(TargetDriver):
     def node_interfaces(self) -> Mapping[Role, str]:
         return {role: interface(config.node_card) for role, config in self._config.items() if config.networks}
 
+    @property
+    def fixed_addresses(self) -> Mapping[Role, Sequence[str]]:
+        known = {role: config.node_static_ip for role, config in self._config.items()}
+        return {role: [str(it.ip) for it in static.addresses] for role, static in known.items() if static}
+
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
         for shortage in self._config[node.role].shortages(node):

@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import ValidationError
 from servers.certificates import issue_certificate
 
+from kube_provision_core import Role
 from kube_provision_vsphere.config import StaticIp, VsphereConfig
+from kube_provision_vsphere.driver import Vsphere
 
 REQUIRED = {"vcenter_hostname": "vc.example", "vcenter_username": "u", "vcenter_password": "secret-pw", "template": "t"}
 DIGITS = "ab" * 32
@@ -138,6 +140,12 @@ def test_password_is_never_shown() -> None:
 )
 def test_static_addresses_are_checked(static_ip: dict[str, Any], said: str) -> None:
     assert said in problem(static_ip=static_ip)
+
+
+def test_static_addresses_are_known_before_machines_are_made() -> None:
+    masters = config(static_ip={"addresses": ["10.0.0.11/24", "10.0.0.12/24"]})
+    known = Vsphere({Role.MASTER: masters, Role.WORKER: config()}).fixed_addresses
+    assert known == {Role.MASTER: ["10.0.0.11", "10.0.0.12"]}
 
 
 def test_a_static_address_outside_of_the_address_filter_is_refused() -> None:

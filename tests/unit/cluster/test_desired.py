@@ -43,6 +43,27 @@ def test_an_interface_without_a_name_is_its_authors_to_mend(tmp_path: Path) -> N
         _ = session.desired
 
 
+class Fixed(MemoryTarget):
+    fixed_addresses = {Role.MASTER: ["10.0.0.11", "10.0.0.12"], Role.WORKER: ["10.0.0.21"]}  # noqa: RUF012 - nobody changes it
+
+
+def test_every_plugin_is_told_the_addresses_that_the_target_knows_before(tmp_path: Path) -> None:
+    with Site(tmp_path, target=Fixed).session(masters=3, workers=1) as session:
+        known = session.desired.cluster.fixed_addresses
+    assert known == {"m-prod-1": "10.0.0.11", "m-prod-2": "10.0.0.12", "w-prod-1": "10.0.0.21"}
+    with Site(tmp_path).session() as session:
+        assert session.desired.cluster.fixed_addresses == {}
+
+
+@pytest.mark.parametrize("servers", [0, 1])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_it_takes_a_majority_of_masters_where_these_are_a_discovery_that_says_so(
+    tmp_path: Path, servers: int, wanted: bool
+) -> None:
+    with Site(tmp_path, servers=servers, by_majority=wanted).session() as session:
+        assert session.desired.cluster.discovery_by_majority is (wanted and servers == 0)
+
+
 CLUSTER = Cluster("prod", "id", "1.37", frozenset())
 
 

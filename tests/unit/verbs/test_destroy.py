@@ -261,6 +261,28 @@ def test_where_one_of_three_does_not_work_that_one_goes_and_no_other(broken: dic
         planned(["consul-prod-2"], living(), [*servers, *VMS[1:]])
 
 
+MASTERS = ("m-prod-1", "m-prod-2", "m-prod-3")
+
+
+class TestMastersThatAreDiscovery:
+    """Of three, one that has gone leaves two, of which none may go."""
+
+    def going(self, *names: str, there: Sequence[str] = MASTERS, by_majority: bool = True) -> list[str]:
+        cluster = replace(CLUSTER, discovery_on_masters=True, discovery_by_majority=by_majority)
+        vms = tuple(replace(vm(name, Role.MASTER), status=FINISHED) for name in there)
+        made = plan_nodes(Observation(cluster, vms, Discovery(True)), [*names], living())
+        return [action.key for action in made.actions]
+
+    def test_go_as_long_as_most_of_them_stay(self) -> None:
+        assert self.going("m-prod-2") == ["destroy m-prod-2"]
+        for names, there in ((MASTERS[1:], MASTERS), (MASTERS[1:2], MASTERS[:2])):
+            with pytest.raises(ConfigError, match=r"has no quorum left.* or the whole cluster"):
+                self.going(*names, there=there)
+
+    def test_go_where_it_takes_no_majority(self) -> None:
+        assert self.going("m-prod-2", "m-prod-3", by_majority=False) == ["destroy m-prod-2", "destroy m-prod-3"]
+
+
 class TestAPool:
     """Whose workers go, be it in the configuration still or not."""
 

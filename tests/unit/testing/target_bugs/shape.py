@@ -140,6 +140,16 @@ class NamesRolesByText(Sound):
     node_interfaces = MappingProxyType({"worker": "eth0"})
 
 
+@fails("test_says_addresses_of_machines_before_they_are_made")
+class GivesTwoMachinesOneAddress(Sound):
+    fixed_addresses = {Role.MASTER: ["10.0.0.11", "10.0.0.11"]}  # noqa: RUF012 - nobody changes it
+
+
+@fails("test_says_addresses_of_machines_before_they_are_made")
+class SaysNetworksForAddresses(Sound):
+    fixed_addresses = {Role.MASTER: ["10.0.0.11/24"]}  # noqa: RUF012 - nobody changes it
+
+
 @fails("test_close_never_raises")
 class ClosesOnce(Sound):
     closed = False
