@@ -57,11 +57,11 @@ def desire(
     cluster_id: str,
     discovery_address: str | None,
     discovery_machines: int,
-    ca: str = "",
+    ca: str,
     *,
-    by_majority: bool = False,
-    interfaces: Mapping[Role, str] | None = None,
-    addresses: Mapping[Role, Sequence[str]] | None = None,
+    by_majority: bool,
+    interfaces: Mapping[Role, str],
+    addresses: Mapping[Role, Sequence[str]],
 ) -> Desired:
     """What `config` asks for. `discovery_address` is an existing service's; for one that is None are so many machines, or,
     where there are to be none, the masters, of which it takes a majority where `by_majority` says so. `ca`: see
@@ -117,8 +117,8 @@ def _servers(config: Config, cluster_id: str, count: int) -> tuple[Node, ...]:
     return (prototype, *(replace(prototype, name=f"{name}-{index}", index=index) for index in range(2, count + 1)))
 
 
-def _on(interfaces: Mapping[Role, str] | None, nodes: Iterable[Node]) -> tuple[Node, ...]:
-    return tuple(replace(node, interface=(interfaces or {}).get(node.role, "")) for node in nodes)
+def _on(interfaces: Mapping[Role, str], nodes: Iterable[Node]) -> tuple[Node, ...]:
+    return tuple(replace(node, interface=interfaces.get(node.role, "")) for node in nodes)
 
 
 def _prototype(config: Config, cluster_id: str, role: Role, name: str) -> Node:
