@@ -88,7 +88,7 @@ def desire(
         ca=ca,
         discovery_on_masters=on_masters,
         discovery_by_majority=on_masters and by_majority,
-        fixed_addresses=dict(_fixed(nodes, addresses or {})),
+        fixed_addresses=dict(_fixed(nodes, addresses)),
         discovery_address=discovery_address,
         shares_kernel=config.shares_kernel,
     )

@@ -125,13 +125,15 @@ def refuse_lost_servers(desired: Desired, seen: Observation, lost: Collection[ob
 def refuse_taking_quorum(seen: Observation, names: Collection[str]) -> None:
     """Of several discovery machines a majority has to work on: one that is off, or has never finished its boot, does not.
 
-    So it is with masters that are discovery by majority.
+    So it is with masters that are discovery by majority, of which one that is gone and still wanted may still count.
     """
     on_masters = seen.cluster.discovery_by_majority
     servers = seen.of(Role.MASTER if on_masters else Role.DISCOVERY)
     working = {vm.name for vm in servers if vm.power is Power.ON and vm.status and vm.status.finished}
     going = {vm.name for vm in servers} & set(names)
-    if len(going) < len(servers) and going & working and len(working - going) <= len(servers) // 2:
+    wanted = [name for name, role in seen.cluster.nodes.items() if role is Role.MASTER] if on_masters else []
+    count = max(len(servers), len(wanted))
+    if len(going) < len(servers) and going & working and len(working - going) <= count // 2:
         all_of_it = "the whole cluster" if on_masters else "all: what they know is written again then"
         raise ConfigError(
             f"--node {', '.join(sorted(going))}: without them discovery of cluster {seen.cluster.name} has no quorum left. "

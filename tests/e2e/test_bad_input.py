@@ -133,6 +133,24 @@ def test_a_machine_of_somebody_elses_that_bears_a_name_we_need(open_site: Callab
     assert site.vcenter.machine_names() == ["w-prod-2"]
 
 
+@pytest.mark.parametrize(
+    ("masters", "static", "keys", "words"),
+    [
+        (3, False, {}, ("nobody knows the addresses of m-prod-1, m-prod-2, m-prod-3", "static_ip")),
+        (2, True, {}, ("2 masters cannot be Consul's servers",)),
+        (3, True, {"consul_servers": 5}, ("5 servers on 3 masters",)),
+    ],
+)
+def test_masters_that_cannot_be_consul_servers(
+    bare: Site, masters: int, static: bool, keys: dict[str, int], words: tuple[str, ...]
+) -> None:
+    addresses = [f"{bare.master_address(number)}/24" for number in range(1, 4)]
+    bare.settings |= {"consul_on_masters": True, **keys}
+    if static:
+        bare.settings["masters"] = {"static_ip": {"addresses": addresses}}
+    refused(bare, bare.provision(masters=masters), 2, *words)
+
+
 def test_an_existing_consul_whose_name_does_not_resolve(bare: Site) -> None:
     refused(bare, bare.provision("--consul-ip=consul.invalid"), 2, "consul.invalid", "does not resolve")
 

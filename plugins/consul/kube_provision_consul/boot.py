@@ -23,17 +23,17 @@ from kube_provision_core import (
     Unit,
 )
 
-from . import access, layout
+from . import access, layout, on_masters
 from .access import Right
 from .certificates import certificates, content_of
 from .config import ConsulConfig
+from .on_masters import is_server
 from .seed import Seed
 
 _RETRY_INTERVAL = "5s"
 """Consul's own default of 30 s would be most of a node's boot."""
 _NODE_SIDE = ("__init__.py", "agent.py", "api.py", "lock.py", "version.py")
 _CLOSED = ("closed.py",)
-_CLOSED_SERVER = (*_CLOSED, "rights.py", "server.py")
 
 
 def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
@@ -44,25 +44,37 @@ def render(node: Node, cluster: Cluster, config: ConsulConfig) -> BootFragment:
         files=(
             File(layout.AGENT_FILE, _json(agent_configuration(node, cluster, config))),
             File(layout.CLIENT_DATA, _json(client_data(node, cluster, config))),
-            *(File(f"{DISCOVERY_PACKAGE}/{name}", _resource("node", name)) for name in _programs(node, config)),
+            *(File(f"{DISCOVERY_PACKAGE}/{name}", _resource("node", name)) for name in _programs(node, cluster, config)),
             *_tls_files(config),
             *_secret_files(node, cluster, config),
         ),
         units=(Unit(layout.UNIT, _resource("templates", layout.UNIT)),),
-        steps=tuple(_steps(node, config)),
+        steps=tuple(_steps(node, cluster, config)),
     )
 
 
-def _programs(node: Node, config: ConsulConfig) -> tuple[str, ...]:
-    if not config.seed:
-        return _NODE_SIDE
-    return _NODE_SIDE + (_CLOSED_SERVER if node.role is Role.DISCOVERY else _CLOSED)
+def _programs(node: Node, cluster: Cluster, config: ConsulConfig) -> Iterator[str]:
+    yield from _NODE_SIDE
+    if config.seed:
+        yield from _CLOSED
+        if is_server(node, config):
+            yield "server.py"
+        if _grants(node, cluster, config):
+            yield "rights.py"
 
 
-def _steps(node: Node, config: ConsulConfig) -> Iterator[Step]:
+def _steps(node: Node, cluster: Cluster, config: ConsulConfig) -> Iterator[Step]:
     yield Step("agent", Stage.DISCOVER, _resource("templates", "agent.sh"), timeout=300, attempts=10)
-    if config.seed and node.role is Role.DISCOVERY:
+    if config.seed and _grants(node, cluster, config):
         yield Step("rights", Stage.DISCOVER, _resource("templates", "rights.sh"), timeout=300, attempts=10)
+
+
+def _grants(node: Node, cluster: Cluster, config: ConsulConfig) -> bool:
+    """Whether it gives others their rights. The master with the cluster's authorities, whose boot data are the largest, has
+    no room for that: nobody leads before another server is there, which does it.
+    """
+    crowded = node.role is Role.MASTER and node.stamp.carries_ca and _servers(cluster, config) > 1
+    return is_server(node, config) and not crowded
 
 
 def seal() -> Step:
@@ -91,12 +103,16 @@ def agent_configuration(node: Node, cluster: Cluster, config: ConsulConfig) -> d
         "log_level": "INFO",
         "ports": {"dns": -1},
     }
-    if node.role is Role.DISCOVERY:
+    if is_server(node, config):
         # A server that left at every shutdown would have to be let in again, and take its vote with it. Where a cluster of
         # servers lives already, they join that, whatever they expect.
-        return common | {"server": True, "bootstrap_expect": config.consul_servers, "leave_on_terminate": False}
+        return common | {"server": True, "bootstrap_expect": _servers(cluster, config), "leave_on_terminate": False}
     # An agent that leaves takes its master off the others' lists at once, before its API server stops answering.
     return common | {"server": False, "leave_on_terminate": True}
+
+
+def _servers(cluster: Cluster, config: ConsulConfig) -> int:
+    return len(on_masters.addresses(cluster, config)) if config.consul_on_masters else config.consul_servers
 
 
 def retry_join(node: Node, cluster: Cluster, config: ConsulConfig) -> list[str]:
@@ -111,7 +127,7 @@ def client_data(node: Node, cluster: Cluster, config: ConsulConfig) -> dict[str,
     rights = [[right.kind, right.name, right.access] for right in needed]
     return {
         "servers": list(server_addresses(node, cluster, config)),
-        "is_server": node.role is Role.DISCOVERY,
+        "is_server": is_server(node, config),
         "interface": config.consul_bind_interface or node.interface,
         **({"rights": rights} if rights else {}),
         **({"tls": _tls_settings(config)} if config.consul_ca_file else {}),
@@ -140,7 +156,10 @@ def _tls_files(config: ConsulConfig) -> Iterator[File]:
 
 def server_addresses(node: Node, cluster: Cluster, config: ConsulConfig) -> tuple[str, ...]:
     """Of those that the machine joins: the existing Consul's, or those that were provisioned before it, as far as they are
-    known."""
+    known. A server never joins itself: then it would have joined somebody, and look for nobody else.
+    """
+    if config.consul_on_masters:
+        return tuple(it for name, it in on_masters.addresses(cluster, config).items() if name != node.name)
     if node.role is Role.DISCOVERY and config.consul_servers == 1:
         return ()
     return config.hosts or cluster.discovery_addresses
@@ -148,13 +167,13 @@ def server_addresses(node: Node, cluster: Cluster, config: ConsulConfig) -> tupl
 
 def identity(node: Node, cluster: Cluster, config: ConsulConfig, seed: Seed) -> dict[str, Any]:
     """Who the machine is in a Consul that was made for its cluster; a server also gets what gives others their rights."""
-    is_server = node.role is Role.DISCOVERY
-    name = layout.server_name(config.consul_datacenter) if is_server else node.name
+    server = is_server(node, config)
+    name = layout.server_name(config.consul_datacenter) if server else node.name
     return {
-        **asdict(seed.certificate(name, server=is_server)),
-        "token": seed.management if is_server else seed.token(node.name),
-        **({"grants": access.grants(seed, cluster)} if is_server else {}),
-        **({"closing": True} if is_server and config.consul_closing else {}),
+        **asdict(seed.certificate(name, server=server)),
+        "token": seed.management if server else seed.token(node.name),
+        **({"grants": access.grants(seed, cluster)} if _grants(node, cluster, config) else {}),
+        **({"closing": True} if server and config.consul_closing else {}),
     }
 
 

@@ -23,7 +23,8 @@ from .server_address import ConsulServers, ServerAddress, parse
 _GOSSIP_KEY_BYTES = 32
 _GOSSIP_KEY_LENGTHS = (16, 24, 32)
 """What Consul takes: AES-128, AES-192, AES-256."""
-_SERVERS = (1, 3, 5)
+SERVERS = (1, 3, 5)
+"""How many there may be."""
 _SEED = re.compile("[0-9a-f]{64}")
 
 
@@ -100,6 +101,12 @@ class ConsulConfig(DriverConfig):
         help="How many Consul servers are provisioned: 1, 3 or 5. Of three one may be lost, of five two, and all goes on; "
         "their number may grow, and not shrink.",
     )
+    consul_on_masters: bool = option(
+        False,
+        shown=False,
+        help="The servers run on the masters, of which there are 1, 3 or 5 with static addresses, and no machine is made "
+        "for them; for clusters that are made with it.",
+    )
     consul_seed: SecretStr | None = option(
         None,
         shown=False,
@@ -115,7 +122,7 @@ class ConsulConfig(DriverConfig):
     @field_validator("consul_servers")
     @classmethod
     def _has_majorities(cls, count: int) -> int:
-        if count not in _SERVERS:
+        if count not in SERVERS:
             raise ValueError(f"{count} servers are not provisioned: take 1, 3 or 5, since more than half of them must live")
         return count
 
@@ -181,8 +188,18 @@ class ConsulConfig(DriverConfig):
             yield "consul_closing", "is for a Consul that is provisioned, and consul_ip names an existing one: leave one out"
         if self.consul_servers > 1 and self.consul_ip:
             yield "consul_servers", "is of a Consul that is provisioned, and consul_ip names an existing one: leave one out"
+        if self.consul_on_masters and self.consul_ip:
+            yield (
+                "consul_on_masters",
+                "is of a Consul that is provisioned, and consul_ip names an existing one: leave one out",
+            )
         if self.consul_tls_server_name and self.scheme != "https":
             yield "consul_tls_server_name", "is for HTTPS alone: set consul_ca_file"
+
+    @property
+    def servers_said(self) -> int | None:
+        """How many servers are asked for; None where nothing says so."""
+        return self.consul_servers if "consul_servers" in self.model_fields_set else None
 
     @property
     def hosts(self) -> tuple[str, ...]:

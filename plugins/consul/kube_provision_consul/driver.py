@@ -46,7 +46,8 @@ class Consul(DiscoveryDriver):
         """`port`: of the server's HTTP interface; another one than Consul's own is for tests."""
         self._config = config
         self.port = port or (layout.HTTPS_PORT if self._own.seed else layout.HTTP_PORT)
-        self.machines = self._own.consul_servers
+        self.machines = 0 if self._own.consul_on_masters else self._own.consul_servers
+        self.by_majority = self._own.consul_on_masters
         self._answered: Endpoint | None = None
         """The server that did last: others may be waited for in vain."""
 
@@ -157,6 +158,8 @@ class Consul(DiscoveryDriver):
             grants = access.grants(seed, cluster)
             grant(client.ask, grants)
             access.revoke(client.ask, grants)
+            if self._own.consul_on_masters:
+                _dismiss_servers(client, cluster)
         return True
 
     @hookimpl
@@ -245,3 +248,10 @@ class Consul(DiscoveryDriver):
         client = connect(endpoint.first(self._answered), rights)
         self._answered = client.server
         return client
+
+
+def _dismiss_servers(client: Client, cluster: Cluster) -> None:
+    """Masters that are gone for good leave Consul: those that are left would count their votes as missing."""
+    for name, meta in client.nodes({layout.CLUSTER_META: cluster.name}).items():
+        if meta.get(layout.ROLE_META) == Role.MASTER and name not in cluster.nodes:
+            client.remove_node(name)

@@ -230,6 +230,12 @@ def test_secrets_are_hidden() -> None:
     assert key not in text
 
 
+def test_servers_on_masters_are_of_a_consul_that_is_provisioned() -> None:
+    assert "consul_seed" in ConsulConfig(consul_on_masters=True).founding()
+    with pytest.raises(ValidationError, match="consul_ip names an existing one: leave one out"):
+        ConsulConfig(consul_ip="10.0.0.1", consul_on_masters=True)
+
+
 def test_a_seed_is_made_for_a_new_cluster_alone() -> None:
     """Machines of one that is there would know nothing of it."""
     makers = ConsulConfig().founding()

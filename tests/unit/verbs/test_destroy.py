@@ -267,8 +267,8 @@ MASTERS = ("m-prod-1", "m-prod-2", "m-prod-3")
 class TestMastersThatAreDiscovery:
     """Of three, one that has gone leaves two, of which none may go."""
 
-    def going(self, *names: str, there: Sequence[str] = MASTERS, by_majority: bool = True) -> list[str]:
-        cluster = replace(CLUSTER, discovery_on_masters=True, discovery_by_majority=by_majority)
+    def going(self, *names: str, there: Sequence[str] = MASTERS, by_majority: bool = True, **known: Any) -> list[str]:
+        cluster = replace(CLUSTER, discovery_on_masters=True, discovery_by_majority=by_majority, **known)
         vms = tuple(replace(vm(name, Role.MASTER), status=FINISHED) for name in there)
         made = plan_nodes(Observation(cluster, vms, Discovery(True)), [*names], living())
         return [action.key for action in made.actions]
@@ -278,6 +278,13 @@ class TestMastersThatAreDiscovery:
         for names, there in ((MASTERS[1:], MASTERS), (MASTERS[1:2], MASTERS[:2])):
             with pytest.raises(ConfigError, match=r"has no quorum left.* or the whole cluster"):
                 self.going(*names, there=there)
+
+    def test_count_while_they_are_gone_and_still_wanted(self) -> None:
+        """Of five, two of which are gone, none may go: the three that are left are all that it takes."""
+        five = dict.fromkeys((*MASTERS, "m-prod-4", "m-prod-5"), Role.MASTER)
+        assert self.going("m-prod-3") == ["destroy m-prod-3"]
+        with pytest.raises(ConfigError, match="has no quorum left"):
+            self.going("m-prod-3", nodes=five)
 
     def test_go_where_it_takes_no_majority(self) -> None:
         assert self.going("m-prod-2", "m-prod-3", by_majority=False) == ["destroy m-prod-2", "destroy m-prod-3"]
