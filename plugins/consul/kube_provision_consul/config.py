@@ -186,6 +186,8 @@ class ConsulConfig(DriverConfig):
             yield "consul_seed", "closes a Consul that is provisioned, and consul_ip names an existing one: leave one out"
         if self.consul_closing and self.consul_ip:
             yield "consul_closing", "is for a Consul that is provisioned, and consul_ip names an existing one: leave one out"
+        if self.consul_closing and self.consul_on_masters:
+            yield "consul_closing", "is for an open Consul, and one on masters never was: leave one out"
         if self.consul_servers > 1 and self.consul_ip:
             yield "consul_servers", "is of a Consul that is provisioned, and consul_ip names an existing one: leave one out"
         if self.consul_on_masters and self.consul_ip:

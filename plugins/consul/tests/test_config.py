@@ -255,6 +255,8 @@ def test_an_existing_consul_gets_no_seed() -> None:
     assert ConsulConfig(consul_ip="10.0.0.1").founding() == {}
     with pytest.raises(ValidationError, match="is for a Consul that is provisioned, and consul_ip names an existing one"):
         ConsulConfig(consul_ip="10.0.0.1", consul_closing=True)
+    with pytest.raises(ValidationError, match="is for an open Consul, and one on masters never was"):
+        ConsulConfig(consul_on_masters=True, consul_closing=True)
     with pytest.raises(ValidationError, match="leave one out"):
         ConsulConfig(consul_ip="10.0.0.1", consul_seed="0" * 64)
 
