@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # The longest first, so that the last ones end together.
 HOSTS := $(patsubst %,tests/e2e/test_%.py,\
   upgrade qemu_pair failover servers choreography_kills choreography choreography_races certificates restore tasks bake_debian registries whole_job \
-  upgrade_kills) tests/machines
+  upgrade_kills consul_on_masters) tests/machines
 
 # What fails beside others is run once more, alone, and told both times.
 AGAIN = PYTHONPATH=tests $(BIN)/python -m again
@@ -67,7 +67,7 @@ hosts: $(READY) system  ## the tests of whole clusters that boot: baked, grown, 
 WALK ?= all
 night: $(READY) system  ## what takes longer: the program killed after each of its calls; certificates outlived by their cluster; whole systems upgraded; power cut in upgrades; a cluster of emulated machines; Consul servers replaced; three masters that race again and again; two hundred clusters rolled out
 	WALK=$(WALK) $(BIN)/pytest -n 3 tests/e2e/test_crash_points.py
-	$(BIN)/pytest -m night tests/packaging plugins/consul/tests plugins/temporal/tests $(foreach it,certificates upgrade upgrade_kills qemu_pair servers choreography_races,tests/e2e/test_$(it).py)
+	$(BIN)/pytest -m night tests/packaging plugins/consul/tests plugins/temporal/tests $(foreach it,certificates upgrade upgrade_kills qemu_pair servers consul_on_masters choreography_races,tests/e2e/test_$(it).py)
 
 kubernetes: $(READY)  ## fill the folder KUBERNETES with upstream's packages and images of VERSION, a minor or a release
 	PYTHONPATH=tests $(BIN)/python -m machines.real.fetch $(KUBERNETES) --version $(VERSION)

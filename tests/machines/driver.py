@@ -40,6 +40,7 @@ TASK_LIMIT = 48 * 1024
 
 class NspawnConfig(DriverConfig):
     hypervisor_socket: str = option(help="Where the hypervisor listens.")
+    static_addresses: list[str] = option([], per_role=True, help="Of a role's machines, in the order of their indices.")
 
 
 class Nspawn:
@@ -50,10 +51,12 @@ class Nspawn:
 
     def __init__(self, config: Mapping[Role, NspawnConfig]) -> None:
         self._hypervisor = Remote(config[Role.MASTER].hypervisor_socket)
+        self.fixed_addresses = {role: keys.static_addresses for role, keys in config.items() if keys.static_addresses}
 
     @hookimpl
     def provision_vm(self, node: Node, boot: Boot) -> Vm:
-        self._hypervisor.create(node.name, node.stamp, boot)
+        fixed = self.fixed_addresses.get(node.role, ())
+        self._hypervisor.create(node.name, node.stamp, boot, fixed[node.index - 1] if node.index <= len(fixed) else None)
         self._hypervisor.start(node.name)
         return next(_vm(record) for record in self._records() if record.name == node.name)
 

@@ -78,15 +78,20 @@ class Hypervisor:
             host.destroy()
         self._starter.shutdown()
 
-    def create(self, name: str, stamp: Stamp, boot: Boot) -> None:
-        """Off. Nothing happens if it exists and is of that cluster; raises `TargetError` if it is another's."""
+    def create(self, name: str, stamp: Stamp, boot: Boot, address: str | None = None) -> None:
+        """Off. Nothing happens if it exists and is of that cluster; raises `TargetError` if it is another's.
+
+        `address`: None for the network's next.
+        """
         with self._lock:
             if name in self.hosts:
                 if self._stamps[name].cluster_id != stamp.cluster_id:
                     raise TargetError(f"{name} exists and is not ours; it is left alone")
                 return
-            self._next += 1
-            link = self._starter.submit(self._network.link, name, f"{PREFIX}.{self._next}").result()
+            if address is None:
+                self._next += 1
+                address = f"{PREFIX}.{self._next}"
+            link = self._starter.submit(self._network.link, name, address).result()
             host = Host(name, self._folder, self._image_of(name), link)
             host.insert_seed(boot.instance_id, boot.user_data)
             for path, what in KERNELS.items():
