@@ -25,7 +25,7 @@ ROLE_PORTS = {
     Role.WORKER: (*KUBELET, "10256/tcp", "30000-32767/tcp", "30000-32767/udp", *CNI),
     Role.DISCOVERY: ("8300/tcp", "8500/tcp", "8501/tcp"),
 }
-"""The discovery machine's are a Consul server's; gossip is the component's own."""
+"""The discovery machine's are a Consul server's, also on masters that are the service; gossip is the component's own."""
 IP_IN_IP = 4
 """Number of the protocol in which Calico carries packets between nodes."""
 
@@ -33,7 +33,9 @@ IP_IN_IP = 4
 def files(role: Role, cluster: Cluster, more: Iterable[str]) -> Iterator[File]:
     """For one machine; read by firewalld where it is installed."""
     is_node = role is not Role.DISCOVERY
-    yield service("kube-provision", (*ROLE_PORTS[role.kind], *more), protocols=(IP_IN_IP,) if is_node else ())
+    serving = ROLE_PORTS[Role.DISCOVERY] if role is Role.MASTER and cluster.discovery_by_majority else ()
+    ports = (*ROLE_PORTS[role.kind], *serving, *more)
+    yield service("kube-provision", ports, protocols=(IP_IN_IP,) if is_node else ())
     if is_node:
         yield File(f"{FOLDER}/zones/{PODS}.xml", text("dnf/firewalld/zone.xml").replace("@POD_SUBNET@", cluster.pod_subnet))
         yield File(f"{FOLDER}/policies/{FROM_PODS}.xml", text("dnf/firewalld/policy.xml"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import yaml
 from servers.debian import install, require, unpacked
 
 from kube_provision_centos.driver import CentOS
-from kube_provision_core import BootFragment, DnfConfig, Packages, Role, Stage
+from kube_provision_core import BootFragment, Cluster, DnfConfig, Packages, Role, Stage
 from kube_provision_core.testing import cluster_of, node_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -34,8 +35,8 @@ def driver(**keys: object) -> CentOS:
     return CentOS(dict.fromkeys(Role, DnfConfig.model_validate(keys)))
 
 
-def rendered(role: Role = Role.WORKER, **keys: object) -> BootFragment:
-    return driver(**keys).render_boot(node_of("x-1", role), cluster_of())
+def rendered(role: Role = Role.WORKER, cluster: Cluster | None = None, **keys: object) -> BootFragment:
+    return driver(**keys).render_boot(node_of("x-1", role), cluster or cluster_of())
 
 
 def installed(*components: str) -> Packages:
@@ -377,6 +378,14 @@ def test_firewalld_opens_the_ports_of_the_role_and_those_asked_for(
     assert {"kube-provision", "kube-provision-consul", "ssh"} <= set(services)
     checked = run("firewall-offline-cmd --check-config")
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.integration
+def test_firewalld_opens_a_servers_ports_on_masters_that_are_the_service(run: Run, tmp_path: Path, firewall: Path) -> None:
+    cluster = replace(cluster_of(), discovery_on_masters=True, discovery_by_majority=True)
+    for role, open_ in ((Role.MASTER, True), (Role.WORKER, False)):
+        deliver(tmp_path, rendered(role, cluster))
+        assert ({"8300/tcp", "8501/tcp"} <= opened(run, "kube-provision")) is open_
 
 
 @pytest.mark.integration
