@@ -158,8 +158,10 @@ def server_addresses(node: Node, cluster: Cluster, config: ConsulConfig) -> tupl
     """Of those that the machine joins: the existing Consul's, or those that were provisioned before it, as far as they are
     known. A server never joins itself: then it would have joined somebody, and look for nobody else.
     """
-    if config.consul_on_masters:
-        return tuple(it for name, it in on_masters.addresses(cluster, config).items() if name != node.name)
+    if config.consul_on_masters:  # as they are to be, and as they are, where these have changed
+        given = on_masters.addresses(cluster, config)
+        known = dict.fromkeys((*given.values(), *cluster.discovery_addresses))
+        return tuple(address for address in known if address != given.get(node.name))
     if node.role is Role.DISCOVERY and config.consul_servers == 1:
         return ()
     return config.hosts or cluster.discovery_addresses

@@ -76,6 +76,13 @@ class TestWhatMachinesAreTold:
         agent = documents(self.rendered("w-prod-1"))[layout.AGENT_FILE]
         assert (agent["server"], agent["retry_join"]) == (False, ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
 
+    def test_those_that_are_there_are_known_where_the_configuration_has_other_addresses_by_now(self) -> None:
+        cluster = replace(cluster_of_masters(3), discovery_address="10.9.0.2", discovery_others=("10.9.0.3",))
+        told = {name: documents(driver_of().render_boot(node(name), cluster)) for name in ("m-prod-1", "w-prod-1")}
+        assert told["m-prod-1"][layout.AGENT_FILE]["retry_join"] == ["10.0.0.2", "10.0.0.3", "10.9.0.2", "10.9.0.3"]
+        every = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.9.0.2", "10.9.0.3"]
+        assert told["w-prod-1"][layout.AGENT_FILE]["retry_join"] == told["w-prod-1"][layout.CLIENT_DATA]["servers"] == every
+
     def test_a_single_master_founds_it_alone(self) -> None:
         agent = documents(self.rendered("m-prod-1", 1))[layout.AGENT_FILE]
         assert (agent["bootstrap_expect"], agent["retry_join"]) == (1, [])
