@@ -100,7 +100,7 @@ class TargetDriver(Extension, Protocol):
         @property
         def fixed_addresses(self) -> Mapping[Role, Sequence[str]]:
             """Those that machines of a role are made with, in the order of their indices; of a role that is not named
-            nobody knows them before."""
+            nobody knows them before machines are made."""
             return {}
 
     else:  # what an instance may have of its own, too
@@ -169,7 +169,7 @@ class DiscoveryDriver(Extension, Protocol):
     machines: int = 1
     """How many machines the core provisions for the service, where there is no existing one. 0: the masters are it."""
     by_majority: bool = False
-    """Masters that are the service must be there for more than half: no verb takes that many away."""
+    """Masters that are the service decide by majority: `destroy --node` and `replace` leave more than half at work."""
 
     if TYPE_CHECKING:
 

@@ -173,7 +173,7 @@ class Node:
     failure_domain: FailureDomain | None = None
     """Where it is to be made, of those that the target names for its role; None: it names none."""
     interface: str = ""
-    """What the network interface is called inside of the machine whose address is the node's; empty: any may be."""
+    """Name, inside the machine, of the network interface that has the node's address; empty: any may have it."""
 
     def labels(self, configured: Mapping[str, str]) -> Mapping[str, str]:
         """Those of its Kubernetes node: what is configured for its role, and what its failure domain adds."""
@@ -223,9 +223,10 @@ class Cluster:
     discovery_on_masters: bool = False
     """The masters are the discovery service: no machine is made for it, and its addresses are theirs, as observed."""
     discovery_by_majority: bool = False
-    """Of masters that are, more than half must be there for it."""
+    """The masters are the discovery service, and decide by majority: more than half of them must be at work."""
     fixed_addresses: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Addresses with which masters and workers are made, by name, where the target knows them before."""
+    """Addresses that the configuration gives masters and workers, by name, where the target knows them before machines are
+    made. Of a machine that exists see `peers`: its own may be one of before."""
     ca: str = field(default="", repr=False)
     """PEM of the authority whose certificates API servers show and whom whoever asks them trusts; everybody may see it."""
 

@@ -77,8 +77,8 @@ class Performer:
     def _provision(self, node: Node, cluster: Cluster) -> str:
         cluster_id = self._session.folder.cluster_id
         node = replace(node, stamp=replace(node.stamp, cluster_id=cluster_id, instance=self._instance(node.name)))
-        if node.stamp.carries_ca and cluster.discovery_on_masters:
-            self._session.folder.note_carrier(node.name)
+        if node.stamp.carries_ca:
+            self._session.folder.note_carrier(node.name if cluster.discovery_on_masters else "")
         vm: Vm = self._hook.provision_vm(node=node, boot=self._session.render(node, cluster, self._secrets))
         self._latest.note([vm])
         return vm.where or vm.id

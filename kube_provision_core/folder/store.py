@@ -193,9 +193,9 @@ class Folder:
         return self.files.read("carrier").decode(errors="replace").strip() if self.files.has("carrier") else ""
 
     def note_carrier(self, name: str) -> None:
-        """Before it is made. Idempotent."""
+        """Before it is made; an empty name where a service keeps that record. Idempotent."""
         if self.carrier != name:
-            self.files.change({"carrier": f"{name}\n".encode()})
+            self.files.change({"carrier": f"{name}\n".encode() if name else None})
 
     @property
     def restoring(self) -> str:

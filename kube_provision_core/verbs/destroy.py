@@ -21,7 +21,7 @@ from ..engine.verb import Options, Verb
 from ..engine.wish import Draining
 from .leaving import can_be_emptied, taken_away
 from .pools import refuse_strange_pool
-from .refusals import refuse_taking_quorum
+from .refusals import refuse_service_elsewhere, refuse_taking_quorum
 
 
 def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
@@ -106,6 +106,7 @@ def _plan_nodes(desired: Desired, facts: Facts, names: Collection[str], draining
     """Delete single nodes, each once its pods have moved elsewhere. Raises `ConfigError` for what must not go."""
     check_identity(facts)
     seen = facts.seen
+    refuse_service_elsewhere(facts)
     _refuse(seen, names, facts.remedies)
     living = (facts.nodes if _workers(desired, seen).issuperset(names) else facts.members).value
     drains = _drains(seen, names, living, draining) if draining else {}

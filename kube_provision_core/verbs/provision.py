@@ -78,7 +78,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     check_identity(facts)
     refuse_restoring(facts)
     refuse_other_encryption(facts)
-    refuse_service_elsewhere(desired, facts)
+    refuse_service_elsewhere(facts)
     seen = facts.seen.without_leftovers
     desired = placed(desired, seen, facts.failure_domains)
     difference = compare(desired, seen)

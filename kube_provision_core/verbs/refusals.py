@@ -36,6 +36,11 @@ def refuse_foreign(seen: Observation) -> None:
 def refuse_another_discovery(desired: Desired, seen: Observation) -> None:
     """New machines would look for the cluster where it is not known."""
     own = seen.of(Role.DISCOVERY)
+    if own and desired.cluster.discovery_on_masters:
+        raise ConfigError(
+            f"cluster {seen.cluster.name} was made with a discovery machine of its own, {own[0].name}, and its machines "
+            "know no other service: take out what makes its masters the service"
+        )
     if own and not desired.discovery and seen.cluster.discovery_address not in {vm.address for vm in own}:
         raise ConfigError(
             f"cluster {seen.cluster.name} has a discovery machine of its own, {own[0].name}: name no other service. If it "
@@ -43,13 +48,17 @@ def refuse_another_discovery(desired: Desired, seen: Observation) -> None:
         )
 
 
-def refuse_service_elsewhere(desired: Desired, facts: Facts) -> None:
-    """Of a cluster whose masters are the service: new machines would ask one that has never heard of it."""
-    if facts.folder.carrier and facts.seen.ours and not desired.cluster.discovery_on_masters:
+def refuse_service_elsewhere(facts: Facts) -> None:
+    """Of a cluster whose masters are the service: new machines would ask one that has never heard of it.
+
+    One that knows the cluster, or has machines of its own there, is the cluster's, whatever an earlier run had begun.
+    """
+    seen = facts.seen
+    known = seen.of(Role.DISCOVERY) or (seen.discovery and seen.discovery.cluster_id == seen.cluster.id)
+    if facts.folder.carrier and seen.ours and not seen.cluster.discovery_on_masters and not known:
         raise ConfigError(
-            f"discovery: cluster {facts.seen.cluster.name} was made with one that its masters are themselves, and its "
-            "machines know no other: set it to that one again. A cluster with another is one that is made anew: "
-            f"{facts.remedies.destroy()}"
+            f"discovery: cluster {seen.cluster.name} was made with masters that are its discovery service, and its machines "
+            "know no other: put back the discovery, and its keys, that it was made with"
         )
 
 
@@ -125,15 +134,17 @@ def refuse_lost_servers(desired: Desired, seen: Observation, lost: Collection[ob
 def refuse_taking_quorum(seen: Observation, names: Collection[str]) -> None:
     """Of several discovery machines a majority has to work on: one that is off, or has never finished its boot, does not.
 
-    So it is with masters that are discovery by majority, of which one that is gone and still wanted may still count.
+    So it is with masters that are discovery by majority, of which one that is gone and still wanted may still count, and
+    one counts for those that stay only where discovery calls it healthy.
     """
     on_masters = seen.cluster.discovery_by_majority
     servers = seen.of(Role.MASTER if on_masters else Role.DISCOVERY)
     working = {vm.name for vm in servers if vm.power is Power.ON and vm.status and vm.status.finished}
+    healthy = {master.name for master in seen.discovery.masters} if on_masters and seen.discovery else working
     going = {vm.name for vm in servers} & set(names)
     wanted = [name for name, role in seen.cluster.nodes.items() if role is Role.MASTER] if on_masters else []
     count = max(len(servers), len(wanted))
-    if len(going) < len(servers) and going & working and len(working - going) <= count // 2:
+    if len(going) < len(servers) and going & working and len((working & healthy) - going) <= count // 2:
         all_of_it = "the whole cluster" if on_masters else "all: what they know is written again then"
         raise ConfigError(
             f"--node {', '.join(sorted(going))}: without them discovery of cluster {seen.cluster.name} has no quorum left. "

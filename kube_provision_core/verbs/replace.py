@@ -63,7 +63,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     seen = facts.seen
     refuse_foreign(seen)
     refuse_other_encryption(facts)
-    refuse_service_elsewhere(desired, facts)
+    refuse_service_elsewhere(facts)
     refuse_another_discovery(desired, seen)
     refuse_another_role(desired, seen)
     refuse_blind(desired, seen, adds=True, initialised=True)
@@ -75,7 +75,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
         refuse_unread_files(facts, living)
     chosen = sorted(chosen, key=lambda node: (node.role is not Role.MASTER, _is_ready(living, node), node.index))
     chosen = list(spread(chosen, seen, facts.failure_domains))
-    _refuse_without_quorum(living, [node for node in chosen if node.role is Role.MASTER])
+    _refuse_without_quorum(seen, living, [node for node in chosen if node.role is Role.MASTER])
     turn = partial(_turn, facts, living, options)
     workers = len(of_pool(desired.workers, options.pool))
     actions = list(turns(chosen, options.rolling, workers, turn))
@@ -114,19 +114,23 @@ def _has_drifted(seen: Observation, node: Node) -> bool:
     return bool((vm.stamp and vm.stamp.spec != node.stamp.spec) or (vm.status and vm.status.replace))
 
 
-def _refuse_without_quorum(living: Living, masters: Sequence[Node]) -> None:
+def _refuse_without_quorum(seen: Observation, living: Living, masters: Sequence[Node]) -> None:
     """The others must be able to go on alone; those whose turn was before are ready again by then."""
     ready = {node.name for node in living.nodes if node.ready}
+    majorities = [("etcd", ready, "not Ready")]
+    if seen.cluster.discovery_by_majority and seen.discovery:
+        majorities.append(("discovery", {master.name for master in seen.discovery.masters}, "not healthy there"))
     for node in masters:
         others = {member.name for member in living.members} - {node.name}
         if not others:
             raise ConfigError(f"{node.name}: is the last master, and with it the cluster would be lost")
-        missing = sorted(others - ready)
-        if len(others) - len(missing) <= len(others) // 2:
-            raise UnreadyError(
-                f"{node.name}: while it is made anew etcd would have no quorum: {', '.join(missing)} not Ready"
-            )
-        ready.add(node.name)
+        for service, there, how in majorities:
+            missing = sorted(others - there)
+            if len(others) - len(missing) <= len(others) // 2:
+                raise UnreadyError(
+                    f"{node.name}: while it is made anew {service} would have no quorum: {', '.join(missing)} {how}"
+                )
+            there.add(node.name)
 
 
 def _turn(facts: Facts, living: Living, options: Options, node: Node, after: frozenset[str]) -> Iterator[Action]:

@@ -15,7 +15,7 @@ from kube_provision_core.cluster import ClusterNode, EtcdMember, Living
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.boot import Stage
 from kube_provision_core.contract.errors import ConfigError
-from kube_provision_core.contract.machines import Cluster, Discovery, Power, Role, Stamp, Vm
+from kube_provision_core.contract.machines import Cluster, Discovery, MasterRecord, Power, Role, Stamp, Vm
 from kube_provision_core.contract.status import NodeStatus
 from kube_provision_core.engine.facts import Known
 from kube_provision_core.engine.plan import Plan
@@ -267,11 +267,25 @@ MASTERS = ("m-prod-1", "m-prod-2", "m-prod-3")
 class TestMastersThatAreDiscovery:
     """Of three, one that has gone leaves two, of which none may go."""
 
-    def going(self, *names: str, there: Sequence[str] = MASTERS, by_majority: bool = True, **known: Any) -> list[str]:
+    def going(
+        self,
+        *names: str,
+        there: Sequence[str] = MASTERS,
+        by_majority: bool = True,
+        healthy: Sequence[str] = MASTERS,
+        **known: Any,
+    ) -> list[str]:
         cluster = replace(CLUSTER, discovery_on_masters=True, discovery_by_majority=by_majority, **known)
         vms = tuple(replace(vm(name, Role.MASTER), status=FINISHED) for name in there)
-        made = plan_nodes(Observation(cluster, vms, Discovery(True)), [*names], living())
+        known_there = Discovery(True, tuple(MasterRecord(name, "10.0.0.5") for name in healthy))
+        made = plan_nodes(Observation(cluster, vms, known_there), [*names], living())
         return [action.key for action in made.actions]
+
+    @pytest.mark.parametrize("healthy", [[], MASTERS[:1], MASTERS[1:]])
+    def test_count_where_they_stay_only_as_far_as_discovery_calls_them_healthy(self, healthy: Sequence[str]) -> None:
+        """The one that goes may be what has a vote: nobody knows what is wrong with the others."""
+        with pytest.raises(ConfigError, match="has no quorum left"):
+            self.going(MASTERS[1], healthy=healthy)
 
     def test_go_as_long_as_most_of_them_stay(self) -> None:
         assert self.going("m-prod-2") == ["destroy m-prod-2"]

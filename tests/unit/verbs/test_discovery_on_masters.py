@@ -222,8 +222,9 @@ class TestARun:
         before = dict(site.world.vms)
         assert site.folder is not None
         site.folder.mark_initialised()
-        refused = r"^discovery: cluster prod was made with .* set it to that one again\. .*destroy"
-        for again in (lambda: site.provision(workers=3), lambda: site.replace("w-prod-1")):
+        refused = r"^discovery: cluster prod was made with masters that are its discovery service, .* put back"
+        going = lambda: site.destroy("w-prod-1")  # noqa: E731
+        for again in (lambda: site.provision(workers=3), lambda: site.replace("w-prod-1"), going):
             with pytest.raises(ConfigError, match=refused):
                 again()
         assert site.world.vms == before
@@ -234,6 +235,22 @@ class TestARun:
         site.world.breaks.clear()
         site.world.vms.clear()
         site.servers = 1
+        for workers in (2, 3):
+            assert site.provision(workers=workers).exit_code == 0
+        assert site.folder is not None
+        assert site.folder.carrier == ""
+
+    def test_of_another_service_that_had_begun_with_its_server_goes_on(self, site: Site) -> None:
+        """Killed before its first master was made, which would have taken the note of before away."""
+        site.world.breaks.add("m-prod-1")
+        site.provision()
+        site.world.vms.clear()
+        site.servers = 1
+        assert site.provision(masters=1, workers=0).exit_code == 4
+        assert set(site.world.vms) == {"consul-prod"}
+        assert site.folder is not None
+        site.folder.note_carrier("m-prod-1")
+        site.world.breaks.clear()
         assert site.provision().exit_code == 0
 
     def test_of_a_cluster_with_a_service_notes_nobody(self, tmp_path: Path) -> None:

@@ -234,6 +234,14 @@ class TestADiscoveryServiceThatIsNotTheClustersOwn:
         with pytest.raises(ConfigError, match=r"consul-prod: name no other service.* --node consul-prod"):
             planned(WHOLE, LIVES, desired=desire(server=False))
 
+    def test_is_refused_where_that_would_be_the_masters(self) -> None:
+        """Without the command that takes away what the cluster's machines know."""
+        desired = desire(server=False)
+        desired = replace(desired, cluster=replace(desired.cluster, discovery_on_masters=True))
+        with pytest.raises(ConfigError, match="take out what makes its masters the service") as raised:
+            planned(WHOLE, LIVES, desired=desired)
+        assert "destroy" not in str(raised.value)
+
     def test_may_be_that_machine_under_its_address(self) -> None:
         address = WHOLE[0].address
         desired = desire(server=False)

@@ -21,6 +21,7 @@ from kube_provision_core.contract.machines import (
     Discovery,
     FailureDomain,
     Machine,
+    MasterRecord,
     Node,
     Power,
     Role,
@@ -79,9 +80,11 @@ def planned(
     there: Living | None = None,
     initialised: bool = True,
     domains: Sequence[FailureDomain] = (),
+    healthy: Sequence[str] = (),
     **options: Any,
 ) -> Plan:
-    seen = Observation(desired.cluster, tuple(map(vm, ALL)) if vms is None else tuple(vms), Discovery(initialised))
+    known = Discovery(initialised, tuple(MasterRecord(name, "10.0.0.1") for name in healthy))
+    seen = Observation(desired.cluster, tuple(map(vm, ALL)) if vms is None else tuple(vms), known)
     told = Known(there or living())
     facts = GivenFacts(seen, initialised=Known(initialised), nodes=told, members=told, arranges=False)
     vars(facts)["failure_domains"] = lambda role: domains
@@ -232,6 +235,18 @@ class TestRefused:
         assert refusal("m-prod-1", there=living(unready=["m-prod-3"])) == (
             "m-prod-1: while it is made anew etcd would have no quorum: m-prod-3 not Ready"
         )
+
+    def test_is_a_master_without_which_discovery_on_masters_would_have_no_majority(self) -> None:
+        """Its server may have died on a master that the cluster calls Ready."""
+        cluster = replace(DESIRED.cluster, discovery_on_masters=True, discovery_by_majority=True)
+        by_majority = replace(DESIRED, cluster=cluster, discovery=())
+        given: dict[str, Any] = {"desired": by_majority, "vms": [vm(name) for name in (*MASTERS, *WORKERS)]}
+        assert refusal("m-prod-1", healthy=MASTERS[:2], **given) == (
+            "m-prod-1: while it is made anew discovery would have no quorum: m-prod-3 not healthy there"
+        )
+        assert "create m-prod-1" in keys(planned("m-prod-1", healthy=MASTERS, **given))
+        made = planned("m-prod-3", "m-prod-1", healthy=MASTERS[:2], there=living(unready=["m-prod-3"]), **given)
+        assert [key for key in keys(made) if key.startswith("create")] == ["create m-prod-3", "create m-prod-1"]
 
     def test_is_no_master_whose_turn_comes_after_that_of_the_broken_one(self) -> None:
         made = planned("m-prod-1", "m-prod-3", there=living(unready=["m-prod-3"]))
