@@ -90,15 +90,12 @@ def _uuid(seed: str, what: str) -> str:
 
 def grant_soon(agent: Agent, grants: Mapping[str, Any], limit: float) -> None:
     """As `grant`, once Consul can: some seconds after it has a leader. Raises `UnavailableError` after `limit` seconds."""
-    deadline = time.monotonic() + limit
-    while True:
-        try:
-            grant(lambda method, path, body: agent.ask(method, path, {}, body).json(), grants)
-            return
-        except UnavailableError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(1.0)
+
+    def granted() -> bool:
+        grant(lambda method, path, body: agent.ask(method, path, {}, body).json(), grants)
+        return True
+
+    _soon(granted, limit, "")
 
 
 def vote_soon(agent: Agent, limit: float) -> None:
@@ -107,10 +104,21 @@ def vote_soon(agent: Agent, limit: float) -> None:
 
     A new one has to be seen for ten seconds first. Raises `UnavailableError` after `limit` seconds.
     """
+    _soon(lambda: _votes(agent), limit, f"the other servers have given this one no vote within {limit:.0f} s")
+
+
+def _soon(done: Callable[[], bool], limit: float, otherwise: str) -> None:
+    """Tried until it is done, also where nobody leads for a moment. Raises `UnavailableError` after `limit` seconds."""
     deadline = time.monotonic() + limit
-    while not _votes(agent):
-        if time.monotonic() > deadline:
-            raise UnavailableError(f"the other servers have given this one no vote within {limit:.0f} s")
+    while True:
+        try:
+            if done():
+                return
+            if time.monotonic() > deadline:
+                raise UnavailableError(otherwise)
+        except UnavailableError:
+            if time.monotonic() > deadline:
+                raise
         time.sleep(1.0)
 
 
