@@ -55,8 +55,8 @@ class Nspawn:
 
     @hookimpl
     def provision_vm(self, node: Node, boot: Boot) -> Vm:
-        fixed = self.fixed_addresses.get(node.role, ())
-        self._hypervisor.create(node.name, node.stamp, boot, fixed[node.index - 1] if node.index <= len(fixed) else None)
+        fixed = dict(enumerate(self.fixed_addresses.get(node.role, ()), 1))
+        self._hypervisor.create(node.name, node.stamp, boot, fixed.get(node.index))
         self._hypervisor.start(node.name)
         return next(_vm(record) for record in self._records() if record.name == node.name)
 
