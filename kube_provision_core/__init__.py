@@ -58,7 +58,14 @@ if TYPE_CHECKING:
         Stamp,
         Vm,
     )
-    from .contract.networks import NetworkCard, Networks, StaticIp, static_ip_problems
+    from .contract.networks import (
+        NetworkCard,
+        Networks,
+        StaticIp,
+        address_shortages,
+        key_in_networks,
+        static_ip_problems,
+    )
     from .contract.node_network import OnNodeNetwork, check_node_network
     from .contract.packages import Packages, Repository
     from .contract.shell import shell_arrays
@@ -148,12 +155,14 @@ __all__ = [
     "Unit",
     "Url",
     "Vm",
+    "address_shortages",
     "check_node_network",
     "create_file",
     "hide",
     "hookimpl",
     "host_memory",
     "judge_addresses",
+    "key_in_networks",
     "node_label_fault",
     "option",
     "raise_faults",

@@ -6,14 +6,15 @@ For targets whose machines may have more than one: a key `networks` of the type 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from .driver import raise_faults
-from .machines import Node
+from .errors import BootError
+from .machines import Node, Role
 from .node_network import Place, check_node_network
 
 _DOMAIN = re.compile(
@@ -21,6 +22,9 @@ _DOMAIN = re.compile(
 )
 LEAST_MTU, MOST_MTU = 1280, 9000
 """What overlays of pods need at least, and what virtual switches carry at most."""
+
+MOST_NAMES = 5
+"""Of machines in one line."""
 
 Fault = tuple[tuple[str | int, ...], str]
 """The way to it, and what is wrong."""
@@ -39,6 +43,11 @@ def _domain(name: str) -> str:
 
 
 OnIPv4 = Annotated[Place, AfterValidator(check_node_network), BeforeValidator(_no_ipv6)]
+
+
+def number_of(index: int) -> int:
+    """Which of a role's addresses, counted from 1, the machine with that index has; the discovery machine's index is 0."""
+    return max(index, 1)
 
 
 class StaticIp(BaseModel):
@@ -73,8 +82,8 @@ class StaticIp(BaseModel):
 
     def address_of(self, index: int) -> IPv4Interface | None:
         """The address of the machine with that index; None where the list is too short."""
-        place = max(index, 1) - 1  # the discovery machine has index 0 and takes the first
-        return self.addresses[place] if place < len(self.addresses) else None
+        number = number_of(index)
+        return self.addresses[number - 1] if number <= len(self.addresses) else None
 
 
 class Route(BaseModel):
@@ -109,7 +118,7 @@ class NetworkCard(BaseModel):
         """What cloud-init is told of the card: an entry of `ethernets` in version 2 of its network configuration.
 
         `interface`: what it is to be called; most of cloud-init's renderers match by a name as well. `index`: the machine's.
-        `dns_servers`: those that take the place of a lease's.
+        `dns_servers`: those that take the place of a lease's. Raises `BootError` where `static_ip` has no address for it.
         """
         card: dict[str, Any] = {"match": {"macaddress": mac_address}, "set-name": interface}
         servers = [str(server) for server in dns_servers]
@@ -118,7 +127,7 @@ class NetworkCard(BaseModel):
         elif self.static_ip is None:
             card |= {"dhcp4": True, **self._overrides(servers)}
         else:
-            card |= {"dhcp4": False, "addresses": [str(self.static_ip.address_of(index))]}
+            card |= {"dhcp4": False, "addresses": [str(self._address_of(self.static_ip, index))]}
         routes = [{"to": str(route.to), "via": str(route.via)} for route in self.routes]
         if self.static_ip and self.static_ip.gateway:
             routes.insert(0, {"to": "0.0.0.0/0", "via": str(self.static_ip.gateway)})
@@ -126,27 +135,63 @@ class NetworkCard(BaseModel):
         said = {"routes": routes, "mtu": self.mtu, "nameservers": {key: value for key, value in names.items() if value}}
         return card | {key: value for key, value in said.items() if value}
 
+    def _address_of(self, static_ip: StaticIp, index: int) -> IPv4Interface:
+        address = static_ip.address_of(index)
+        if address is None:
+            raise BootError(f"network {self.name}: {_shortage(static_ip, [f'the machine with index {index}'], index)}")
+        return address
+
     def _overrides(self, servers: Sequence[str]) -> dict[str, Any]:
         """What a lease says besides an address, and does not count."""
         not_used = ("use-dns", "use-routes") if self.role == "storage" else ("use-dns",) if servers else ()
         return {"dhcp4-overrides": dict.fromkeys(not_used, False)} if not_used else {}
 
 
+def key_in_networks(number: int, key: str) -> str:
+    """What a key of a network is called in the configuration: `networks[1].static_ip`."""
+    return f"networks[{number}].{key}"
+
+
+def address_shortages(
+    nodes: Sequence[Node], cards: Sequence[NetworkCard], called: Callable[[int, str], str] = key_in_networks
+) -> Iterator[str]:
+    """Lines for `render_boot` and `preflight`: networks that have fewer addresses than these machines of one role need.
+
+    `called`: what a key of the card with that number is called in the configuration.
+    """
+    for number, card in enumerate(cards):
+        static = card.static_ip
+        lacking = [node for node in nodes if static and static.address_of(node.index) is None]
+        if static and lacking:
+            most = max(node.index for node in lacking)
+            yield f"{called(number, 'static_ip')}: {_shortage(static, [node.name for node in lacking], most)}"
+
+
+def _shortage(static: StaticIp, names: Sequence[str], most: int) -> str:
+    """`most`: the highest of these machines' indexes."""
+    has, needed = len(static.addresses), number_of(most)
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    who = ", ".join(names[:MOST_NAMES]) + more
+    lack = f"{who} needs number {needed}" if len(names) == 1 else f"{who} need numbers up to {needed}"
+    return f"has {has} address{'es' if has > 1 else ''}, and {lack}: add {needed - has}"
+
+
 def static_ip_problems(machines: Iterable[tuple[Node, Sequence[NetworkCard]]]) -> Iterator[str]:
     """Lines for `preflight`: addresses in `networks` that are too few, or that two of these machines would be given."""
+    every = list(machines)
     owners: dict[IPv4Address, str] = {}
-    for node, cards in machines:
+    for role, cards in _cards_by_role(every).items():
+        yield from address_shortages([node for node, _ in every if node.role == role], cards)
+    for node, cards in every:
         for number, card in enumerate(cards):
-            if card.static_ip:
-                key, address = f"networks[{number}].static_ip", card.static_ip.address_of(node.index)
-                if address is None:
-                    few = f"{len(card.static_ip.addresses)} addresses are too few"
-                    yield f"{key}: {few}: {node.name} needs number {node.index}"
-                elif owner := owners.get(address.ip):
-                    both = f"{address} would be given to both {owner} and {node.name}"
-                    yield f"{key}: {both}; give each role, and pool, its own"
-                else:
-                    owners[address.ip] = node.name
+            address = card.static_ip.address_of(node.index) if card.static_ip else None
+            if address and (owner := owners.setdefault(address.ip, node.name)) != node.name:
+                both = f"{address} would be given to both {owner} and {node.name}"
+                yield f"{key_in_networks(number, 'static_ip')}: {both}; give each role, and pool, its own"
+
+
+def _cards_by_role(machines: Iterable[tuple[Node, Sequence[NetworkCard]]]) -> Mapping[Role, Sequence[NetworkCard]]:
+    return {node.role: cards for node, cards in machines}
 
 
 def _whole(cards: list[NetworkCard]) -> list[NetworkCard]:

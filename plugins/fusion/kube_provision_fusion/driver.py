@@ -9,6 +9,7 @@ from typing import ClassVar
 from kube_provision_core import (
     API_VERSION,
     Boot,
+    BootError,
     BootFragment,
     Cluster,
     GuestInfo,
@@ -19,6 +20,7 @@ from kube_provision_core import (
     TargetDriver,
     Template,
     Vm,
+    address_shortages,
     hookimpl,
 )
 
@@ -65,6 +67,8 @@ class Fusion(TargetDriver):
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
+        for shortage in address_shortages([node], self._config[node.role].networks or ()):
+            raise BootError(shortage)
         return boot.fragment(node.interface)
 
     @hookimpl

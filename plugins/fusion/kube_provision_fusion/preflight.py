@@ -8,7 +8,17 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kube_provision_core import UNFINISHED, Boot, Machine, Node, Role, TargetError, host_memory, static_ip_problems
+from kube_provision_core import (
+    UNFINISHED,
+    Boot,
+    Machine,
+    Node,
+    Role,
+    TargetError,
+    address_shortages,
+    host_memory,
+    static_ip_problems,
+)
 
 from . import disks, settings, template
 from .config import NETWORK, CloneType, FusionConfig
@@ -33,6 +43,7 @@ def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[]
     found = [
         line
         for node, boot in machines
+        if not any(address_shortages([node], config[node.role].networks or ()))
         for line in settings.guest_info(node, boot, config[node.role]).problems(node.name, "VMware")
     ]
     found += static_ip_problems((node, config[node.role].networks or ()) for node, _ in machines)

@@ -16,7 +16,7 @@ import pytest
 from pydantic import ValidationError
 from servers.vmware import Vmware
 
-from kube_provision_core import PUBLISHER, Boot, Cluster, Node, Role
+from kube_provision_core import PUBLISHER, Boot, BootError, Cluster, Node, Role
 from kube_provision_core.testing import cluster_of, node_of
 from kube_provision_fusion.driver import Fusion
 from kube_provision_fusion.host import workstation
@@ -125,8 +125,15 @@ def test_what_is_wrong_is_told_at_its_place(vmware: Vmware, networks: Any, way: 
 def test_addresses_that_are_too_few_are_told(driver: Fusion, node: MakeNode, boot: MakeBoot) -> None:
     second = replace(node("w-prod-2"), index=2)
     assert driver.preflight(machines=[(second, boot(second))]) == [
-        "networks[0].static_ip: 1 addresses are too few: w-prod-2 needs number 2"
+        "networks[0].static_ip: has 1 address, and w-prod-2 needs number 2: add 1"
     ]
+
+
+def test_a_machine_that_no_address_is_left_for_is_not_rendered(driver: Fusion, node: MakeNode) -> None:
+    """So that `validate` tells of it, which asks no server."""
+    assert driver.render_boot(node=node(), cluster=cluster_of())
+    with pytest.raises(BootError, match=r"^networks\[0\]\.static_ip: has 1 address, and w-prod-2 needs number 2: add 1$"):
+        driver.render_boot(node=replace(node("w-prod-2"), index=2), cluster=cluster_of())
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from typing import ClassVar
 from kube_provision_core import (
     PUBLISHER,
     Boot,
+    BootError,
     BootFragment,
     Cluster,
     Component,
@@ -30,6 +31,7 @@ from kube_provision_core import (
     TargetError,
     Template,
     Vm,
+    address_shortages,
     hookimpl,
     replace_file,
     task_digest,
@@ -110,6 +112,8 @@ class Qemu(TargetDriver):
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
+        for shortage in address_shortages([node], self._config[node.role].networks or ()):
+            raise BootError(shortage)
         publish = resources.files(__package__).joinpath("node", "publish").read_text(encoding="utf-8")
         return BootFragment(
             components=frozenset({Component.QEMU_GUEST_AGENT}),

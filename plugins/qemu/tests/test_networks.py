@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 from servers.qemu import CLUSTER, boot, node
 
-from kube_provision_core import NetworkCard, Role
+from kube_provision_core import BootError, NetworkCard, Role
 from kube_provision_qemu import addresses, command, files, processes, qmp, record, wire
 from kube_provision_qemu.config import QemuConfig
 from kube_provision_qemu.driver import Qemu
@@ -110,12 +110,23 @@ def test_what_is_wrong_is_told_at_its_place(networks: Any, way: tuple[Any, ...],
 
 def test_addresses_that_are_too_few_or_given_twice_are_told(make_driver: MakeDriver) -> None:
     driver = make_driver(networks=NETWORKS)
-    nodes = [node("w-home-1"), node("w-home-3", index=3), node("m-home-1", Role.MASTER)]
+    nodes = [node("w-home-1"), *(node(f"w-home-{n}", index=n) for n in range(3, 10)), node("m-home-1", Role.MASTER)]
     few, twice = driver.preflight([(one, boot(one)) for one in nodes])
-    assert few == "networks[0].static_ip: 2 addresses are too few: w-home-3 needs number 3"
+    assert few == (
+        "networks[0].static_ip: has 2 addresses, and w-home-3, w-home-4, w-home-5, w-home-6, w-home-7 and 2 more need "
+        "numbers up to 9: add 7"
+    )
     assert twice.startswith(
         "networks[0].static_ip: 10.9.0.11/24 would be given to both w-home-1 and m-home-1; give each role"
     )
+
+
+def test_a_machine_that_no_address_is_left_for_is_not_rendered(make_driver: MakeDriver) -> None:
+    """So that `validate` tells of it, which asks no server."""
+    driver = make_driver(networks=NETWORKS)
+    assert driver.render_boot(node=WORKER, cluster=CLUSTER)
+    with pytest.raises(BootError, match=r"^networks\[0\]\.static_ip: has 2 addresses, and w-home-3 needs number 3: add 1$"):
+        driver.render_boot(node=node("w-home-3", index=3), cluster=CLUSTER)
 
 
 @pytest.mark.integration

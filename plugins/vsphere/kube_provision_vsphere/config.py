@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from pathlib import Path
@@ -26,9 +25,9 @@ from kube_provision_core import (
     LocalFile,
     NetworkCard,
     Networks,
-    Node,
     OnNodeNetwork,
     StaticIp,
+    key_in_networks,
     option,
     raise_faults,
 )
@@ -258,15 +257,7 @@ class VsphereConfig(DriverConfig):
 
     def called(self, number: int, key: str) -> str:
         """What a key of a network is called in the configuration: `static_ip`, `networks[1].static_ip`."""
-        return f"networks[{number}].{key}" if self.networks else {"name": "network"}.get(key, key)
-
-    def shortages(self, node: Node) -> Iterator[str]:
-        """What to say of each network that has no address left for this machine."""
-        for number, card in enumerate(self.cards):
-            static = card.static_ip
-            if static and static.address_of(node.index) is None:
-                key = self.called(number, "static_ip")
-                yield f"{key}: {len(static.addresses)} addresses are too few: {node.name} needs number {node.index}"
+        return key_in_networks(number, key) if self.networks else {"name": "network"}.get(key, key)
 
     @property
     def node_card(self) -> int:

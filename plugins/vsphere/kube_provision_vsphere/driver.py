@@ -22,6 +22,7 @@ from kube_provision_core import (
     TargetDriver,
     Template,
     Vm,
+    address_shortages,
     hookimpl,
 )
 
@@ -90,7 +91,8 @@ class Vsphere(TargetDriver):
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
-        for shortage in self._config[node.role].shortages(node):
+        config = self._config[node.role]
+        for shortage in address_shortages([node], config.cards, config.called):
             raise BootError(shortage)
         return boot.fragment()
 

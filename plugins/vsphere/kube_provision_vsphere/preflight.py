@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 
-from kube_provision_core import Boot, ConfigError, Node, Role
+from kube_provision_core import Boot, ConfigError, Node, Role, address_shortages
 
 from . import guestinfo, privileges
 from .hardware_address import hardware_addresses
@@ -47,9 +47,11 @@ def _address_problems(target: Target, machines: Machines, given: Mapping[str, st
     """`given`: names of machines that there are, by their static address; one that is made anew gets its own back."""
     made = {node.name for node, _ in machines}
     owners: dict[Hashable, str] = {IPv4Address(it): name for it, name in given.items() if name not in made}
+    for role in dict.fromkeys(node.role for node, _ in machines):
+        config = target.config[role]
+        yield from address_shortages([node for node, _ in machines if node.role is role], config.cards, config.called)
     for node, _ in machines:
         keys = target.keys(Kind.of(node))
-        yield from keys.shortages(node)
         chosen = hardware_addresses(node, keys)
         for number, (card, mac_address) in enumerate(zip(keys.cards, chosen, strict=True)):
             static, key = card.static_ip, keys.called(number, "static_ip")

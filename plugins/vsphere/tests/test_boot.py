@@ -127,7 +127,7 @@ def test_a_machine_that_no_static_address_is_left_for_is_not_rendered(node: Call
     """So that `validate` tells of it, which asks no server."""
     driver = Vsphere({Role.WORKER: config(static_ip={"addresses": ["10.0.0.9/24"]})})
     assert driver.render_boot(node(1), cluster_of())
-    with pytest.raises(BootError, match=r"^static_ip: 1 addresses are too few: w-prod-2 needs number 2$"):
+    with pytest.raises(BootError, match=r"^static_ip: has 1 address, and w-prod-2 needs number 2: add 1$"):
         driver.render_boot(node(2), cluster_of())
 
 

@@ -176,8 +176,8 @@ class TestBadInput:
         assert line.startswith("networks[1].name: cluster /DC0/host/DC0_C0 does not reach 'DC0_DVPG1'; it reaches: ")
 
     def test_too_few_addresses(self, vcenter: Simulator, check: Check, node: MakeNode) -> None:
-        lines = check(vcenter, node(2), node(3), networks=[LAN, SAN])
-        assert lines == ["networks[1].static_ip: 2 addresses are too few: w-prod-3 needs number 3"]
+        lines = check(vcenter, *map(node, (2, 3, 4)), networks=[LAN, SAN])
+        assert lines == ["networks[1].static_ip: has 2 addresses, and w-prod-3, w-prod-4 need numbers up to 4: add 2"]
 
     def test_one_address_for_two_machines(self, vcenter: Simulator, check: Check, node: MakeNode) -> None:
         lines = check(vcenter, node(1), node(1, Role.MASTER), networks=[LAN, SAN])

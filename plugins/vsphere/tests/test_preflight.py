@@ -161,7 +161,7 @@ def test_a_linked_clone_does_not_grow(vcenter: Simulator, check: Check, node: Ma
 
 def test_too_few_static_addresses_are_told(vcenter: Simulator, check: Check, node: MakeNode) -> None:
     lines = check(vcenter, node(1), node(2), static_ip={"addresses": ["10.0.0.9/24"]})
-    assert lines == ["static_ip: 1 addresses are too few: w-prod-2 needs number 2"]
+    assert lines == ["static_ip: has 1 address, and w-prod-2 needs number 2: add 1"]
 
 
 def test_one_address_for_two_machines_is_told(vcenter: Simulator, check: Check, node: MakeNode) -> None:

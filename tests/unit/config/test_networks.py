@@ -7,7 +7,7 @@ from textwrap import indent
 
 import pytest
 
-from kube_provision_core import NetworkCard
+from kube_provision_core import BootError, NetworkCard
 
 ON_ORBIT = "name: prod\ntarget: orbit\nos: plain\ndiscovery: beacon\n"
 ORBIT = """
@@ -175,3 +175,10 @@ class TestTelling:
     ) -> None:
         known = {"match": {"macaddress": "00:50:56:00:00:0c"}, "set-name": "eth1"}
         assert card(**keys).told("eth1", "00:50:56:00:00:0c", 2, servers) == known | told
+
+    def test_no_machine_is_told_of_an_address_that_there_is_not(self) -> None:
+        static = {"addresses": ["10.0.0.11/24", "10.0.0.12/24"]}
+        with pytest.raises(
+            BootError, match=r"^network lan: has 2 addresses, and the machine with index 3 needs number 3: add 1$"
+        ):
+            card(static_ip=static).told("eth0", "00:50:56:00:00:0c", 3)
