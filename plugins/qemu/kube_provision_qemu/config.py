@@ -37,11 +37,14 @@ def _source(text: str, info: ValidationInfo) -> str:
 
 
 def _on_wires(cards: list[NetworkCard]) -> list[NetworkCard]:
-    raise_faults(((number, key), text) for number, card in enumerate(cards) for key, text in _faults(card))
+    raise_faults(
+        ((number, *([key] if key else [])), text) for number, card in enumerate(cards) for key, text in _faults(card)
+    )
     return cards
 
 
 def _faults(card: NetworkCard) -> Iterator[tuple[str, str]]:
+    """By the key of the card that they are about; empty: all of it."""
     if not _NAME.fullmatch(card.name):
         yield "name", "must be a DNS label of at most 32 characters: a folder is called so"
     if card.role == "node":
@@ -53,7 +56,7 @@ def _faults(card: NetworkCard) -> Iterator[tuple[str, str]]:
         if card.mtu and card.mtu > ROUTER_MTU:
             yield "mtu", f"the way out takes packets of {ROUTER_MTU} bytes at most"
     elif card.role == "storage" and card.static_ip is None:
-        yield "static_ip", "is missing, and nobody leases addresses in this network"
+        yield "", "static_ip is missing: nobody leases addresses in this network"
     elif card.static_ip and any(network.overlaps(NETWORK) for network in card.static_ip.networks):
         yield "static_ip", f"lies in {NETWORK}, which is the cluster's own"
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 from servers.qemu import CLUSTER, boot, node
 
-from kube_provision_core import BootError, NetworkCard, Role
+from kube_provision_core import BootError, ConfigError, NetworkCard, Role
+from kube_provision_core.config import load
 from kube_provision_qemu import addresses, command, files, processes, qmp, record, wire
-from kube_provision_qemu.config import QemuConfig
 from kube_provision_qemu.driver import Qemu
 from kube_provision_qemu.emulator import Emulator
 from kube_provision_qemu.record import Record
@@ -89,23 +88,42 @@ def test_discovery_is_told_the_interface(make_driver: MakeDriver) -> None:
 
 
 @pytest.mark.parametrize(
-    ("networks", "way", "said"),
+    ("networks", "line"),
     [
-        ([{**LAN, "name": "The LAN"}], (0, "name"), "must be a DNS label of at most 32 characters"),
-        ([{**LAN, "name": "../etc"}], (0, "name"), "must be a DNS label"),
-        ([{**LAN, "mtu": 1501}], (0, "mtu"), "packets of 1500 bytes at most"),
-        ([{**LAN, "static_ip": {"addresses": ["10.0.2.50/24"]}}], (0, "static_ip"), "are chosen: remove it"),
-        ([{**LAN, "routes": [{"to": "10.8.0.0/16", "via": "10.9.0.1"}]}], (0, "routes"), "10.9.0.1 is not in 10.0.2.0/24"),
-        ([LAN, {"name": "san", "role": "storage"}], (1, "static_ip"), "nobody leases addresses in this network"),
-        ([LAN, {**SAN, "static_ip": {"addresses": ["10.0.2.50/24"]}}], (1, "static_ip"), "which is the cluster's own"),
+        (
+            [{**LAN, "name": "The LAN"}],
+            "6: networks[0].name: must be a DNS label of at most 32 characters: a folder is called so",
+        ),
+        (
+            [{**LAN, "name": "../etc"}],
+            "6: networks[0].name: must be a DNS label of at most 32 characters: a folder is called so",
+        ),
+        ([{**LAN, "mtu": 1501}], "6: networks[0].mtu: the way out takes packets of 1500 bytes at most"),
+        (
+            [{**LAN, "static_ip": {"addresses": ["10.0.2.50/24"]}}],
+            "6: networks[0].static_ip: addresses in the cluster's own network are chosen: remove it",
+        ),
+        (
+            [{**LAN, "routes": [{"to": "10.8.0.0/16", "via": "10.9.0.1"}]}],
+            "6: networks[0].routes: 10.9.0.1 is not in 10.0.2.0/24, which is the cluster's own",
+        ),
+        (
+            [LAN, {"name": "san", "role": "storage"}],
+            "7: networks[1]: static_ip is missing: nobody leases addresses in this network",
+        ),
+        (
+            [LAN, {**SAN, "static_ip": {"addresses": ["10.0.2.50/24"]}}],
+            "7: networks[1].static_ip: lies in 10.0.2.0/24, which is the cluster's own",
+        ),
     ],
 )
-def test_what_is_wrong_is_told_at_its_place(networks: Any, way: tuple[Any, ...], said: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        QemuConfig(template=Path("/images/debian.qcow2"), networks=networks)
-    (error,) = caught.value.errors()
-    assert error["loc"] == ("networks", *way)
-    assert said in error["msg"]
+def test_what_is_wrong_is_told_at_its_line(tmp_path: Path, networks: Any, line: str) -> None:
+    document = tmp_path / "config.yml"
+    cards = "".join(f"- {json.dumps(card)}\n" for card in networks)
+    document.write_text(f"name: home\ntarget: qemu\nos: debian\ntemplate: /images/debian.qcow2\nnetworks:\n{cards}")
+    with pytest.raises(ConfigError) as caught:
+        load([document], environ={})
+    assert caught.value.problems == (f"{document}:{line}",)
 
 
 def test_addresses_that_are_too_few_or_given_twice_are_told(make_driver: MakeDriver) -> None:
