@@ -152,7 +152,8 @@ class VsphereConfig(DriverConfig):
         shown=False,
         example="[{name: VLAN 120, role: node}, {name: SAN, role: storage, mtu: 9000}]",
         help="Networks of machines with several cards, in their order, in place of `network` and `static_ip`: one of the "
-        "role `node`, in which machines have their addresses, and others of the role `storage` or `none`.",
+        "role `node`, in which machines have their addresses, and others of the role `storage` or `none`. Beside those of a "
+        "section, a common `network` is taken back by `network: null`, and a common `static_ip` likewise.",
     )
     dns_servers: list[OnNodeNetwork[IPv4Address | IPv6Address]] = option(
         [], per_role=True, help="Name servers; unset: DHCP's."
@@ -244,8 +245,13 @@ class VsphereConfig(DriverConfig):
 
     @model_validator(mode="after")
     def _one_way_to_say_networks(self) -> Self:
+        """Told where `networks` stand: the others may be common to all machines, and these a section's own."""
         said = [key for key in ("network", "static_ip") if self.networks and getattr(self, key)]
-        raise_faults(((key,), "networks are given too: say it there, of the one of the role node") for key in said)
+        advice = "remove it, or where other machines need it write {key}: null beside these networks"
+        raise_faults(
+            (("networks",), f"{key} is given for these machines, too, and they take its place: {advice.format(key=key)}")
+            for key in said
+        )
         return self
 
     @property

@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from servers.simulator import Guest, Inventory, Simulator, Template
 
 from kube_provision_core import Boot, Cluster, ConfigError, FailureDomain, Image, Machine, Node, Role
+from kube_provision_core.config import load
 from kube_provision_vsphere.config import VsphereConfig
 from kube_provision_vsphere.driver import Vsphere
 from kube_provision_vsphere.hardware_address import hardware_addresses
@@ -31,6 +33,19 @@ PODS = {"name": "DC0_DVPG1", "role": "none"}
 LAN = {"name": "VM Network", "role": "node"}
 FIXED = {**LAN, "static_ip": {"addresses": ["10.0.0.11/24", "10.0.0.12/24"], "gateway": "10.0.0.1"}}
 NETWORKS = [SAN, LAN, PODS]
+
+PASSWORD = {"KUBE_PROVISION_VCENTER_PASSWORD": "hunter2"}
+WORKERS_WITH_SEVERAL = """\
+name: prod
+target: vsphere
+os: ubuntu
+vcenter_hostname: vc
+vcenter_username: u
+template: t
+network: Common
+workers:
+  networks: [{name: VM Network, role: node}, {name: SAN, role: none}]
+"""
 
 
 @pytest.fixture
@@ -201,10 +216,22 @@ class TestBadInput:
             "the vCenter account lacks on /DC0/network/VM Network: Network.Assign",
         ]
 
-    def test_what_is_said_twice(self) -> None:
-        with pytest.raises(ValidationError) as caught:
-            config(networks=[LAN], network="VM Network", static_ip={"addresses": ["10.0.0.11/24"]})
-        assert [error["loc"] for error in caught.value.errors()] == [("network",), ("static_ip",)]
+    def test_what_is_said_twice_is_told_in_the_section_that_says_it_again(self, tmp_path: Path) -> None:
+        document = tmp_path / "config.yml"
+        document.write_text(WORKERS_WITH_SEVERAL)
+        with pytest.raises(ConfigError) as caught:
+            load([document], environ=PASSWORD)
+        assert caught.value.problems == (
+            f"{document}:9: networks: network is given for these machines, too, and they take its place: remove it, or "
+            "where other machines need it write network: null beside these networks",
+        )
+
+    def test_a_section_takes_back_what_is_common(self, tmp_path: Path) -> None:
+        document = tmp_path / "config.yml"
+        document.write_text(f"{WORKERS_WITH_SEVERAL}  network: null\n")
+        by_role = load([document], environ=PASSWORD).driver("target").config
+        cards = {role: [card.name for card in it.cards] for role, it in by_role.items() if isinstance(it, VsphereConfig)}
+        assert cards == {Role.MASTER: ["Common"], Role.DISCOVERY: ["Common"], Role.WORKER: ["VM Network", "SAN"]}
 
     def test_an_address_outside_of_the_filter(self) -> None:
         config(networks=[FIXED, SAN], wait_for_ip_address_subnet="10.0.0.0/24")
