@@ -196,7 +196,12 @@ def _cards_by_role(machines: Iterable[tuple[Node, Sequence[NetworkCard]]]) -> Ma
 
 def _whole(cards: list[NetworkCard]) -> list[NetworkCard]:
     raise_faults(
-        [*_roles(cards), *_networks(cards), *(it for number, card in enumerate(cards) for it in _card(number, card))]
+        [
+            *_roles(cards),
+            *_networks(cards),
+            *_routes(cards),
+            *(it for number, card in enumerate(cards) for it in _card(number, card)),
+        ]
     )
     return cards
 
@@ -225,6 +230,21 @@ def _networks(cards: Sequence[NetworkCard]) -> Iterator[Fault]:
                     f"{network} overlaps {shared} of {owners[shared]}: no packet could tell them apart",
                 )
         owners |= dict.fromkeys(own, card.name)
+
+
+def _routes(cards: Sequence[NetworkCard]) -> Iterator[Fault]:
+    """Those that would take a card's neighbours away from it. A wider one does not: what is on a link is nearer."""
+    for number, card in enumerate(cards):
+        others = [
+            (other, each) for other in cards if other is not card and other.static_ip for each in other.static_ip.networks
+        ]
+        for place, route in enumerate(card.routes):
+            taken = next((it for it in others if route.to.subnet_of(it[1])), None)
+            if taken:
+                yield (
+                    (number, "routes", place, "to"),
+                    f"{route.to} lies in {taken[1]} of {taken[0].name}, where the machine has a card: remove the route",
+                )
 
 
 def _card(number: int, card: NetworkCard) -> Iterator[Fault]:

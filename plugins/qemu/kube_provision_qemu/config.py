@@ -55,6 +55,8 @@ def _faults(card: NetworkCard) -> Iterator[tuple[str, str]]:
             yield "routes", f"{astray} is not in {NETWORK}, which is the cluster's own"
         if card.mtu and card.mtu > ROUTER_MTU:
             yield "mtu", f"the way out takes packets of {ROUTER_MTU} bytes at most"
+    elif any(route.to.subnet_of(NETWORK) for route in card.routes):
+        yield "routes", f"one leads into {NETWORK}, which is the cluster's own: remove it"
     elif card.role == "storage" and card.static_ip is None:
         yield "", "static_ip is missing: nobody leases addresses in this network"
     elif card.static_ip and any(network.overlaps(NETWORK) for network in card.static_ip.networks):

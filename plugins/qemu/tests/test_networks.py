@@ -108,6 +108,10 @@ def test_discovery_is_told_the_interface(make_driver: MakeDriver) -> None:
             "6: networks[0].routes: 10.9.0.1 is not in 10.0.2.0/24, which is the cluster's own",
         ),
         (
+            [LAN, {**SAN, "routes": [{"to": "10.0.2.0/25", "via": "10.9.0.1"}]}],
+            "7: networks[1].routes: one leads into 10.0.2.0/24, which is the cluster's own: remove it",
+        ),
+        (
             [LAN, {"name": "san", "role": "storage"}],
             "7: networks[1]: static_ip is missing: nobody leases addresses in this network",
         ),

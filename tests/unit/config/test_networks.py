@@ -47,6 +47,7 @@ class TestWriting:
             "- {name: pods, role: none, mtu: 9000}\n" + NODE,
             NODE
             + STORAGE.replace("}}", "}, mtu: 1280, routes: [{to: 10.8.0.0/16, via: 10.9.0.1}], dns_search: [san.example]}"),
+            NODE.replace("}", ", routes: [{to: 10.0.0.0/8, via: 10.0.0.1}]}") + STORAGE,
         ],
     )
     def test_what_is_whole_is_taken(self, load_text, networks: str) -> None:
@@ -92,6 +93,14 @@ class TestWriting:
             (
                 NODE + STORAGE.replace("}}", "}, routes: [{to: 10.8.0.0/16, via: 10.7.0.1}]}"),
                 "7: networks[1].routes[0].via: 10.7.0.1 is in no network of this card's static_ip",
+            ),
+            *(
+                (
+                    NODE.replace("}", f", routes: [{{to: {to}, via: 10.0.0.1}}]}}") + STORAGE,
+                    f"6: networks[0].routes[0].to: {to} lies in 10.9.0.0/24 of san, where the machine has a card: remove the "
+                    "route",
+                )
+                for to in ("10.9.0.0/24", "10.9.0.128/25")
             ),
             (
                 NODE + STORAGE.replace("]}", "], gateway: 10.9.0.1}"),
