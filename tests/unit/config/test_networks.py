@@ -97,8 +97,8 @@ class TestWriting:
             *(
                 (
                     NODE.replace("}", f", routes: [{{to: {to}, via: 10.0.0.1}}]}}") + STORAGE,
-                    f"6: networks[0].routes[0].to: {to} lies in 10.9.0.0/24 of san, where the machine has a card: remove the "
-                    "route",
+                    f"6: networks[0].routes[0].to: {to} lies in 10.9.0.0/24 of san, where the machine has a card: remove "
+                    "the route",
                 )
                 for to in ("10.9.0.0/24", "10.9.0.128/25")
             ),
