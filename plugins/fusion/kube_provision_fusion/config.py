@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from kube_provision_core import DriverConfig, LocalPath, NetworkCard, Networks, option, raise_faults
 
-NETWORK = re.compile(r"nat|bridged|hostonly|vmnet(?P<number>[0-9]{1,3})")
-"""What a card is connected to: one of three kinds, or a network by its number."""
+_NETWORK = re.compile(r"vmnet(0|[1-9][0-9]{0,2})")
+_KINDS = {"bridged": 0, "hostonly": 1, "nat": 8}
+"""Numbers of the networks that VMware has from the start."""
+
+MOST_CARDS = 10
+"""What a machine of VMware's takes."""
+
+
+def network_number(name: str) -> int | None:
+    """Of what a card is connected to: one of three kinds, or a network by its number. None for what is neither."""
+    named = _NETWORK.fullmatch(name)
+    return int(named[1]) if named else _KINDS.get(name)
 
 
 class CloneType(StrEnum):
@@ -30,12 +40,17 @@ def _machine_file(path: Path) -> Path:
 
 
 def _of_vmware(cards: list[NetworkCard]) -> list[NetworkCard]:
-    raise_faults(((number, key), text) for number, card in enumerate(cards) for key, text in _faults(card))
+    raise_faults(((number, key), text) for number, card in enumerate(cards) for key, text in _faults(card, cards[:number]))
     return cards
 
 
-def _faults(card: NetworkCard) -> Iterator[tuple[str, str]]:
-    if not NETWORK.fullmatch(card.name):
+def _faults(card: NetworkCard, before: Sequence[NetworkCard]) -> Iterator[tuple[str, str]]:
+    """`before`: those that stand before it. One of its very name is told of without us."""
+    network = network_number(card.name)
+    same = next((it.name for it in before if it.name != card.name and network_number(it.name) == network), None)
+    if network is not None and same:
+        yield "name", f"{card.name} and {same} are one network, vmnet{network}: keep one of them"
+    if network is None:
         yield "name", "must be nat, bridged, hostonly, or the name of a network of VMware's, such as vmnet2"
     if card.role == "node" and card.static_ip:
         yield "static_ip", "addresses in the nodes' network come by DHCP: remove it"
@@ -66,7 +81,7 @@ class FusionConfig(DriverConfig):
         per_role=True,
         help="`linked`: fast, small, and bound to the template. `full`: independent, and the boot disk can grow.",
     )
-    networks: Annotated[Networks, AfterValidator(_of_vmware)] | None = option(
+    networks: Annotated[Networks, Field(max_length=MOST_CARDS), AfterValidator(_of_vmware)] | None = option(
         None,
         per_role=True,
         shown=False,

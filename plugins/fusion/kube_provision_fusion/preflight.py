@@ -21,7 +21,7 @@ from kube_provision_core import (
 )
 
 from . import disks, settings, template
-from .config import NETWORK, CloneType, FusionConfig
+from .config import CloneType, FusionConfig, network_number
 from .disks import GIB, DiskManager
 from .host import Host
 from .machines import locks
@@ -75,8 +75,7 @@ def _network_problems(host: Host, config: Mapping[Role, FusionConfig], machines:
     known = host.network_numbers()
     for role in dict.fromkeys(node.role for node, _ in machines):
         for number, card in enumerate(config[role].networks or ()):
-            named = NETWORK.fullmatch(card.name)
-            if known and named and named["number"] and int(named["number"]) not in {0, *known}:
+            if known and card.name.startswith("vmnet") and network_number(card.name) not in {0, *known}:
                 has = ", ".join(f"vmnet{each}" for each in sorted(known))
                 yield f"networks[{number}].name: VMware has no network {card.name}; {host.networks} has: {has}"
 

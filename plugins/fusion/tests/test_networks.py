@@ -111,6 +111,20 @@ def test_discovery_is_told_the_interface(vmware: Vmware, driver: Fusion) -> None
     ("networks", "way", "said"),
     [
         ([{**LAN, "name": "VM Network"}], (0, "name"), "must be nat, bridged, hostonly, or the name of a network"),
+        *(
+            ([LAN, {"name": name, "role": "none"}], (1, "name"), "must be nat, bridged, hostonly, or the name of a network")
+            for name in ("vmnet01", "vmnet1000", "vmnet")
+        ),
+        *(
+            ([LAN, {"name": kind, "role": "none"}, {"name": name, "role": "none"}], (2, "name"), f"are one network, {name}:")
+            for kind, name in {"hostonly": "vmnet1", "bridged": "vmnet0"}.items()
+        ),
+        ([LAN, {"name": "vmnet8", "role": "none"}], (1, "name"), "vmnet8 and nat are one network, vmnet8: keep one of them"),
+        (
+            [LAN, *({"name": f"vmnet{number}", "role": "none"} for number in range(10, 20))],
+            (),
+            "should have at most 10 items",
+        ),
         ([{**LAN, "static_ip": {"addresses": ["10.0.0.11/24"]}}], (0, "static_ip"), "come by DHCP: remove it"),
     ],
 )

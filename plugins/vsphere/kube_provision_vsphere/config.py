@@ -35,6 +35,8 @@ from kube_provision_core import (
 from .tls import authorities
 
 HTTPS_PORT = 443
+MOST_CARDS = 10
+"""What a machine of vSphere's takes."""
 
 InventoryName = Annotated[str, StringConstraints(min_length=1)]
 LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
@@ -146,7 +148,7 @@ class VsphereConfig(DriverConfig):
     static_ip: StaticIp | None = option(
         None, per_role=True, help="Fixed addresses, `{addresses: [10.0.0.11/24, …], gateway: 10.0.0.1}`; unset: DHCP."
     )
-    networks: Networks | None = option(
+    networks: Annotated[Networks, Field(max_length=MOST_CARDS)] | None = option(
         None,
         per_role=True,
         shown=False,

@@ -233,6 +233,12 @@ class TestBadInput:
         cards = {role: [card.name for card in it.cards] for role, it in by_role.items() if isinstance(it, VsphereConfig)}
         assert cards == {Role.MASTER: ["Common"], Role.DISCOVERY: ["Common"], Role.WORKER: ["VM Network", "SAN"]}
 
+    def test_more_cards_than_a_machine_takes(self) -> None:
+        ten = [LAN, *({"name": f"VLAN {number}", "role": "none"} for number in range(9))]
+        assert len(config(networks=ten).cards) == 10
+        with pytest.raises(ValidationError, match="at most 10 items"):
+            config(networks=[*ten, PODS])
+
     def test_an_address_outside_of_the_filter(self) -> None:
         config(networks=[FIXED, SAN], wait_for_ip_address_subnet="10.0.0.0/24")
         with pytest.raises(ValidationError, match="that machine's address would never count"):
