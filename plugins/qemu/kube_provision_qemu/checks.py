@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from kube_provision_core import Node, Role, TargetError, host_memory, static_ip_problems
+from kube_provision_core import NetworkCard, Node, Role, TargetError, host_memory, key_in_networks, static_ip_problems
 
 from . import files, record, template
 from .config import QemuConfig
 from .disks import GIB
 from .emulator import Emulator
 from .places import PID_FILE, Places
+from .sockets import LONGEST_PATH
+from .switch import SOCKET
 from .template import Template
 
 T = TypeVar("T")
@@ -29,6 +32,7 @@ def problems(
     """One line each; none where everything is all right."""
     addresses = static_ip_problems((node, config[node.role].networks or ()) for node in nodes)
     found = [*_space(root, len(nodes)), *_memory(Places(root), nodes), *addresses]
+    found += (line for node in nodes for line in name_problems(node.stamp.cluster, config[node.role].networks or ()))
     emulator = _ask(find_emulator, found)
     if emulator:
         _ask(lambda: emulator.accelerator, found)
@@ -39,6 +43,21 @@ def problems(
         if base and emulator:
             _ask(partial(check_bootable, base, emulator), found)
     return list(dict.fromkeys(found))
+
+
+def name_problems(cluster: str, cards: Sequence[NetworkCard]) -> Iterator[str]:
+    """Names of networks that are too long beside the cluster's: a machine finds a network's switch by a path with both."""
+    places = Places(Path("/"))
+    for number, card in enumerate(cards):
+        switch = places.network(f"{cluster}.{card.name}") / SOCKET
+        too_many = len(os.path.relpath(switch, places.machine("any"))) - LONGEST_PATH
+        if card.role != "node" and too_many > 0:
+            most = len(cluster) + len(card.name) - too_many
+            names = f"{card.name} and {cluster}, the cluster's name"
+            yield (
+                f"{key_in_networks(number, 'name')}: {names}, may have {most} characters together, for a socket's path has "
+                f"both: shorten one by {too_many}"
+            )
 
 
 def check_bootable(base: Template, emulator: Emulator) -> None:

@@ -41,7 +41,7 @@ from kube_provision_core import (
 from . import addresses, command, disks, machines, power, record, status, template
 from . import emulator as emulators
 from .baking.templates import Templates
-from .checks import check_architecture, problems
+from .checks import check_architecture, name_problems, problems
 from .config import QemuConfig
 from .emulator import Emulator
 from .network import Network
@@ -112,8 +112,9 @@ class Qemu(TargetDriver):
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
-        for shortage in address_shortages([node], self._config[node.role].networks or ()):
-            raise BootError(shortage)
+        cards = self._config[node.role].networks or ()
+        for problem in (*address_shortages([node], cards), *name_problems(cluster.name, cards)):
+            raise BootError(problem)
         publish = resources.files(__package__).joinpath("node", "publish").read_text(encoding="utf-8")
         return BootFragment(
             components=frozenset({Component.QEMU_GUEST_AGENT}),

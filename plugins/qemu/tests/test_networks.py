@@ -151,6 +151,20 @@ def test_a_machine_that_no_address_is_left_for_is_not_rendered(make_driver: Make
         driver.render_boot(node=node("w-home-3", index=3), cluster=CLUSTER)
 
 
+def test_names_that_are_too_long_for_a_sockets_path_are_told(make_driver: MakeDriver) -> None:
+    long = "a" * 32
+    driver = make_driver(networks=[LAN, {**PODS, "name": long}])
+    assert driver.render_boot(node=WORKER, cluster=replace(CLUSTER, name="c" * 39))
+    with pytest.raises(BootError) as caught:
+        driver.render_boot(node=WORKER, cluster=replace(CLUSTER, name="c" * 40))
+    assert str(caught.value) == (
+        f"networks[1].name: {long} and {'c' * 40}, the cluster's name, may have 71 characters together, for a socket's path "
+        "has both: shorten one by 1"
+    )
+    there = replace(WORKER, stamp=replace(WORKER.stamp, cluster="c" * 40))
+    assert driver.preflight([(there, boot(there))]) == [str(caught.value)]
+
+
 @pytest.mark.integration
 class TestWires:
     @pytest.fixture
@@ -169,6 +183,11 @@ class TestWires:
         assert connections(seen.id) == [True, True]
         driver.destroy_vm(vm=seen)
         assert list((vm_dir / "networks").iterdir()) == []
+
+    def test_the_longest_names_reach_it(self, make_driver: MakeDriver) -> None:
+        worker = replace(WORKER, stamp=replace(WORKER.stamp, cluster="c" * 39))
+        driver = make_driver(networks=[LAN, {**PODS, "name": "a" * 32}])
+        assert connections(driver.provision_vm(node=worker, boot=boot(worker)).id) == [True, True]
 
     def test_it_ends_with_the_last_machine_on_it(self, driver: Qemu, make_driver: MakeDriver, vm_dir: Path) -> None:
         vm = driver.provision_vm(node=WORKER, boot=boot(WORKER))
