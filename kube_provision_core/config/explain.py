@@ -60,6 +60,7 @@ _WORDS = {
     "ip_any_network": "must be an IP network such as 10.0.0.0/24, its host bits zero",
 }
 """By pydantic's type of error. What is not here is told in the words of the validator that raised it."""
+_TOO_SHORT = frozenset({"string_too_short", "too_short"})
 
 
 def explain(
@@ -130,6 +131,8 @@ def _words(fault: Fault, secrets: Iterable[str], help_text: str = "") -> str:
     if kind == "string_pattern_mismatch":
         pattern = f"has another form than it should: {help_text}" if help_text else f"must match {context['pattern']}"
         return PATTERNS.get(context["pattern"], pattern)
+    if kind in _TOO_SHORT and context.get("min_length") == 1:
+        return "must not be empty"
     if kind in _WORDS:
         return _WORDS[kind].format_map(context)
     text = str(context.get("error", fault["msg"]))

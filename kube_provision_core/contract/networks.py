@@ -225,10 +225,8 @@ def _networks(cards: Sequence[NetworkCard]) -> Iterator[Fault]:
         for network in sorted(own):
             shared = next((it for it, owner in owners.items() if owner != card.name and it.overlaps(network)), None)
             if shared:
-                yield (
-                    (number, "static_ip"),
-                    f"{network} overlaps {shared} of {owners[shared]}: no packet could tell them apart",
-                )
+                both = f"{network} overlaps {shared} of {owners[shared]}"
+                yield (number, "static_ip"), f"{both}: two cards cannot be in one network, so give one another"
         owners |= dict.fromkeys(own, card.name)
 
 

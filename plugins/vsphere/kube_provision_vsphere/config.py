@@ -214,11 +214,12 @@ class VsphereConfig(DriverConfig):
     @classmethod
     def _holds_static_addresses(cls, subnet: IPv4Network | None, info: ValidationInfo) -> IPv4Network | None:
         cards: list[NetworkCard] = info.data.get("networks") or []
-        statics = [info.data.get("static_ip"), *(card.static_ip for card in cards if card.role == "node")]
-        addresses = [address for static in statics if static for address in static.addresses]
-        outside = [address for address in addresses if subnet and address.ip not in subnet]
-        if outside:
-            raise ValueError(f"{outside[0]} of static_ip is not in {subnet}: that machine's address would never count")
+        in_networks = {key_in_networks(n, "static_ip"): it.static_ip for n, it in enumerate(cards) if it.role == "node"}
+        statics: dict[str, StaticIp | None] = {"static_ip": info.data.get("static_ip"), **in_networks}
+        for key, static in statics.items():
+            outside = [it for it in (static.addresses if static else ()) if subnet and it.ip not in subnet]
+            if outside:
+                raise ValueError(f"{outside[0]} of {key} is not in {subnet}: that machine's address would never count")
         return subnet
 
     @field_validator("snapshot")

@@ -241,8 +241,8 @@ class TestBadInput:
 
     def test_an_address_outside_of_the_filter(self) -> None:
         config(networks=[FIXED, SAN], wait_for_ip_address_subnet="10.0.0.0/24")
-        with pytest.raises(ValidationError, match="that machine's address would never count"):
-            config(networks=[FIXED, SAN], wait_for_ip_address_subnet="10.9.0.0/24")
+        with pytest.raises(ValidationError, match=r"10.0.0.11/24 of networks\[1\].static_ip is not in 10.9.0.0/24: that m"):
+            config(networks=[SAN, FIXED], wait_for_ip_address_subnet="10.9.0.0/24")
 
 
 class TestHardwareAddresses:

@@ -56,7 +56,7 @@ class TestWriting:
     @pytest.mark.parametrize(
         ("networks", "line"),
         [
-            ("[]\n", "5: networks: must have at least 1 entries"),
+            ("[]\n", "5: networks: must not be empty"),
             (
                 STORAGE,
                 "5: networks: none of them is the nodes': give the one that machines' addresses are in role: node",
@@ -119,7 +119,8 @@ class TestWriting:
             ),
             (
                 NODE + STORAGE + STORAGE.replace("san", "backup").replace("/24", "/16"),
-                "8: networks[2].static_ip: 10.9.0.0/16 overlaps 10.9.0.0/24 of san: no packet could tell them apart",
+                "8: networks[2].static_ip: 10.9.0.0/16 overlaps 10.9.0.0/24 of san: two cards cannot be in one "
+                "network, so give one another",
             ),
             *(
                 (
