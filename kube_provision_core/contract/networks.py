@@ -123,11 +123,13 @@ class NetworkCard(BaseModel):
         card: dict[str, Any] = {"match": {"macaddress": mac_address}, "set-name": interface}
         servers = [str(server) for server in dns_servers]
         if self.role == "none":
-            card |= {"dhcp4": False, "optional": True}
+            card |= {"dhcp4": False, "link-local": [], "optional": True}
         elif self.static_ip is None:
             card |= {"dhcp4": True, **self._overrides(servers)}
         else:
             card |= {"dhcp4": False, "addresses": [str(self._address_of(self.static_ip, index))]}
+        if self.role != "node":  # an IPv6 router there would give an address, and be the default route
+            card["accept-ra"] = False
         routes = [{"to": str(route.to), "via": str(route.via)} for route in self.routes]
         if self.static_ip and self.static_ip.gateway:
             routes.insert(0, {"to": "0.0.0.0/0", "via": str(self.static_ip.gateway)})

@@ -95,7 +95,11 @@ def test_a_machine_has_a_card_in_each_network_and_is_told_which_is_which(
     assert told["eth0"]["addresses"] == ["10.9.0.11/24"]
     assert told["eth0"]["mtu"] == 9000
     assert told["eth1"]["dhcp4"] is True
-    assert told["eth2"] == {"match": told["eth2"]["match"], "set-name": "eth2", "dhcp4": False, "optional": True}
+    assert told["eth2"] == {
+        "match": told["eth2"]["match"],
+        "set-name": "eth2",
+        **{"dhcp4": False, "link-local": [], "optional": True, "accept-ra": False},
+    }
 
 
 def test_name_servers_are_those_of_the_nodes_network(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from servers.debian import install
 
 from kube_provision_core import Machine, Node, Role, Stamp
@@ -72,8 +73,16 @@ BY_LEASE = {
 SAID = {"fixed": FIXED, "leased": BY_LEASE}
 
 BESIDE = {
-    "netplan": [["use-routes: false", "mtu: 9000"], ["- 10.9.0.12/24", "via: 10.9.0.1"], ["optional: true"]],
-    "sysconfig": [["BOOTPROTO=dhcp", "DHCLIENT_SET_DEFAULT_ROUTE=no", "MTU=9000"], ["IPADDR=10.9.0.12"], ["BOOTPROTO=none"]],
+    "netplan": [
+        ["use-routes: false", "accept-ra: false", "mtu: 9000"],
+        ["- 10.9.0.12/24", "accept-ra: false", "via: 10.9.0.1"],
+        ["accept-ra: false", "link-local: []", "optional: true"],
+    ],
+    "sysconfig": [
+        ["BOOTPROTO=dhcp", "DHCLIENT_SET_DEFAULT_ROUTE=no", "IPV6_FORCE_ACCEPT_RA=no", "MTU=9000"],
+        ["IPADDR=10.9.0.12", "IPV6_FORCE_ACCEPT_RA=no"],
+        ["BOOTPROTO=none", "IPV6_FORCE_ACCEPT_RA=no"],
+    ],
     "network-manager": [["method=auto", "mtu=9000"], ["address1=10.9.0.12/24", "route1=10.8.0.0/16,10.9.0.1"], ["mtu=9000"]],
     "eni": [["iface eth1 inet dhcp", "mtu 9000"], ["iface eth2 inet static"], ["iface eth3 inet manual"]],
     "networkd": [["UseRoutes=False", "MTUBytes=9000"], ["Address=10.9.0.12/24", "Gateway=10.9.0.1"], ["DHCP=no"]],
@@ -139,6 +148,18 @@ def test_every_renderer_configures_the_card_that_is_there(
     path, names = NAMES[renderer]
     wanted = {line.format(mac=mac, MAC=mac.upper()) for line in [*names, *SAID[name][renderer]]}
     assert wanted - lines(roots[name, renderer] / path) == set()
+
+
+def test_of_ipv6_routers_in_other_networks_nothing_is_taken(roots: dict[tuple[str, str], Path]) -> None:
+    """As netplan says it, for each card by itself; of the nodes' network the system decides."""
+    told = yaml.safe_load((roots["several", "netplan"] / NAMES["netplan"][0]).read_text())["network"]["ethernets"]
+    assert {name: card.get("accept-ra") for name, card in told.items()} == {
+        "eth0": None,
+        "eth1": False,
+        "eth2": False,
+        "eth3": False,
+    }
+    assert told["eth3"]["link-local"] == []
 
 
 @pytest.mark.parametrize("renderer", NAMES)

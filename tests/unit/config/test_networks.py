@@ -164,8 +164,16 @@ class TestTelling:
                 {"dhcp4": True, "dhcp4-overrides": {"use-dns": False}, "nameservers": {"addresses": ["10.0.0.53"]}},
             ),
             ({"dns_search": ["a.example"]}, [], {"dhcp4": True, "nameservers": {"search": ["a.example"]}}),
-            ({"role": "storage"}, [], {"dhcp4": True, "dhcp4-overrides": {"use-dns": False, "use-routes": False}}),
-            ({"role": "none", "mtu": 9000}, [], {"dhcp4": False, "optional": True, "mtu": 9000}),
+            (
+                {"role": "storage"},
+                [],
+                {"dhcp4": True, "dhcp4-overrides": {"use-dns": False, "use-routes": False}, "accept-ra": False},
+            ),
+            (
+                {"role": "none", "mtu": 9000},
+                [],
+                {"dhcp4": False, "link-local": [], "optional": True, "accept-ra": False, "mtu": 9000},
+            ),
             (
                 {
                     "static_ip": {"addresses": ["10.0.0.11/24", "10.0.0.12/24"], "gateway": "10.0.0.1"},
