@@ -63,7 +63,9 @@ if TYPE_CHECKING:
         Networks,
         StaticIp,
         address_shortages,
+        interface_name,
         key_in_networks,
+        node_card,
         static_ip_problems,
     )
     from .contract.node_network import OnNodeNetwork, check_node_network
@@ -161,8 +163,10 @@ __all__ = [
     "hide",
     "hookimpl",
     "host_memory",
+    "interface_name",
     "judge_addresses",
     "key_in_networks",
+    "node_card",
     "node_label_fault",
     "option",
     "raise_faults",

@@ -21,7 +21,7 @@ _DOMAIN = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.IGNORECASE
 )
 LEAST_MTU, MOST_MTU = 1280, 9000
-"""What overlays of pods need at least, and what virtual switches carry at most."""
+"""IPv6's least (RFC 8200), without which a machine has none; and what virtual switches carry at most."""
 
 MOST_NAMES = 5
 """Of machines in one line."""
@@ -107,7 +107,7 @@ class NetworkCard(BaseModel):
     )
     static_ip: StaticIp | None = Field(None, description="Fixed addresses; unset: DHCP.")
     mtu: Annotated[int, Field(ge=LEAST_MTU, le=MOST_MTU)] | None = Field(
-        None, description="Largest packet in bytes; unset: the system's, which is 1500."
+        None, description="Largest packet in bytes; unset: what a lease says, else the system's, which is 1500."
     )
     routes: list[Route] = Field([], description="Networks that are reached through this one.")
     dns_search: list[Annotated[str, AfterValidator(_domain)]] = Field(
@@ -149,24 +149,35 @@ class NetworkCard(BaseModel):
         return {"dhcp4-overrides": dict.fromkeys(not_used, False)} if not_used else {}
 
 
+def node_card(cards: Sequence[NetworkCard]) -> int:
+    """Which of them, counted from 0, is in the nodes' network; 0 where none are named, since there is one alone."""
+    return next((number for number, card in enumerate(cards) if card.role == "node"), 0)
+
+
+def interface_name(number: int) -> str:
+    """What a machine calls the card with that number: most of cloud-init's renderers match by a name, too."""
+    return f"eth{number}"
+
+
 def key_in_networks(number: int, key: str) -> str:
     """What a key of a network is called in the configuration: `networks[1].static_ip`."""
     return f"networks[{number}].{key}"
 
 
 def address_shortages(
-    nodes: Sequence[Node], cards: Sequence[NetworkCard], called: Callable[[int, str], str] = key_in_networks
+    nodes: Sequence[Node], cards: Sequence[NetworkCard], called: Callable[[int, str], str] | None = None
 ) -> Iterator[str]:
     """Lines for `render_boot` and `preflight`: networks that have fewer addresses than these machines of one role need.
 
-    `called`: what a key of the card with that number is called in the configuration.
+    `called`: what a key of the card with that number is called in the configuration; unset: `key_in_networks`.
     """
     for number, card in enumerate(cards):
         static = card.static_ip
         lacking = [node for node in nodes if static and static.address_of(node.index) is None]
         if static and lacking:
             most = max(node.index for node in lacking)
-            yield f"{called(number, 'static_ip')}: {_shortage(static, [node.name for node in lacking], most)}"
+            key = (called or key_in_networks)(number, "static_ip")
+            yield f"{key}: {_shortage(static, [node.name for node in lacking], most)}"
 
 
 def _shortage(static: StaticIp, names: Sequence[str], most: int) -> str:
@@ -196,7 +207,7 @@ def _cards_by_role(machines: Iterable[tuple[Node, Sequence[NetworkCard]]]) -> Ma
     return {node.role: cards for node, cards in machines}
 
 
-def _whole(cards: list[NetworkCard]) -> list[NetworkCard]:
+def _checked(cards: list[NetworkCard]) -> list[NetworkCard]:
     raise_faults(
         [
             *_roles(cards),
@@ -264,5 +275,5 @@ def _card(number: int, card: NetworkCard) -> Iterator[Fault]:
             yield (number, "routes", place, "via"), f"{route.via} is in no network of this card's static_ip"
 
 
-Networks = Annotated[list[NetworkCard], Field(min_length=1), AfterValidator(_whole)]
+Networks = Annotated[list[NetworkCard], Field(min_length=1), AfterValidator(_checked)]
 """Networks of a machine, in the order of its cards: one of the role `node`, and others beside."""

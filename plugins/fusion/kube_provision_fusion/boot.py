@@ -16,7 +16,7 @@ DATASOURCE = "/etc/cloud/cloud.cfg.d/90-kube-provision-fusion.cfg"
 @cache
 def fragment(interface: str = "") -> BootFragment:
     """`interface`: the one in the nodes' network, of several."""
-    script = files(__package__).joinpath("files", "publish").read_text().replace("interface=\n", f"interface={interface}\n")
+    script = files(__package__).joinpath("files", "publish").read_text().replace("@INTERFACE@", interface)
     emptying = GuestInfo.emptied_by_the_node()
     return replace(
         emptying,

@@ -92,8 +92,3 @@ class FusionConfig(DriverConfig):
     vmrun: LocalPath | None = option(
         None, help="The program vmrun; unset: VMware Fusion's on macOS, VMware Workstation's on Linux."
     )
-
-    @property
-    def node_card(self) -> int:
-        """Which of the cards, counted from 0, is in the nodes' network."""
-        return next((number for number, card in enumerate(self.networks or ()) if card.role == "node"), 0)

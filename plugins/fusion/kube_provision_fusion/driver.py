@@ -22,9 +22,11 @@ from kube_provision_core import (
     Vm,
     address_shortages,
     hookimpl,
+    interface_name,
+    node_card,
 )
 
-from . import boot, preflight, settings
+from . import boot, preflight
 from .baking.templates import Templates, Vmware
 from .cloning import Cloner
 from .config import FusionConfig
@@ -63,7 +65,7 @@ class Fusion(TargetDriver):
 
     @property
     def node_interfaces(self) -> Mapping[Role, str]:
-        return {role: settings.interface(it.node_card) for role, it in self._config.items() if it.networks}
+        return {role: interface_name(node_card(it.networks)) for role, it in self._config.items() if it.networks}
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:

@@ -50,7 +50,7 @@ class Observer:
             return replace(vm, scrubbed=scrubbing.is_clean(found.vmx))
         vm = replace(vm, on_since=machine_log.on_since(found.folder))
         heard = self._guests.hear(self._vmrun(), found.file, several=bool(found.vmx.get(settings.CARD)))
-        lease = leased.get(found.vmx.get(f"{settings.node_card(found.vmx)}.address").lower(), "")
+        lease = leased.get(found.vmx.get(f"{settings.own_card(found.vmx)}.address").lower(), "")
         judged = judge_addresses([heard.address, lease], cluster, sure=[lease])
         notice = judged.notice or ("" if judged.usable else _why_nothing(found.vmx))
         return replace(vm, status=heard.status, addresses=judged.usable, notice=notice, scrubbed=self._is_scrubbed(found))
@@ -69,7 +69,7 @@ class Observer:
 
 def _why_nothing(vmx: Vmx) -> str:
     """Of a machine that runs, and of which nobody has told any address."""
-    card = vmx.get(f"{settings.node_card(vmx)}.address")
-    bridged = vmx.get(f"{settings.node_card(vmx)}.connectionType").lower() in ("", "bridged")
+    card = vmx.get(f"{settings.own_card(vmx)}.address")
+    bridged = vmx.get(f"{settings.own_card(vmx)}.connectionType").lower() in ("", "bridged")
     lease = "on a bridged network, whose leases this computer does not see" if bridged else f"{card} has no DHCP lease"
     return settings.unplugged(vmx) or f"nothing heard yet from open-vm-tools in it, and {lease}"

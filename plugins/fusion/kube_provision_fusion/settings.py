@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Collection, Iterator, Sequence
 
-from kube_provision_core import Boot, GuestInfo, Machine, Node
+from kube_provision_core import Boot, GuestInfo, Machine, Node, interface_name, node_card
 
 from . import stamp
 from .config import FusionConfig
@@ -19,6 +19,7 @@ _FORGOTTEN = ("uuid.bios", "uuid.location", "vc.uuid", "vm.genid", "vm.genidx")
 CARD = "kube-provision.card"
 """Of a machine with several cards, the one in the nodes' network."""
 NOBODYS = "00:50:56:00:00:00"
+"""A hardware address, where boot data is only measured: a machine's own are chosen when it is made."""
 
 _OF_CARD = re.compile(r"ethernet\d+\.")
 _CARD = re.compile(r"(ethernet\d+)\.present")
@@ -65,7 +66,7 @@ def cards(vmx: Vmx) -> list[str]:
     return sorted(found)
 
 
-def node_card(vmx: Vmx) -> str:
+def own_card(vmx: Vmx) -> str:
     """The card whose address is the machine's."""
     return vmx.get(CARD) or "ethernet0"
 
@@ -107,7 +108,7 @@ def _several(
         changes |= _new_card(f"ethernet{number}", card.name, addresses[-1], vmx.get(f"{cards(vmx)[0]}.virtualDev"), host)
     return {
         **changes,
-        CARD: f"ethernet{config.node_card}",
+        CARD: f"ethernet{node_card(config.networks or ())}",
         **guest_info(node, boot, config, addresses).values(),
     }
 
@@ -128,15 +129,10 @@ def _new_card(card: str, network: str, address: str, kind: str, host: Host) -> d
 def guest_info(node: Node, boot: Boot, config: FusionConfig, addresses: Sequence[str] = ()) -> GuestInfo:
     """Boot data with the network of a machine that has several cards; `addresses`: these cards' hardware addresses."""
     told = {
-        interface(number): card.told(interface(number), addresses[number] if addresses else NOBODYS, node.index)
+        interface_name(number): card.told(interface_name(number), addresses[number] if addresses else NOBODYS, node.index)
         for number, card in enumerate(config.networks or ())
     }
     return GuestInfo(boot, {"network": {"version": 2, "ethernets": told}} if told else {})
-
-
-def interface(number: int) -> str:
-    """What a machine calls one of its several cards."""
-    return f"eth{number}"
 
 
 def _fresh_address(taken: Collection[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
-from kube_provision_core import NetworkCard, Node, Role, StaticIp, TargetError
+from kube_provision_core import NetworkCard, Node, Role, StaticIp, TargetError, interface_name
 
 NETWORK = IPv4Network("10.0.2.0/24")
 GATEWAY = "10.0.2.2"
@@ -20,11 +20,6 @@ DHCP_START = "10.0.2.250"
 
 OWN = NetworkCard(name="cluster", role="node")
 """The cluster's own wire, where machines have no other card."""
-
-
-def interface(number: int) -> str:
-    """What a machine's card is called."""
-    return f"eth{number}"
 
 
 _FIRST, _LAST = 10, 249
@@ -62,10 +57,10 @@ def network_config(address: str, mac_address: str, networks: Sequence[tuple[Netw
     fixed = StaticIp(addresses=[IPv4Interface(f"{address}/{NETWORK.prefixlen}")], gateway=IPv4Address(GATEWAY))
     given = networks or [(OWN, mac_address)]
     ethernets: dict[str, Any] = {}
-    for number, (card, mac) in enumerate(given):
-        name, own = interface(number), card.role == "node"
+    for number, (card, hardware_address) in enumerate(given):
+        name, own = interface_name(number), card.role == "node"
         if own:
             card = card.model_copy(update={"static_ip": fixed})
-        told = card.told(name, mac, 0 if own else index, [NAME_SERVER] if own else ())
+        told = card.told(name, hardware_address, 0 if own else index, [NAME_SERVER] if own else ())
         ethernets[name] = {**told, "dhcp6": False}
     return json.dumps({"version": 2, "ethernets": ethernets}, indent=1) + "\n"

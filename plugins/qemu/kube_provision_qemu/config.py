@@ -121,10 +121,5 @@ class QemuConfig(DriverConfig):
         return self
 
     @property
-    def node_card(self) -> int:
-        """Which of the cards, counted from 0, is on the cluster's own wire."""
-        return next((number for number, card in enumerate(self.networks or ()) if card.role == "node"), 0)
-
-    @property
     def root(self) -> Path:
         return self.vm_dir or default_root(os.environ)

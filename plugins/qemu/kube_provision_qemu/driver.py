@@ -33,6 +33,8 @@ from kube_provision_core import (
     Vm,
     address_shortages,
     hookimpl,
+    interface_name,
+    node_card,
     replace_file,
     task_digest,
     telling_os_errors,
@@ -94,7 +96,7 @@ class Qemu(TargetDriver):
 
     @property
     def node_interfaces(self) -> Mapping[Role, str]:
-        return {role: addresses.interface(config.node_card) for role, config in self._config.items() if config.networks}
+        return {role: interface_name(node_card(it.networks)) for role, it in self._config.items() if it.networks}
 
     # --- creating --------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from kube_provision_core import Boot, NetworkCard, NoCloudSeed, Node, Role
+from kube_provision_core import Boot, NetworkCard, NoCloudSeed, Node, Role, node_card
 
 from . import addresses, disks, record
 from .emulator import Emulator
@@ -62,8 +62,8 @@ def _record(
         fingerprint=template.fingerprint,
         ports=tuple(sorted({*_PORTS[node.role.kind], *extra_ports})),
         has_data_disk=node.machine.data_volume_gib is not None,
-        beside=tuple((name, addresses.mac(node.stamp.cluster_id, f"{node.name}/{name}")) for name in others),
-        place=next((number for number, card in enumerate(networks) if card.role == "node"), 0),
+        further_networks=tuple((name, addresses.mac(node.stamp.cluster_id, f"{node.name}/{name}")) for name in others),
+        own_card=node_card(networks),
     )
 
 

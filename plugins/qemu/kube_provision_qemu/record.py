@@ -33,28 +33,28 @@ class Record:
     ports: tuple[int, ...]
     """TCP ports of it that this host reaches by ports of its own."""
     has_data_disk: bool = False
-    beside: tuple[tuple[str, str], ...] = ()
-    """Further networks, and the hardware addresses of its cards in them. On the process's hubs they come in this order after
+    further_networks: tuple[tuple[str, str], ...] = ()
+    """Their names, and the hardware addresses of its cards in them. On the process's hubs they come in this order after
     the cluster's own wire, whose hub is 0."""
-    place: int = 0
-    """Where among its cards the one on the cluster's own wire stands."""
+    own_card: int = 0
+    """Number of the card on the cluster's own wire, among its cards."""
 
     @property
     def wires(self) -> tuple[str, ...]:
         """Names of its networks by the number of their hubs; that of the cluster's own is empty."""
-        return ("", *(name for name, _ in self.beside))
+        return ("", *(name for name, _ in self.further_networks))
 
     @property
     def cards(self) -> tuple[tuple[int, str], ...]:
         """Numbers of hubs, and hardware addresses, in the order of the cards."""
-        others = [(hub, mac) for hub, (_, mac) in enumerate(self.beside, start=1)]
-        return (*others[: self.place], (0, self.mac), *others[self.place :])
+        others = [(hub, mac) for hub, (_, mac) in enumerate(self.further_networks, start=1)]
+        return (*others[: self.own_card], (0, self.mac), *others[self.own_card :])
 
 
 def write(folder: Path, record: Record) -> None:
     fields = asdict(record) | {"template": str(record.template)}
-    if not record.beside:  # an earlier version reads what it knows
-        del fields["beside"], fields["place"]
+    if not record.further_networks:  # an earlier version reads what it knows
+        del fields["further_networks"], fields["own_card"]
     replace_file(folder / RECORD, json.dumps({"format": FORMAT, **fields}, indent=1).encode() + b"\n")
 
 
@@ -73,14 +73,14 @@ def _parse(said: dict[str, object], name: str) -> Record:
     if fields.pop("format") != FORMAT or fields["name"] != name:
         raise ValueError("another format or another machine")
     stamp, fingerprint = Stamp.of(fields.pop("stamp")), fields.pop("fingerprint")
-    template, ports, beside = fields.pop("template"), fields.pop("ports"), fields.pop("beside", [])
-    if not (stamp and isinstance(fingerprint, dict) and isinstance(ports, list) and isinstance(beside, list)):
+    template, ports, further = fields.pop("template"), fields.pop("ports"), fields.pop("further_networks", [])
+    if not (stamp and isinstance(fingerprint, dict) and isinstance(ports, list) and isinstance(further, list)):
         raise TypeError("not a record")
     return Record(
         stamp=stamp,
         fingerprint=Fingerprint.parse(fingerprint),
         template=Path(str(template)),
         ports=tuple(map(int, ports)),
-        beside=tuple((str(name), str(mac)) for name, mac in beside),
+        further_networks=tuple((str(name), str(mac)) for name, mac in further),
         **fields,  # type: ignore[arg-type]  # unknown or missing keys raise TypeError; who can write here could start QEMU anyway
     )

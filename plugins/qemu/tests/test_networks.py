@@ -43,8 +43,8 @@ MADE = Record(
     template=Path("/images/debian.qcow2"),
     fingerprint=Fingerprint(1, 2),
     ports=(22,),
-    beside=(("san", "52:54:00:00:00:01"), ("pods", "52:54:00:00:00:03")),
-    place=1,
+    further_networks=(("san", "52:54:00:00:00:01"), ("pods", "52:54:00:00:00:03")),
+    own_card=1,
 )
 
 
@@ -61,12 +61,12 @@ def test_cards_come_in_the_order_of_the_networks() -> None:
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
-    for made in (MADE, replace(MADE, beside=(), place=0)):
+    for made in (MADE, replace(MADE, further_networks=(), own_card=0)):
         folder = tmp_path / made.name
         folder.mkdir(exist_ok=True)
         record.write(folder, made)
         assert record.read(folder) == made
-    assert "beside" not in (folder / "machine.json").read_text()
+    assert not {"further_networks", "own_card"} & json.loads((folder / "machine.json").read_text()).keys()
 
 
 def test_a_machine_is_told_of_each_card() -> None:

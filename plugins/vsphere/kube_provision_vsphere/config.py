@@ -28,6 +28,7 @@ from kube_provision_core import (
     OnNodeNetwork,
     StaticIp,
     key_in_networks,
+    node_card,
     option,
     raise_faults,
 )
@@ -269,13 +270,8 @@ class VsphereConfig(DriverConfig):
         return key_in_networks(number, key) if self.networks else {"name": "network"}.get(key, key)
 
     @property
-    def node_card(self) -> int:
-        """Which of the cards, counted from 0, is in the nodes' network."""
-        return next(number for number, card in enumerate(self.cards) if card.role == "node")
-
-    @property
     def node_static_ip(self) -> StaticIp | None:
-        return self.cards[self.node_card].static_ip
+        return self.cards[node_card(self.cards)].static_ip
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -296,7 +292,8 @@ class VsphereConfig(DriverConfig):
         changes = own.model_dump(exclude={"region", "vm_groups"}, exclude_none=True)
         if self.networks and own.network:
             cards = list(self.networks)
-            cards[self.node_card] = cards[self.node_card].model_copy(update={"name": changes.pop("network")})
+            number = node_card(cards)
+            cards[number] = cards[number].model_copy(update={"name": changes.pop("network")})
             changes["networks"] = cards
         return self.model_copy(update={**changes, "vm_groups": [*self.vm_groups, *own.vm_groups]})
 

@@ -24,11 +24,12 @@ from kube_provision_core import (
     Vm,
     address_shortages,
     hookimpl,
+    interface_name,
+    node_card,
 )
 
 from . import boot, tls
 from .config import VsphereConfig
-from .guestinfo import interface
 
 if TYPE_CHECKING:
     from .client.vcenter import Vcenter
@@ -82,7 +83,7 @@ class Vsphere(TargetDriver):
 
     @property
     def node_interfaces(self) -> Mapping[Role, str]:
-        return {role: interface(config.node_card) for role, config in self._config.items() if config.networks}
+        return {role: interface_name(node_card(it.networks)) for role, it in self._config.items() if it.networks}
 
     @property
     def fixed_addresses(self) -> Mapping[Role, Sequence[str]]:

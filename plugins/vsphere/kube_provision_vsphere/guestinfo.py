@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kube_provision_core import Boot, GuestInfo, Node
+from kube_provision_core import Boot, GuestInfo, Node, interface_name
 
 from .config import VsphereConfig
 from .hardware_address import hardware_addresses
@@ -18,15 +18,10 @@ def of(node: Node, boot: Boot, config: VsphereConfig) -> GuestInfo:
 def network(node: Node, config: VsphereConfig) -> dict[str, Any]:
     """The metadata's part about the network; empty where the system may decide."""
     cards = {
-        interface(number): card.told(
-            interface(number), mac_address, node.index, config.dns_servers if card.role == "node" else ()
+        interface_name(number): card.told(
+            interface_name(number), mac_address, node.index, config.dns_servers if card.role == "node" else ()
         )
         for number, (card, mac_address) in enumerate(zip(config.cards, hardware_addresses(node, config), strict=True))
         if mac_address
     }
     return {"network": {"version": 2, "ethernets": cards}} if cards else {}
-
-
-def interface(number: int) -> str:
-    """What a card is called whose network is set here: most of cloud-init's renderers match by a name as well."""
-    return f"eth{number}"

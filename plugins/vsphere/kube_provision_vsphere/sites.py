@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from kube_provision_core import ConfigError, Role, StaticIp
+from kube_provision_core import ConfigError, Role, StaticIp, node_card
 
 from . import naming, placement, privileges
 from .config import VsphereConfig
@@ -131,7 +131,7 @@ def bake_config(config: VsphereConfig) -> VsphereConfig:
     In the first of its role's failure domains, where there are any, and in the nodes' network alone.
     """
     config = config.within(next(iter(config.domains), ""))
-    node, gateway = config.cards[config.node_card], _gateway(config)
+    node, gateway = config.cards[node_card(config.cards)], _gateway(config)
     own = StaticIp(addresses=[config.bake_ip], gateway=gateway) if config.bake_ip else None
     changes = {
         "template": config.bake_from or config.template,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from threading import Lock
 
-from kube_provision_core import Boot, Node, Role
+from kube_provision_core import Boot, Node, Role, node_card
 
 from . import guestinfo, naming, placement, stamp
 from .client.specification import Order
@@ -125,7 +125,7 @@ def _static_address(node: Node, config: VsphereConfig) -> str:
 
 def _card(node: Node, config: VsphereConfig) -> str:
     """Empty where there is one card alone."""
-    return (hardware_addresses(node, config)[config.node_card] or "") if config.networks else ""
+    return (hardware_addresses(node, config)[node_card(config.cards)] or "") if config.networks else ""
 
 
 def _turn(node: Node) -> int:
