@@ -61,18 +61,22 @@ def _row(key: Key) -> str:
 
 
 def _inner_tables(keys: Iterable[Key]) -> Iterator[str]:
-    """A table for each model that stands inside a value."""
+    """A table for each model that stands inside a value; what its keys mean where it says so."""
     users: dict[type[BaseModel], list[str]] = {}
     for key in keys:
         for name, model in dict.fromkeys(_models(key.name, key.field.annotation)):
             users.setdefault(model, []).append(f"`{name}`")
     for model, names in users.items():
-        rows = "".join(
-            f"| {' | '.join(_cell(it) for it in (f'`{name}`', _type(field.annotation), _default(field)))} |\n"
-            for name, field in model.model_fields.items()
-            if field.annotation is not types.NoneType
-        )
-        yield f"\nIn {' and '.join(names)}:\n\n| Key | Type | Default |\n|---|---|---|\n{rows}"
+        fields = {name: field for name, field in model.model_fields.items() if field.annotation is not types.NoneType}
+        columns = ["Key", "Type", "Default"] + ["Meaning"] * any(field.description for field in fields.values())
+        head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+        rows = "".join(_inner_row(name, field, len(columns)) for name, field in fields.items())
+        yield f"\nIn {' and '.join(names)}:\n\n{head}{rows}"
+
+
+def _inner_row(name: str, field: FieldInfo, columns: int) -> str:
+    cells = (f"`{name}`", _type(field.annotation), _default(field), field.description or "")
+    return f"| {' | '.join(_cell(cell) for cell in cells[:columns])} |\n"
 
 
 def _models(name: str, annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:

@@ -33,8 +33,21 @@ def test_every_key_has_a_row_with_all_its_names() -> None:
     assert "| `template`, alias `ami` | text | **required** | yes | What machines are made of. |" in text
     assert "| `moon_token` | secret text |  | yes | A token. |" in text
     assert "| `far_side` | true or false | `false` |  | Is it dark? |" in text
-    assert "| `legs` | whole number | **required** |" in text
     assert "## Discovery `beacon`" in text
+
+
+def test_what_stands_inside_a_value_is_told_with_its_meaning() -> None:
+    text = reference([choose("target", "vsphere")])
+    assert (
+        "| Key | Type | Default | Meaning |\n|---|---|---|---|\n| `name` | text | **required** | As the target calls the"
+        in text
+    )
+    assert "| `to` | IPv4 network | **required** | The network that it leads to. |" in text
+
+
+def test_a_table_in_which_nothing_has_one_has_no_such_column() -> None:
+    text = reference([choose("target", "moon")])
+    assert "| Key | Type | Default |\n|---|---|---|\n| `legs` | whole number | **required** |\n" in text
 
 
 def test_drivers_that_share_a_key_have_it_each(install) -> None:
