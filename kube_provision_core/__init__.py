@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from .contract.networks import (
         NetworkCard,
         Networks,
+        Route,
         StaticIp,
         address_shortages,
         interface_name,
@@ -147,6 +148,7 @@ __all__ = [
     "Power",
     "Repository",
     "Role",
+    "Route",
     "Stage",
     "Stamp",
     "StaticIp",

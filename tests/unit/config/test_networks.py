@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 import pytest
 
-from kube_provision_core import BootError, NetworkCard
+import kube_provision_core
+from kube_provision_core import BootError, NetworkCard, Role
+from kube_provision_core.testing import cluster_of, node_of
 
+PAGE = Path(__file__).parents[3] / "docs/writing-a-plugin.md"
+FIXED = {"name": "lan", "role": "node", "static_ip": {"addresses": ["10.0.0.11/24"]}}
 ON_ORBIT = "name: prod\ntarget: orbit\nos: plain\ndiscovery: beacon\n"
 ORBIT = """
 from kube_provision_core import DriverConfig, Networks, option
@@ -200,3 +208,21 @@ class TestTelling:
             BootError, match=r"^network lan: has 2 addresses, and the machine with index 3 needs number 3: add 1$"
         ):
             card(static_ip=static).told("eth0", "00:50:56:00:00:0c", 3)
+
+
+def test_the_page_for_authors_of_plugins_has_a_target_that_works() -> None:
+    """The section's own code, which names everything by the public door."""
+    section = PAGE.read_text().partition("## Several network cards")[2].partition("\n## ")[0]
+    (source,) = re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    defined: dict[str, Any] = {"__name__": "crate", "Any": Any, "Mapping": Mapping, "Sequence": Sequence}
+    defined |= {name: getattr(kube_provision_core, name) for name in kube_provision_core.__all__}
+    exec(compile(source, PAGE.name, "exec", dont_inherit=True), defined)
+    config = defined["CrateConfig"](networks=[{"name": "pods", "role": "none"}, FIXED])
+    target, node = defined["Crate"](dict.fromkeys(Role, config)), node_of("w-prod-1")
+    assert target.node_interfaces == dict.fromkeys(Role, "eth1")
+    assert target.render_boot(node, cluster_of()) is None
+    told = target.ethernets(node, ["00:50:56:00:00:01", "00:50:56:00:00:02"])
+    assert {name: card["match"]["macaddress"][-1] for name, card in told.items()} == {"eth0": "1", "eth1": "2"}
+    assert told["eth1"]["addresses"] == ["10.0.0.11/24"]
+    with pytest.raises(BootError, match=r"networks\[1\]\.static_ip: has 1 address, and w-prod-2 needs number 2: add 1"):
+        target.render_boot(replace(node_of("w-prod-2"), index=2), cluster_of())
