@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from .driver import raise_faults
 from .errors import BootError
-from .machines import Node, Role
+from .machines import Cluster, Node, Role
 from .node_network import Place, check_node_network
 
 _DOMAIN = re.compile(
@@ -165,28 +165,34 @@ def key_in_networks(number: int, key: str) -> str:
 
 
 def address_shortages(
-    nodes: Sequence[Node], cards: Sequence[NetworkCard], called: Callable[[int, str], str] | None = None
+    nodes: Sequence[Node],
+    cards: Sequence[NetworkCard],
+    called: Callable[[int, str], str] | None = None,
+    cluster: Cluster | None = None,
 ) -> Iterator[str]:
     """Lines for `render_boot` and `preflight`: networks that have fewer addresses than these machines of one role need.
 
-    `called`: what a key of the card with that number is called in the configuration; unset: `key_in_networks`.
+    `called`: what a key of the card with that number is called in the configuration; unset: `key_in_networks`. `cluster`:
+    where others of that role are in it, the line says how many addresses are to be added for all.
     """
     for number, card in enumerate(cards):
         static = card.static_ip
         lacking = [node for node in nodes if static and static.address_of(node.index) is None]
         if static and lacking:
-            most = max(node.index for node in lacking)
             key = (called or key_in_networks)(number, "static_ip")
-            yield f"{key}: {_shortage(static, [node.name for node in lacking], most)}"
+            most = max(node.index for node in lacking)
+            all_of_them = sum(role is lacking[0].role for role in cluster.nodes.values()) if cluster else 0
+            yield f"{key}: {_shortage(static, [node.name for node in lacking], most, all_of_them)}"
 
 
-def _shortage(static: StaticIp, names: Sequence[str], most: int) -> str:
-    """`most`: the highest of these machines' indexes."""
-    has, needed = len(static.addresses), number_of(most)
+def _shortage(static: StaticIp, names: Sequence[str], most: int, all_of_them: int = 0) -> str:
+    """`most`: the highest of these machines' indexes. `all_of_them`: how many there are of their role, where it is known."""
+    has, number = len(static.addresses), number_of(most)
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     who = ", ".join(names[:MOST_NAMES]) + more
-    lack = f"{who} needs number {needed}" if len(names) == 1 else f"{who} need numbers up to {needed}"
-    return f"has {has} address{'es' if has > 1 else ''}, and {lack}: add {needed - has}"
+    lack = f"{who} needs number {number}" if len(names) == 1 else f"{who} need numbers up to {number}"
+    others = f", one of {all_of_them} machines" if all_of_them > number else ""
+    return f"has {has} address{'es' if has > 1 else ''}, and {lack}{others}: add {max(number, all_of_them) - has}"
 
 
 def static_ip_problems(machines: Iterable[tuple[Node, Sequence[NetworkCard]]]) -> Iterator[str]:

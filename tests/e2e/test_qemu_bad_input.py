@@ -53,7 +53,8 @@ class Operator:
         }
         config = self.folder / "config.yml"
         config.write_text(json.dumps({key: value for key, value in document.items() if value is not None}))
-        line = [str(PROGRAM), command, "--config", str(config), "--state", str(self.folder / "state"), *arguments]
+        state = [] if command == "validate" else ["--state", str(self.folder / "state")]
+        line = [str(PROGRAM), command, "--config", str(config), *state, *arguments]
         done = subprocess.run(
             [*self.under, *line],
             env=self.environment,
@@ -115,6 +116,14 @@ class TestARunForACluster:
         manifest = {"format": 1, "architecture": "aarch64", "disk": operator.template.name}
         operator.template.with_suffix(".json").write_text(json.dumps(manifest))
         assert "is for aarch64, and " in refusal(operator.provision())
+        assert operator.machines() == []
+
+    def test_with_fewer_addresses_than_machines(self, operator: Operator) -> None:
+        san = {"name": "san", "role": "storage", "static_ip": {"addresses": ["10.9.0.11/24"]}}
+        masters = {"count": 3, "mem": 2, "networks": [{"name": "cluster", "role": "node"}, san]}
+        lack = "networks[1].static_ip: has 1 address, and m-home-2 needs number 2, one of 3 machines: add 2"
+        assert refusal(operator.run("validate", masters=masters)) == lack
+        assert refusal(operator.provision(masters=masters)) == lack
         assert operator.machines() == []
 
     def test_in_a_folder_without_space(self, operator: Operator) -> None:

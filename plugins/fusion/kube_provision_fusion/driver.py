@@ -69,7 +69,7 @@ class Fusion(TargetDriver):
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
-        for shortage in address_shortages([node], self._config[node.role].networks or ()):
+        for shortage in address_shortages([node], self._config[node.role].networks or (), cluster=cluster):
             raise BootError(shortage)
         return boot.fragment(node.interface)
 

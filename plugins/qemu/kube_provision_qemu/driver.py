@@ -115,7 +115,7 @@ class Qemu(TargetDriver):
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
         cards = self._config[node.role].networks or ()
-        for problem in (*address_shortages([node], cards), *name_problems(cluster.name, cards)):
+        for problem in (*address_shortages([node], cards, cluster=cluster), *name_problems(cluster.name, cards)):
             raise BootError(problem)
         publish = resources.files(__package__).joinpath("node", "publish").read_text(encoding="utf-8")
         return BootFragment(

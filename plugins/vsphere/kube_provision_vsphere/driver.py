@@ -93,7 +93,7 @@ class Vsphere(TargetDriver):
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
         config = self._config[node.role]
-        for shortage in address_shortages([node], config.cards, config.called):
+        for shortage in address_shortages([node], config.cards, config.called, cluster):
             raise BootError(shortage)
         return boot.fragment()
 
