@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from textwrap import indent
+from textwrap import dedent, indent
 from typing import Any
 
 import pytest
@@ -213,7 +212,7 @@ class TestTelling:
 def test_the_page_for_authors_of_plugins_has_a_target_that_works() -> None:
     """The section's own code, which names everything by the public door."""
     section = PAGE.read_text().partition("## Several network cards")[2].partition("\n## ")[0]
-    (source,) = re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    source = dedent("\n".join(line for line in section.splitlines() if line.startswith("    ")))
     defined: dict[str, Any] = {"__name__": "crate", "Any": Any, "Mapping": Mapping, "Sequence": Sequence}
     defined |= {name: getattr(kube_provision_core, name) for name in kube_provision_core.__all__}
     exec(compile(source, PAGE.name, "exec", dont_inherit=True), defined)
