@@ -147,7 +147,10 @@ class VsphereConfig(DriverConfig):
         help="Network, port group, or network of NSX; unset: the template's.",
     )
     static_ip: StaticIp | None = option(
-        None, per_role=True, help="Fixed addresses, `{addresses: [10.0.0.11/24, …], gateway: 10.0.0.1}`; unset: DHCP."
+        None,
+        per_role=True,
+        shown=False,
+        help="Fixed addresses, `{addresses: [10.0.0.11/24, …], gateway: 10.0.0.1}`; unset: DHCP.",
     )
     networks: Annotated[Networks, Field(max_length=MOST_CARDS)] | None = option(
         None,
