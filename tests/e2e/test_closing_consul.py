@@ -53,6 +53,16 @@ def test_the_consul_of_an_earlier_version_is_closed(open_site: Callable[..., Sit
             assert "onsul" not in told(site)
 
 
+def test_a_cluster_that_is_founded_has_no_consul_to_close(open_site: Callable[..., Site]) -> None:
+    site = open_site()
+    site.settings["consul_closing"] = True
+    for run in (site.run("plan", "provision"), site.provision()):
+        assert run.code == 2
+        assert run.errors.splitlines()[-1].startswith("kube-provision: consul_closing: is for a cluster that lives")
+    assert site.vcenter.machine_names() == []
+    assert not (site.state / "prod").exists()
+
+
 def made(run: Run) -> None:
     assert run.code == 0, run.errors
 

@@ -37,7 +37,8 @@ class ClosedSite:
     def of(cls, folder: Path, network: str, name: str, nodes: Mapping[str, Role], servers: int = 1) -> ClosedSite:
         keys = {"consul_seed": new_seed(), "consul_encrypt": new_gossip_key(), "consul_servers": servers}
         config = ConsulConfig.model_validate(keys)
-        cluster = Cluster(name, CLUSTER_ID, "1.36.4", frozenset(nodes), nodes=nodes)
+        names = [f"consul-{name}", *(f"consul-{name}-{number}" for number in range(2, servers + 1)), *nodes]
+        cluster = Cluster(name, CLUSTER_ID, "1.36.4", frozenset(names), nodes=nodes)
         return cls(folder, network, cluster, Consul(dict.fromkeys(Role, config))).at([1])
 
     def at(self, numbers: Sequence[int]) -> ClosedSite:

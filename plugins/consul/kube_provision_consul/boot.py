@@ -94,7 +94,7 @@ def agent_configuration(node: Node, cluster: Cluster, config: ConsulConfig) -> d
             layout.CLUSTER_META: cluster.name,
             layout.CLUSTER_ID_META: cluster.id,
             layout.ROLE_META: node.role.value,
-            **({layout.CLOSED_META: "yes"} if config.seed else {}),
+            **({layout.CLOSED_META: config.seed.mark(node.name)} if config.seed else {}),
         },
         "retry_join": retry_join(node, cluster, config),
         "retry_interval": _RETRY_INTERVAL,

@@ -116,7 +116,7 @@ class ConsulConfig(DriverConfig):
         False,
         shown=False,
         help="A provisioned Consul that is open is being closed: machines get tokens and certificates, and servers still "
-        "take who has none.",
+        "take who has none. Never for one that is closed: a server that is made with it is half open.",
     )
 
     @field_validator("consul_servers")

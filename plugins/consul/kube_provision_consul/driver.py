@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from .access import Right
     from .client import Client
 
+log = logging.getLogger(__name__)
+
 
 class Consul(DiscoveryDriver):
     """Discovery by Consul: an existing server, or one that is provisioned for the cluster."""
@@ -50,6 +53,8 @@ class Consul(DiscoveryDriver):
         self.by_majority = self._own.consul_on_masters
         self._answered: Endpoint | None = None
         """The server that did last: others may be waited for in vain."""
+        self._cluster: Cluster | None = None
+        """As it was seen when its masters were last asked for."""
 
     @property
     def address(self) -> str | None:
@@ -63,13 +68,26 @@ class Consul(DiscoveryDriver):
             return ""
         if self._own.seed is None:
             return openness.OPEN
-        if self._answered:
-            with suppress(DiscoveryError), closing(self._connect(self._as_nobody(self._answered))) as client:
-                return openness.standing(client.ask("GET", "/v1/catalog/nodes", ""), closing=self._own.consul_closing)
+        with suppress(DiscoveryError), self._as_nobody() as (client, cluster):
+            if not openness.is_closed(client, cluster.name):
+                return openness.remaining(client.nodes(), cluster, self._own.seed)
+            return openness.CLOSED if self._own.consul_closing else ""
         return openness.UNANSWERED if self._own.consul_closing else ""
 
-    def _as_nobody(self, server: Endpoint) -> ConsulEndpoint:
-        return replace(self._provisioned((server,)), token=None)
+    def _is_closed(self) -> bool:
+        """False also where nobody answers."""
+        with suppress(DiscoveryError), self._as_nobody() as (client, cluster):
+            return openness.is_closed(client, cluster.name)
+        return False
+
+    @contextmanager
+    def _as_nobody(self) -> Iterator[tuple[Client, Cluster]]:
+        """The server that has answered, asked without a token, and the cluster that it is of."""
+        if self._answered is None or self._cluster is None:
+            raise DiscoveryError("no server was asked yet")
+        endpoint = replace(self._provisioned((self._answered,)), token=None)
+        with closing(self._connect(endpoint)) as client:
+            yield client, self._cluster
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
@@ -83,6 +101,7 @@ class Consul(DiscoveryDriver):
     def discover_masters(self, cluster: Cluster) -> Discovery:
         from .client import decode_record
 
+        self._cluster = cluster
         with self._connected(cluster) as client:
             entry = client.read(layout.record_key(cluster.name))
             healthy = client.healthy(layout.service_name(cluster.name))
@@ -99,10 +118,23 @@ class Consul(DiscoveryDriver):
     @hookimpl
     def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
         """Of an existing Consul: its own names that do not resolve, names of machines that are taken there, and rights that
-        the nodes' tokens lack."""
+        the nodes' tokens lack. Of one that is being closed: that there is none to close."""
+        if self._own.consul_closing and machines:
+            return self._not_to_close([node for node, _ in machines])
         if self._own.consul_ip is None or not machines:
             return ()
         return (*self._unresolved(), *self._taken_names([node for node, _ in machines]), *self._missing_rights(machines))
+
+    def _not_to_close(self, nodes: Sequence[Node]) -> Sequence[str]:
+        """Where nobody answers, nothing tells a Consul that was closed from one that is being closed."""
+        servers = [node.name for node in nodes if node.role is Role.DISCOVERY]
+        if servers and any(node.stamp.carries_ca for node in nodes):
+            return (openness.FOUNDED,)
+        if self._is_closed():
+            return (openness.CLOSED,)
+        if servers:
+            log.warning(openness.HALF_OPEN, ", ".join(servers))
+        return ()
 
     def _unresolved(self) -> Iterator[str]:
         """Where others answer, Consul is asked all the same; but machines are told all names for good."""

@@ -28,7 +28,7 @@ CLUSTER_META = "kube-provision-cluster"
 CLUSTER_ID_META = "kube-provision-cluster-id"
 ROLE_META = "kube-provision-role"
 CLOSED_META = "kube-provision-closed"
-"""Metadata of a Consul node: whose it is, what for, and that it has a token and a certificate."""
+"""Metadata of a Consul node: whose it is, what for, and the proof that it has a token and a certificate: `Seed.mark`."""
 
 
 def prefix(cluster: str) -> str:

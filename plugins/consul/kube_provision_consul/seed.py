@@ -59,6 +59,10 @@ class Seed:
         """The token that may do everything: the operator's, and the server's own."""
         return management(self.of_tokens)
 
+    def mark(self, name: str) -> str:
+        """What the machine of this name shows to everybody: nobody else can say of it that it has its token."""
+        return self._digest(f"mark {name}").hex()[:16]
+
     def certificate(self, name: str, *, server: bool) -> Certificate:
         """One for the machine that bears `name`, which others may only take for a server's if it is one.
 

@@ -19,8 +19,10 @@ from kube_provision_consul import layout
 from kube_provision_consul.node import Client as NodeClient
 from kube_provision_consul.node.agent import wait_until_joined
 from kube_provision_consul.node.api import Agent, UnavailableError
+from kube_provision_consul.openness import CLOSED
 from kube_provision_consul.seed import new_seed
 from kube_provision_core import BusyError, Role
+from kube_provision_core.testing import boot_of, node_of
 
 pytestmark = pytest.mark.integration
 
@@ -90,6 +92,11 @@ class Prod:
             return self.clients[name].masters("", 1)[1] == sorted(self.agents[it].address for it in masters)
         return False
 
+    def objections(self, *names: str) -> tuple[str, ...]:
+        """Of a run that makes these machines."""
+        nodes = [node_of(name, NODES.get(name, Role.DISCOVERY), cluster="prod") for name in names]
+        return tuple(self.site.driver.preflight([(node, boot_of(node)) for node in nodes]))
+
     def is_told(self) -> str:
         """What `status` says, once it has looked."""
         self.site.driver.discover_masters(self.site.cluster)
@@ -145,13 +152,50 @@ def test_status_names_what_is_left_to_do(begun: Prod) -> None:
     for name in NODES:
         begun.make(name)
     assert eventually(lambda: "take consul_closing out" in begun.is_told())
-    assert f"destroy --node {SERVER}" in begun.is_told()
+    assert f"kube-provision destroy --name prod --node {SERVER}," in begun.is_told()
     begun.configure(consul_closing=False)
-    assert f"destroy --node {SERVER}" in begun.is_told()
+    assert f"kube-provision destroy --name prod --node {SERVER}," in begun.is_told()
     begun.make_server()
     assert begun.is_told() == ""
+
+
+def test_status_believes_nothing_that_anybody_may_have_written(prod: Prod) -> None:
+    """A machine that is off shows nothing to a server that was made meanwhile, whatever others say of it."""
+    prod.agents["w-prod-1"].kill()
+    prod.configure(consul_seed=SecretStr(new_seed()), consul_closing=True)
+    prod.make_server()
+    for name in MASTERS:
+        prod.make(name)
+    left = "takes whoever reaches it: w-prod-1 have no token yet"
+    assert eventually(lambda: left in prod.is_told())
+
+    server = prod.agents[SERVER]
+    forged = server.ask("GET", "/v1/catalog/node/m-prod-1", token="")["Node"]["Meta"]
+    assert forged[layout.CLOSED_META]
+    for name in ("w-prod-1", "$(touch gotcha)"):
+        server.ask("PUT", "/v1/catalog/register", {"Node": name, "Address": "127.0.0.1", "NodeMeta": forged}, token="")
+    assert left in prod.is_told()
+    assert "gotcha" not in prod.is_told()
+
+    prod.make("w-prod-1")
+    assert eventually(lambda: "Every machine has a token" in prod.is_told())
+    for name in (SERVER, *NODES):
+        server.ask("PUT", "/v1/catalog/deregister", {"Node": name}, token="")
+    assert "have no token yet" in prod.is_told()
+
+
+def test_a_consul_that_is_closed_is_not_opened_again_by_a_run(begun: Prod, caplog: pytest.LogCaptureFixture) -> None:
+    begun.is_told()
+    assert begun.objections(SERVER, *NODES) == ()
+    assert f"{SERVER} is made as a server that takes whoever reaches it" in caplog.text
+    begun.configure(consul_closing=False)
+    begun.make_server()
     begun.configure(consul_closing=True)
     assert "Consul is closed. Take the key out" in begun.is_told()
+    assert begun.objections(SERVER) == begun.objections("w-prod-1") == (CLOSED,)
+    begun.configure(consul_closing=False)
+    begun.is_told()
+    assert begun.objections(SERVER) == ()
 
 
 def test_machines_with_and_without_a_token_have_one_lock_and_one_record(begun: Prod) -> None:

@@ -28,6 +28,7 @@ def test_a_seed_gives_the_same_in_every_version() -> None:
         "3fb7d1dc-243f-449e-ab41-06042780751a",
         "f32d94c5-0883-4616-ba5e-f73a8651655f",
     )
+    assert SEED.mark("w-prod-1") == "9a25cec417f73861"
     key = SEED.certificate("w-prod-1", server=False).key
     assert hashlib.sha256(key.encode()).hexdigest()[:16] == "f5788bb67f5df104"
 
