@@ -47,7 +47,11 @@ def test_names_of_others_are_in_no_command() -> None:
     assert told(others) == told({})
 
 
-@pytest.mark.parametrize("mark", ["yes", "", SEED.mark("m-prod-2"), Seed(new_seed()).mark("m-prod-1")])
+@pytest.mark.parametrize(
+    "mark",
+    ["yes", "", SEED.mark("m-prod-2"), Seed(new_seed()).mark("m-prod-1")],
+    ids=["a word", "nothing", "another machine's", "another seed's"],
+)
 def test_nobody_can_say_for_a_machine_that_it_has_its_token(mark: str) -> None:
     listed = shown(*NODES) | {"m-prod-1": {layout.CLOSED_META: mark}}
     assert told(listed).endswith("Make them anew: kube-provision replace m-prod-1 --name prod")
