@@ -70,10 +70,10 @@ def desire(
     """
     core = config.core
     made = [node for role, count in core.counts.items() for node in _nodes(config, cluster_id, role, count)]
-    nodes = _on(interfaces, made)
+    nodes = _with_interfaces(interfaces, made)
     masters = tuple(node for node in nodes if node.role is Role.MASTER)
     workers = tuple(node for node in nodes if node.role is not Role.MASTER)
-    servers = _on(interfaces, _servers(config, cluster_id, discovery_machines))
+    servers = _with_interfaces(interfaces, _servers(config, cluster_id, discovery_machines))
     on_masters = discovery_address is None and not discovery_machines
     cluster = Cluster(
         name=core.name,
@@ -117,7 +117,7 @@ def _servers(config: Config, cluster_id: str, count: int) -> tuple[Node, ...]:
     return (prototype, *(replace(prototype, name=f"{name}-{index}", index=index) for index in range(2, count + 1)))
 
 
-def _on(interfaces: Mapping[Role, str], nodes: Iterable[Node]) -> tuple[Node, ...]:
+def _with_interfaces(interfaces: Mapping[Role, str], nodes: Iterable[Node]) -> tuple[Node, ...]:
     return tuple(replace(node, interface=interfaces.get(node.role, "")) for node in nodes)
 
 

@@ -96,9 +96,9 @@ class Session:
     def desired(self) -> Desired:
         discovery = self.discovery
         machines, ca = plugins.machines_of(discovery), self.folder.pki.ca.decode()
-        roles, addresses = Mapping[Role, str], Mapping[Role, Sequence[str]]
-        interfaces: Mapping[Role, str] = plugins.declared(self.target, "node_interfaces", {}, roles)
-        fixed: Mapping[Role, Sequence[str]] = plugins.declared(self.target, "fixed_addresses", {}, addresses)
+        interfaces: Mapping[Role, str] = plugins.declared(self.target, "node_interfaces", {}, Mapping[Role, str])
+        kind = Mapping[Role, Sequence[str]]
+        addresses: Mapping[Role, Sequence[str]] = plugins.declared(self.target, "fixed_addresses", {}, kind)
         return desire(
             self.config,
             self.folder.cluster_id,
@@ -107,7 +107,7 @@ class Session:
             ca,
             by_majority=plugins.declared(discovery, "by_majority", False),
             interfaces=interfaces,
-            addresses=fixed,
+            addresses=addresses,
         )
 
     def failure_domains(self, role: Role) -> Sequence[FailureDomain]:

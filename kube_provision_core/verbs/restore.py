@@ -61,8 +61,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     if desired.cluster.discovery_on_masters:
         raise ConfigError(
             "discovery: the masters' own is not restored with them, since what the backup remembers would be taken for the "
-            "new cluster's record. Restore with another discovery, or without what "
-            "makes masters the service"
+            "new cluster's record. Restore with another discovery, or without what makes masters the service"
         )
     check_identity(facts)
     refuse_other_encryption(facts)
