@@ -41,9 +41,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def first(lab: Lab) -> Run:
     """The run that made the cluster."""
-    run = lab.provision("--wait")
-    assert run.code == 0, run.errors + "\n".join(f"{name}:\n{host.journal(lines=25)}" for name, host in lab.hosts.items())
-    return run
+    return lab.made()
 
 
 @pytest.fixture

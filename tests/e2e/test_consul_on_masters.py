@@ -21,9 +21,7 @@ RECOVERY = 300.0
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     masters = {"static_addresses": [*ADDRESSES.values()]}
     with Lab(tmp_path_factory.mktemp("lab"), {"consul_on_masters": True, "masters": masters}) as lab:
-        run = lab.provision("--wait")
-        assert run.code == 0, run.errors + "\n".join(f"{name}:\n{it.journal(lines=25)}" for name, it in lab.hosts.items())
-        assert run.states == dict.fromkeys(NODES, "done")
+        assert lab.made().states == dict.fromkeys(NODES, "done")
         yield lab
 
 

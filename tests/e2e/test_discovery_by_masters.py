@@ -24,9 +24,7 @@ MAY = (
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab(tmp_path_factory.mktemp("lab"), {"discovery": "kubernetes"}) as lab:
-        run = lab.provision("--wait")
-        assert run.code == 0, run.errors + "\n".join(f"{name}:\n{it.journal(lines=25)}" for name, it in lab.hosts.items())
-        assert run.states == dict.fromkeys(NODES, "done")
+        assert lab.made().states == dict.fromkeys(NODES, "done")
         yield lab
 
 

@@ -196,6 +196,12 @@ class Lab:
     def provision(self, *arguments: str, masters: int = 3, workers: int = 2) -> Run:
         return self.run("--masters", str(masters), "--workers", str(workers), "--output", "json", *arguments)
 
+    def made(self) -> Run:
+        """The run that makes its cluster. Raises `AssertionError`, with what hosts say, where that does not go well."""
+        run = self.provision("--wait")
+        assert run.code == 0, run.errors + "\n".join(f"{name}:\n{it.journal(lines=25)}" for name, it in self.hosts.items())
+        return run
+
     # --- what came of it ----------------------------------------------------------------------------------------------
 
     @property
