@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from .contract.tasks import task_digest
     from .contract.templates import BAKED, Baked, Baking, Image, Template
     from .contract.urls import Url, without_credentials
+    from .datasources.network_config import network_config
     from .datasources.nocloud import NoCloudSeed
     from .datasources.vmware import GuestInfo
     from .families.apt.archive import CODENAME, Archive
@@ -168,6 +169,7 @@ __all__ = [
     "interface_name",
     "judge_addresses",
     "key_in_networks",
+    "network_config",
     "node_card",
     "node_label_fault",
     "option",
@@ -207,7 +209,6 @@ _PARTS = (
     "contract.kinds",
     "contract.local_paths",
     "contract.node_network",
-    "contract.networks",
     "contract.hosts",
     "contract.urls",
     "datasources.vmware",
@@ -219,6 +220,8 @@ _PARTS = (
     "families.dnf.config",
     "families.dnf.system",
     "support.hiding",
+    "contract.networks",
+    "datasources.network_config",
 )
 """Pydantic comes last: `kube-provision --help` needs none of it."""
 

@@ -17,7 +17,7 @@ PORT = r"(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[
 HOST_AND_PORT = rf"({NAME}|\[[0-9a-fA-F:.]+\])(:{PORT})?"
 """A pattern for larger ones, the port left out or given. What looks like an address is looked at by `host_fault`."""
 
-_LONGEST = 253
+LONGEST_NAME = 253
 _PARTS = re.compile(r"(?P<host>\[.*\]|.*?)(?P<colon>:(?P<port>[^:]*))?", re.DOTALL)
 
 
@@ -42,7 +42,7 @@ def _is_host(text: str) -> bool:
         return _is(IPv6Address, text[1:-1]) and "%" not in text
     if text.rpartition(".")[2].isdecimal():
         return _is(IPv4Address, text)
-    return len(text) <= _LONGEST and re.fullmatch(NAME, text) is not None
+    return len(text) <= LONGEST_NAME and re.fullmatch(NAME, text) is not None
 
 
 def _is(address: Callable[[str], object], text: str) -> bool:

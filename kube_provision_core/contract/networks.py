@@ -1,4 +1,4 @@
-"""Networks of a machine that has several, each with a card of its own: how they are written, what the machine is told.
+"""Networks of a machine that has several, each with a card of its own: how they are written, and what is wrong with them.
 
 For targets whose machines may have more than one: a key `networks` of the type `Networks`, per role.
 """
@@ -13,13 +13,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from .driver import raise_faults
-from .errors import BootError
+from .hosts import LONGEST_NAME, NAME
 from .machines import Cluster, Node, Role
-from .node_network import Place, check_node_network
+from .node_network import OnNodeNetwork, Place
 
-_DOMAIN = re.compile(
-    r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.IGNORECASE
-)
 LEAST_MTU, MOST_MTU = 1280, 9000
 """IPv6's least (RFC 8200), without which a machine has none; and what virtual switches carry at most."""
 
@@ -37,12 +34,12 @@ def _no_ipv6(value: Any) -> Any:
 
 
 def _domain(name: str) -> str:
-    if not _DOMAIN.fullmatch(name):
+    if len(name) > LONGEST_NAME or not re.fullmatch(NAME, name):
         raise ValueError("must be a DNS domain, such as example.com")
     return name
 
 
-OnIPv4 = Annotated[Place, AfterValidator(check_node_network), BeforeValidator(_no_ipv6)]
+OnIPv4 = Annotated[OnNodeNetwork[Place], BeforeValidator(_no_ipv6)]
 
 
 def number_of(index: int) -> int:
@@ -96,7 +93,7 @@ class Route(BaseModel):
 
 
 class NetworkCard(BaseModel):
-    """A network of a machine, and what the machine's card in it is told."""
+    """A network of a machine, in which it has a card."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -113,40 +110,6 @@ class NetworkCard(BaseModel):
     dns_search: list[Annotated[str, AfterValidator(_domain)]] = Field(
         [], description="Domains in which short names are looked up."
     )
-
-    def told(self, interface: str, mac_address: str, index: int, dns_servers: Iterable[object] = ()) -> dict[str, Any]:
-        """What cloud-init is told of the card: an entry of `ethernets` in version 2 of its network configuration.
-
-        `interface`: what it is to be called; most of cloud-init's renderers match by a name as well. `index`: the machine's.
-        `dns_servers`: those that take the place of a lease's. Raises `BootError` where `static_ip` has no address for it.
-        """
-        card: dict[str, Any] = {"match": {"macaddress": mac_address}, "set-name": interface}
-        servers = [str(server) for server in dns_servers]
-        if self.role == "none":
-            card |= {"dhcp4": False, "link-local": [], "optional": True}
-        elif self.static_ip is None:
-            card |= {"dhcp4": True, **self._overrides(servers)}
-        else:
-            card |= {"dhcp4": False, "addresses": [str(self._address_of(self.static_ip, index))]}
-        if self.role != "node":  # an IPv6 router there would give an address, and be the default route
-            card["accept-ra"] = False
-        routes = [{"to": str(route.to), "via": str(route.via)} for route in self.routes]
-        if self.static_ip and self.static_ip.gateway:
-            routes.insert(0, {"to": "0.0.0.0/0", "via": str(self.static_ip.gateway)})
-        names = {"addresses": servers, "search": self.dns_search}
-        said = {"routes": routes, "mtu": self.mtu, "nameservers": {key: value for key, value in names.items() if value}}
-        return card | {key: value for key, value in said.items() if value}
-
-    def _address_of(self, static_ip: StaticIp, index: int) -> IPv4Interface:
-        address = static_ip.address_of(index)
-        if address is None:
-            raise BootError(f"network {self.name}: {_shortage(static_ip, [f'the machine with index {index}'], index)}")
-        return address
-
-    def _overrides(self, servers: Sequence[str]) -> dict[str, Any]:
-        """What a lease says besides an address, and does not count."""
-        not_used = ("use-dns", "use-routes") if self.role == "storage" else ("use-dns",) if servers else ()
-        return {"dhcp4-overrides": dict.fromkeys(not_used, False)} if not_used else {}
 
 
 def node_card(cards: Sequence[NetworkCard]) -> int:

@@ -17,6 +17,7 @@ from kube_provision_core import (
     TargetError,
     address_shortages,
     host_memory,
+    key_in_networks,
     static_ip_problems,
 )
 
@@ -77,7 +78,7 @@ def _network_problems(host: Host, config: Mapping[Role, FusionConfig], machines:
         for number, card in enumerate(config[role].networks or ()):
             if known and card.name.startswith("vmnet") and network_number(card.name) not in {0, *known}:
                 has = ", ".join(f"vmnet{each}" for each in sorted(known))
-                yield f"networks[{number}].name: VMware has no network {card.name}; {host.networks} has: {has}"
+                yield f"{key_in_networks(number, 'name')}: VMware has no network {card.name}; {host.networks} has: {has}"
 
 
 def find(vmrun: Callable[[], Vmrun]) -> tuple[Vmrun | None, list[str]]:

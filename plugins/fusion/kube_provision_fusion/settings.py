@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Collection, Iterator, Sequence
 
-from kube_provision_core import Boot, GuestInfo, Machine, Node, interface_name, node_card
+from kube_provision_core import Boot, GuestInfo, Machine, Node, network_config, node_card
 
 from . import stamp
 from .config import FusionConfig
@@ -128,11 +128,9 @@ def _new_card(card: str, network: str, address: str, kind: str, host: Host) -> d
 
 def guest_info(node: Node, boot: Boot, config: FusionConfig, addresses: Sequence[str] = ()) -> GuestInfo:
     """Boot data with the network of a machine that has several cards; `addresses`: these cards' hardware addresses."""
-    told = {
-        interface_name(number): card.told(interface_name(number), addresses[number] if addresses else NOBODYS, node.index)
-        for number, card in enumerate(config.networks or ())
-    }
-    return GuestInfo(boot, {"network": {"version": 2, "ethernets": told}} if told else {})
+    cards = config.networks or ()
+    told = network_config(zip(cards, addresses or [NOBODYS] * len(cards), strict=True), node.index)
+    return GuestInfo(boot, {"network": told} if told else {})
 
 
 def _fresh_address(taken: Collection[str]) -> str:

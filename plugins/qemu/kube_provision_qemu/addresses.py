@@ -6,9 +6,8 @@ import hashlib
 import json
 from collections.abc import Collection, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Any
 
-from kube_provision_core import NetworkCard, Node, Role, StaticIp, TargetError, interface_name
+from kube_provision_core import NetworkCard, Node, Role, StaticIp, TargetError, network_config
 
 NETWORK = IPv4Network("10.0.2.0/24")
 GATEWAY = "10.0.2.2"
@@ -48,19 +47,15 @@ def mac(cluster_id: str, name: str) -> str:
     return "52:54:" + ":".join(f"{byte:02x}" for byte in digest[:4])
 
 
-def network_config(address: str, mac_address: str, networks: Sequence[tuple[NetworkCard, str]] = (), index: int = 0) -> str:
-    """NoCloud's `network-config`, version 2. JSON is YAML.
+def network_text(address: str, cards: Sequence[tuple[NetworkCard, str]], index: int) -> str:
+    """NoCloud's `network-config` for the machine with that index, whose address on the cluster's own wire is `address`.
 
-    The interface is renamed, because cloud-init's networkd renderer matches by name as well as by address. `networks`: all
-    with the hardware addresses of the cards, in their order, where there are several.
+    JSON is YAML. `cards`: in their order with their hardware addresses; `OWN` alone where it has no others.
     """
-    fixed = StaticIp(addresses=[IPv4Interface(f"{address}/{NETWORK.prefixlen}")], gateway=IPv4Address(GATEWAY))
-    given = networks or [(OWN, mac_address)]
-    ethernets: dict[str, Any] = {}
-    for number, (card, hardware_address) in enumerate(given):
-        name, own = interface_name(number), card.role == "node"
-        if own:
-            card = card.model_copy(update={"static_ip": fixed})
-        told = card.told(name, hardware_address, 0 if own else index, [NAME_SERVER] if own else ())
-        ethernets[name] = {**told, "dhcp6": False}
-    return json.dumps({"version": 2, "ethernets": ethernets}, indent=1) + "\n"
+    same = [IPv4Interface(f"{address}/{NETWORK.prefixlen}")] * max(index, 1)  # it is chosen, whatever the index
+    own = {"static_ip": StaticIp.model_construct(addresses=same, gateway=IPv4Address(GATEWAY))}
+    given = [(card.model_copy(update=own) if card.role == "node" else card, mac_address) for card, mac_address in cards]
+    told = network_config(given, index, [NAME_SERVER])
+    for card in told["ethernets"].values():
+        card["dhcp6"] = False
+    return json.dumps(told, indent=1) + "\n"

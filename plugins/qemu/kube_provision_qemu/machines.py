@@ -79,7 +79,6 @@ def _fill(
     disks.create_overlay(emulator.image_tool, template, folder, node.machine.boot_disk_gib)
     if node.machine.data_volume_gib is not None:
         disks.create_data_disk(emulator.image_tool, folder, node.machine.data_volume_gib)
-    cards = list(zip(networks, (mac for _, mac in made.cards), strict=True)) if networks else []
-    told = addresses.network_config(made.address, made.mac, cards, node.index)
-    NoCloudSeed(boot, told).write(folder / SEED)
+    cards = list(zip(networks or [addresses.OWN], (mac for _, mac in made.cards), strict=True))
+    NoCloudSeed(boot, addresses.network_text(made.address, cards, node.index)).write(folder / SEED)
     record.write(folder, made)

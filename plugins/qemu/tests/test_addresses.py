@@ -26,7 +26,7 @@ def test_workers_of_a_pool_take_no_address_that_another_machine_gets_back() -> N
 
 def test_the_network_is_understood_by_cloud_init() -> None:
     install("cloud-init")
-    network = addresses.network_config("10.0.2.21", "52:54:00:00:00:01")
+    network = addresses.network_text("10.0.2.21", [(addresses.OWN, "52:54:00:00:00:01")], 1)
     script = (
         "import sys, yaml\n"
         "from cloudinit.net.network_state import parse_net_config_data\n"

@@ -71,7 +71,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_machine_is_told_of_each_card() -> None:
     cards = [(NetworkCard.model_validate(card), mac) for card, (_, mac) in zip(NETWORKS, MADE.cards, strict=True)]
-    told = json.loads(addresses.network_config(MADE.address, MADE.mac, cards, 2))["ethernets"]
+    told = json.loads(addresses.network_text(MADE.address, cards, 2))["ethernets"]
     assert [card["match"]["macaddress"] for card in told.values()] == [f"52:54:00:00:00:0{number}" for number in (1, 2, 3)]
     assert (told["eth0"]["addresses"], told["eth0"]["mtu"]) == (["10.9.0.12/24"], 9000)
     assert "routes" not in told["eth0"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kube_provision_core import Boot, GuestInfo, Node, interface_name
+from kube_provision_core import Boot, GuestInfo, Node, network_config
 
 from .config import VsphereConfig
 from .hardware_address import hardware_addresses
@@ -17,11 +17,6 @@ def of(node: Node, boot: Boot, config: VsphereConfig) -> GuestInfo:
 
 def network(node: Node, config: VsphereConfig) -> dict[str, Any]:
     """The metadata's part about the network; empty where the system may decide."""
-    cards = {
-        interface_name(number): card.told(
-            interface_name(number), mac_address, node.index, config.dns_servers if card.role == "node" else ()
-        )
-        for number, (card, mac_address) in enumerate(zip(config.cards, hardware_addresses(node, config), strict=True))
-        if mac_address
-    }
-    return {"network": {"version": 2, "ethernets": cards}} if cards else {}
+    cards = zip(config.cards, hardware_addresses(node, config), strict=True)
+    told = network_config(cards, node.index, config.dns_servers)
+    return {"network": told} if told else {}

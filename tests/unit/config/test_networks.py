@@ -1,4 +1,4 @@
-"""Networks of machines with several cards: what may be written, and what a machine is told."""
+"""Networks of machines with several cards: what may be written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import kube_provision_core
-from kube_provision_core import BootError, NetworkCard, Role
+from kube_provision_core import BootError, Role
 from kube_provision_core.testing import cluster_of, node_of
 
 PAGE = Path(__file__).parents[3] / "docs/writing-a-plugin.md"
@@ -38,10 +38,6 @@ def _orbit(install) -> None:
 def written(networks: str) -> str:
     """The networks stand from line 6 on."""
     return f"{ON_ORBIT}networks:\n{indent(networks, '  ')}"
-
-
-def card(**keys: object) -> NetworkCard:
-    return NetworkCard.model_validate({"name": "lan", "role": "node", **keys})
 
 
 @pytest.mark.usefixtures("_orbit")
@@ -160,55 +156,6 @@ def test_a_target_whose_machines_have_one_card_has_no_such_key(complaints) -> No
     assert line.startswith("config.yml:6: unknown key networks")
 
 
-class TestTelling:
-    @pytest.mark.parametrize(
-        ("keys", "servers", "told"),
-        [
-            ({}, [], {"dhcp4": True}),
-            (
-                {},
-                ["10.0.0.53"],
-                {"dhcp4": True, "dhcp4-overrides": {"use-dns": False}, "nameservers": {"addresses": ["10.0.0.53"]}},
-            ),
-            ({"dns_search": ["a.example"]}, [], {"dhcp4": True, "nameservers": {"search": ["a.example"]}}),
-            (
-                {"role": "storage"},
-                [],
-                {"dhcp4": True, "dhcp4-overrides": {"use-dns": False, "use-routes": False}, "accept-ra": False},
-            ),
-            (
-                {"role": "none", "mtu": 9000},
-                [],
-                {"dhcp4": False, "link-local": [], "optional": True, "accept-ra": False, "mtu": 9000},
-            ),
-            (
-                {
-                    "static_ip": {"addresses": ["10.0.0.11/24", "10.0.0.12/24"], "gateway": "10.0.0.1"},
-                    "routes": [{"to": "10.8.0.0/16", "via": "10.0.0.2"}],
-                },
-                [],
-                {
-                    "dhcp4": False,
-                    "addresses": ["10.0.0.12/24"],
-                    "routes": [{"to": "0.0.0.0/0", "via": "10.0.0.1"}, {"to": "10.8.0.0/16", "via": "10.0.0.2"}],
-                },
-            ),
-        ],
-    )
-    def test_a_machine_is_told_what_is_written(
-        self, keys: dict[str, object], servers: Sequence[str], told: dict[str, object]
-    ) -> None:
-        known = {"match": {"macaddress": "00:50:56:00:00:0c"}, "set-name": "eth1"}
-        assert card(**keys).told("eth1", "00:50:56:00:00:0c", 2, servers) == known | told
-
-    def test_no_machine_is_told_of_an_address_that_there_is_not(self) -> None:
-        static = {"addresses": ["10.0.0.11/24", "10.0.0.12/24"]}
-        with pytest.raises(
-            BootError, match=r"^network lan: has 2 addresses, and the machine with index 3 needs number 3: add 1$"
-        ):
-            card(static_ip=static).told("eth0", "00:50:56:00:00:0c", 3)
-
-
 def test_the_page_for_authors_of_plugins_has_a_target_that_works() -> None:
     """The section's own code, which names everything by the public door."""
     section = PAGE.read_text().partition("## Several network cards")[2].partition("\n## ")[0]
@@ -220,7 +167,7 @@ def test_the_page_for_authors_of_plugins_has_a_target_that_works() -> None:
     target, node = defined["Crate"](dict.fromkeys(Role, config)), node_of("w-prod-1")
     assert target.node_interfaces == dict.fromkeys(Role, "eth1")
     assert target.render_boot(node, cluster_of()) is None
-    told = target.ethernets(node, ["00:50:56:00:00:01", "00:50:56:00:00:02"])
+    told = target.network(node, ["00:50:56:00:00:01", "00:50:56:00:00:02"])["ethernets"]
     assert {name: card["match"]["macaddress"][-1] for name, card in told.items()} == {"eth0": "1", "eth1": "2"}
     assert told["eth1"]["addresses"] == ["10.0.0.11/24"]
     with pytest.raises(BootError, match=r"networks\[1\]\.static_ip: has 1 address, and w-prod-2 needs number 2: add 1"):

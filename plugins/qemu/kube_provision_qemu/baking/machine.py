@@ -23,7 +23,7 @@ def write(folder: Path, name: str, image: Image) -> None:
     """The machine's seed and record; its disk lies in the folder already."""
     made = template.read(folder / BOOT_DISK)
     mac = addresses.mac(image.spec, name)
-    NoCloudSeed(image.boot, addresses.network_config(ADDRESS, mac)).write(folder / SEED)
+    NoCloudSeed(image.boot, addresses.network_text(ADDRESS, [(addresses.OWN, mac)], index=1)).write(folder / SEED)
     record.write(
         folder,
         Record(
