@@ -38,6 +38,8 @@ need 23 minutes on a busy host before it could begin with the initialisation."""
 LOCK_LIMIT = 900.0
 RECORD_LIMIT = 600.0
 """Seconds for telling discovery what has happened; it may be down just then."""
+ADDRESS_LIMIT = 300.0
+"""Seconds that a node waits for its IPv6 address in a dual-stack cluster."""
 _PAUSE = 3.0
 
 CHANGED = "looks again: the record has changed"
@@ -70,6 +72,7 @@ class Choreography:
         Raises `OtherClusterError`, `GaveUpError`, `etcd.EtcdError`, `KubeadmError`, `authorities.UnfitError` or `OSError`.
         """
         if not self.member.exists():
+            self.wait_until_done(lambda: self.kubeadm.lacks_address(self.client.address()), ADDRESS_LIMIT)
             turn = self.take_turn_as_master if self.node.is_master else self.take_turn_as_worker
             self.wait_until_done(turn, TURN_LIMIT)
         if self.node.is_master:

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import patience, process
+from . import ipv6, patience, process
 from .kept_files import replace_file
 from .settings import Places
 
@@ -16,6 +16,8 @@ RESET_LIMIT = 360.0
 RENEW_LIMIT = 360.0
 """It first asks the cluster for its configuration, and goes on without it."""
 _VERSION_LIMIT = 120.0
+NODE_IPV6 = "@NODE_IPV6@"
+"""Where a dual-stack cluster's configuration has it."""
 APPLY_LIMIT = 600.0
 """For one manifest: it may hold many objects, and an API server that has only just begun answers late."""
 
@@ -41,6 +43,17 @@ class Kubeadm:
 
     def join(self, node_ip: str) -> None:
         self._with_configuration("join", node_ip, [])
+
+    def lacks_address(self, node_ip: str) -> str:
+        """In a dual-stack cluster why this node has no IPv6 address beside this one yet; empty where nothing lacks."""
+        told = self.places.config / "kubeadm-join.yaml"
+        if not told.exists() or NODE_IPV6 not in told.read_text():  # it is forgotten once the node is a member
+            return ""
+        try:
+            ipv6.address_beside(node_ip)
+        except ipv6.NoAddressError as problem:
+            return f"waits for an IPv6 address: {problem}"
+        return ""
 
     def reset(self) -> None:
         """Undo what an attempt left, the local etcd member included.
@@ -101,6 +114,8 @@ class Kubeadm:
 
     def _filled_in(self, text: str, node_ip: str) -> str:
         known = text.replace("@NODE_IP@", node_ip).replace("@KUBERNETES_VERSION@", self.version())
+        if NODE_IPV6 in known:
+            known = known.replace(NODE_IPV6, ipv6.address_beside(node_ip))
         return patience.filled_in(known)
 
     def _empty_etcd_folder(self) -> None:

@@ -38,6 +38,9 @@ RECEIVER_LIFETIME = timedelta(days=7)
 """Of what a machine shows to who brings it the authorities and the snapshot. Whoever has read its boot data could take both
 in its place as long; a run that was broken off before a weekend is gone on with after it."""
 
+FORWARDING_IPV6 = ("net.ipv6.conf.all.forwarding", "net.ipv6.conf.default.forwarding")
+"""kubeadm looks at the second."""
+
 MEMBERSHIP_LIMIT = 16200
 """Seconds. The choreography bounds each of its waits itself, and says what for, which a step that is ended cannot."""
 
@@ -138,12 +141,16 @@ def _system_files(node: Node, cluster: Cluster, config: CoreConfig, secrets: Joi
 
 
 def _sysctls(cluster: Cluster, config: CoreConfig) -> tuple[tuple[str, str], ...]:
-    """A kubelet that leaves the kernel's settings alone ends where these are others."""
-    return tuple(hardened.SYSCTLS.items()) if config.hardened and not cluster.shares_kernel else ()
+    """A kubelet that leaves the kernel's settings alone ends where those of `hardened` are others."""
+    kernel = hardened.SYSCTLS if config.hardened and not cluster.shares_kernel else {}
+    forwarding = FORWARDING_IPV6 if cluster.is_dual_stack else ()
+    return *((name, "1") for name in forwarding), *kernel.items()
 
 
 def _kernel(cluster: Cluster, config: CoreConfig) -> str:
-    return render("steps/kernel.sh", shared=cluster.shares_kernel, modules=_modules(config))
+    return render(
+        "steps/kernel.sh", shared=cluster.shares_kernel, modules=_modules(config), dual_stack=cluster.is_dual_stack
+    )
 
 
 def _modules(config: CoreConfig) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..config.kubeadm_fields import VERSIONS, Fault, read
 from ..contract.errors import BootError
-from ..contract.kubeadm_limits import NODE_NETWORK, node_label_fault, pod_network_fault, service_network_fault
+from ..contract.kubeadm_limits import NODE_NETWORKS, node_label_fault, pod_network_fault, service_network_fault
+from ..contract.subnets import Subnets, subnets
 from .kubeadm_config import NODE_IP, TOKEN_TTL, VERSION, Document
 
 _TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
@@ -199,18 +200,21 @@ def _numbers(version: str) -> list[int]:
 
 
 def _network_faults(networking: Document) -> Iterator[str]:
-    networks = {}
+    networks: dict[str, Subnets] = {}
     for key in ("podSubnet", "serviceSubnet"):
         try:
-            networks[key] = ipaddress.ip_network(str(networking.get(key)))
-        except ValueError:
-            yield f"ClusterConfiguration.networking.{key} must be a network such as 10.244.0.0/16"
+            networks[key] = subnets(str(networking.get(key)))
+        except ValueError as error:
+            yield f"ClusterConfiguration.networking.{key} {error}"
     if len(networks) < 2:
         return
-    pods, services = networks["podSubnet"], networks["serviceSubnet"]
-    if fault := service_network_fault(services):
-        yield f"ClusterConfiguration.networking.serviceSubnet {services} {fault}"
-    if fault := pod_network_fault(pods):
-        yield f"ClusterConfiguration.networking.podSubnet {pods} {fault}: each node gets a /{NODE_NETWORK} of it"
-    if pods.overlaps(services):
-        yield f"ClusterConfiguration.networking: podSubnet {pods} and serviceSubnet {services} overlap"
+    if len({len(each) for each in networks.values()}) > 1:
+        yield "ClusterConfiguration.networking: podSubnet and serviceSubnet must both have an IPv6 network, or neither"
+    for pods, services in zip(networks["podSubnet"], networks["serviceSubnet"], strict=False):
+        if fault := service_network_fault(services):
+            yield f"ClusterConfiguration.networking.serviceSubnet {services} {fault}"
+        if fault := pod_network_fault(pods):
+            each = NODE_NETWORKS[pods.version]
+            yield f"ClusterConfiguration.networking.podSubnet {pods} {fault}: each node gets a /{each} of it"
+        if pods.overlaps(services):
+            yield f"ClusterConfiguration.networking: podSubnet {pods} and serviceSubnet {services} overlap"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..config.core import CoreConfig
 
 NODE_IP = "@NODE_IP@"
+NODE_IPV6 = "@NODE_IPV6@"
 VERSION = "@KUBERNETES_VERSION@"
 ELECTIONS = {"lease-duration": "@LEASE_DURATION@", "renew-deadline": "@RENEW_DEADLINE@", "retry-period": "@RETRY_PERIOD@"}
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
@@ -45,7 +46,7 @@ def init_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, config: C
     """For `kubeadm init`, on a master that carries the authorities. Each has under it what the user wishes for."""
     user = config.kubeadm
     return (
-        laid_under(user.init, _init(node, secrets, config) | _patches(node, config)),
+        laid_under(user.init, _init(node, cluster, secrets, config) | _patches(node, config)),
         laid_under(user.cluster, _cluster_configuration(cluster, config)),
         _kubelet(cluster, config),
         *_kube_proxy(cluster, config),
@@ -57,7 +58,7 @@ def join_documents(node: Node, cluster: Cluster, secrets: JoinSecrets, config: C
     return (laid_under(config.kubeadm.join, _join(node, cluster, secrets, config) | _patches(node, config)),)
 
 
-def _init(node: Node, secrets: JoinSecrets, config: CoreConfig) -> dict[str, Any]:
+def _init(node: Node, cluster: Cluster, secrets: JoinSecrets, config: CoreConfig) -> dict[str, Any]:
     return {
         "apiVersion": KUBEADM_API,
         "kind": "InitConfiguration",
@@ -72,7 +73,7 @@ def _init(node: Node, secrets: JoinSecrets, config: CoreConfig) -> dict[str, Any
         ],
         "certificateKey": secrets.certificate_key,
         "localAPIEndpoint": _api_endpoint(),
-        "nodeRegistration": _registration(node, config),
+        "nodeRegistration": _registration(node, cluster, config),
         "timeouts": _timeouts(),
     }
 
@@ -88,7 +89,7 @@ def _join(node: Node, cluster: Cluster, secrets: JoinSecrets, config: CoreConfig
                 "caCertHashes": [secrets.pki.ca_pin],
             }
         },
-        "nodeRegistration": _registration(node, config),
+        "nodeRegistration": _registration(node, cluster, config),
         "timeouts": _timeouts(),
     }
     if node.role is Role.MASTER:
@@ -163,23 +164,25 @@ def begun(kind: str) -> dict[str, Any]:
     return {"apiVersion": VERSIONS[kind], "kind": kind}
 
 
-def _registration(node: Node, config: CoreConfig) -> Document:
+def _registration(node: Node, cluster: Cluster, config: CoreConfig) -> Document:
     taints = {} if config.taints is None else {"taints": [taint_parts(taint) for taint in config.taints]}
     return {
         "name": node.name,
         "criSocket": CRI_SOCKET,
         "imagePullPolicy": "IfNotPresent",
-        "kubeletExtraArgs": [{"name": name, "value": value} for name, value in _arguments(node, config).items() if value],
+        "kubeletExtraArgs": [
+            {"name": name, "value": value} for name, value in _arguments(node, cluster, config).items() if value
+        ],
         **taints,
     }
 
 
-def _arguments(node: Node, config: CoreConfig) -> Mapping[str, str | None]:
+def _arguments(node: Node, cluster: Cluster, config: CoreConfig) -> Mapping[str, str | None]:
     """Of the kubelet. Labels that it may not give its own node are given to it by the run."""
     wished = node.labels(config.labels)
     labels = [f"{key}={value}" for key, value in sorted(wished.items()) if not node_label_fault(key)]
     return {
-        "node-ip": NODE_IP,
+        "node-ip": f"{NODE_IP},{NODE_IPV6}" if cluster.is_dual_stack else NODE_IP,
         "config-dir": KUBELET_DROP_INS if config.kubelet else None,
         "cloud-provider": config.cloud_provider,
         "node-labels": ",".join(labels),

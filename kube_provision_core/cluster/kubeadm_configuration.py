@@ -27,6 +27,14 @@ class KubeadmConfiguration:
         return self._setting("controlPlaneEndpoint")
 
     @property
+    def networks(self) -> dict[str, str]:
+        """Of pods and services, by what the configuration calls them; those alone that are known."""
+        document = self._document()
+        told = document.get("networking") if isinstance(document, dict) else None
+        keys = {"pod_subnet": "podSubnet", "service_subnet": "serviceSubnet"}
+        return {key: str(told[name]) for key, name in keys.items() if isinstance(told, dict) and told.get(name)}
+
+    @property
     def api_server_paths(self) -> frozenset[str]:
         """What arguments of API servers name on the disk of each master."""
         return frozenset(value for value in self._api_server_values() if value.startswith("/"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -13,6 +12,7 @@ from ..contract.components import PackageSource
 from ..contract.driver import option
 from ..contract.local_paths import readable, resolve
 from ..contract.machines import Role
+from ..contract.subnets import Subnets, subnets
 from ..contract.urls import Url, without_credentials
 from ..registry.names import default
 from .api_server import AuditPolicy, Oidc, PodSecurity
@@ -25,6 +25,7 @@ from .ports import FreePort
 from .registries import MirrorUrl, Registry
 from .script import ScriptConfig, Strict
 from .words import (
+    ClusterNetwork,
     DnsLabel,
     Domain,
     ImageRepository,
@@ -140,10 +141,15 @@ class CoreConfig(ScriptConfig):
         help="Kubernetes minor (`1.37`) or exact version (`1.37.1`). A cluster that lives keeps its own until it is "
         "[upgraded](upgrade.md).",
     )
-    pod_subnet: IPv4Network = option(
-        IPv4Network("10.244.0.0/16"), asked=True, help="Network of the pods: one that the site does not use."
+    pod_subnet: ClusterNetwork = option(
+        "10.244.0.0/16",
+        asked=True,
+        help="Network of the pods: one that the site does not use. With an IPv6 one after a comma the cluster is "
+        "[dual-stack](dual-stack.md).",
     )
-    service_subnet: IPv4Network = option(IPv4Network("10.96.0.0/12"), help="Network of the services.")
+    service_subnet: ClusterNetwork = option(
+        "10.96.0.0/12", help="Network of the services; dual-stack where `pod_subnet` is."
+    )
     cluster_domain: Domain = option("cluster.local", help="DNS domain of the services.")
     proxy_port: FreePort = option(
         8443,
@@ -260,6 +266,6 @@ class CoreConfig(ScriptConfig):
         return {Role.MASTER: self.master_label, Role.WORKER: self.worker_label}.get(role, f"{role.pool}-")
 
     @property
-    def cluster_networks(self) -> Mapping[str, IPv4Network]:
+    def cluster_networks(self) -> Mapping[str, Subnets]:
         """Networks that only exist inside of the cluster, by key."""
-        return {"pod_subnet": self.pod_subnet, "service_subnet": self.service_subnet}
+        return {"pod_subnet": subnets(self.pod_subnet), "service_subnet": subnets(self.service_subnet)}

@@ -56,6 +56,7 @@ _WORDS = {
     "ip_v4_interface": "must be an IPv4 address with its network's prefix length, such as 10.0.0.11/24",
     "ip_v6_address": "must be an IPv6 address",
     "ip_v6_network": "must be an IPv6 network such as fd00::/64, its host bits zero",
+    "ip_v6_interface": "must be an IPv6 address with its network's prefix length, such as fd00::11/64",
     "ip_any_address": "must be an IP address",
     "ip_any_network": "must be an IP network such as 10.0.0.0/24, its host bits zero",
 }

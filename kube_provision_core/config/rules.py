@@ -5,19 +5,20 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import IPv4Network, ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from ..contract.kubeadm_limits import (
     MASTER_MEMORY_MIB,
     MASTER_PROCESSORS,
-    NODE_NETWORK,
+    NODE_NETWORKS,
     pod_network_fault,
     service_network_fault,
 )
 from ..contract.machines import Role
 from ..contract.node_network import network_fault
+from ..contract.subnets import Subnets
 from .api_server import ARGUMENTS
 from .core import DEFAULT_CNI, CoreConfig
 from .problems import Place, Problems
@@ -55,6 +56,12 @@ def check(core: CoreConfig, machines: int, nodes: IPv4Network | None, place: Pla
             place("kube_proxy"),
             "kube_proxy: none leaves services to the network plugin, and the default one serves none; name one in "
             "seed_manifests that does, or [] to bring it later",
+        )
+    if any(len(networks) > 1 for networks in core.cluster_networks.values()) and DEFAULT_CNI in core.seed_manifests:
+        problems.add(
+            place("pod_subnet") or place("service_subnet"),
+            "pod_subnet: a dual-stack cluster needs a network plugin that gives pods both addresses, and the default one "
+            "gives IPv4 ones alone; name one in seed_manifests that does, or [] to bring it later",
         )
     for name in {name for name in core.extensions if core.extensions.count(name) > 1}:
         problems.add(place("extensions"), f"extensions lists {name} twice")
@@ -143,10 +150,10 @@ def _asked_before_the_cluster(core: CoreConfig) -> Iterator[Named]:
     yield from (("ntp_servers", (number,), server) for number, server in enumerate(core.ntp_servers))
 
 
-def _host_fault(host: str, taken: Mapping[str, IPv4Network]) -> str:
+def _host_fault(host: str, taken: Mapping[str, Subnets]) -> str:
     try:
-        return network_fault(IPv4Address(host), taken)
-    except AddressValueError:  # a name, or IPv6's
+        return network_fault(ip_address(host), taken)
+    except ValueError:  # a name
         return ""
 
 
@@ -157,10 +164,11 @@ def warnings(core: CoreConfig) -> Iterator[str]:
             f"{core.masters} masters survive no more losses than {core.masters - 1}: etcd's quorum is more than half of "
             "them; use an odd number"
         )
-    blocks = 2 ** (NODE_NETWORK - core.pod_subnet.prefixlen)
     nodes = sum(core.counts.values())
-    if nodes > blocks:
-        yield f"pod_subnet {core.pod_subnet} has networks for {blocks} nodes; {nodes} are wanted"
+    for network in core.cluster_networks["pod_subnet"]:
+        blocks = 2 ** (NODE_NETWORKS[network.version] - network.prefixlen)
+        if nodes > blocks:
+            yield f"pod_subnet {network} has networks for {blocks} nodes; {nodes} are wanted"
 
 
 def _check_names(core: CoreConfig, machines: int, place: PlaceOf, problems: Problems) -> None:
@@ -222,15 +230,21 @@ def _check_arguments(core: CoreConfig, place: PlaceOf, problems: Problems) -> No
 
 
 def _check_networks(core: CoreConfig, nodes: IPv4Network | None, place: PlaceOf, problems: Problems) -> None:
-    if fault := service_network_fault(core.service_subnet):
-        problems.add(place("service_subnet"), f"service_subnet {core.service_subnet} {fault}")
-    if fault := pod_network_fault(core.pod_subnet):
-        problems.add(place("pod_subnet"), f"pod_subnet {core.pod_subnet} {fault}")
-    if core.pod_subnet.overlaps(core.service_subnet):
+    faults = {"pod_subnet": pod_network_fault, "service_subnet": service_network_fault}
+    for key, networks in core.cluster_networks.items():
+        for network in networks:
+            if fault := faults[key](network):
+                problems.add(place(key), f"{key} {network} {fault}")
+            if nodes and nodes.overlaps(network):
+                problems.add(place(key), f"{key} {network} overlaps {nodes}, the network of target {core.target}'s machines")
+    pods, services = core.cluster_networks.values()
+    for one, other in zip(pods, services, strict=False):
+        if one.overlaps(other):
+            both = f"pod_subnet {one} and service_subnet {other} overlap"
+            problems.add(place("service_subnet") or place("pod_subnet"), both)
+    if len(pods) != len(services):
+        has, lacks = ("pod_subnet", "service_subnet") if len(pods) > len(services) else ("service_subnet", "pod_subnet")
         problems.add(
-            place("service_subnet") or place("pod_subnet"),
-            f"pod_subnet {core.pod_subnet} and service_subnet {core.service_subnet} overlap",
+            place(has),
+            f"{has} has an IPv6 network and {lacks} has none: give {lacks} one, after a comma, or take it away here",
         )
-    for key, network in core.cluster_networks.items():
-        if nodes and nodes.overlaps(network):
-            problems.add(place(key), f"{key} {network} overlaps {nodes}, the network of target {core.target}'s machines")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -13,6 +12,7 @@ from ..contract.driver import DriverConfig
 from ..contract.local_paths import FOLDERS
 from ..contract.machines import Role
 from ..contract.node_network import TAKEN
+from ..contract.subnets import Subnets
 from .explain import explain, is_missing
 from .problems import Place, Problems
 from .settings import Settings
@@ -39,7 +39,7 @@ class Validator:
         self._settings = settings
         self._environ = environ
         self._problems = problems
-        self.taken: Mapping[str, IPv4Network] = {}
+        self.taken: Mapping[str, Subnets] = {}
         """The networks of pods and services by key, once they are known."""
         self._values: dict[tuple[int, str], Value | None] = {}
         self._outcomes: dict[tuple[Any, ...], Outcome[Any]] = {}

@@ -6,15 +6,17 @@ import posixpath
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, SecretStr, StringConstraints
+from pydantic import AfterValidator, SecretStr, StringConstraints, WithJsonSchema
 
 from ..contract.boot import NODE_CONFIG_DIR, NODE_DIR
 from ..contract.hosts import HOST_AND_PORT, LABEL, LOWER_LABEL, PORT, host_fault
+from ..contract.subnets import subnets, written
 from ..contract.urls import URL, without_credentials
 
 _DNS_LABEL = rf"^{LOWER_LABEL}$"
 _NAME_PART = r"^[a-z0-9-]*$"
 _DOMAIN = rf"^{LOWER_LABEL}(\.{LOWER_LABEL})*$"
+_SUBNETS = r"^[0-9]+(\.[0-9]+){3}(/[0-9]+)?(\s*,\s*[0-9a-fA-F:.]+(/[0-9]+)?)?$"
 _VERSION = r"^1\.[0-9]{2}(\.[0-9]{1,2})?$"
 _PATH = r"[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*"
 _IMAGE_REPOSITORY = rf"^{HOST_AND_PORT}(/{_PATH})*$"
@@ -126,9 +128,15 @@ def _not_empty(password: SecretStr) -> SecretStr:
     return password
 
 
+def _subnets(text: str) -> str:
+    return written(subnets(text))
+
+
 DnsLabel = Annotated[str, StringConstraints(pattern=_DNS_LABEL)]
 NamePart = Annotated[str, StringConstraints(pattern=_NAME_PART)]
 Domain = Annotated[str, StringConstraints(pattern=_DOMAIN)]
+ClusterNetwork = Annotated[str, AfterValidator(_subnets), WithJsonSchema({"type": "string", "pattern": _SUBNETS})]
+"""Or one of each family, in a dual-stack cluster."""
 ImageRepository = Annotated[str, StringConstraints(pattern=_IMAGE_REPOSITORY), AfterValidator(_real_host)]
 ImageReference = Annotated[str, AfterValidator(_no_url), StringConstraints(pattern=_IMAGE)]
 PublicKey = Annotated[str, StringConstraints(pattern=_SSH_KEY)]

@@ -1,7 +1,7 @@
 """Which of the addresses that are told of a machine the rest of the cluster can use, and why the others do not count.
 
-One rule for every target: the networks of pods and services are IPv4, and what a machine is told about its neighbours goes
-into its files for good.
+One rule for every target: machines find each other by IPv4, also in a dual-stack cluster, and what a machine is told about
+its neighbours goes into its files for good.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from .machines import Cluster
+from .subnets import subnets
 
 DOCKER_BRIDGE = IPv4Network("172.17.0.0/16")
 """Docker's default network, of which every host has the same addresses."""
@@ -82,9 +83,10 @@ def _objection(address: IPv4Address, cluster: Cluster, sure: bool, expected: str
         return ""
     if address.is_link_local:
         return "is link-local: no DHCP server has answered"
-    for key, network in (("pod_subnet", cluster.pod_subnet), ("service_subnet", cluster.service_subnet)):
-        if address in IPv4Network(network):
-            return f"lies in {key} {network}"
+    for key, written in (("pod_subnet", cluster.pod_subnet), ("service_subnet", cluster.service_subnet)):
+        four, *_ = subnets(written)
+        if address in four:
+            return f"lies in {key} {four}"
     if not sure and (address in DOCKER_BRIDGE or str(address).endswith(".1")):
         return "looks like a container bridge's"
     if only_in is not None and address not in only_in:

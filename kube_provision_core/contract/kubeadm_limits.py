@@ -11,14 +11,12 @@ from ipaddress import IPv4Network, IPv6Network
 MASTER_PROCESSORS = 2
 MASTER_MEMORY_MIB = 1700
 
-NODE_NETWORK = 24
-"""Every node gets a /24 of the pods' network."""
+NODE_NETWORKS = {4: 24, 6: 64}
+"""Prefix length of what every node gets of the pods' networks, by IP version."""
 
-_POD_NETWORKS = range(NODE_NETWORK - 16, NODE_NETWORK + 1)
-"""One that holds a node's network at least, and 2^16 of them at most."""
-
-_SERVICE_NETWORKS = range(12, 29)
-"""One that has 10 addresses at least, and 2^20 of them at most."""
+_MOST_NODE_NETWORKS = 16
+_LEAST_SERVICES, _MOST_SERVICES = 4, 20
+"""As powers of 2: 10 addresses fit into 2^4."""
 
 
 _OF_KUBERNETES = ("kubernetes.io", "k8s.io")
@@ -50,13 +48,15 @@ def _is_within(key: str, domains: Iterable[str]) -> bool:
 
 
 def pod_network_fault(network: IPv4Network | IPv6Network) -> str:
-    """What is wrong with a network of pods; empty if nothing."""
-    return _fault(network, _POD_NETWORKS)
+    """What is wrong with a network of pods; empty if nothing. It holds a node's network, and 2^16 of them at most."""
+    node = NODE_NETWORKS[network.version]
+    return _fault(network, range(node - _MOST_NODE_NETWORKS, node + 1))
 
 
 def service_network_fault(network: IPv4Network | IPv6Network) -> str:
-    """What is wrong with a network of services; empty if nothing."""
-    return _fault(network, _SERVICE_NETWORKS)
+    """What is wrong with a network of services; empty if nothing. It has 10 addresses at least, and 2^20 at most."""
+    bits = network.max_prefixlen
+    return _fault(network, range(bits - _MOST_SERVICES, bits - _LEAST_SERVICES + 1))
 
 
 def _fault(network: IPv4Network | IPv6Network, lengths: range) -> str:

@@ -199,7 +199,9 @@ class Cluster:
     names: frozenset[str]
     """Every machine name that this run may need; a machine that bears one without our stamp is foreign."""
     pod_subnet: str = "10.244.0.0/16"
+    """In a dual-stack cluster with an IPv6 network after a comma, as kubeadm writes it: `10.244.0.0/16,fd00:10:244::/56`."""
     service_subnet: str = "10.96.0.0/12"
+    """The same for services; both have an IPv6 network, or none has."""
     domain: str = "cluster.local"
     proxy_port: int = 8443
     """Where every node's own proxy listens on localhost: the way to the API servers."""
@@ -229,6 +231,11 @@ class Cluster:
     made. Of a machine that exists see `peers`: its own may be one of before."""
     ca: str = field(default="", repr=False)
     """PEM of the authority whose certificates API servers show and whom whoever asks them trusts; everybody may see it."""
+
+    @property
+    def is_dual_stack(self) -> bool:
+        """Whether pods, services and nodes have IPv6 addresses beside their IPv4 ones."""
+        return "," in self.pod_subnet
 
     @property
     def discovery_addresses(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -16,12 +16,15 @@ from .driver import raise_faults
 from .hosts import LONGEST_NAME, NAME
 from .machines import Cluster, Node, Role
 from .node_network import OnNodeNetwork, Place
+from .subnets import Network
 
 LEAST_MTU, MOST_MTU = 1280, 9000
 """IPv6's least (RFC 8200), without which a machine has none; and what virtual switches carry at most."""
 
 MOST_NAMES = 5
 """Of machines in one line."""
+
+Interface = IPv4Interface | IPv6Interface
 
 Fault = tuple[tuple[str | int, ...], str]
 """The way to it, and what is wrong."""
@@ -56,31 +59,56 @@ class StaticIp(BaseModel):
         min_length=1, description="With prefix length, one per machine: the first is that of the machine with index 1."
     )
     gateway: OnIPv4[IPv4Address] | None = Field(None, description="Default gateway.")
+    ipv6_addresses: list[OnNodeNetwork[IPv6Interface]] = Field(
+        [], description="The same for IPv6, beside; unset: what routers announce, and DHCPv6."
+    )
+    ipv6_gateway: OnNodeNetwork[IPv6Address] | None = Field(None, description="Default gateway for IPv6.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for address in self.addresses:
-            network = address.network
-            if network.prefixlen == 32:
-                raise ValueError(f"{address.ip} needs its network's prefix length, such as {address.ip}/24")
-            if address.is_multicast or address.is_link_local or address.is_unspecified or address.is_reserved:
-                raise ValueError(f"{address.ip} is no address that a machine can be given")
-            if network.prefixlen < 31 and address.ip in (network.network_address, network.broadcast_address):
-                raise ValueError(f"{address} is a network's own or broadcast address")
-            if self.gateway and self.gateway not in network:
-                raise ValueError(f"gateway {self.gateway} is not in the network of {address}")
-        if len({address.ip for address in self.addresses}) < len(self.addresses):
-            raise ValueError("an address is listed twice")
+            _check_address(address, self.gateway, usual=24)
+        for other in self.ipv6_addresses:
+            _check_address(other, self.ipv6_gateway, usual=64)
+        if self.ipv6_gateway and not self.ipv6_addresses:
+            raise ValueError(f"ipv6_gateway {self.ipv6_gateway} needs ipv6_addresses in its network")
+        for addresses in self.families:
+            if len({address.ip for address in addresses}) < len(addresses):
+                raise ValueError("an address is listed twice")
         return self
 
     @property
-    def networks(self) -> set[IPv4Network]:
-        return {address.network for address in self.addresses}
+    def families(self) -> tuple[Sequence[Interface], ...]:
+        """The addresses of each family that is given."""
+        return (self.addresses, self.ipv6_addresses) if self.ipv6_addresses else (self.addresses,)
+
+    @property
+    def networks(self) -> set[Network]:
+        return {address.network for addresses in self.families for address in addresses}
 
     def address_of(self, index: int) -> IPv4Interface | None:
-        """The address of the machine with that index; None where the list is too short."""
+        """The IPv4 address of the machine with that index; None where the list is too short."""
         number = number_of(index)
         return self.addresses[number - 1] if number <= len(self.addresses) else None
+
+    def all_of(self, index: int) -> tuple[Interface | None, ...]:
+        """The address of each family that is given; None where its list is too short for the machine with that index."""
+        number = number_of(index)
+        return tuple(addresses[number - 1] if number <= len(addresses) else None for addresses in self.families)
+
+
+def _check_address(address: Interface, gateway: IPv4Address | IPv6Address | None, usual: int) -> None:
+    """`usual`: the prefix length that most networks have. Raises `ValueError`."""
+    network = address.network
+    edges = (network.network_address, *((network.broadcast_address,) if network.version == 4 else ()))
+    if network.prefixlen == network.max_prefixlen:
+        raise ValueError(f"{address.ip} needs its network's prefix length, such as {address.ip}/{usual}")
+    if address.is_multicast or address.is_link_local or address.is_unspecified or address.is_reserved:
+        raise ValueError(f"{address.ip} is no address that a machine can be given")
+    if network.prefixlen < network.max_prefixlen - 1 and address.ip in edges:
+        raise ValueError(f"{address} is a network's own or broadcast address")
+    if gateway and gateway not in network and not (gateway.version == 6 and gateway.is_link_local):
+        raise ValueError(f"gateway {gateway} is not in the network of {address}")
 
 
 class Route(BaseModel):
@@ -140,36 +168,37 @@ def address_shortages(
     """
     for number, card in enumerate(cards):
         static = card.static_ip
-        lacking = [node for node in nodes if static and static.address_of(node.index) is None]
-        if static and lacking:
-            key = (called or key_in_networks)(number, "static_ip")
-            most = max(node.index for node in lacking)
-            all_of_them = sum(role is lacking[0].role for role in cluster.nodes.values()) if cluster else 0
-            yield f"{key}: {_shortage(static, [node.name for node in lacking], most, all_of_them)}"
+        key = (called or key_in_networks)(number, "static_ip")
+        for addresses in static.families if static else ():
+            if lacking := [node for node in nodes if number_of(node.index) > len(addresses)]:
+                most = max(node.index for node in lacking)
+                all_of_them = sum(role is lacking[0].role for role in cluster.nodes.values()) if cluster else 0
+                yield f"{key}: {_shortage(addresses, [node.name for node in lacking], most, all_of_them)}"
 
 
-def _shortage(static: StaticIp, names: Sequence[str], most: int, all_of_them: int = 0) -> str:
+def _shortage(addresses: Sequence[Interface], names: Sequence[str], most: int, all_of_them: int = 0) -> str:
     """`most`: the highest of these machines' indexes. `all_of_them`: how many there are of their role, where it is known."""
-    has, number = len(static.addresses), number_of(most)
+    has, number = len(addresses), number_of(most)
+    what = "IPv6 address" if addresses[0].version == 6 else "address"
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     who = ", ".join(names[:MOST_NAMES]) + more
     lack = f"{who} needs number {number}" if len(names) == 1 else f"{who} need numbers up to {number}"
     others = f", one of {all_of_them} machines" if all_of_them > number else ""
-    return f"has {has} address{'es' if has > 1 else ''}, and {lack}{others}: add {max(number, all_of_them) - has}"
+    return f"has {has} {what}{'es' if has > 1 else ''}, and {lack}{others}: add {max(number, all_of_them) - has}"
 
 
 def static_ip_problems(machines: Iterable[tuple[Node, Sequence[NetworkCard]]]) -> Iterator[str]:
     """Lines for `preflight`: addresses in `networks` that are too few, or that two of these machines would be given."""
     every = list(machines)
-    owners: dict[IPv4Address, str] = {}
+    owners: dict[IPv4Address | IPv6Address, str] = {}
     for role, cards in _cards_by_role(every).items():
         yield from address_shortages([node for node, _ in every if node.role == role], cards)
     for node, cards in every:
         for number, card in enumerate(cards):
-            address = card.static_ip.address_of(node.index) if card.static_ip else None
-            if address and (owner := owners.setdefault(address.ip, node.name)) != node.name:
-                both = f"{address} would be given to both {owner} and {node.name}"
-                yield f"{key_in_networks(number, 'static_ip')}: {both}; give each role, and pool, its own"
+            for address in card.static_ip.all_of(node.index) if card.static_ip else ():
+                if address and (owner := owners.setdefault(address.ip, node.name)) != node.name:
+                    both = f"{address} would be given to both {owner} and {node.name}"
+                    yield f"{key_in_networks(number, 'static_ip')}: {both}; give each role, and pool, its own"
 
 
 def _cards_by_role(machines: Iterable[tuple[Node, Sequence[NetworkCard]]]) -> Mapping[Role, Sequence[NetworkCard]]:
@@ -198,13 +227,13 @@ def _roles(cards: Sequence[NetworkCard]) -> Iterator[Fault]:
 
 def _networks(cards: Sequence[NetworkCard]) -> Iterator[Fault]:
     names: set[str] = set()
-    owners: dict[IPv4Network, str] = {}
+    owners: dict[Network, str] = {}
     for number, card in enumerate(cards):
         if card.name in names:
             yield (number, "name"), f"{card.name} is listed twice"
         names.add(card.name)
         own = card.static_ip.networks if card.static_ip else set()
-        for network in sorted(own):
+        for network in sorted(own, key=str):
             shared = next((it for it, owner in owners.items() if owner != card.name and it.overlaps(network)), None)
             if shared:
                 both = f"{network} overlaps {shared} of {owners[shared]}"
@@ -219,7 +248,7 @@ def _routes(cards: Sequence[NetworkCard]) -> Iterator[Fault]:
             (other, each) for other in cards if other is not card and other.static_ip for each in other.static_ip.networks
         ]
         for place, route in enumerate(card.routes):
-            taken = next((it for it in others if route.to.subnet_of(it[1])), None)
+            taken = next((it for it in others if it[1].version == 4 and route.to.subnet_of(it[1])), None)
             if taken:
                 yield (
                     (number, "routes", place, "to"),

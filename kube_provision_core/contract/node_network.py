@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_network
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, ValidationInfo
+
+from .subnets import Subnets
 
 TAKEN = "taken networks"
 """Validation context: the networks of pods and services, by key."""
@@ -14,15 +16,21 @@ TAKEN = "taken networks"
 Place = TypeVar("Place", bound=IPv4Address | IPv4Interface | IPv4Network | IPv6Address | IPv6Interface | IPv6Network)
 
 
-def network_fault(value: Place, taken: Mapping[str, IPv4Network]) -> str:
+def network_fault(value: Place, taken: Mapping[str, Subnets]) -> str:
     """What is wrong with a place outside of the cluster's own networks, which are `taken` by key; empty where nothing is."""
-    for key, network in taken.items():
-        if value.version == 4 and IPv4Network(getattr(value, "ip", value)).subnet_of(network):
-            return (
-                f"{value} lies in {key} {network}, which is for the inside of the cluster alone: "
-                f"choose another address or {key}"
-            )
+    place = ip_network(getattr(value, "ip", value))
+    for key, networks in taken.items():
+        for network in networks:
+            if _lies_in(place, network):
+                return (
+                    f"{value} lies in {key} {network}, which is for the inside of the cluster alone: "
+                    f"choose another address or {key}"
+                )
     return ""
+
+
+def _lies_in(place: IPv4Network | IPv6Network, network: IPv4Network | IPv6Network) -> bool:
+    return place.network_address in network and place.broadcast_address in network
 
 
 def check_node_network(value: Place, info: ValidationInfo) -> Place:

@@ -6,11 +6,12 @@ https://cloudinit.readthedocs.io/en/latest/reference/network-config-format-v2.ht
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Interface
 from typing import Any
 
 from ..contract.errors import BootError
-from ..contract.networks import NetworkCard, StaticIp, interface_name
+from ..contract.networks import Interface, NetworkCard, StaticIp, interface_name
+
+_ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def network_config(
@@ -40,24 +41,24 @@ def _card(card: NetworkCard, index: int, servers: Sequence[str]) -> dict[str, An
     if card.role == "none":
         told |= {"link-local": [], "optional": True}
     elif card.static_ip:
-        told |= {"addresses": [str(_address(card, card.static_ip, index))]}
+        told |= {"addresses": list(map(str, _addresses(card, card.static_ip, index)))}
     elif not_used := _of_a_lease_not_used(card, servers):
         told |= {"dhcp4-overrides": dict.fromkeys(not_used, False)}
-    if card.role != "node":  # an IPv6 router there would give an address, and be the default route
-        told["accept-ra"] = False
-    routes = [{"to": str(route.to), "via": str(route.via)} for route in card.routes]
-    if card.static_ip and card.static_ip.gateway:
-        routes.insert(0, {"to": "0.0.0.0/0", "via": str(card.static_ip.gateway)})
+    if card.role != "node" or (card.static_ip and card.static_ip.ipv6_gateway):
+        told["accept-ra"] = False  # an IPv6 router there would give an address, and be the default route
+    gateways = (card.static_ip.gateway, card.static_ip.ipv6_gateway) if card.static_ip else ()
+    defaults = [{"to": _ANYWHERE[gateway.version], "via": str(gateway)} for gateway in gateways if gateway]
+    routes = [*defaults, *({"to": str(route.to), "via": str(route.via)} for route in card.routes)]
     names = {"addresses": servers, "search": card.dns_search}
     said = {"routes": routes, "mtu": card.mtu, "nameservers": {key: value for key, value in names.items() if value}}
     return told | {key: value for key, value in said.items() if value}
 
 
-def _address(card: NetworkCard, static_ip: StaticIp, index: int) -> IPv4Interface:
-    address = static_ip.address_of(index)
-    if address is None:
+def _addresses(card: NetworkCard, static_ip: StaticIp, index: int) -> Sequence[Interface]:
+    found = static_ip.all_of(index)
+    if None in found:
         raise BootError(f"network {card.name}: static_ip has no address for the machine with index {index}")
-    return address
+    return [address for address in found if address]
 
 
 def _of_a_lease_not_used(card: NetworkCard, servers: Sequence[str]) -> tuple[str, ...]:

@@ -38,13 +38,13 @@ from .giving import left_over
 from .labelling import labelled, postponed
 from .refusals import (
     refuse_another_discovery,
-    refuse_another_port,
     refuse_another_role,
     refuse_blind,
     refuse_fewer,
     refuse_foreign,
     refuse_lost_servers,
     refuse_other_encryption,
+    refuse_other_networking,
     refuse_restoring,
     refuse_service_elsewhere,
     refuse_unknown_minor,
@@ -88,7 +88,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     refuse_blind(desired, seen, bool(difference.missing), facts.lives)
     living = _living(facts, difference)
     refuse_unknown_minor(desired, living)
-    refuse_another_port(desired, living)
+    refuse_other_networking(desired, living)
     if difference.masters:
         refuse_unread_files(facts, living)
     names = tuple(node.name for node in later)

@@ -213,8 +213,15 @@ def refuse_restoring(facts: Facts) -> None:
         )
 
 
-def refuse_another_port(desired: Desired, living: Living) -> None:
-    """kubeadm gives every node the address that the cluster was made with, where its own proxy must listen."""
+def refuse_other_networking(desired: Desired, living: Living) -> None:
+    """A node's range of the pods' network never changes, and every node looks for API servers on that port of its own."""
+    ours = {"pod_subnet": desired.cluster.pod_subnet, "service_subnet": desired.cluster.service_subnet}
+    for key, network in living.kubeadm.networks.items():
+        if network != ours[key]:
+            raise ConfigError(
+                f"{key}: cluster {desired.cluster.name} was made with {network}, and new machines would have {ours[key]}. "
+                f"Set it to {network}: a cluster keeps what it was made with"
+            )
     host, _, port = living.endpoint.rpartition(":")
     if host == "localhost" and port != str(desired.cluster.proxy_port):
         raise ConfigError(

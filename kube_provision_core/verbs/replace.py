@@ -34,11 +34,11 @@ from .leaving import emptied, taken_away
 from .pools import of_pool, refuse_strange_pool
 from .refusals import (
     refuse_another_discovery,
-    refuse_another_port,
     refuse_another_role,
     refuse_blind,
     refuse_foreign,
     refuse_other_encryption,
+    refuse_other_networking,
     refuse_service_elsewhere,
     refuse_unknown_minor,
     refuse_unread_files,
@@ -70,7 +70,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
     masters = any(node.role is Role.MASTER for node in chosen)
     living = (facts.members if masters else facts.nodes).value
     refuse_unknown_minor(desired, living)
-    refuse_another_port(desired, living)
+    refuse_other_networking(desired, living)
     if masters:
         refuse_unread_files(facts, living)
     chosen = sorted(chosen, key=lambda node: (node.role is not Role.MASTER, _is_ready(living, node), node.index))

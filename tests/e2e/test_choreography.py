@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from machines import leaks
-from machines.lab import Lab, Run, until
+from machines.lab import DUAL_STACK, Lab, Run, until
 from machines.nspawn import Host
 from servers.provisioned_consul import ask as ask_consul
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.e2e
 WHOLE = {"consul-prod", "m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1", "w-prod-2"}
 NODES = WHOLE - {"consul-prod"}
 SERVICES = ("kube-provision-consul", "kube-provision-proxy", "kube-provision-follower", "containerd", "kubelet")
-SETTINGS = {"users": [{"name": "operator"}], "encryption_at_rest": True, "hardened": True}
+SETTINGS = {"users": [{"name": "operator"}], "encryption_at_rest": True, "hardened": True, **DUAL_STACK}
 RECOVERY = 180.0
 """Seconds within which a node is back after whatever happened to it."""
 
@@ -57,6 +57,11 @@ class TestTheFirstRun:
 
     def test_ends_with_nodes_that_the_cluster_counts_as_ready(self, cluster: Lab) -> None:
         until(lambda: cluster.ready() == NODES, RECOVERY, "the network plugin has come to every node")
+
+    def test_gives_every_kubelet_its_hosts_addresses_of_both_families(self, cluster: Lab) -> None:
+        for name in NODES:
+            told = cluster.hosts[name].run("cat", "/var/lib/kubelet/kubeadm-flags.env")
+            assert f"--node-ip={cluster.hosts[name].address},{cluster.hosts[name].link.ipv6}" in told
 
     def test_initialises_once(self, cluster: Lab) -> None:
         assert [name for name, _, _ in cluster.calls("init")] == ["m-prod-1"]

@@ -1,20 +1,22 @@
-"""What runs in a cluster of hosts with real Kubernetes: pods on every node, on Debian 13 and 12, and its own DNS."""
+"""What runs in a dual-stack cluster of hosts with real Kubernetes: pods on every node, on Debian 13 and 12, and its DNS."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from machines.lab import Lab, until
+from machines.lab import DUAL_STACK, Lab, until
 
 pytestmark = pytest.mark.e2e
 
 LIMIT = 300.0
 """Seconds. Masters look every two minutes whether all of the cluster's DNS runs on one node."""
-PODS, DNS = "10.244.0.0/16", "10.96.0.10"
+PODS, SERVICES = (networks.split(",") for networks in DUAL_STACK.values())
+DNS = "10.96.0.10"
 NODES = {"m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1", "w-prod-2"}
 DAEMONS = """\
 apiVersion: apps/v1
@@ -28,6 +30,16 @@ spec:
       tolerations: [{operator: Exists}]
       containers: [{name: idle, image: IMAGE}]
 """
+EXPOSED = """\
+apiVersion: v1
+kind: Service
+metadata: {name: ready, namespace: kube-system}
+spec:
+  ipFamilyPolicy: RequireDualStack
+  selector: {k8s-app: kube-dns}
+  ports: [{name: ready, port: 8181}]
+"""
+"""CoreDNS' own readiness."""
 WEB = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -74,7 +86,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab(tmp_path_factory.mktemp("lab"), bookworm={"w-prod-2"}) as lab:
+    with Lab(tmp_path_factory.mktemp("lab"), DUAL_STACK, bookworm={"w-prod-2"}) as lab:
         run = lab.provision("--wait")
         assert run.code == 0, run.errors
         yield lab
@@ -85,8 +97,25 @@ def test_start_on_every_node_with_addresses_of_their_network(lab: Lab) -> None:
     until(
         lambda: {pod["spec"]["nodeName"] for pod in running(lab, "default", "app=idle")} == NODES, LIMIT, "all are running"
     )
-    addresses = [ip_address(pod["status"]["podIP"]) for pod in running(lab, "default", "app=idle")]
-    assert all(address in ip_network(PODS) for address in addresses)
+    for pod in running(lab, "default", "app=idle"):
+        told = pod["status"]["podIPs"]
+        assert all(ip_address(it["ip"]) in ip_network(network) for it, network in zip(told, PODS, strict=True))
+
+
+def test_run_on_nodes_with_addresses_of_both_families(lab: Lab) -> None:
+    for node in json.loads(kubectl(lab, "get", "nodes", "--output", "json"))["items"]:
+        own = lab.hosts[node["metadata"]["name"]].link
+        assert [it["address"] for it in node["status"]["addresses"] if it["type"] == "InternalIP"] == [own.address, own.ipv6]
+        assert [":" in pods for pods in node["spec"]["podCIDRs"]] == [False, True]
+
+
+@pytest.mark.parametrize("name", sorted(NODES))
+def test_are_reached_by_both_families_from_every_node_by_their_service(lab: Lab, name: str) -> None:
+    apply(lab, EXPOSED)
+    service = json.loads(kubectl(lab, "get", "service", "ready", "--namespace", "kube-system", "--output", "json"))
+    for address, network in zip(service["spec"]["clusterIPs"], SERVICES, strict=True):
+        assert ip_address(address) in ip_network(network)
+        until(partial(reaches, lab, name, address), LIMIT, f"{name} reaches {address}")
 
 
 @pytest.mark.parametrize("name", sorted(NODES))
@@ -148,6 +177,12 @@ def on(lab: Lab, label: str) -> list[str]:
 
 def resolved(lab: Lab, name: str) -> str:
     return lab.hosts[name].run("python3", "-c", RESOLVE, check=False).strip()
+
+
+def reaches(lab: Lab, name: str, address: str) -> bool:
+    """Whether a service answers this host."""
+    ask = f"import socket; print(socket.create_connection(('{address}', 8181), 5).getpeername()[0])"
+    return lab.hosts[name].run("python3", "-c", ask, check=False).strip() == address
 
 
 def running(lab: Lab, namespace: str, label: str) -> list[Any]:

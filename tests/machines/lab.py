@@ -38,6 +38,8 @@ TESTS = Path(__file__).parents[1]
 CLUSTER = "prod"
 Measured = Callable[[str, object], None]
 """Notes what a test has measured, to be told at the end."""
+DUAL_STACK = {"pod_subnet": "10.244.0.0/16,fd00:10:244::/56", "service_subnet": "10.96.0.0/12,fd00:10:96::/112"}
+"""Settings of a cluster whose site has both families."""
 RUN_LIMIT = 1200.0
 SEED_MANIFEST = """\
 apiVersion: v1
@@ -101,7 +103,7 @@ class Lab:
             self.settings["kubernetes_version"] = self.kubernetes.version
         self._images = {release: replace(image(release), layer=self.kubernetes.layer) for release in RELEASES}
         with ExitStack() as stack:
-            self.network = stack.enter_context(Network())
+            self.network = stack.enter_context(Network(ipv6=":" in self.settings.get("pod_subnet", "")))
             self.mirror = stack.enter_context(Mirror(self.folder, Network.gateway))
             self._fill(self.mirror, packages)
             self._start_target(stack)

@@ -3,8 +3,9 @@
     with Network() as network:
         link = network.link("m-prod-1", "10.77.0.11")
 
-While the context is open the calling thread, and whatever it starts, stands in the network's own namespace: at the bridge,
-with `network.gateway` for its address and a loopback interface of its own. Hosts hang on links, one each.
+`Network(ipv6=True)` has both families. While the context is open the calling thread, and whatever it starts, stands in the
+network's own namespace: at the bridge, with `network.gateway` for its address and a loopback interface of its own. Hosts
+hang on links, one each.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from servers.own_network import own_network
 from servers.process import DIES_WITH_PARENT
 
 PREFIX = "10.77.0"
+PREFIX6 = "fd00:77:"
+GATEWAY6 = f"{PREFIX6}:1"
 INTERFACE = "host0"
 """The name of a host's network interface."""
 
@@ -33,6 +36,8 @@ class Link:
     address: str
     mac: str
     gateway: str
+    ipv6: str
+    """Empty where the network has none."""
     holder: subprocess.Popen[bytes]
     """A process that does nothing but keep the namespace alive while the host is off."""
 
@@ -51,7 +56,8 @@ class Network:
 
     gateway = f"{PREFIX}.1"
 
-    def __init__(self) -> None:
+    def __init__(self, *, ipv6: bool = False) -> None:
+        self._ipv6 = ipv6
         self._stack = ExitStack()
         self._links: dict[str, Link] = {}
 
@@ -62,6 +68,8 @@ class Network:
             # An address of its own: otherwise it is its lowest port's, and changes under its neighbours when that one goes.
             _ip("link", "add", "bridge", "address", "52:54:00:00:00:01", "type", "bridge")
             _ip("address", "add", f"{self.gateway}/24", "dev", "bridge")
+            if self._ipv6:
+                _ip("address", "add", f"{GATEWAY6}/64", "dev", "bridge", "nodad")
             _ip("link", "set", "bridge", "up")
             stack.callback(self._unplug_all)
             self._stack = stack.pop_all()
@@ -74,7 +82,8 @@ class Network:
         """Plug a host in. Its `name` is for people; the address is one of this network's, and nobody else's."""
         mac = "52:54:" + ":".join(f"{int(byte):02x}" for byte in address.split("."))
         holder = subprocess.Popen([*DIES_WITH_PARENT, "unshare", "--net", "sleep", "infinity"], stdin=subprocess.DEVNULL)
-        link = self._links[address] = Link(name, address, mac, self.gateway, holder)
+        ipv6 = f"{PREFIX6}:{int(address.rpartition('.')[2]):x}" if self._ipv6 else ""
+        link = self._links[address] = Link(name, address, mac, self.gateway, ipv6, holder)
         _wait_for_namespace(holder.pid)
         _ip("link", "add", link.end, "type", "veth", "peer", "name", INTERFACE, "address", mac, "netns", str(holder.pid))
         _ip("link", "set", link.end, "master", "bridge", "up")

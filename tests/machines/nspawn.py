@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from machines.image import BOOKWORM, Image
-from machines.network import INTERFACE, Link
+from machines.network import GATEWAY6, INTERFACE, Link
 from servers.process import ServerProcess
 
 HERE = Path(__file__).parent
@@ -68,14 +68,20 @@ class Host:
         interface = {
             "match": {"macaddress": self.link.mac},
             "set-name": INTERFACE,
-            "addresses": [f"{self.link.address}/24"],
-            "routes": [{"to": "0.0.0.0/0", "via": self.link.gateway}],
+            "addresses": [f"{self.link.address}/24", *([f"{self.link.ipv6}/64"] if self.link.ipv6 else [])],
+            "routes": [
+                {"to": "0.0.0.0/0", "via": self.link.gateway},
+                *([{"to": "::/0", "via": GATEWAY6}] if self.link.ipv6 else []),
+            ],
         }
         network = {"version": 2, "ethernets": {INTERFACE: interface}}
         metadata = {"instance-id": instance_id, "local-hostname": self.name}
         if self.image.release == BOOKWORM:  # its cloud-init finds no network-config in such a seed
             lines = (f"auto {INTERFACE}", f"iface {INTERFACE} inet static", f"address {self.link.address}/24")
             metadata["network-interfaces"] = "\n".join([*lines, f"gateway {self.link.gateway}", ""])
+            if self.link.ipv6:  # and takes one family of an interface alone
+                drop_in = self._own_file(f"etc/systemd/network/10-cloud-init-{INTERFACE}.network.d/ipv6.conf")
+                drop_in.write_text(f"[Network]\nAddress={self.link.ipv6}/64\nGateway={GATEWAY6}\n")
         for name, content in (("meta-data", metadata), ("network-config", network)):
             (self.folder / "seed" / name).write_text(json.dumps(content))
         self.replace_user_data(user_data)
@@ -91,10 +97,14 @@ class Host:
 
     def install(self, path: str, program: str) -> None:
         """Have its template bring a program."""
-        file = self.folder / "disk/upper" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file = self._own_file(path)
         file.write_text(program)
         file.chmod(0o755)
+
+    def _own_file(self, path: str) -> Path:
+        file = self.folder / "disk/upper" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
 
     def start(self) -> None:
         """Power it on. By a thread that lives as long as the host is to: it is ended with the thread that started it."""

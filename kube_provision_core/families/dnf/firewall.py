@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from ...contract.boot import File
 from ...contract.machines import Cluster, Role
+from ...contract.subnets import subnets
 from ..scripts import text
 
 FOLDER = "/etc/firewalld"
@@ -37,7 +38,8 @@ def files(role: Role, cluster: Cluster, more: Iterable[str]) -> Iterator[File]:
     ports = (*ROLE_PORTS[role.kind], *serving, *more)
     yield service("kube-provision", ports, protocols=(IP_IN_IP,) if is_node else ())
     if is_node:
-        yield File(f"{FOLDER}/zones/{PODS}.xml", text("dnf/firewalld/zone.xml").replace("@POD_SUBNET@", cluster.pod_subnet))
+        sources = "\n  ".join(f'<source address="{network}"/>' for network in subnets(cluster.pod_subnet))
+        yield File(f"{FOLDER}/zones/{PODS}.xml", text("dnf/firewalld/zone.xml").replace("@SOURCES@", sources))
         yield File(f"{FOLDER}/policies/{FROM_PODS}.xml", text("dnf/firewalld/policy.xml"))
 
 

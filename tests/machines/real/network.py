@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,32 +47,36 @@ def _nodes() -> list[Any]:
 
 def _follow(nodes: Mapping[str, Any]) -> None:
     me = os.environ["NODE"]
-    ranges = {name: node["spec"]["podCIDR"] for name, node in nodes.items() if "podCIDR" in node["spec"]}
+    ranges = {name: node["spec"]["podCIDRs"] for name, node in nodes.items() if "podCIDRs" in node["spec"]}
     if me in ranges and not PLUGINS.exists():
         _write(ranges[me])
     for name in ranges.keys() - {me}:
-        for address in _addresses(nodes[name]):
-            subprocess.run(["ip", "route", "replace", ranges[name], "via", address], check=False)
+        for pods, address in zip(ranges[name], _addresses(nodes[name]), strict=False):
+            subprocess.run(["ip", "route", "replace", pods, "via", address], check=False)
 
 
 def _addresses(node: Any) -> list[str]:
-    """None before its kubelet has told it."""
+    """In the order of its ranges of pods; none before its kubelet has told it."""
     return [entry["address"] for entry in node["status"].get("addresses", ()) if entry["type"] == "InternalIP"]
 
 
-def _write(pods: str) -> None:
+def _write(ranges: Sequence[str]) -> None:
     bridge = {
         "type": "bridge",
         "bridge": "pods",
         "isGateway": True,
         "hairpinMode": True,
-        "ipam": {"type": "host-local", "ranges": [[{"subnet": pods}]], "routes": [{"dst": "0.0.0.0/0"}]},
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[{"subnet": pods}] for pods in ranges],
+            "routes": [{"dst": "::/0" if ":" in pods else "0.0.0.0/0"} for pods in ranges],
+        },
     }
     ports = {"type": "portmap", "capabilities": {"portMappings": True}}
     part = PLUGINS.with_suffix(".part")
     part.write_text(json.dumps({"cniVersion": "1.0.0", "name": "tests", "plugins": [bridge, ports]}))
     part.rename(PLUGINS)
-    print(f"{os.environ['NODE']}: {pods}")
+    print(f"{os.environ['NODE']}: {', '.join(ranges)}")
 
 
 if __name__ == "__main__":

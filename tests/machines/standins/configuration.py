@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def seconds(duration: str) -> float:
     return sum(float(number) * units[unit] for number, unit in re.findall(r"([0-9.]+)([hms])", duration))
 
 
-def node_address(registration: Document) -> str:
-    """What the kubelet is told to be its node's address."""
+def node_addresses(registration: Document) -> tuple[str, ...]:
+    """What the kubelet is told to be its node's: one, or one of each family."""
     arguments = {argument["name"]: argument["value"] for argument in registration["kubeletExtraArgs"]}
-    return str(arguments["node-ip"])
+    return tuple(str(ip_address(address)) for address in arguments["node-ip"].split(","))

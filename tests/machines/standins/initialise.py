@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from machines.standins import addons, certificates, manifests, master, preflight
 from machines.standins.api import CONFIG_MAPS, NODES, SECRETS, Api, connect
-from machines.standins.configuration import Document, node_address, read, seconds
+from machines.standins.configuration import Document, node_addresses, read, seconds
 from machines.standins.etcd import peer_url
 from machines.standins.faults import StandInError, phase
 from machines.standins.kubelet import CONTROL_PLANE
@@ -27,12 +27,13 @@ HERE = "init"
 def initialise(path: Path, ignored: Collection[str] = ()) -> None:
     """`ignored`: checks that may fail. Raises `StandInError`."""
     init, cluster, kubelet = read(path, "InitConfiguration", "ClusterConfiguration", "KubeletConfiguration")
-    name, address = init["nodeRegistration"]["name"], node_address(init["nodeRegistration"])
+    name, addresses = init["nodeRegistration"]["name"], node_addresses(init["nodeRegistration"])
+    address, *_ = addresses
     if init["localAPIEndpoint"]["advertiseAddress"] != address:
         raise StandInError("advertiseAddress is not the node's address")
     limit = seconds(init["timeouts"]["controlPlaneComponentHealthCheck"])
     phase(HERE, "preflight")
-    preflight.check(cluster["kubernetesVersion"], master=True, ignored=ignored)
+    preflight.check(cluster["kubernetesVersion"], master=True, networking=cluster["networking"], ignored=ignored)
     phase(HERE, "certs")
     pki, life = master.load_pki(), certificates.lifetime(cluster)
     master.write_certificates(pki, name, address, cluster["apiServer"]["certSANs"], life)
@@ -46,7 +47,7 @@ def initialise(path: Path, ignored: Collection[str] = ()) -> None:
     for pod in manifests.control_plane(cluster, address):
         manifests.write(pod, MANIFESTS)
     phase(HERE, "kubelet-start")
-    master.start_kubelet(name, address, yaml.safe_dump(kubelet))
+    master.start_kubelet(name, addresses, yaml.safe_dump(kubelet))
     phase(HERE, "wait-control-plane")
     master.wait_until_ready(address, limit)
     api = connect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from machines.standins import certificates, manifests, master, preflight
 from machines.standins.api import CONFIG_MAPS, NODES, REQUESTS, SECRETS, Api, connect
-from machines.standins.configuration import Document, node_address, read, seconds
+from machines.standins.configuration import Document, node_addresses, read, seconds
 from machines.standins.etcd import Etcd, EtcdError, Member, peer_url
 from machines.standins.faults import StandInError, phase
 from machines.standins.initialise import mark_control_plane
@@ -38,7 +39,7 @@ UNBOOTSTRAPPED = "failed while waiting for TLS bootstrap: context deadline excee
 def join(path: Path) -> None:
     """Raises `StandInError`."""
     (document,) = read(path, "JoinConfiguration")
-    name, address = document["nodeRegistration"]["name"], node_address(document["nodeRegistration"])
+    name, addresses = document["nodeRegistration"]["name"], node_addresses(document["nodeRegistration"])
     phase(HERE, "preflight")
     preflight.check(master="controlPlane" in document)
     found = document["discovery"]["bootstrapToken"]
@@ -48,9 +49,9 @@ def join(path: Path) -> None:
     cluster = _cluster(api)
     preflight.check_kubelet(cluster["kubernetesVersion"])
     if "controlPlane" in document:
-        _join_master(api, document, cluster, name, address)
+        _join_master(api, document, cluster, name, addresses)
     else:
-        _join_worker(api, name, address, seconds(document["timeouts"]["tlsBootstrap"]))
+        _join_worker(api, name, addresses, seconds(document["timeouts"]["tlsBootstrap"]))
 
 
 def _cluster(api: Api) -> Document:
@@ -63,18 +64,19 @@ def _kubelet_configuration(api: Api) -> str:
     return str(api.expect("GET", f"{CONFIG_MAPS}/kubelet-config")["data"]["kubelet"])
 
 
-def _join_worker(api: Api, name: str, address: str, limit: float) -> None:
+def _join_worker(api: Api, name: str, addresses: Sequence[str], limit: float) -> None:
     phase(HERE, "kubelet-start")
     _refuse_namesake(api, name)
     PKI.mkdir(parents=True, exist_ok=True)
     (PKI / "ca.crt").write_text(api.authority)
-    master.start_kubelet(name, address, _kubelet_configuration(api))
+    master.start_kubelet(name, addresses, _kubelet_configuration(api))
     phase(HERE, "kubelet-check")
     _bootstrap(api, name, limit)
 
 
-def _join_master(api: Api, document: Document, cluster: Document, name: str, address: str) -> None:
+def _join_master(api: Api, document: Document, cluster: Document, name: str, addresses: Sequence[str]) -> None:
     """Its API server is begun before it has an etcd: it gives up, and is begun again."""
+    address, *_ = addresses
     limit = seconds(document["timeouts"]["controlPlaneComponentHealthCheck"])
     phase(HERE, "download-certs")
     _download_certificates(api, document["controlPlane"]["certificateKey"])
@@ -93,7 +95,7 @@ def _join_master(api: Api, document: Document, cluster: Document, name: str, add
     members = _check_members(others)
     phase(HERE, "kubelet-start")
     _refuse_namesake(api, name)
-    master.start_kubelet(name, address, _kubelet_configuration(api))
+    master.start_kubelet(name, addresses, _kubelet_configuration(api))
     _join_etcd(cluster, name, address, others, members)
     phase(HERE, "kubelet-check")
     own = replace(api, server=master.own_server(address))
@@ -156,11 +158,9 @@ def _download_certificates(api: Api, certificate_key: str) -> None:
 def _control_plane(api: Api, me: str) -> list[str]:
     nodes = api.expect("GET", NODES)["items"]
     return [
-        entry["address"]
+        next(entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP")
         for node in nodes
         if CONTROL_PLANE in node["metadata"]["labels"] and node["metadata"]["name"] != me
-        for entry in node["status"]["addresses"]
-        if entry["type"] == "InternalIP"
     ]
 
 

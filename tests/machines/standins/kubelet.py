@@ -62,10 +62,10 @@ class _Health(BaseHTTPRequestHandler):
 
 
 def _identity(flags: str) -> dict[str, str]:
-    """Name and address of the node, and how many pods it takes, by the environment file that kubeadm writes."""
+    """Name and addresses of the node, and how many pods it takes, by the environment file that kubeadm writes."""
     options = dict(option.lstrip("-").split("=", 1) for option in shlex.split(flags.partition("=")[2].strip('"\n ')))
     pods = _settings(options.get("config-dir", "")).get("maxPods", 110)
-    return {"name": options["hostname-override"], "address": options["node-ip"], "pods": str(pods)}
+    return {"name": options["hostname-override"], "addresses": options["node-ip"], "pods": str(pods)}
 
 
 def _settings(folder: str) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _node(identity: dict[str, Any]) -> dict[str, Any]:
         labels[CONTROL_PLANE] = ""
     ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": str(time.time())}
     addresses = [
-        {"type": "InternalIP", "address": identity["address"]},
+        *({"type": "InternalIP", "address": address} for address in identity["addresses"].split(",")),
         {"type": "Hostname", "address": identity["name"]},
     ]
     return {

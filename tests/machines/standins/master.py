@@ -6,7 +6,7 @@ import shutil
 import ssl
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from http.client import HTTPException
 from pathlib import Path
@@ -113,11 +113,11 @@ def write_kubelet_kubeconfig(server: str, authority: str, name: str, credential:
     write_private(KUBELET, refer_to(KUBELET_CERTIFICATE, text).encode())
 
 
-def start_kubelet(name: str, address: str, configuration: str) -> None:
+def start_kubelet(name: str, addresses: Sequence[str], configuration: str) -> None:
     """With the cluster's configuration of all kubelets."""
     KUBELET_DATA.mkdir(parents=True, exist_ok=True)
     KUBELET_CONFIG.write_text(configuration)
-    KUBELET_FLAGS.write_text(f'KUBELET_KUBEADM_ARGS="--hostname-override={name} --node-ip={address}"\n')
+    KUBELET_FLAGS.write_text(f'KUBELET_KUBEADM_ARGS="--hostname-override={name} --node-ip={",".join(addresses)}"\n')
     run("systemctl", "restart", "kubelet.service")
 
 

@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,12 +20,12 @@ OLDEST_KUBELET = 3
 ADVICE = "[preflight] If you know what you are doing, you can make a check non-fatal with `--ignore-preflight-errors=...`"
 
 
-def check(version: str = "", *, master: bool, ignored: Collection[str] = ()) -> None:
-    """Before anything is made; `version` of the control plane that is to be. `ignored`: names of checks that may fail.
+def check(version: str = "", *, master: bool, networking: Mapping[str, str] = {}, ignored: Collection[str] = ()) -> None:
+    """Before anything is made; `version` and `networking` of the control plane to be. `ignored`: checks that may fail.
 
     Raises `StandInError`.
     """
-    found = [*_files(master), *_system(), *_ports(master), *(_kubelet(version) if version else ())]
+    found = [*_files(master), *_system(), *_ipv6(networking), *_ports(master), *(_kubelet(version) if version else ())]
     lenient = {name.lower() for name in ignored}
     refuse([problem for problem in found if problem.partition("]")[0].lower() not in lenient])
 
@@ -58,16 +58,26 @@ def _files(master: bool) -> list[str]:
 
 
 def _system() -> list[str]:
-    found = [
-        f"FileContent-{_dashed(Path('/proc/sys', name))}]: /proc/sys/{name} contents are not set to 1"
-        for name in ("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables")
-        if Path("/proc/sys", name).read_text().strip() != "1"
-    ]
+    found = _unset("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables")
     if len(Path("/proc/swaps").read_text().splitlines()) > 1:
         found.append("Swap]: swap is supported for cgroup v2 only when NodeSwap is enabled")
     if not re.search(r"^cgroup\S* /sys/fs/cgroup cgroup2 ", Path("/proc/mounts").read_text(), re.MULTILINE):
         found.append("SystemVerification]: cgroups v1 support is gone")
     return [*found, *_runtime()]
+
+
+def _ipv6(networking: Mapping[str, str]) -> list[str]:
+    """Of a cluster whose pods or services have a network of IPv6."""
+    return _unset("net/ipv6/conf/default/forwarding") if any(":" in network for network in networking.values()) else []
+
+
+def _unset(*names: str) -> list[str]:
+    """Parameters of the kernel that are to be 1."""
+    return [
+        f"FileContent-{_dashed(Path('/proc/sys', name))}]: /proc/sys/{name} contents are not set to 1"
+        for name in names
+        if Path("/proc/sys", name).read_text().strip() != "1"
+    ]
 
 
 def _runtime() -> list[str]:

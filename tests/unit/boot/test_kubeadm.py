@@ -117,6 +117,38 @@ def test_another_port_of_the_proxy_is_told_to_everybody(
     assert join["discovery"]["bootstrapToken"]["apiServerEndpoint"] == "localhost:7443"
 
 
+DUAL_STACK = {"pod_subnet": "10.244.0.0/16,fd00:10:244::/56", "service_subnet": "10.96.0.0/12,fd00:10:96::/112"}
+
+
+class TestADualStackCluster:
+    @pytest.mark.parametrize("role", [Role.MASTER, Role.WORKER])
+    def test_has_nodes_with_addresses_of_both_families(
+        self, fragment: Fragment, make_node: Callable[..., Node], cluster: Cluster, role: Role
+    ) -> None:
+        join = documents(fragment(make_node(role), replace(cluster, **DUAL_STACK)), "join")["JoinConfiguration"]
+        assert {"name": "node-ip", "value": "@NODE_IP@,@NODE_IPV6@"} in join["nodeRegistration"]["kubeletExtraArgs"]
+
+    def test_is_told_both_networks(self, fragment: Fragment, make_node: Callable[..., Node], cluster: Cluster) -> None:
+        rendered = fragment(make_node(carries_ca=True), replace(cluster, **DUAL_STACK))
+        networking = documents(rendered, "init")["ClusterConfiguration"]["networking"]
+        assert (networking["podSubnet"], networking["serviceSubnet"]) == (*DUAL_STACK.values(),)
+
+    def test_has_kernels_that_forward_both(
+        self, fragment: Fragment, make_node: Callable[..., Node], cluster: Cluster
+    ) -> None:
+        def told(cluster: Cluster) -> tuple[str, str]:
+            made = fragment(make_node(), cluster)
+            assert made
+            (kernel,) = [step.script for step in made.steps if step.name == "kernel"]
+            (sysctls,) = [file.content for file in made.files if file.path.endswith("80-kube-provision.conf")]
+            return kernel, sysctls
+
+        kernel, sysctls = told(replace(cluster, **DUAL_STACK))
+        assert {"net.ipv6.conf.all.forwarding = 1", "net.ipv6.conf.default.forwarding = 1"} <= set(sysctls.splitlines())
+        assert "without ipv6.disable=1" in kernel
+        assert not any("ipv6" in text for text in told(cluster))
+
+
 @pytest.mark.parametrize(("version", "told"), [("1.36.4", "v1.36.4"), ("1.36", "@KUBERNETES_VERSION@")])
 def test_the_version_is_always_set(
     fragment: Fragment, make_node: Callable[..., Node], cluster: Cluster, version: str, told: str

@@ -19,12 +19,20 @@ apiVersion: kubeadm.k8s.io/v1beta4
 controlPlaneEndpoint: localhost:8443
 kind: ClusterConfiguration
 kubernetesVersion: v1.37.1
+networking:
+  dnsDomain: cluster.local
+  podSubnet: 10.244.0.0/16,fd00:10:244::/56
+  serviceSubnet: 10.96.0.0/12,fd00:10:96::/112
 """
 
 
 def test_version_endpoint_and_what_api_servers_find_on_disks() -> None:
     found = KubeadmConfiguration(WRITTEN)
     assert (found.version, found.endpoint, found.api_server_paths) == ("1.37.1", "localhost:8443", {POLICY})
+    assert found.networks == {
+        "pod_subnet": "10.244.0.0/16,fd00:10:244::/56",
+        "service_subnet": "10.96.0.0/12,fd00:10:96::/112",
+    }
 
 
 @pytest.mark.parametrize(
@@ -37,11 +45,13 @@ def test_version_endpoint_and_what_api_servers_find_on_disks() -> None:
         "apiServer: {extraArgs: [name]}\n",
         "apiServer: {extraArgs: {audit-policy-file: /x}}\n",
         "apiServer: [\n",
+        "networking: [podSubnet]\n",
+        "networking: {podSubnet: null}\n",
     ],
 )
 def test_what_is_not_said_is_not_known(text: str) -> None:
     found = KubeadmConfiguration(text)
-    assert (found.version, found.endpoint, found.api_server_paths) == ("", "", frozenset())
+    assert (found.version, found.endpoint, found.api_server_paths, found.networks) == ("", "", frozenset(), {})
     assert found.other_arguments(TWO) == (() if text in ("", "apiServer: [\n") else (*OF_API_SERVERS, OF_ETCD))
 
 

@@ -115,6 +115,23 @@ class TestWriting:
                 "7: networks[1].static_ip.addresses[0]: is IPv6, and addresses of machines are IPv4 so far: write an "
                 "IPv4 one",
             ),
+            *(
+                (
+                    NODE + STORAGE.replace("]}", f"], {more}}}"),
+                    f"7: networks[1].static_ip{said}",
+                )
+                for more, said in {
+                    "ipv6_addresses: ['10.9.0.12/24']": ".ipv6_addresses[0]: must be an IPv6 address with its network's "
+                    "prefix length, such as fd00::11/64",
+                    "ipv6_addresses: ['fd00::11']": ": fd00::11 needs its network's prefix length, such as fd00::11/64",
+                    "ipv6_addresses: ['fd00::/64']": ": fd00::/64 is a network's own or broadcast address",
+                    "ipv6_addresses: ['fe80::1/64']": ": fe80::1 is no address that a machine can be given",
+                    "ipv6_addresses: ['fd00::1/64', 'fd00::1/64']": ": an address is listed twice",
+                    "ipv6_gateway: 'fd00::1'": ": ipv6_gateway fd00::1 needs ipv6_addresses in its network",
+                    "ipv6_addresses: ['fd00::1/64'], ipv6_gateway: 'fd01::1'": ": gateway fd01::1 is not in the network of "
+                    "fd00::1/64",
+                }.items()
+            ),
             (
                 NODE + STORAGE.replace("10.9.0.11/24", "10.9.0.500/24"),
                 "7: networks[1].static_ip.addresses[0]: must be an IPv4 address with its network's prefix length, "

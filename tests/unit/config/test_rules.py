@@ -83,6 +83,63 @@ def test_a_pod_network_too_small_for_the_nodes_is_warned_about(load_text) -> Non
     assert config.warnings == ("pod_subnet 172.16.0.0/22 has networks for 4 nodes; 6 are wanted",)
 
 
+DUAL_STACK = "pod_subnet: 10.244.0.0/16,fd00:10:244::/56\nservice_subnet: 10.96.0.0/12,fd00:10:96::/112\n"
+
+
+class TestADualStackCluster:
+    def test_has_two_networks_of_pods_and_of_services(self, load_text) -> None:
+        core = load_text(MINIMAL + DUAL_STACK + "seed_manifests: []\n").core
+        assert (core.pod_subnet, core.service_subnet) == tuple(line.partition(": ")[2] for line in DUAL_STACK.splitlines())
+
+    def test_needs_a_network_plugin_that_knows_both_families(self, complaints) -> None:
+        (line,) = complaints(MINIMAL + DUAL_STACK)
+        assert line.startswith("config.yml:6: pod_subnet: a dual-stack cluster needs a network plugin that gives pods both")
+
+    @pytest.mark.parametrize(
+        ("key", "line"),
+        [
+            (
+                "pod_subnet: fd00::/56",
+                "pod_subnet: is IPv6 alone, and nodes reach each other by IPv4: write an IPv4 network before it, "
+                "10.244.0.0/16,fd00::/56",
+            ),
+            (
+                "pod_subnet: 10.244.0.0/16,fd00::/56",
+                "pod_subnet has an IPv6 network and service_subnet has none: give service_subnet one, after a comma, or "
+                "take it away here",
+            ),
+            (
+                "service_subnet: 10.96.0.0/12,fd00::/112",
+                "service_subnet has an IPv6 network and pod_subnet has none: give pod_subnet one, after a comma, or take it "
+                "away here",
+            ),
+        ],
+    )
+    def test_has_both_families_for_both(self, complaints, key: str, line: str) -> None:
+        assert complaints(MINIMAL + key + "\nseed_manifests: []\n") == [f"config.yml:6: {line}"]
+
+    def test_has_networks_of_the_size_that_kubeadm_takes(self, complaints) -> None:
+        wrong = DUAL_STACK.replace("fd00:10:244::/56", "fd00:10::/44").replace("/112", "/64")
+        assert complaints(MINIMAL + wrong + "seed_manifests: []\n") == [
+            "config.yml:6: pod_subnet fd00:10::/44 must be between a /48 and a /64",
+            "config.yml:7: service_subnet fd00:10:96::/64 must be between a /108 and a /124",
+        ]
+
+    def test_has_networks_that_do_not_overlap(self, complaints) -> None:
+        wrong = DUAL_STACK.replace("fd00:10:96::/112", "fd00:10:244::/112")
+        assert complaints(MINIMAL + wrong + "seed_manifests: []\n") == [
+            "config.yml:7: pod_subnet fd00:10:244::/56 and service_subnet fd00:10:244::/112 overlap"
+        ]
+
+    def test_has_room_for_its_nodes_in_both(self, load_text) -> None:
+        config = load_text(MINIMAL + DUAL_STACK.replace("/56", "/62") + "seed_manifests: []\n")
+        assert config.warnings == ("pod_subnet fd00:10:244::/62 has networks for 4 nodes; 6 are wanted",)
+
+    def test_keeps_both_for_its_inside(self, complaints) -> None:
+        (line,) = complaints(MINIMAL + DUAL_STACK + "seed_manifests: []\nhttp_proxy: 'http://[fd00:10:96::7]:3128'\n")
+        assert line.startswith("config.yml:9: http_proxy: fd00:10:96::7 lies in service_subnet fd00:10:96::/112, which is")
+
+
 @pytest.mark.parametrize("masters", [2, 4])
 def test_an_even_number_of_masters_is_warned_about(load_text, masters: int) -> None:
     (warning,) = load_text(MINIMAL, flags={"masters": masters}).warnings

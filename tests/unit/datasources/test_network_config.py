@@ -37,6 +37,22 @@ def card(**keys: object) -> NetworkCard:
         ),
         (
             {
+                "static_ip": {
+                    "addresses": ["10.0.0.11/24", "10.0.0.12/24"],
+                    "ipv6_addresses": ["fd00::11/64", "fd00::12/64"],
+                    "ipv6_gateway": "fe80::1",
+                },
+            },
+            [],
+            {
+                "dhcp4": False,
+                "addresses": ["10.0.0.12/24", "fd00::12/64"],
+                "accept-ra": False,
+                "routes": [{"to": "::/0", "via": "fe80::1"}],
+            },
+        ),
+        (
+            {
                 "static_ip": {"addresses": ["10.0.0.11/24", "10.0.0.12/24"], "gateway": "10.0.0.1"},
                 "routes": [{"to": "10.8.0.0/16", "via": "10.0.0.2"}],
             },
@@ -59,6 +75,8 @@ def test_no_machine_is_told_of_an_address_that_there_is_not() -> None:
     static = {"addresses": ["10.0.0.11/24", "10.0.0.12/24"]}
     with pytest.raises(BootError, match=r"^network lan: static_ip has no address for the machine with index 3$"):
         network_config([(card(static_ip=static), MAC)], 3)
+    with pytest.raises(BootError, match=r"^network lan: static_ip has no address for the machine with index 2$"):
+        network_config([(card(static_ip=static | {"ipv6_addresses": ["fd00::11/64"]}), MAC)], 2)
 
 
 def test_name_servers_are_those_of_the_nodes_network_alone() -> None:

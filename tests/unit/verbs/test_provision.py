@@ -11,6 +11,7 @@ from doubles.facts import GivenFacts
 from kube_provision_core.cluster import ClusterNode, EtcdMember, Living
 from kube_provision_core.cluster.advice import Remedies
 from kube_provision_core.cluster.desired import Desired
+from kube_provision_core.cluster.kubeadm_configuration import KubeadmConfiguration
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.boot import Stage
 from kube_provision_core.contract.errors import ConfigError, ControlPlaneError, DiscoveryError
@@ -412,6 +413,16 @@ class TestTheVersionOfALivingCluster:
         assert planned(WHOLE, LIVES, desired=self.MORE, living=Living(endpoint="localhost:8443")).actions
         with pytest.raises(ConfigError, match=r"own port 7443, and new machines would listen on 8443\. Set it to 7443"):
             planned(WHOLE, LIVES, desired=self.MORE, living=Living(endpoint="localhost:7443"))
+
+    @pytest.mark.parametrize(("key", "ours"), [("pod", "10.244.0.0/16"), ("service", "10.96.0.0/12")])
+    def test_keep_the_networks_that_the_cluster_was_made_with(self, key: str, ours: str) -> None:
+        kept = KubeadmConfiguration(f"networking: {{{key}Subnet: {ours}}}")
+        assert planned(WHOLE, LIVES, desired=self.MORE, living=Living(kubeadm=kept)).actions
+        other = KubeadmConfiguration(f"networking: {{{key}Subnet: '{ours},fd00::/112'}}")
+        with pytest.raises(
+            ConfigError, match=rf"^{key}_subnet: .* new machines would have {ours}\. Set it to {ours},fd00::"
+        ):
+            planned(WHOLE, LIVES, desired=self.MORE, living=Living(kubeadm=other))
 
     def test_is_of_no_interest_where_nobody_had_to_be_asked(self) -> None:
         assert planned(WHOLE, LIVES).notes == ()

@@ -389,9 +389,10 @@ def test_firewalld_opens_a_servers_ports_on_masters_that_are_the_service(run: Ru
 
 
 @pytest.mark.integration
-def test_firewalld_trusts_the_pods_network(run: Run, tmp_path: Path, firewall: Path) -> None:
-    deliver(tmp_path, rendered(Role.WORKER))
-    assert run("firewall-offline-cmd --zone=kube-pods --list-sources").stdout.split() == ["10.244.0.0/16"]
+@pytest.mark.parametrize("networks", ["10.244.0.0/16", "10.244.0.0/16,fd00:10:244::/56"])
+def test_firewalld_trusts_the_pods_networks(run: Run, tmp_path: Path, firewall: Path, networks: str) -> None:
+    deliver(tmp_path, rendered(Role.WORKER, replace(cluster_of(), pod_subnet=networks)))
+    assert run("firewall-offline-cmd --zone=kube-pods --list-sources").stdout.split() == networks.split(",")
     policy = run("firewall-offline-cmd --info-policy=from-kube-pods").stdout
     assert "target: ACCEPT" in policy
     assert "ingress-zones: kube-pods" in policy
