@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
+import urllib3
 from pyVmomi import SoapStubAdapter, vim, vmodl
 from servers.simulator import (
     NEVER_AN_ADDRESS,
     SOURCES,
+    Category,
     Guest,
     Inventory,
     Machine,
@@ -24,6 +28,7 @@ from servers.simulator import (
 
 pytestmark = pytest.mark.integration
 
+RACKS = Category("racks", ["rack"], types=["HostSystem"])
 Collector = vmodl.query.PropertyCollector
 
 
@@ -39,7 +44,7 @@ def vcenter() -> Iterator[Simulator]:
         templates=[Template(), Template("prod/ubuntu-24.04")],
         machines=[Machine("prod/foreign", power_on=True, extra_config={"owner": "somebody"})],
         guests=guests,
-        inventory=Inventory(datastores=2),
+        inventory=Inventory(datastores=2, tags=[Category("single", ["one", "other"], single=True), RACKS]),
     ) as simulator:
         yield simulator
         assert simulator.errors() == ""
@@ -371,6 +376,57 @@ def test_a_rule_keeps_machines_apart_and_forgets_the_destroyed(client: Client, v
     assert vcenter.clusters()["DC0_C0"]["rules"] == [
         {"name": "apart", "kind": "anti-affinity", "enabled": True, "mandatory": False, "vms": ["apart-1"]}
     ]
+
+
+@pytest.fixture
+def rest(vcenter: Simulator) -> Callable[..., tuple[int, Any]]:
+    """A function that calls the REST API, logged in: status and what it answers."""
+    pool = urllib3.HTTPSConnectionPool(vcenter.host, vcenter.port, ca_certs=str(vcenter.ca_file), retries=False)
+
+    def call(method: str, path: str, body: Any = None, user: str = vcenter.username, **headers: str) -> tuple[int, Any]:
+        basic = urllib3.make_headers(basic_auth=f"{user}:{vcenter.password}") if path == "session" else {}
+        content = None if body is None else json.dumps(body).encode()
+        answer = pool.urlopen(method, f"/rest/com/vmware/cis/{path}", content, {**basic, **headers})
+        return answer.status, json.loads(answer.data)
+
+    key = call("POST", "session")[1]["value"]
+    return partial(call, **{"vmware-api-session-id": key})
+
+
+def test_the_rest_api_has_sessions_of_its_own(rest: Callable[..., tuple[int, Any]], vcenter: Simulator) -> None:
+    assert rest("GET", "tagging/category", **{"vmware-api-session-id": "none"})[0] == 401
+    assert rest("POST", "session", user="nobody")[0] == 401
+    assert rest("GET", "tagging/category")[0] == 200
+    vcenter.expire_sessions()
+    status, answer = rest("GET", "tagging/category")
+    assert (status, answer["type"]) == (401, "com.vmware.vapi.std.errors.unauthenticated")
+
+
+def test_a_tag_is_attached_where_its_category_lets_it(rest: Callable[..., tuple[int, Any]], vcenter: Simulator) -> None:
+    named = {}
+    for kind in ("category", "tag"):
+        documents = [
+            rest("GET", f"tagging/{kind}/id:{item}")[1]["value"] for item in rest("GET", f"tagging/{kind}")[1]["value"]
+        ]
+        named |= {it["name"]: it["id"] for it in documents}
+    machine, gone = {"type": "VirtualMachine", "id": vcenter.vm("foreign")["id"]}, {"type": "VirtualMachine", "id": "vm-0"}
+
+    def change(tag: str, *objects: Any, verb: str = "attach", way: str = "to") -> tuple[int, list[str]]:
+        path = f"tagging/tag-association/id:{named[tag]}?~action={verb}-tag-{way}-multiple-objects"
+        status, answer = rest("POST", path, {"object_ids": objects})
+        told = answer["value"]["error_messages"]
+        assert answer["value"]["success"] is not bool(told)
+        return status, [one["default_message"] for one in told]
+
+    assert change("one", machine, gone) == (200, ["Tagging object VirtualMachine:vm-0 not found"])
+    assert change("one", machine) == (200, [])
+    assert change("other", machine) == (200, ["Tagging cardinality violation"])
+    assert change("rack", machine) == (200, ["Tags of category racks are not for VirtualMachine"])
+    assert vcenter.vm("foreign")["tags"] == ["single/one"]
+    assert change("one", machine, verb="detach", way="from") == (200, [])
+    assert change("other", machine) == (200, [])
+    assert vcenter.vm("foreign")["tags"] == ["single/other"]
+    assert rest("GET", "tagging/tag/id:none")[0] == 404
 
 
 def test_calls_are_counted(client: Client, vcenter: Simulator) -> None:

@@ -96,6 +96,16 @@ NEVER_AN_ADDRESS = {"addresses": (), "network": ""}
 
 
 @dataclass(frozen=True)
+class Category:
+    """A category of tags. `single`: a machine bears one of them at most. `types` of things that may bear them; none: all."""
+
+    name: str
+    tags: Sequence[str] = ()
+    single: bool = False
+    types: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Inventory:
     """How many of each there are: clusters and portgroups per datacenter, hosts and pools per cluster."""
 
@@ -124,6 +134,7 @@ class Inventory:
     satisfied by all."""
     alone: Mapping[str, str] = field(default_factory=dict)
     """Names, or ids, of datastores and networks that one cluster alone reaches, with its name; empty: none does."""
+    tags: Sequence[Category] = ()
 
 
 class Simulator:
@@ -259,7 +270,7 @@ class Simulator:
     # --- looking behind the scenes ---------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
-        """Calls of the API so far, by method."""
+        """Calls of the API so far, by method; of the REST API by VMware's names, such as `Tag.list`."""
         counts: dict[str, int] = self._ask("/counts")
         return counts
 
@@ -286,7 +297,7 @@ class Simulator:
         return {cluster["name"]: cluster for cluster in self._ask("/clusters")}
 
     def sessions(self) -> int:
-        """Sessions that are logged in."""
+        """Sessions that are logged in, of both APIs."""
         count: int = self._ask("/sessions")
         return count
 

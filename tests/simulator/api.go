@@ -36,6 +36,7 @@ func (v *vcenter) serveAPI() (string, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/sdk", v.call)
 	mux.HandleFunc("/pbm/sdk", v.callPolicies)
+	mux.HandleFunc(restPath, v.rest.call)
 	mux.HandleFunc("/sdk/vimServiceVersions.xml", service.ServiceVersions)
 	server := &http.Server{Handler: mux, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute}
 	go func() {

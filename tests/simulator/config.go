@@ -32,6 +32,7 @@ type config struct {
 	TakesFilesLiterally bool `json:"takes_files_literally"` // in a clone's edit of a disk, as no vCenter does
 
 	Policies map[string][]string `json:"policies"` // storage policies, with the names of datastores that satisfy each
+	Tags     []categoryConfig    `json:"tags"`     // categories of the REST API
 	Alone    map[string]string   `json:"alone"`    // datastore's or network's name → the only cluster that reaches it; "": none does
 	Switches map[string][]string `json:"switches"` // further distributed switches, with their port groups
 	Opaque   []string            `json:"opaque"`   // networks of another maker's, such as NSX

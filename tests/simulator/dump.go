@@ -24,6 +24,7 @@ type vmDump struct {
 	Host        string            `json:"host"`
 	Datastores  []string          `json:"datastores"`
 	Policies    []string          `json:"policies"`  // ids of storage policies, of its home first
+	Tags        []string          `json:"tags"`      // `category/tag`
 	LinkedTo    string            `json:"linked_to"` // name of the snapshot that its disk lies above
 	Firmware    string            `json:"firmware"`
 	SecureBoot  bool              `json:"secure_boot"`
@@ -62,7 +63,7 @@ func dump(m *machine) vmDump {
 		CPU: m.Config.Hardware.NumCPU, Memory: m.Config.Hardware.MemoryMB, Annotation: m.Config.Annotation,
 		Host: nameOf(*m.Runtime.Host), Addresses: []string{}, ExtraConfig: map[string]string{},
 	}
-	d.Policies = m.policies
+	d.Policies, d.Tags = m.policies, m.vcenter.rest.names(m.Self)
 	d.LinkedTo, d.Firmware = m.linkedTo, m.Config.Firmware
 	if m.Config.BootOptions != nil {
 		d.SecureBoot = isTrue(m.Config.BootOptions.EfiSecureBootEnabled)
@@ -162,9 +163,12 @@ func namesOf(refs []types.ManagedObjectReference) []string {
 }
 
 // answerSessions tells how many sessions are open: a client that ended well has left none.
-func answerSessions(w http.ResponseWriter, _ *http.Request) { answer(w, len(sessions())) }
+func (v *vcenter) answerSessions(w http.ResponseWriter, _ *http.Request) {
+	answer(w, len(sessions())+v.rest.open())
+}
 
-func expireSessions(w http.ResponseWriter, _ *http.Request) {
+func (v *vcenter) expireSessions(w http.ResponseWriter, _ *http.Request) {
+	v.rest.expire()
 	request := &types.TerminateSession{SessionId: sessions()}
 	body := simulator.Map.SessionManager().TerminateSession(newContext(), request).(*methods.TerminateSessionBody)
 	answer(w, body.Fault_ == nil)

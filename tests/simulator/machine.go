@@ -136,6 +136,7 @@ func (m *machine) destroy(ctx *simulator.Context) (types.AnyType, types.BaseMeth
 		deleteOtherFiles(folder)
 		m.deleteSnapshotDisks()
 		m.leaveVApp()
+		m.vcenter.rest.forget(m.Self)
 		leaveRules(m.Self)
 	}
 	return nil, fault

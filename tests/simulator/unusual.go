@@ -45,27 +45,27 @@ func poolDatastores(ctx *simulator.Context, datacenter *simulator.Datacenter, na
 // authorization is the library's manager, with privileges that the account does not have.
 type authorization struct {
 	simulator.AuthorizationManager
-	denied []string // patterns
+	vcenter *vcenter
 }
 
 func (v *vcenter) denyPrivileges() {
 	library := simulator.Map.Get(*simulator.Map.Get(types.ManagedObjectReference{
 		Type: "ServiceInstance", Value: "ServiceInstance"}).(*simulator.ServiceInstance).Content.AuthorizationManager)
-	simulator.Map.Put(&authorization{*library.(*simulator.AuthorizationManager), v.config.Denied})
+	simulator.Map.Put(&authorization{*library.(*simulator.AuthorizationManager), v})
 }
 
 func (a *authorization) HasPrivilegeOnEntities(req *types.HasPrivilegeOnEntities) soap.HasFault {
 	body := a.AuthorizationManager.HasPrivilegeOnEntities(req).(*methods.HasPrivilegeOnEntitiesBody)
 	for _, entity := range body.Res.Returnval {
 		for i := range entity.PrivAvailability {
-			entity.PrivAvailability[i].IsGranted = !a.denies(entity.PrivAvailability[i].PrivId)
+			entity.PrivAvailability[i].IsGranted = !a.vcenter.denies(entity.PrivAvailability[i].PrivId)
 		}
 	}
 	return body
 }
 
-func (a *authorization) denies(privilege string) bool {
-	for _, pattern := range a.denied {
+func (v *vcenter) denies(privilege string) bool {
+	for _, pattern := range v.config.Denied {
 		if fits, _ := path.Match(pattern, privilege); fits {
 			return true
 		}

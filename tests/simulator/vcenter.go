@@ -16,6 +16,7 @@ type vcenter struct {
 	faults *faults
 	counts *counts
 	serial serial
+	rest   *restAPI
 }
 
 // inventory guards simulator.Map and all that hangs on it. The library locks object by object, which leaves half-made
@@ -29,6 +30,7 @@ func newVCenter(c *config) (*vcenter, error) {
 		return nil, err
 	}
 	v.model.Service.Listen = &url.URL{User: url.UserPassword(c.Username, c.Password)}
+	v.rest = v.newREST()
 	return v, v.populate(newContext())
 }
 
