@@ -1,4 +1,4 @@
-"""What concerns the machines of a cluster together: on different hosts, DRS groups, custom attributes."""
+"""What concerns the machines of a cluster together: on different hosts, DRS groups, custom attributes, tags."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ def arrange(target: Target, cluster: Cluster, vms: Sequence[Vm]) -> None:
     attributes = {item: target.config[kind.role].vm_attributes for kind, items in ids.items() for item in items}
     if any(attributes.values()):
         target.vcenter.set_attributes(attributes)
+    tags = {item: target.tags(kind.role) for kind, items in ids.items() for item in items}
+    if any(tags.values()):
+        target.vcenter.set_tags({item: its for item, its in tags.items() if its})
 
 
 def release(target: Target, vm: Vm) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -42,6 +43,25 @@ MOST_CARDS = 10
 InventoryName = Annotated[str, StringConstraints(min_length=1)]
 LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
 """What Kubernetes takes for a label."""
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _each_once(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("a tag is listed twice")
+    return names
+
+
+TagNames = Annotated[
+    list[InventoryName],
+    Field(min_length=1),
+    BeforeValidator(_listed, json_schema_input_type=InventoryName | list[InventoryName]),
+    AfterValidator(_each_once),
+]
+"""Of one category; one is a list, too."""
 
 
 class Firmware(StrEnum):
@@ -201,6 +221,13 @@ class VsphereConfig(DriverConfig):
     vm_groups: list[InventoryName] = option([], per_role=True, help="DRS groups of machines to join; they must exist.")
     vm_attributes: dict[str, str] = option(
         {}, per_role=True, aliases=["tags", "all_tags"], help="Custom attributes of the machines in vCenter."
+    )
+    vm_tags: dict[InventoryName, TagNames] = option(
+        {},
+        per_role=True,
+        example="{environment: production, backup: [daily, offsite]}",
+        help="Tags of the machines in vCenter, by category, one or a list of them; all of them must exist. "
+        "Untried on a vCenter.",
     )
     wait_for_ip_address_subnet: OnNodeNetwork[IPv4Network] | None = option(
         None, per_role=True, help="A machine's address must be in this network; others are ignored."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 
@@ -14,6 +14,7 @@ from .hardware_address import hardware_addresses
 from .kind import Kind
 from .naming import WITH_RULES
 from .placement import Placement
+from .problems import Problems
 from .target import Target
 
 Machines = Sequence[tuple[Node, Boot]]
@@ -23,6 +24,7 @@ def problems(target: Target, machines: Machines) -> list[str]:
     """All of them at once. Raises `TargetError` for trouble on the way to vCenter."""
     found = [*_size_problems(target, machines)]
     found += _address_problems(target, machines, target.fleet.static_addresses())
+    found += _tag_problems(target, machines)
     try:
         places = target.place({Kind.of(node) for node, _ in machines})
     except ConfigError as error:
@@ -85,6 +87,18 @@ def _disk_problems(target: Target, places: Mapping[Kind, Placement], machines: M
             )
 
 
+def _tag_problems(target: Target, machines: Machines) -> Sequence[str]:
+    problems = Problems()
+    try:
+        for role in dict.fromkeys(node.role for node, _ in machines):
+            with problems.collected(str(role)):
+                target.tags(role)
+        problems.check()
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
 def _privilege_problems(target: Target, places: Mapping[Kind, Placement]) -> Iterator[str]:
     needed: dict[tuple[str, str], set[str]] = defaultdict(set)
     for kind, place in places.items():
@@ -93,5 +107,12 @@ def _privilege_problems(target: Target, places: Mapping[Kind, Placement]) -> Ite
         hosts = target.cluster(kind)
         if kind.role is not Role.MASTER and target.apart(kind.role) and hosts.kind == WITH_RULES:
             needed[hosts.kind, hosts.id].update(privileges.FOR_GROUPS)
+    yield from _missing(target, needed)
+    tagged = {place.folder for kind, place in places.items() if target.keys(kind).vm_tags}
+    if tagged:  # by themselves: a vCenter that does not know one privilege tells nothing of the others
+        yield from _missing(target, {("Folder", folder): privileges.FOR_TAGS for folder in sorted(tagged)})
+
+
+def _missing(target: Target, needed: Mapping[tuple[str, str], Collection[str]]) -> Iterator[str]:
     for item, missing in target.vcenter.missing_privileges(needed).items():
         yield f"the vCenter account lacks on {target.inventory().path(item)}: {', '.join(missing)}"

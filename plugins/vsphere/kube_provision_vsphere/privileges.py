@@ -31,6 +31,8 @@ ON_VAPP = ("VApp.AssignVM",)
 ON_DATASTORE = ("Datastore.AllocateSpace",)
 ON_NETWORK = ("Network.Assign",)
 FOR_ATTRIBUTES = ("Global.SetCustomField",)
+FOR_TAGS = ("InventoryService.Tagging.ObjectAttachable",)
+"""Since vCenter 7.0. Which tags an account may attach is granted on these themselves, which are no part of the inventory."""
 FOR_GROUPS = ("Host.Inventory.EditCluster",)
 """For the rule that keeps masters apart too; who lacks it there gets a cluster without the rule, and is told."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -57,6 +58,30 @@ class Policy:
     name: str
     datastores: frozenset[str]
     """Ids of those that satisfy it."""
+
+
+@dataclass(frozen=True)
+class Tag:
+    id: str
+    name: str
+    """`category/tag`, for messages."""
+    rivals: frozenset[str] = frozenset()
+    """Ids of those that a machine cannot bear beside it."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class TagCategory:
+    id: str
+    name: str
+    single: bool
+    """A machine bears one of its tags at most."""
+    for_machines: bool
+    """Machines may bear them."""
+    tags: Mapping[str, str]
+    """Ids by name; none where nobody asked for its tags."""
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,7 @@ def bake_config(config: VsphereConfig) -> VsphereConfig:
         "snapshot": None,
         "vm_groups": [],
         "vm_attributes": {},
+        "vm_tags": {},
         "networks": None,
         "network": node.name or None,
         "static_ip": own,

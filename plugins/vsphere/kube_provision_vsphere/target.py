@@ -7,7 +7,7 @@ from threading import Lock
 
 from kube_provision_core import Boot, Node, Role, node_card
 
-from . import guestinfo, naming, placement, stamp
+from . import guestinfo, naming, placement, stamp, tags
 from .client.specification import Order
 from .client.vcenter import Vcenter
 from .config import VsphereConfig
@@ -16,7 +16,7 @@ from .hardware_address import hardware_addresses
 from .inventory import Inventory, Item
 from .kind import Kind
 from .placement import Placement
-from .resources import Datastore
+from .resources import Datastore, Tag, TagCategory
 from .templates import Templates
 
 NOTHING_SAID = {stamp.STATUS: "", stamp.SCRUBBED: ""}
@@ -38,6 +38,7 @@ class Target:
         self._lock = Lock()
         self._inventory: Inventory | None = None
         self._placements: dict[Kind, Placement] = {}
+        self._categories: tuple[TagCategory, ...] | None = None
         self._promised: dict[str, int] = {}
         """Bytes by datastore that machines of this run will take."""
 
@@ -69,6 +70,14 @@ class Target:
                 found = placement.resolve(inventory, {kind: self.keys(kind) for kind in missing}, self.vcenter)
                 self._placements.update(found)
             return dict(self._placements)
+
+    def tags(self, role: Role) -> tuple[Tag, ...]:
+        """The tags of a role's machines. vCenter is asked once, for all roles."""
+        with self._lock:
+            if self._categories is None:
+                names = {name for config in self.config.values() for name in config.vm_tags}
+                self._categories = self.vcenter.tag_categories(names) if names else ()
+        return tags.find(self.config[role], self._categories)
 
     def order(self, node: Node, boot: Boot) -> Order:
         kind = Kind.of(node)

@@ -234,5 +234,28 @@ def test_only_linked_clones_have_a_snapshot() -> None:
     assert config(snapshot="base", linked_clone=True).snapshot == "base"
 
 
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({"backup": []}, "at least 1 item"),
+        ({"backup": ["daily", "daily"]}, "a tag is listed twice"),
+        ({"backup": ""}, "at least 1 character"),
+        ({"": "daily"}, "at least 1 character"),
+        ({"backup": 7}, "valid list"),
+        (["backup/daily"], "valid dictionary"),
+    ],
+)
+def test_tags_stand_in_categories(tags: Any, said: str) -> None:
+    assert said in problem(vm_tags=tags)
+
+
+def test_one_tag_is_a_list_too_and_attributes_keep_their_old_name() -> None:
+    keys = VsphereConfig(
+        **REQUIRED, vm_tags={"environment": "test", "backup": ["daily", "weekly"]}, vm_attributes={"a": "b"}
+    )
+    assert keys.vm_tags == {"environment": ["test"], "backup": ["daily", "weekly"]}
+    assert keys.vm_attributes == {"a": "b"}
+
+
 def test_firmware_is_one_that_there_is() -> None:
     assert "Input should be 'bios', 'efi' or 'efi-secure-boot'" in problem(firmware="uefi")

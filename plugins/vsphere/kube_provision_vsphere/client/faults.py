@@ -41,6 +41,8 @@ def readable(invoke: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+REFUSED = "vCenter refuses vcenter_username and vcenter_password (not tried again: accounts get locked)"
+
 _FOR_GOOD = ("InvalidLogin", "NoPermission", "NotSupported")
 """Faults that stay until somebody has done something. A password that is tried again and again locks its account."""
 
@@ -67,7 +69,7 @@ def _text(fault: Exception, path: Callable[[str], str]) -> str:
             where = f" on {path(fault.object._GetMoId())}" if fault.object else ""
             return f"the vCenter account lacks the privilege {fault.privilegeId}{where}"
         case vim.fault.InvalidLogin():
-            return "vCenter refuses vcenter_username and vcenter_password (not tried again: accounts get locked)"
+            return REFUSED
         case vim.fault.InsufficientResourcesFault():
             return f"vCenter has not enough resources: {_told(fault)}. Free some, or choose another pool or cluster"
         case vim.fault.NoDiskSpace():

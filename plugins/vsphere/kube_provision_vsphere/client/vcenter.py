@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from threading import Lock
 
 from ..inventory import Inventory, Item
-from ..resources import Policy, Resources
+from ..resources import Policy, Resources, Tag, TagCategory
 from .attributes import Attributes, set_attributes
 from .cluster import ClusterRules
 from .details import read_resources
@@ -15,8 +15,10 @@ from .machines import AWAITED_PATHS, Machines
 from .names import read_inventory
 from .policies import read_policies
 from .privileges import missing_privileges
+from .rest import Rest
 from .session import Session
 from .sightings import USER_DATA
+from .tags import read_categories, set_tags
 from .tasks import TASK_PATHS, Tasks
 from .templates import TemplateMachines
 from .waiting import Waiting
@@ -29,6 +31,7 @@ class Vcenter:
         self, address: tuple[str, int], username: str, password: str, trust: Callable[[], ssl.SSLContext], threads: int
     ) -> None:
         self._session = Session(address, username, password, trust, threads)
+        self._rest = Rest(self._session, address, username, password, trust, threads)
         self._waiting = Waiting(self._session, {"Task": TASK_PATHS, "VirtualMachine": AWAITED_PATHS})
         self._user_data = Waiting(self._session, {"VirtualMachine": (*AWAITED_PATHS, USER_DATA)})
         self._tasks = Tasks(self._session, self._waiting)
@@ -55,6 +58,14 @@ class Vcenter:
     def set_attributes(self, wanted: Attributes) -> None:
         set_attributes(self._session, wanted)
 
+    def tag_categories(self, names: Collection[str]) -> tuple[TagCategory, ...]:
+        """All that there are; those of these names with their tags."""
+        return read_categories(self._rest, names)
+
+    def set_tags(self, wanted: Mapping[str, Collection[Tag]]) -> None:
+        """Attach to machines, by their ids, what they lack."""
+        set_tags(self._rest, wanted)
+
     def missing_privileges(self, needed: Mapping[tuple[str, str], Collection[str]]) -> dict[str, list[str]]:
         return missing_privileges(self._session, needed)
 
@@ -62,4 +73,5 @@ class Vcenter:
         """End all waits and log out. Never raises."""
         self._waiting.close()
         self._user_data.close()
+        self._rest.close()
         self._session.close()

@@ -1,0 +1,58 @@
+"""Which of vCenter's tags the configuration means: a site's own, of which none is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from difflib import get_close_matches
+
+from kube_provision_core import ConfigError
+
+from .config import VsphereConfig
+from .inventory import natural
+from .resources import Tag, TagCategory
+
+MOST_NAMES = 10
+
+
+def find(config: VsphereConfig, categories: Sequence[TagCategory]) -> tuple[Tag, ...]:
+    """The tags of a role's machines. Raises `ConfigError` with all problems at once."""
+    problems, found = [], []
+    for name, tags in config.vm_tags.items():
+        category = next((it for it in categories if it.name == name), None)
+        lines = list(_problems(name, tags, category, categories))
+        problems += lines
+        if category and not lines:
+            found += [_tag(category, tag) for tag in tags]
+    if problems:
+        raise ConfigError(*problems)
+    return tuple(found)
+
+
+def _problems(
+    name: str, tags: Sequence[str], category: TagCategory | None, categories: Sequence[TagCategory]
+) -> Iterator[str]:
+    if category is None:
+        known = _names(name, [it.name for it in categories])
+        yield f"vm_tags: there is no category {name!r}, or the account may not see it; vCenter has: {known}"
+        return
+    if not category.for_machines:
+        yield f"vm_tags: tags of category {name!r} are not for virtual machines"
+    if category.single and len(tags) > 1:
+        yield f"vm_tags: a machine bears one tag of category {name!r} at most, not {' and '.join(tags)}"
+    for tag in tags:
+        if tag not in category.tags:
+            known = _names(tag, category.tags)
+            yield f"vm_tags: category {name!r} has no tag {tag!r}, or the account may not see it; it has: {known}"
+
+
+def _tag(category: TagCategory, name: str) -> Tag:
+    item = category.tags[name]
+    rivals = frozenset(category.tags.values()) - {item} if category.single else frozenset()
+    return Tag(item, f"{category.name}/{name}", rivals)
+
+
+def _names(wanted: str, names: Collection[str]) -> str:
+    """Where there are many, those first that are much alike."""
+    ordered = list(dict.fromkeys([*get_close_matches(wanted, names), *sorted(names, key=natural)]))
+    more = f" and {len(ordered) - MOST_NAMES} more" if len(ordered) > MOST_NAMES else ""
+    return (", ".join(ordered[:MOST_NAMES]) or "none") + more
