@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from servers.simulator import Category, Inventory, Simulator
@@ -194,11 +193,11 @@ def test_a_missing_privilege_is_named_when_it_is_needed(
 
 
 @pytest.fixture
-def tagging(vcenter: Simulator, driver_for: MakeDriver, make: Make, cluster: Cluster) -> Callable[..., None]:
+def tagging(vcenter: Simulator, driver_for: MakeDriver, make: Make, cluster: Cluster) -> Callable[[], None]:
     """A function that tags a machine."""
 
-    def run(**keys: Any) -> None:
-        driver = driver_for(vcenter, vm_tags=TAGS, **keys)
+    def run() -> None:
+        driver = driver_for(vcenter, vm_tags=TAGS)
         driver.arrange_vms(cluster, make(driver, 0, 1))
 
     return run
@@ -244,16 +243,19 @@ def test_a_refused_login_is_never_repeated(vcenter: Simulator, driver_for: MakeD
     assert calls(vcenter) == {"Session.create": 1}
 
 
-@pytest.mark.parametrize("keys", [{}, {"vcenter_ca_file": None}], ids=["authority", "fingerprint"])
-def test_it_trusts_whom_the_other_one_trusts(vcenter: Simulator, tagging: Callable[..., None], keys: dict[str, Any]) -> None:
-    tagging(**keys, vcenter_thumbprint=vcenter.thumbprint if keys else None)
+def test_a_pinned_certificate_may_be_for_other_names(
+    simulate: Callable[..., Simulator], driver_for: MakeDriver, make: Make, cluster: Cluster
+) -> None:
+    vcenter = simulate(inventory=Inventory(tags=CATEGORIES), listen="127.0.0.2:0")
+    driver = driver_for(vcenter, vm_tags=TAGS, vcenter_ca_file=None, vcenter_thumbprint=vcenter.thumbprint)
+    driver.arrange_vms(cluster, make(driver, 0, 1))
     assert len(vcenter.vm("w-prod-1")["tags"]) == 3
 
 
 @pytest.mark.parametrize("method", ["Session.create", "Category.get", ATTACH])
 @pytest.mark.parametrize("kind", ["503", "reset", "lost", "garbage", "nothing"])
 def test_a_call_that_gets_lost_is_made_again(
-    vcenter: Simulator, tagging: Callable[..., None], kind: str, method: str, monkeypatch: pytest.MonkeyPatch
+    vcenter: Simulator, tagging: Callable[[], None], kind: str, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "SILENCE_PAUSE", 0.01)
     vcenter.trouble(kind, method)
@@ -262,7 +264,7 @@ def test_a_call_that_gets_lost_is_made_again(
 
 
 def test_a_silence_that_lasts_fails(
-    vcenter: Simulator, tagging: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    vcenter: Simulator, tagging: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "SILENCE", 0.1)
     monkeypatch.setattr(session, "SILENCE_PAUSE", 0.05)
@@ -272,7 +274,7 @@ def test_a_silence_that_lasts_fails(
 
 
 def test_the_password_and_the_session_are_told_nowhere(
-    vcenter: Simulator, tagging: Callable[..., None], driver_for: MakeDriver, caplog: pytest.LogCaptureFixture
+    vcenter: Simulator, tagging: Callable[[], None], driver_for: MakeDriver, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     tagging()
