@@ -106,6 +106,17 @@ class Category:
 
 
 @dataclass(frozen=True)
+class LibraryItem:
+    """An item of a content library. `eula`: it has a licence that must be accepted."""
+
+    library: str
+    name: str
+    type: str = "ovf"
+    disk_gib: int = 10
+    eula: bool = False
+
+
+@dataclass(frozen=True)
 class Inventory:
     """How many of each there are: clusters and portgroups per datacenter, hosts and pools per cluster."""
 
@@ -135,6 +146,8 @@ class Inventory:
     alone: Mapping[str, str] = field(default_factory=dict)
     """Names, or ids, of datastores and networks that one cluster alone reaches, with its name; empty: none does."""
     tags: Sequence[Category] = ()
+    items: Sequence[LibraryItem] = ()
+    """Of content libraries."""
 
 
 class Simulator:

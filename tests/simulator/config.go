@@ -33,6 +33,7 @@ type config struct {
 
 	Policies map[string][]string `json:"policies"` // storage policies, with the names of datastores that satisfy each
 	Tags     []categoryConfig    `json:"tags"`     // categories of the REST API
+	Items    []itemConfig        `json:"items"`    // of content libraries
 	Alone    map[string]string   `json:"alone"`    // datastore's or network's name → the only cluster that reaches it; "": none does
 	Switches map[string][]string `json:"switches"` // further distributed switches, with their port groups
 	Opaque   []string            `json:"opaque"`   // networks of another maker's, such as NSX

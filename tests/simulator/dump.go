@@ -31,6 +31,7 @@ type vmDump struct {
 	Networks    []string          `json:"networks"`
 	Cards       []cardDump        `json:"cards"`
 	Disks       []diskDump        `json:"disks"`
+	Properties  bool              `json:"properties"` // it has those of an OVF template
 	Addresses   []string          `json:"addresses"`
 	ExtraConfig map[string]string `json:"extra_config"`
 }
@@ -65,6 +66,7 @@ func dump(m *machine) vmDump {
 	}
 	d.Policies, d.Tags = m.policies, m.vcenter.rest.names(m.Self)
 	d.LinkedTo, d.Firmware = m.linkedTo, m.Config.Firmware
+	d.Properties = m.Config.VAppConfig != nil
 	if m.Config.BootOptions != nil {
 		d.SecureBoot = isTrue(m.Config.BootOptions.EfiSecureBootEnabled)
 	}

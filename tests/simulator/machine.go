@@ -154,6 +154,9 @@ func (m *machine) reconfigure(ctx *simulator.Context, spec types.VirtualMachineC
 	if fault := m.checkDevices(spec.DeviceChange); fault != nil {
 		return fault
 	}
+	if isTrue(spec.VAppConfigRemoved) {
+		m.Config.VAppConfig = nil
+	}
 	options := spec.ExtraConfig
 	spec.ExtraConfig = nil // the library would append duplicates
 	_, fault := outcome(m.VirtualMachine.ReconfigVMTask(ctx, &types.ReconfigVM_Task{This: m.Self, Spec: spec}))

@@ -18,7 +18,7 @@ import (
 // The REST API is a service of its own, with sessions of its own. The library's lets any password in.
 
 const (
-	restPath      = "/rest/com/vmware/cis/"
+	restPath      = "/rest/com/vmware/"
 	sessionHeader = "vmware-api-session-id"
 	vapiErrors    = "com.vmware.vapi.std.errors."
 )
@@ -29,18 +29,20 @@ type restAPI struct {
 
 	mu       sync.Mutex
 	sessions map[string]bool
-	own      string // the library's session of this program itself
+	own      string                // the library's session of this program itself
+	deployed map[string]deployment // by the token of who asked
 }
 
 func (v *vcenter) newREST() *restAPI {
 	_, library := vapi.New(&url.URL{}, nil)
-	api := &restAPI{vcenter: v, library: library, sessions: map[string]bool{}}
-	login, _ := http.NewRequest(http.MethodPost, restPath+"session", nil)
+	api := &restAPI{vcenter: v, library: library, sessions: map[string]bool{}, deployed: map[string]deployment{}}
+	login, _ := http.NewRequest(http.MethodPost, restPath+"cis/session", nil)
 	login.SetBasicAuth("simulator", "simulator")
 	_ = json.Unmarshal(api.pass(login).Body.Bytes(), &struct {
 		Value *string `json:"value"`
 	}{&api.own})
 	api.addTags()
+	api.addLibraries()
 	return api
 }
 
@@ -69,7 +71,9 @@ func operation(r *http.Request) (string, string) {
 		service, id = service[:at], service[at+len("/id:"):]
 	}
 	named := map[string]string{
-		"session": "Session", "tagging/category": "Category", "tagging/tag": "Tag", "tagging/tag-association": "TagAssociation"}
+		"cis/session": "Session", "cis/tagging/category": "Category", "cis/tagging/tag": "Tag",
+		"cis/tagging/tag-association": "TagAssociation", "content/library": "Library", "content/library/item": "LibraryItem",
+		"vcenter/ovf/library-item": "OvfLibraryItem"}
 	action := r.URL.Query().Get("~action")
 	switch {
 	case action != "":
@@ -78,7 +82,7 @@ func operation(r *http.Request) (string, string) {
 		action = "create"
 	case r.Method == http.MethodDelete:
 		action = "delete"
-	case id == "" && service != "session":
+	case id == "" && service != "cis/session":
 		action = "list"
 	default:
 		action = "get"
@@ -112,6 +116,8 @@ func (api *restAPI) call(w http.ResponseWriter, r *http.Request) {
 	switch name {
 	case "TagAssociation.attach_tag_to_multiple_objects", "TagAssociation.detach_tag_from_multiple_objects":
 		api.associate(w, id, body, strings.HasPrefix(name, "TagAssociation.attach"))
+	case "OvfLibraryItem.deploy":
+		api.deploy(w, id, body)
 	default:
 		api.answer(w, r, name)
 	}
@@ -135,7 +141,7 @@ func (api *restAPI) answer(w http.ResponseWriter, r *http.Request, name string) 
 	case answered.Code == http.StatusNotFound:
 		restError(w, http.StatusNotFound, "not_found", "The object was not found.")
 		return
-	case strings.Contains(name, ".list") && strings.TrimSpace(string(content)) == "{}":
+	case (strings.Contains(name, ".list") || strings.HasSuffix(name, ".find")) && strings.TrimSpace(string(content)) == "{}":
 		content = []byte(`{"value":[]}`)
 	}
 	api.note(name, answered.Code, r.Header.Get(sessionHeader), content)

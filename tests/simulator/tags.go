@@ -41,23 +41,23 @@ func (api *restAPI) addTags() {
 			category.Cardinality = "SINGLE"
 		}
 		var id string
-		api.ask(http.MethodPost, "tagging/category", map[string]interface{}{"create_spec": category}, &id)
+		api.ask(http.MethodPost, "cis/tagging/category", map[string]interface{}{"create_spec": category}, &id)
 		for _, name := range c.Tags {
 			tag := tags.Tag{Name: name, CategoryID: id}
-			api.ask(http.MethodPost, "tagging/tag", map[string]interface{}{"create_spec": tag}, nil)
+			api.ask(http.MethodPost, "cis/tagging/tag", map[string]interface{}{"create_spec": tag}, nil)
 		}
 	}
 }
 
 func (api *restAPI) tag(id string) (tag tags.Tag, category tags.Category, found bool) {
-	found = api.ask(http.MethodGet, "tagging/tag/id:"+id, nil, &tag) &&
-		api.ask(http.MethodGet, "tagging/category/id:"+tag.CategoryID, nil, &category)
+	found = api.ask(http.MethodGet, "cis/tagging/tag/id:"+id, nil, &tag) &&
+		api.ask(http.MethodGet, "cis/tagging/category/id:"+tag.CategoryID, nil, &category)
 	return tag, category, found
 }
 
 func (api *restAPI) attached(ref types.ManagedObjectReference) []string {
 	ids := []string{}
-	api.ask(http.MethodPost, "tagging/tag-association?~action=list-attached-tags", objectOf(ref), &ids)
+	api.ask(http.MethodPost, "cis/tagging/tag-association?~action=list-attached-tags", objectOf(ref), &ids)
 	return ids
 }
 
@@ -87,7 +87,7 @@ func (api *restAPI) associate(w http.ResponseWriter, id string, body []byte, att
 			continue
 		}
 		action := map[bool]string{true: "attach", false: "detach"}[attach]
-		api.ask(http.MethodPost, "tagging/tag-association/id:"+id+"?~action="+action, objectOf(object.reference()), nil)
+		api.ask(http.MethodPost, "cis/tagging/tag-association/id:"+id+"?~action="+action, objectOf(object.reference()), nil)
 	}
 	answer(w, map[string]interface{}{"value": map[string]interface{}{"success": len(wrong) == 0, "error_messages": wrong}})
 }
@@ -114,7 +114,7 @@ func (api *restAPI) problem(object restObject, id string, category tags.Category
 // forget takes all tags from what is deleted, as vCenter does.
 func (api *restAPI) forget(ref types.ManagedObjectReference) {
 	for _, id := range api.attached(ref) {
-		api.ask(http.MethodPost, "tagging/tag-association/id:"+id+"?~action=detach", objectOf(ref), nil)
+		api.ask(http.MethodPost, "cis/tagging/tag-association/id:"+id+"?~action=detach", objectOf(ref), nil)
 	}
 }
 

@@ -12,9 +12,11 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     SecretStr,
     StringConstraints,
+    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -55,10 +57,10 @@ def _each_once(names: list[str]) -> list[str]:
     return names
 
 
+Names = Annotated[list[InventoryName], Field(min_length=1)]
 TagNames = Annotated[
-    list[InventoryName],
-    Field(min_length=1),
-    BeforeValidator(_listed, json_schema_input_type=InventoryName | list[InventoryName]),
+    Names,
+    BeforeValidator(_listed, json_schema_input_type=InventoryName | Names),
     AfterValidator(_each_once),
 ]
 """Of one category; one is a list, too."""
@@ -77,6 +79,25 @@ def _fingerprint(text: str) -> str:
     if len(digits) != 64 or set(digits) - set("0123456789abcdef"):
         raise ValueError("must be a SHA-256 fingerprint: 64 hexadecimal digits, colons between pairs allowed")
     return digits
+
+
+class InLibrary(BaseModel):
+    """An item of a content library."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    library: InventoryName = Field(description="Content library.")
+    item: InventoryName = Field(description="Item of it, an OVF template.")
+
+
+def _form(value: object) -> str:
+    return "mapping" if isinstance(value, (dict, InLibrary)) else "text"
+
+
+Source = Annotated[
+    Annotated[InventoryName, Tag("text")] | Annotated[InLibrary, Tag("mapping")],
+    Discriminator(_form),  # so that a fault is one of the form that was written
+]
 
 
 class Domain(BaseModel):
@@ -142,9 +163,10 @@ class VsphereConfig(DriverConfig):
         example="ubuntu-24.04",
         help="Template that machines are cloned from; of a pattern such as `ubuntu-24.04-*`, the newest match.",
     )
-    bake_from: InventoryName | None = option(
+    bake_from: Source | None = option(
         None,
-        help="What `bake` makes the template from: a template or a machine that is powered off; a pattern's newest match.",
+        help="What `bake` makes the template from: a template or a machine that is powered off; a pattern's newest match; "
+        "or `{library: images, item: ubuntu-24.04}`, an OVF template of a content library, which is untried on a vCenter.",
     )
     bake_ip: IPv4Interface | None = option(
         None, help="Fixed address, with prefix length, of the machine that bakes; where machines have `static_ip`."
@@ -311,7 +333,8 @@ class VsphereConfig(DriverConfig):
     @property
     def templates(self) -> tuple[str, ...]:
         """All that are named, also as what is baked from."""
-        named = (self.template, self.bake_from, *(domain.template for domain in self.failure_domains.values()))
+        source = self.bake_from if isinstance(self.bake_from, str) else None
+        named = (self.template, source, *(domain.template for domain in self.failure_domains.values()))
         return tuple(filter(None, named))
 
     def within(self, domain: str) -> VsphereConfig:

@@ -50,11 +50,11 @@ class Named:
             yield from (*chain(*self.networks), *self.switches)
 
 
-def find(inventory: Inventory, config: VsphereConfig) -> Named:
+def find(inventory: Inventory, config: VsphereConfig, *, with_template: bool = True) -> Named:
     """Raises `ConfigError` with all problems at once."""
     problems = Problems()
     with problems.collected():
-        templates = _templates(inventory, config.template)
+        templates = _templates(inventory, config.template) if with_template else ()
     with problems.collected():
         folder = inventory.find(FOLDER, config.folder) if config.folder else inventory.top("vm")
     with problems.collected():

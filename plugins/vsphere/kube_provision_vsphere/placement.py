@@ -47,27 +47,34 @@ class Placement:
     """Id of the storage policy."""
 
 
-def resolve(inventory: Inventory, configs: Mapping[Kind, VsphereConfig], vcenter: Vcenter) -> dict[Kind, Placement]:
-    """Where each kind of machine goes. One look at vCenter. Raises `ConfigError` with all problems at once."""
+def resolve(
+    inventory: Inventory, configs: Mapping[Kind, VsphereConfig], vcenter: Vcenter, source: Template | None = None
+) -> dict[Kind, Placement]:
+    """Where each kind of machine goes. One look at vCenter. Raises `ConfigError` with all problems at once.
+
+    `source`: what they are made from, in place of a template that is in the inventory.
+    """
     problems = Problems()
     named: dict[Kind, Named] = {}
     for kind, config in configs.items():
         with problems.collected(str(kind)):
-            named[kind] = naming.find(inventory, config)
+            named[kind] = naming.find(inventory, config, with_template=source is None)
     resources = vcenter.resources(item for names in named.values() for item in names.items)
     policies = {config.storage_policy for config in configs.values() if config.storage_policy}
     resources = replace(resources, policies=vcenter.policies(policies, resources.datastores))
     placed: dict[Kind, Placement] = {}
     for kind, names in named.items():
         with problems.collected(str(kind)):
-            placed[kind] = _place(names, inventory, resources, configs[kind])
+            placed[kind] = _place(names, inventory, resources, configs[kind], source)
     problems.check()
     return placed
 
 
-def _place(named: Named, inventory: Inventory, resources: Resources, config: VsphereConfig) -> Placement:
+def _place(
+    named: Named, inventory: Inventory, resources: Resources, config: VsphereConfig, source: Template | None
+) -> Placement:
     """Raises `ConfigError` with all problems at once."""
-    template = _newest(named.templates, inventory, resources)
+    template = source or _newest(named.templates, inventory, resources)
     cluster = resources.clusters.get(named.cluster.id) or HostCluster(named.cluster.id, places_machines=False)
     policy = _policy(resources, config)
     reachable = reached(named.datastores, cluster.datastores)

@@ -36,13 +36,18 @@ FOR_TAGS = ("InventoryService.Tagging.ObjectAttachable",)
 FOR_GROUPS = ("Host.Inventory.EditCluster",)
 """For the rule that keeps masters apart too; who lacks it there gets a cluster without the rule, and is told."""
 
+FOR_DEPLOYING = ("VApp.Import",)
 FOR_BAKING = ("VirtualMachine.Config.Rename", "VirtualMachine.Provisioning.MarkAsTemplate")
 FOR_SNAPSHOTS = ("VirtualMachine.State.CreateSnapshot",)
 
 
 def needed(place: Placement, config: VsphereConfig) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
     """Privileges by object's type and id."""
-    yield ("VirtualMachine", place.template.id), ON_TEMPLATE if place.template.is_template else ON_MACHINE
+    if place.template.id:
+        yield ("VirtualMachine", place.template.id), ON_TEMPLATE if place.template.is_template else ON_MACHINE
+    else:
+        yield ("Folder", place.folder), FOR_DEPLOYING
+        yield (place.pool.kind, place.pool.id), FOR_DEPLOYING
     yield ("Folder", place.folder), ON_FOLDER
     yield (place.pool.kind, place.pool.id), ON_POOL + (ON_VAPP if place.pool.kind == VAPP else ())
     for store in place.datastores:

@@ -42,6 +42,31 @@ class Template:
     """As vCenter describes them; only for the client."""
 
 
+NOT_THERE_YET = Template(
+    id="",
+    is_template=False,
+    running=False,
+    created=None,
+    snapshot=None,
+    snapshots=(),
+    disks=(Disk(0, 0.0),),
+    hardware="",
+    has_card=True,
+    datastores=frozenset(),
+    networks=frozenset(),
+)
+"""A machine that is deployed from a content library when it is needed: nothing of it is known before."""
+
+
+@dataclass(frozen=True)
+class LibraryItem:
+    """An OVF template of a content library."""
+
+    id: str
+    name: str
+    """`library/item`, with its version."""
+
+
 @dataclass(frozen=True)
 class Datastore:
     id: str

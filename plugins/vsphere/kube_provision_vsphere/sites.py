@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING
 from kube_provision_core import ConfigError, Role, StaticIp, node_card
 
 from . import naming, placement, privileges
-from .config import VsphereConfig
+from .config import InLibrary, VsphereConfig
 from .inventory import Inventory, Item
 from .kind import Kind
 from .placement import Placement
 from .problems import Problems
+from .resources import NOT_THERE_YET, LibraryItem
 
 if TYPE_CHECKING:
     from .client.templates import Place
@@ -39,6 +41,8 @@ class Site:
     """None: nothing is configured to bake it from."""
     linked: bool
     """Some of its clones share its disk."""
+    item: LibraryItem | None = None
+    """Of a content library, which it is baked from in place of a template."""
 
     @property
     def template(self) -> Place:
@@ -75,27 +79,44 @@ def _find(
     with problems.collected():
         folder, leaf = _locate(inventory, name, config)
     with problems.collected():
-        place = _source(vcenter, inventory, config, min(roles)) if config.bake_from else None
+        item = _item(vcenter, config)
+        place = _source(vcenter, inventory, config, min(roles), item) if config.bake_from else None
     with problems.collected():
         _check_address(config)
     problems.check()
     linked = any(configs[role].linked_clone for role in roles)
-    site = Site(name, roles, folder, leaf, replace(place, folder=folder) if place else None, linked)
+    site = Site(name, roles, folder, leaf, replace(place, folder=folder) if place else None, linked, item)
     _check_privileges(vcenter, inventory, site, config)
     return site
 
 
-def _source(vcenter: Vcenter, inventory: Inventory, config: VsphereConfig, role: Role) -> Placement:
+def _item(vcenter: Vcenter, config: VsphereConfig) -> LibraryItem | None:
+    named = config.bake_from
+    return vcenter.library_item(named.library, named.item) if isinstance(named, InLibrary) else None
+
+
+def _source(
+    vcenter: Vcenter, inventory: Inventory, config: VsphereConfig, role: Role, item: LibraryItem | None
+) -> Placement:
+    source = NOT_THERE_YET if item else None
     try:
-        return placement.resolve(inventory, {Kind(role): bake_config(config)}, vcenter)[Kind(role)]
+        place = placement.resolve(inventory, {Kind(role): bake_config(config)}, vcenter, source)[Kind(role)]
     except ConfigError as error:
         raise ConfigError(*(_of_bake_from(line) for line in error.problems)) from error
+    if item is None:
+        return place
+    found = {"datastore": place.datastores, "network": place.networks}
+    if missing := [key for key, things in found.items() if not things]:
+        raise ConfigError(*(f"{key}: not set, and an item of a content library has none; name one" for key in missing))
+    return replace(place, template_path=f"content library {item.name}")
 
 
 def _check_privileges(vcenter: Vcenter, inventory: Inventory, site: Site, config: VsphereConfig) -> None:
     if site.placement is None:
         return
-    needed = {thing: set(these) for thing, these in privileges.needed(site.placement, bake_config(config))}
+    needed: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for thing, these in privileges.needed(site.placement, bake_config(config)):
+        needed[thing].update(these)
     needed["Folder", site.folder].update(privileges.FOR_BAKING, privileges.FOR_SNAPSHOTS if site.linked else ())
     missing = vcenter.missing_privileges(needed)
     if missing:
@@ -134,7 +155,7 @@ def bake_config(config: VsphereConfig) -> VsphereConfig:
     node, gateway = config.cards[node_card(config.cards)], _gateway(config)
     own = StaticIp(addresses=[config.bake_ip], gateway=gateway) if config.bake_ip else None
     changes = {
-        "template": config.bake_from or config.template,
+        "template": config.bake_from if isinstance(config.bake_from, str) else config.template,
         "linked_clone": False,
         "snapshot": None,
         "vm_groups": [],

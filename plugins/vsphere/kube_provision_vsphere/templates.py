@@ -71,13 +71,16 @@ class Templates:
         return tuple(self._template(site, seen.get(site.template), seen.get(site.machine)) for site in sites)
 
     def begin(self, template: Template, image: Image) -> None:
-        """Clone the source into a machine that bakes; what an earlier run has left in its place is deleted."""
+        """Clone or deploy the source into a machine that bakes; what an earlier run has left in its place is deleted."""
         site = self._site(template)
         order = self._order(site, image)
         found = self._vcenter.templates.find([site.machine]).get(site.machine)
         if found:
             self._remove_leftover(site, found)
-        self._vcenter.machines.clone(order)
+        if site.item:
+            self._vcenter.deploy(site.item, order)
+        else:
+            self._vcenter.machines.clone(order)
 
     def finish(self, template: Template) -> None:
         site = self._site(template)
@@ -138,7 +141,7 @@ class Templates:
     def _remove_leftover(self, site: Site, found: TemplateSighting) -> None:
         self._vcenter.machines.look_when_made(found.name, [found.id])
         found = self._vcenter.templates.find([site.machine]).get(site.machine, found)
-        if found.baking is None and _baked(found) is None:
+        if found.baking is None and _baked(found) is None and found.note != _note(site):
             raise TargetError(
                 f"{self._path(site, BAKING)}: this machine was not made by bake and bears a name that bake needs; it is "
                 "left alone. Rename it"
@@ -173,7 +176,7 @@ class Templates:
             data_volume_gib=None,
             snapshot=None,
             firmware=config.firmware,
-            note=f"kube-provision: becomes the template {site.leaf}",
+            note=_note(site),
             extra_config=_extra_config(node, image.boot, config, image.spec),
         )
 
@@ -205,6 +208,11 @@ class Templates:
         with self._lock:
             self._sites[roles] = found
         return found
+
+
+def _note(site: Site) -> str:
+    """By which a machine that was deployed, and not come to be configured, is known to be ours."""
+    return f"kube-provision: becomes the template {site.leaf}"
 
 
 def _extra_config(node: Node, boot: Boot, config: VsphereConfig, spec: str) -> dict[str, str]:

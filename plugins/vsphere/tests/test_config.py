@@ -249,6 +249,20 @@ def test_tags_stand_in_categories(tags: Any, said: str) -> None:
     assert said in problem(vm_tags=tags)
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("", "at least 1 character"),
+        ({"library": "images"}, "Field required"),
+        ({"library": "", "item": "ubuntu"}, "at least 1 character"),
+        ({"library": "images", "item": "ubuntu", "version": "3"}, "Extra inputs are not permitted"),
+        (["images", "ubuntu"], "should be a valid string"),
+    ],
+)
+def test_what_is_baked_from_is_a_name_or_an_item_of_a_library(source: Any, said: str) -> None:
+    assert said in problem(bake_from=source)
+
+
 def test_one_tag_is_a_list_too_and_attributes_keep_their_old_name() -> None:
     keys = VsphereConfig(
         **REQUIRED, vm_tags={"environment": "test", "backup": ["daily", "weekly"]}, vm_attributes={"a": "b"}

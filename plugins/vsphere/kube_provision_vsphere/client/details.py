@@ -17,6 +17,7 @@ from .vmomi import managed_id, vim
 GIB = 1024**3
 
 CREATED, HARDWARE = "config.createDate", "config.version"
+PROPERTIES = "config.vAppConfig"
 SWITCH = "config.distributedVirtualSwitch"
 PATHS = {
     "VirtualMachine": [DEVICES, "config.template", CREATED, HARDWARE, "runtime.powerState", "snapshot", "network"],
@@ -45,6 +46,12 @@ def read_resources(session: Session, items: Iterable[Item]) -> Resources:
         clusters={one.id: _cluster(one) for one in found if one.kind.endswith("ComputeResource")},
         hosts={one.id: _host(one) for one in _of("HostSystem", found)},
     )
+
+
+def has_properties(session: Session, name: str, machine: str) -> bool:
+    """Whether it has those of an OVF template, by which cloud-init would take its boot data from there."""
+    select = Select({"VirtualMachine": [PROPERTIES]}, [("VirtualMachine", machine)])
+    return any(one.values.get(PROPERTIES) for one in retrieve(session, f"{name}: read its properties", select))
 
 
 def _of(kind: str, found: Iterable[Found]) -> Iterator[Found]:

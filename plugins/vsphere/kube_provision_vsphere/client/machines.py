@@ -21,7 +21,7 @@ from .identity import (
 from .read import Found, Select, retrieve
 from .session import Session
 from .sightings import ADDRESS, CARD, CHANGING, DOMAIN, GUEST, POWER, USER_DATA, Sighting, seen_again, sighting
-from .specification import Order, clone_spec, options, size_spec
+from .specification import Order, clone_spec, config_spec, options, size_spec
 from .tasks import LIMIT, Tasks
 from .users import DiskUsers
 from .vmomi import managed_id, vim
@@ -116,6 +116,20 @@ class Machines:
             raise RuntimeError("a clone ends settled or with an error")
         self._complete(order, settled)
         return settled.id
+
+    def configure(self, order: Order, machine: str, *, without_properties: bool) -> None:
+        """Make of a machine that is deployed already, and off, what was ordered, and power it on.
+
+        `without_properties`: take away those of the OVF template that it was deployed from.
+        """
+
+        def begin() -> Any:
+            spec = config_spec(self._session, order)
+            spec.vAppConfigRemoved = without_properties or None
+            return self._session.managed("VirtualMachine", machine).ReconfigVM_Task(spec)
+
+        self._tasks.run("ReconfigVM_Task", f"{order.name}: configure", begin)
+        self.power_on(order.name, machine)
 
     def look_when_made(self, name: str, ids: Collection[str]) -> list[Sighting]:
         """State of these machines; one that is still being made, by a run that was killed perhaps, is awaited first."""

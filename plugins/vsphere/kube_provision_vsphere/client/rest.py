@@ -1,4 +1,4 @@
-"""vCenter's REST API, which alone knows tags."""
+"""vCenter's REST API, which alone knows tags and content libraries."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from kube_provision_core import TargetError
 from .faults import REFUSED, UnreadableError, VcenterError
 from .session import CALL_TIMEOUT, LOGOUT_TIMEOUT, Session
 
-PATH = "/rest/com/vmware/cis/"
+PATH = "/rest/com/vmware/"
 """That of 6.7, which newer ones answer, too."""
 
-SESSION = "session"
+SESSION = "cis/session"
 SESSION_HEADER = "vmware-api-session-id"
 
 REFUSAL, UNAUTHENTICATED, UNAUTHORIZED = 300, 401, 403
@@ -61,9 +61,12 @@ class Rest:
     def __repr__(self) -> str:
         return "Rest({}:{})".format(*self._address)
 
-    def call(self, doing: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The value that is answered. Raises `TargetError` that begins with `doing`; `VcenterError` for vCenter's errors."""
-        return self._session.call(doing, lambda: self._call_once(doing, method, path, body))
+    def call(
+        self, doing: str, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float = CALL_TIMEOUT
+    ) -> Any:
+        """The value that is answered, within `timeout` seconds. Raises `TargetError` that begins with `doing`; for vCenter's
+        errors `VcenterError`."""
+        return self._session.call(doing, lambda: self._call_once(doing, method, path, body, timeout))
 
     def close(self) -> None:
         """End the session, in bounded time, also at a server that is gone. None is begun afterwards."""
@@ -75,12 +78,12 @@ class Rest:
             if self._pool:
                 self._pool.close()
 
-    def _call_once(self, doing: str, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+    def _call_once(self, doing: str, method: str, path: str, body: Mapping[str, Any] | None, timeout: float) -> Any:
         pool, key = self._begun("")
-        answer = self._send(pool, method, path, {SESSION_HEADER: key}, body)
+        answer = self._send(pool, method, path, {SESSION_HEADER: key}, body, timeout)
         if answer.status == UNAUTHENTICATED:
             pool, key = self._begun(key)
-            answer = self._send(pool, method, path, {SESSION_HEADER: key}, body)
+            answer = self._send(pool, method, path, {SESSION_HEADER: key}, body, timeout)
         return _value(doing, answer)
 
     def _begun(self, expired: str) -> tuple[urllib3.HTTPSConnectionPool, str]:
@@ -131,7 +134,7 @@ class Rest:
                 PATH + path,
                 body=None if body is None else json.dumps(body).encode(),
                 headers={"Accept": "application/json", "Content-Type": "application/json", **headers},
-                timeout=timeout,
+                timeout=urllib3.Timeout(connect=min(timeout, CALL_TIMEOUT), read=timeout),
                 retries=False,
                 redirect=False,
             )

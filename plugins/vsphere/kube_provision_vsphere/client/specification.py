@@ -60,7 +60,7 @@ def clone_spec(session: Session, order: Order) -> Any:
         location.datastore = session.managed("Datastore", order.datastore)
     if order.host:
         location.host = session.managed("HostSystem", order.host)
-    spec = vim.vm.CloneSpec(location=location, template=False, powerOn=True, config=_config_spec(session, order))
+    spec = vim.vm.CloneSpec(location=location, template=False, powerOn=True, config=config_spec(session, order))
     if order.policy:
         location.profile = _profile(order)
         location.disk = [_located(order, disk, location.datastore) for disk in order.template.disks]
@@ -78,7 +78,8 @@ def options(values: Mapping[str, str]) -> list[Any]:
     return [vim.option.OptionValue(key=key, value=value) for key, value in values.items()]
 
 
-def _config_spec(session: Session, order: Order) -> Any:
+def config_spec(session: Session, order: Order) -> Any:
+    """What the machine is beside a copy. Only inside of `Session.call`."""
     spec = size_spec(order)
     spec.annotation = order.note
     if order.firmware:

@@ -12,7 +12,7 @@ from kube_provision_core import TargetError
 from ..resources import Tag, TagCategory
 from .rest import Rest, messages
 
-CATEGORY, TAG, ASSOCIATION = "tagging/category", "tagging/tag", "tagging/tag-association"
+CATEGORY, TAG, ASSOCIATION = "cis/tagging/category", "cis/tagging/tag", "cis/tagging/tag-association"
 MACHINE = "VirtualMachine"
 READ = "read tags"
 

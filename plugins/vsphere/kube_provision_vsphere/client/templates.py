@@ -27,7 +27,8 @@ SHUTDOWN = 180.0
 
 NAME, SNAPSHOT = "name", "snapshot"
 BAKING, BAKED, STATUS = (option_path(key) for key in (stamp.BAKING, stamp.BAKED, stamp.STATUS))
-STATE = (NAME, TEMPLATE, POWER, SNAPSHOT, BAKING, BAKED, STATUS)
+NOTE = "config.annotation"
+STATE = (NAME, TEMPLATE, POWER, SNAPSHOT, BAKING, BAKED, STATUS, NOTE)
 
 Place = tuple[str, str]
 """A folder's id and a name in it."""
@@ -48,6 +49,7 @@ class TemplateSighting:
     """The keys of its extraConfig, as they are."""
     baked: str | None
     status: str | None
+    note: str
 
 
 class TemplateMachines:
@@ -135,4 +137,5 @@ def _sighting(one: Found) -> TemplateSighting:
         baking=option_text(values.get(BAKING)),
         baked=option_text(values.get(BAKED)),
         status=option_text(values.get(STATUS)),
+        note=str(values.get(NOTE) or ""),
     )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from threading import Lock
 
+from kube_provision_core import TargetError
+
 from ..inventory import Inventory, Item
-from ..resources import Policy, Resources, Tag, TagCategory
+from ..resources import LibraryItem, Policy, Resources, Tag, TagCategory
 from .attributes import Attributes, set_attributes
 from .cluster import ClusterRules
-from .details import read_resources
+from .details import has_properties, read_resources
+from .library import deploy, find_item
 from .machines import AWAITED_PATHS, Machines
 from .names import read_inventory
 from .policies import read_policies
@@ -18,6 +22,7 @@ from .privileges import missing_privileges
 from .rest import Rest
 from .session import Session
 from .sightings import USER_DATA
+from .specification import Order
 from .tags import read_categories, set_tags
 from .tasks import TASK_PATHS, Tasks
 from .templates import TemplateMachines
@@ -65,6 +70,19 @@ class Vcenter:
     def set_tags(self, wanted: Mapping[str, Collection[Tag]]) -> None:
         """Attach to machines, by their ids, what they lack."""
         set_tags(self._rest, wanted)
+
+    def library_item(self, library: str, name: str) -> LibraryItem:
+        """Also raises `ConfigError` where it is not there."""
+        return find_item(self._rest, library, name)
+
+    def deploy(self, item: LibraryItem, order: Order) -> None:
+        """Make a machine as ordered of an item in place of a template, and power it on."""
+        machine = deploy(self._rest, item, order)
+        made = read_resources(self._session, [Item("VirtualMachine", machine, order.name)]).templates.get(machine)
+        if made is None or not made.disks:
+            raise TargetError(f"{order.name}: what was deployed of {item.name} has no disk, or is gone")
+        properties = has_properties(self._session, order.name, machine)
+        self.machines.configure(replace(order, template=made), machine, without_properties=properties)
 
     def missing_privileges(self, needed: Mapping[tuple[str, str], Collection[str]]) -> dict[str, list[str]]:
         return missing_privileges(self._session, needed)

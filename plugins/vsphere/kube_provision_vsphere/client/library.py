@@ -1,0 +1,89 @@
+"""Content libraries: what is in one, and a machine that is deployed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from kube_provision_core import ConfigError, TargetError, tell
+
+from ..inventory import natural
+from ..naming import VAPP
+from ..resources import LibraryItem
+from .rest import Rest, messages
+from .specification import Order
+from .tasks import LIMIT
+
+LIBRARY, ITEM, OVF = "content/library", "content/library/item", "vcenter/ovf/library-item"
+READ = "read the content library"
+TYPE = "ovf"
+
+
+def find_item(rest: Rest, library: str, name: str) -> LibraryItem:
+    """Raises `ConfigError` with what there is where it is not there."""
+    libraries = _find(rest, LIBRARY, {"name": library})
+    if not libraries:
+        known = _names(rest, LIBRARY, rest.call(READ, "GET", LIBRARY) or ())
+        raise ConfigError(
+            f"bake_from: there is no content library {library!r}, or the account may not see it; vCenter has: {known}"
+        )
+    found = [item for one in libraries for item in _find(rest, ITEM, {"library_id": one, "name": name})]
+    if not found:
+        ids = [item for one in libraries for item in rest.call(READ, "GET", f"{ITEM}?library_id={one}") or ()]
+        known = _names(rest, ITEM, ids)
+        raise ConfigError(f"bake_from: content library {library!r} has no item {name!r}; it has: {known}")
+    document = rest.call(READ, "GET", f"{ITEM}/id:{found[0]}")
+    if document.get("type") != TYPE:
+        kind = document.get("type")
+        raise ConfigError(
+            f"bake_from: item {library}/{name} is of the type {kind!r}; machines are deployed from OVF templates"
+        )
+    version = document.get("content_version") or document.get("version") or "1"
+    return LibraryItem(found[0], f"{library}/{name}, version {version}")
+
+
+def deploy(rest: Rest, item: LibraryItem, order: Order) -> str:
+    """The id of the machine, which has nothing of the order but its name, notes and place, and is off. Raises
+    `TargetError`."""
+    doing = f"{order.name}: deploy {item.name}"
+    target = {"resource_pool_id": order.pool.id, "folder_id": order.folder, "host_id": order.host}
+    spec = {
+        "name": order.name,
+        "annotation": order.note,
+        "accept_all_EULA": False,
+        "storage_provisioning": "thin",
+        "storage_profile_id": order.policy,
+        "default_datastore_id": order.datastore,
+    }
+    body = {"client_token": str(uuid4()), "target": _given(target), "deployment_spec": _given(spec)}
+    tell(f"deploy {item.name}")
+    result = rest.call(doing, "POST", f"{OVF}/id:{item.id}?~action=deploy", body, LIMIT) or {}
+    made = result.get("resource_id") or {}
+    if not result.get("succeeded"):
+        raise TargetError(f"{doing}: {messages(_told(result.get('error') or {}))}")
+    if made.get("type") == VAPP:
+        raise TargetError(f"{doing}: it holds several machines, now in the vApp {order.name}; delete that, and name another")
+    return str(made["id"])
+
+
+def _find(rest: Rest, kind: str, spec: Mapping[str, str]) -> Sequence[str]:
+    return rest.call(READ, "POST", f"{kind}?~action=find", {"spec": spec}) or ()
+
+
+def _names(rest: Rest, kind: str, ids: Sequence[str]) -> str:
+    names = {str(rest.call(READ, "GET", f"{kind}/id:{item}")["name"]) for item in ids}
+    return ", ".join(sorted(names, key=natural)) or "none"
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _told(error: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Messages, which stand in one of three places."""
+    for one in error.get("errors") or ():
+        yield from (one.get("error") or {}).get("messages") or ()
+        yield from (issue["message"] for issue in one.get("issues") or () if issue.get("message"))
+        if one.get("message"):
+            yield one["message"]
