@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kube_provision_core import ConfigError
 
 from . import naming
-from .config import Firmware, VsphereConfig
+from .config import VsphereConfig
 from .inventory import Inventory, Item, natural
 from .kind import Kind
 from .naming import TEMPLATE, Named
@@ -18,6 +18,7 @@ from .problems import Problems
 from .reach import problems as reach_problems
 from .reach import reached, reached_networks, reaches
 from .resources import Datastore, HostCluster, Network, Policy, Resources, Template
+from .values import Firmware
 
 if TYPE_CHECKING:
     from .client.vcenter import Vcenter

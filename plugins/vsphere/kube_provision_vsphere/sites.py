@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from kube_provision_core import ConfigError, Role, StaticIp, node_card
 
 from . import naming, placement, privileges
-from .config import InLibrary, VsphereConfig
+from .config import VsphereConfig
 from .inventory import Inventory, Item
 from .kind import Kind
 from .placement import Placement
 from .problems import Problems
 from .resources import NOT_THERE_YET, LibraryItem
+from .values import InLibrary
 
 if TYPE_CHECKING:
     from .client.templates import Place

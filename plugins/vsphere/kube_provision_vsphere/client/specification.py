@@ -8,9 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 from .. import stamp
-from ..config import Firmware
 from ..inventory import Item
 from ..resources import Disk, Network, Template
+from ..values import Firmware
 from . import cards
 from .disks import disks, note
 from .session import Session
