@@ -5,6 +5,7 @@ One story of a few minutes: the tests run in their order and look at one cluster
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from base64 import b64decode
@@ -131,6 +132,37 @@ class TestTheFirstRun:
         )
 
 
+class TestNetworkCards:
+    """Those of the master in the order node, storage, none; the discovery machine's storage is the first."""
+
+    @pytest.mark.parametrize(
+        ("name", "cards"),
+        [
+            (MASTER, {"eth0": ("10.0.2.11/24", 1400), "eth1": ("10.9.0.11/24", 9000), "eth2": (None, 1500)}),
+            (SERVER, {"eth0": ("10.9.0.10/24", 9000), "eth1": ("10.0.2.10/24", 1400), "eth2": (None, 1500)}),
+        ],
+    )
+    def test_have_their_addresses_and_sizes_of_packets(
+        self, cluster: Home, name: str, cards: Mapping[str, tuple[str | None, int]]
+    ) -> None:
+        told = json.loads(cluster.ssh(name, "ip -json address"))
+        assert {card["ifname"]: (address(card), card["mtu"]) for card in told if card["ifname"].startswith("eth")} == cards
+
+    @pytest.mark.parametrize(("name", "card"), [(MASTER, "eth0"), (SERVER, "eth1")])
+    def test_lead_out_through_the_nodes_network(self, cluster: Home, name: str, card: str) -> None:
+        (way,) = json.loads(cluster.ssh(name, "ip -json route show default"))
+        assert (way["gateway"], way["dev"]) == ("10.0.2.2", card)
+
+    def test_reach_the_other_machine_in_each_network(self, cluster: Home) -> None:
+        for other in ("10.0.2.10", "10.9.0.10"):
+            said = cluster.ssh(MASTER, f"timeout 60 bash -c 'head -1 </dev/tcp/{other}/22'")
+            assert said.startswith("SSH-2.0-"), other
+
+    def test_are_known_to_the_node_by_the_one_in_the_nodes_network(self, cluster: Home) -> None:
+        agents = {member["Name"]: member["Addr"] for member in cluster.consul("agent/members")}
+        assert agents == {SERVER: "10.0.2.10", MASTER: "10.0.2.11"}
+
+
 class TestSecrets:
     @pytest.mark.parametrize("name", MACHINES)
     def test_are_left_on_no_machine_but_for_one_that_was_planted(self, scrubbed: Home, name: str) -> None:
@@ -208,6 +240,12 @@ def check_cluster(home: Home) -> None:
     )
     assert set(re.findall(r"server (\S+):6443", upstream)) == {"10.0.2.11"}
     assert home.ssh(MASTER, "ss -tlnH 'sport = :8443'").split()[3] == "127.0.0.1:8443"
+
+
+def address(card: Mapping[str, Any]) -> str | None:
+    """The IPv4 address of an interface, as `ip` tells of it."""
+    found = [f"{it['local']}/{it['prefixlen']}" for it in card["addr_info"] if it["family"] == "inet"]
+    return ", ".join(found) or None
 
 
 def images(home: Home) -> set[str]:

@@ -77,7 +77,12 @@ class Home:
         """What this operator adds to the configuration that the template was baked with."""
         path = self.folder / "config.yml"
         users = [{"name": USER, "ssh_keys": [self._key.with_suffix(".pub").read_text().strip()]}]
-        sizes = {"masters": {"count": 1, "mem": 2}, "workers": {"count": 0}, "consul": {"mem": 1}}
+        roles = {
+            "masters": {"count": 1, "mem": 2, "networks": _networks("10.9.0.11")},
+            "workers": {"count": 0},
+            # Its card on the cluster's own wire is the second one.
+            "consul": {"mem": 1, "networks": sorted(_networks("10.9.0.10"), key=lambda card: card["role"] != "storage")},
+        }
         quick = {"ssh_genkeytypes": ["ed25519"]}  # an RSA key takes a minute of an emulated processor
         keys = {
             "name": NAME,
@@ -86,7 +91,7 @@ class Home:
             "cloud_init": quick,
             "image_archives": self.archive,
         }
-        path.write_text(json.dumps(keys | sizes))
+        path.write_text(json.dumps(keys | roles))
         return path
 
     def run(self, command: str, *arguments: str) -> Run:
@@ -178,3 +183,9 @@ class Home:
         while running := [name for name in names if files.holder(self.machine(name) / "pid") is not None]:
             assert time.monotonic() < deadline, f"{running} still run after {limit:.0f} s"
             time.sleep(0.2)
+
+
+def _networks(storage: str) -> list[dict[str, Any]]:
+    """Three cards: on the cluster's own wire, on one that carries large packets, and one without an address."""
+    san = {"name": "san", "role": "storage", "static_ip": {"addresses": [f"{storage}/24"]}, "mtu": 9000}
+    return [{"name": "cluster", "role": "node", "mtu": 1400}, san, {"name": "pods", "role": "none"}]

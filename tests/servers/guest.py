@@ -1,18 +1,22 @@
 """A guest that boots in seconds under plain emulation: Debian's kernel and a busybox, in memory alone.
 
-    kernel, initrd = guest_files()
+    driver = Qemu({role: QemuConfig(template=guest_template(folder), …) for role in Role})
+    driver.provision_vm(node=node, boot=guest_boot(driver, node))
 
-It reads its NoCloud seed as cloud-init would, takes its address from there, runs the publisher that its user data carries
-(what follows the line `# publisher`; the receiver follows `# receiver`), serves HTTP on ports 22, 6443 and 8500, and powers
-off when its button is pressed. The boot disk keeps both programs, for later boots: a scrubbed seed carries neither. The seed
-as it was at power-on stays in its page cache. Over HTTP: `/name`; `/cgi-bin/seed` reads the seed's user data anew;
-`/cgi-bin/task` is what the receiver says; `/cgi-bin/fetch?HOST:PORT/PATH` passes on what another server says.
+It reads its NoCloud seed as cloud-init would, takes its cards' addresses and routes from there, runs the publisher that its
+user data carries (what follows the line `# publisher`; the receiver follows `# receiver`), serves HTTP on ports 22, 6443 and
+8500, and powers off when its button is pressed. The boot disk keeps both programs, for later boots: a scrubbed seed carries
+neither. The seed as it was at power-on stays in its page cache. Over HTTP: `/name`; `/cgi-bin/seed` reads the seed's user
+data anew; `/cgi-bin/task` is what the receiver says; `/cgi-bin/fetch?HOST:PORT/PATH` passes on what another server says;
+`/cgi-bin/network` is what the kernel says of cards and routes.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -20,6 +24,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from servers.cache import locked
+from servers.qemu import CLUSTER, boot
+
+from kube_provision_core import PUBLISHER, RECEIVER, Boot, Node, NodeStatus, Stage
+from kube_provision_qemu.driver import Qemu
 
 MODULES = (
     *("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk"),
@@ -37,11 +45,14 @@ for module in MODULES; do
   if [ -e /modules/$module.ko ]; then $b insmod /modules/$module.ko; fi
 done
 $b mount -t iso9660 -o ro /dev/vdb /seed
-address=$($b sed -n 's|.*"\([0-9.]*\)/24".*|\1|p' /seed/network-config)
 $b ip link set lo up
-$b ip link set eth0 up
-$b ip addr add "$address/24" dev eth0
-$b ip route add default via 10.0.2.2
+$b awk -F'"' '
+  /"eth[0-9]+": \{/ { card = $2; print "link set", card, "up" }
+  /^ *"[0-9.]+\/[0-9]+",?$/ { print "addr add", $2, "dev", card }
+  $2 == "mtu" { sub(/[^0-9]+/, "", $3); print "link set", card, "mtu", int($3) }
+  $2 == "to" { to = $4 }
+  $2 == "via" { print "route add", to, "via", $4 }
+' /seed/network-config | while read -r words; do $b ip $words; done
 
 $b mkdir -p /dev/virtio-ports
 for port in /sys/class/virtio-ports/*; do
@@ -74,10 +85,12 @@ printf '#!/bin/busybox sh\nb=%s\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\n
 fetch='server=${QUERY_STRING%%/*}
 printf "GET /${QUERY_STRING#*/} HTTP/1.0\r\n\r\n" | $b nc -w 5 "${server%%:*}" "${server#*:}" | $b sed "1,/^.$/d"'
 printf '#!/bin/busybox sh\nb=%s\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\n%s\n' $b "$fetch" >/www/cgi-bin/fetch
+network='$b ip addr; $b ip route'
+printf '#!/bin/busybox sh\nb=%s\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\n%s\n' $b "$network" >/www/cgi-bin/network
 $b chmod +x /www/cgi-bin/*
 for port in 22 6443 8500; do $b httpd -p $port -h /www; done
 
-echo "up: $address"
+echo up
 export PATH=/bin
 $b --install -s /bin
 publish() { printf '{"stage": "%s",\n "state": "%s", "error": "%s"}' "$1" "$2" "$3" | sh /publisher; }
@@ -88,6 +101,30 @@ printf '#!/bin/sh\necho "button pressed"\npoweroff -f\n' >/etc/acpi/PWRF/0000008
 chmod +x /etc/acpi/PWRF/00000080
 exec acpid -d
 """
+
+
+FINISHED = NodeStatus(Stage.FINISH, "done")
+"""What it publishes in the end."""
+
+
+def guest_template(folder: Path) -> Path:
+    """A disk with nothing on it, and a manifest that has machines of it boot the guest."""
+    disk = folder / "guest.qcow2"
+    kernel, initrd = guest_files()
+    shutil.copy(kernel, disk.with_suffix(".vmlinuz"))
+    shutil.copy(initrd, disk.with_suffix(".initrd"))
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "64M"], check=True, timeout=60)
+    names = {"disk": disk.name, "kernel": "guest.vmlinuz", "initrd": "guest.initrd"}
+    disk.with_suffix(".json").write_text(json.dumps({"format": 1, "architecture": "x86_64", **names}))
+    return disk
+
+
+def guest_boot(driver: Qemu, of: Node, text: str = "") -> Boot:
+    """`text` stands in its user data."""
+    fragment = driver.render_boot(node=of, cluster=CLUSTER)
+    scripts = {file.path: file.content for file in fragment.files}
+    parts = f"# publisher\n{scripts[PUBLISHER]!s}\n# receiver\n{scripts[RECEIVER]!s}"
+    return boot(of, f"#cloud-config\n# {text}\n{parts}")
 
 
 def guest_files() -> tuple[Path, Path]:

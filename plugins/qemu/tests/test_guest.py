@@ -6,21 +6,20 @@ The tests run in their order and share the guests; each one says one thing about
 from __future__ import annotations
 
 import http.server
-import json
-import shutil
-import subprocess
+import re
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from servers.guest import guest_files
-from servers.qemu import CLUSTER, boot, end_processes, node
+from servers.guest import FINISHED, guest_boot, guest_template
+from servers.qemu import CLUSTER, end_processes, node
 
-from kube_provision_core import PUBLISHER, RECEIVER, Boot, Node, NodeStatus, Role, Stage, Vm
+from kube_provision_core import Role, Vm
 from kube_provision_qemu import processes, qmp
 from kube_provision_qemu.config import QemuConfig
 from kube_provision_qemu.driver import Qemu
@@ -32,7 +31,6 @@ SECRET = "the-authority's-key"
 SERVER, WORKER = node("consul-home", Role.DISCOVERY, 0), node("w-home-1")
 TASK = b"sealed \x00\xff\n" + bytes(range(256)) * 4000 + b"\n\n"
 """Nearly a mebibyte, of every byte that there is."""
-FINISHED = NodeStatus(Stage.FINISH, "done")
 
 
 @dataclass
@@ -62,38 +60,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def template(folder: Path) -> Path:
-    kernel, initrd = guest_files()
-    shutil.copy(kernel, folder / "guest.vmlinuz")
-    shutil.copy(initrd, folder / "guest.initrd")
-    disk = folder / "guest.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "64M"], check=True, timeout=60)
-    manifest = {
-        "format": 1,
-        "architecture": "x86_64",
-        "disk": disk.name,
-        "kernel": "guest.vmlinuz",
-        "initrd": "guest.initrd",
-    }
-    disk.with_suffix(".json").write_text(json.dumps(manifest))
-    return disk
+    return guest_template(folder)
 
 
 @pytest.fixture(scope="module")
 def guests(folder: Path, template: Path) -> Guests:
-    config = QemuConfig(template=template, vm_dir=folder / "vms", qemu_accelerator="tcg")
-    guests = Guests(Qemu(dict.fromkeys(Role, config)))
+    keys = {"template": template, "vm_dir": folder / "vms", "qemu_accelerator": "tcg"}
+    networks = {SERVER.role: _networks("10.9.0.10"), WORKER.role: _networks("10.9.0.11")[::-1]}
+    guests = Guests(Qemu({role: QemuConfig.model_validate({**keys, "networks": networks.get(role)}) for role in Role}))
     guests.driver.bounds = Bounds(powerdown=60, agent=0.1, quit=5)
     for machine in (SERVER, WORKER):
-        guests.driver.provision_vm(node=machine, boot=_boot(guests.driver, machine))
+        guests.driver.provision_vm(node=machine, boot=guest_boot(guests.driver, machine, SECRET))
     wait_for(lambda: all(vm.status == FINISHED for vm in guests.driver.list_vms(cluster=CLUSTER)), 40)
     return guests
 
 
-def _boot(driver: Qemu, of: Node) -> Boot:
-    fragment = driver.render_boot(node=of, cluster=CLUSTER)
-    scripts = {file.path: file.content for file in fragment.files}
-    parts = f"# publisher\n{scripts[PUBLISHER]!s}\n# receiver\n{scripts[RECEIVER]!s}"
-    return boot(of, f"#cloud-config\n# {SECRET}\n{parts}")
+def _networks(storage: str) -> list[dict[str, Any]]:
+    san = {"name": "san", "role": "storage", "static_ip": {"addresses": [f"{storage}/24"]}, "mtu": 9000}
+    return [san, {"name": "cluster", "role": "node"}]
 
 
 def wait_for(happens: Callable[[], object], seconds: float = 60) -> None:
@@ -115,6 +99,28 @@ def test_this_host_reaches_each_machine_by_ports_of_its_own(guests: Guests) -> N
 def test_machines_reach_each_other(guests: Guests) -> None:
     address = guests.vm(WORKER.name).address
     assert guests.get(f"cgi-bin/fetch?{address}:22/name").strip() == WORKER.name
+
+
+def test_machines_reach_each_other_in_a_further_network(guests: Guests) -> None:
+    assert guests.get("cgi-bin/fetch?10.9.0.11:22/name").strip() == WORKER.name
+
+
+@pytest.mark.parametrize(
+    ("name", "port", "san", "own"), [(SERVER.name, 8500, "eth0", "eth1"), (WORKER.name, 22, "eth1", "eth0")]
+)
+def test_cards_are_those_of_the_networks_in_their_order(guests: Guests, name: str, port: int, san: str, own: str) -> None:
+    said = guests.get("cgi-bin/network", port, name)
+    assert re.search(rf"{san}: .* mtu 9000 ", said)
+    assert re.search(rf"inet 10\.9\.0\.1[01]/24 .*{san}", said)
+    assert re.search(rf"inet 10\.0\.2\.(10|21)/24 .*{own}", said)
+    assert re.search(rf"default via 10\.0\.2\.2 dev {own}", said)
+
+
+def test_large_packets_pass_in_a_network_that_has_them(guests: Guests) -> None:
+    """Larger than a segment of 1500 bytes: the wire carries it whole, or the task comes back wrong."""
+    guests.driver.deliver_task(vm=guests.vm(WORKER.name), task=TASK)
+    assert guests.fetch("cgi-bin/fetch?10.9.0.11:22/cgi-bin/task") == TASK
+    guests.driver.deliver_task(vm=guests.vm(WORKER.name), task=None)
 
 
 def test_machines_reach_out(guests: Guests) -> None:
