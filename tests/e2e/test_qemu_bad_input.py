@@ -126,6 +126,12 @@ class TestARunForACluster:
         assert refusal(operator.provision(masters=masters)) == lack
         assert operator.machines() == []
 
+    def test_in_a_network_of_a_host_that_has_none(self, operator: Operator) -> None:
+        cards = [{"name": "cluster", "role": "node"}, {"name": "bridge:kp-none", "role": "storage"}]
+        told = refusal(operator.provision(networks=cards))
+        assert told == "networks[1].name: bridge:kp-none: this host has no interface kp-none: make it, or name another"
+        assert operator.machines() == []
+
     def test_in_a_folder_without_space(self, operator: Operator) -> None:
         full = operator.folder / "full"
         full.mkdir()

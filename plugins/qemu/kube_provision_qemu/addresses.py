@@ -9,6 +9,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from kube_provision_core import NetworkCard, Node, Role, StaticIp, TargetError, network_config
 
+from .host_networks import wire_of
+
 NETWORK = IPv4Network("10.0.2.0/24")
 GATEWAY = "10.0.2.2"
 """The router; also this host's own loopback interface, as machines see it."""
@@ -47,15 +49,19 @@ def mac(cluster_id: str, name: str) -> str:
     return "52:54:" + ":".join(f"{byte:02x}" for byte in digest[:4])
 
 
-def network_text(address: str, cards: Sequence[tuple[NetworkCard, str]], index: int) -> str:
-    """NoCloud's `network-config` for the machine with that index, whose address on the cluster's own wire is `address`.
+def network_text(
+    address: str, cards: Sequence[tuple[NetworkCard, str]], index: int, dns_servers: Sequence[object] = ()
+) -> str:
+    """NoCloud's `network-config` for the machine with that index; on the cluster's own wire its address is `address`.
 
-    JSON is YAML. `cards`: in their order with their hardware addresses; `OWN` alone where it has no others.
+    JSON is YAML. `cards`: in their order with their hardware addresses; `OWN` alone where it has no others. `dns_servers`:
+    in place of the router's.
     """
     same = [IPv4Interface(f"{address}/{NETWORK.prefixlen}")] * max(index, 1)  # it is chosen, whatever the index
     own = {"static_ip": StaticIp.model_construct(addresses=same, gateway=IPv4Address(GATEWAY))}
-    given = [(card.model_copy(update=own) if card.role == "node" else card, mac_address) for card, mac_address in cards]
-    told = network_config(given, index, [NAME_SERVER])
+    given = [(card if wire_of(card) else card.model_copy(update=own), mac_address) for card, mac_address in cards]
+    routed = not all(wire_of(card) for card, _ in cards)
+    told = network_config(given, index, dns_servers or ([NAME_SERVER] if routed else []))
     for card in told["ethernets"].values():
         card["dhcp6"] = False
     return json.dumps(told, indent=1) + "\n"

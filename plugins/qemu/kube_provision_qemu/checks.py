@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from kube_provision_core import NetworkCard, Node, Role, TargetError, host_memory, key_in_networks, static_ip_problems
 
-from . import files, record, template
+from . import files, host_networks, record, template
 from .config import QemuConfig
 from .disks import GIB
 from .emulator import Emulator
+from .host_networks import wire_of
 from .places import PID_FILE, Places
 from .sockets import LONGEST_PATH
 from .switch import SOCKET
@@ -33,9 +34,12 @@ def problems(
     addresses = static_ip_problems((node, config[node.role].networks or ()) for node in nodes)
     found = [*_space(root, len(nodes)), *_memory(Places(root), nodes), *addresses]
     found += (line for node in nodes for line in name_problems(node.stamp.cluster, config[node.role].networks or ()))
+    found += node_network_problems(config, {node.role for node in nodes})
+    found += _moved(Places(root), config, nodes)
     emulator = _ask(find_emulator, found)
     if emulator:
         _ask(lambda: emulator.accelerator, found)
+        found += _host_network_problems(Places(root), emulator, config, nodes)
     for role in sorted({node.role for node in nodes}):
         base = _ask(partial(template.read, config[role].template), found)
         if base:
@@ -51,13 +55,52 @@ def name_problems(cluster: str, cards: Sequence[NetworkCard]) -> Iterator[str]:
     for number, card in enumerate(cards):
         switch = places.network(f"{cluster}.{card.name}") / SOCKET
         too_many = len(os.path.relpath(switch, places.machine("any"))) - LONGEST_PATH
-        if card.role != "node" and too_many > 0:
+        if wire_of(card) and too_many > 0:
             most = len(cluster) + len(card.name) - too_many
             names = f"{card.name} and {cluster}, the cluster's name"
             yield (
                 f"{key_in_networks(number, 'name')}: {names}, may have {most} characters together, for a socket's path has "
                 f"both: shorten one by {too_many}"
             )
+
+
+def node_network_problems(config: Mapping[Role, QemuConfig], roles: Iterable[Role]) -> Iterator[str]:
+    """Roles whose machines would not meet, because they are nodes in different networks."""
+    named = {config[role].node_network: role for role in sorted(roles, reverse=True)}
+    if len(named) > 1:
+        networks = " and ".join(f"that of role {role} is {_called(name)}" for name, role in sorted(named.items()))
+        yield f"networks: all machines of a cluster are nodes in one network, and {networks}: name one for all roles"
+
+
+def _moved(places: Places, config: Mapping[Role, QemuConfig], nodes: Sequence[Node]) -> Iterator[str]:
+    """Machines of the cluster that are there and are nodes in another network than those that are to be made."""
+    found = [made for name in places.names() if (made := record.read(places.machine(name)))]
+    for node in nodes:
+        network = config[node.role].node_network
+        for made in found:
+            if (made.stamp.cluster, made.node_network != network) == (node.stamp.cluster, True):
+                yield (
+                    f"networks: {node.name} would be a node in another network ({_called(network)}) than {made.name} "
+                    f"({_called(made.node_network)}), and not meet it: a cluster stays in the one that it was made in"
+                )
+                return
+
+
+def _called(network: str) -> str:
+    return network or "the cluster's own"
+
+
+def _host_network_problems(
+    places: Places, emulator: Emulator, config: Mapping[Role, QemuConfig], nodes: Sequence[Node]
+) -> Iterator[str]:
+    """Networks of this host that cannot be joined; one that the cluster has joined already is not tried."""
+    tried: dict[str, list[str]] = {}
+    for node in nodes:
+        for number, card in enumerate(config[node.role].networks or ()):
+            if files.holder(places.network(f"{node.stamp.cluster}.{card.name}") / PID_FILE) is None:
+                if card.name not in tried:
+                    tried[card.name] = list(host_networks.problems(emulator.binary, card.name))
+                yield from (f"{key_in_networks(number, 'name')}: {line}" for line in tried[card.name])
 
 
 def check_bootable(base: Template, emulator: Emulator) -> None:

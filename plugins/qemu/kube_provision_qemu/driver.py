@@ -43,7 +43,7 @@ from kube_provision_core import (
 from . import addresses, command, disks, machines, power, record, status, template
 from . import emulator as emulators
 from .baking.templates import Templates
-from .checks import check_architecture, name_problems, problems
+from .checks import check_architecture, name_problems, node_network_problems, problems
 from .config import QemuConfig
 from .emulator import Emulator
 from .network import Network
@@ -95,6 +95,11 @@ class Qemu(TargetDriver):
         return EMULATED_BOOT if self._emulator.emulates else BOOT
 
     @property
+    def fixed_addresses(self) -> Mapping[Role, Sequence[str]]:
+        known = {role: config.node_static_ip for role, config in self._config.items()}
+        return {role: [str(it.ip) for it in static.addresses] for role, static in known.items() if static}
+
+    @property
     def node_interfaces(self) -> Mapping[Role, str]:
         return {role: interface_name(node_card(it.networks)) for role, it in self._config.items() if it.networks}
 
@@ -114,8 +119,12 @@ class Qemu(TargetDriver):
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
-        cards = self._config[node.role].networks or ()
-        for problem in (*address_shortages([node], cards, cluster=cluster), *name_problems(cluster.name, cards)):
+        cards, roles = self._config[node.role].networks or (), {node.role, *cluster.nodes.values()}
+        for problem in (
+            *address_shortages([node], cards, cluster=cluster),
+            *name_problems(cluster.name, cards),
+            *node_network_problems(self._config, roles),
+        ):
             raise BootError(problem)
         publish = resources.files(__package__).joinpath("node", "publish").read_text(encoding="utf-8")
         return BootFragment(
@@ -298,8 +307,7 @@ class Qemu(TargetDriver):
                 node,
                 boot,
                 taken=taken,
-                extra_ports=config.forwarded_ports,
-                networks=config.networks or (),
+                config=config,
             )
 
     def _start(self, made: Record, folder: Path) -> None:

@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from kube_provision_core import Boot, NetworkCard, NoCloudSeed, Node, Role, node_card
+from kube_provision_core import Boot, NetworkCard, NoCloudSeed, Node, Role, TargetError, node_card
 
 from . import addresses, disks, record
+from .config import QemuConfig
 from .emulator import Emulator
 from .places import SEED, Places
 from .record import Record
@@ -28,17 +29,16 @@ def create(
     boot: Boot,
     *,
     taken: Collection[str],
-    extra_ports: Collection[int],
-    networks: Sequence[NetworkCard],
+    config: QemuConfig,
 ) -> Record:
     """Make the machine, powered off; the locks of the machine and of its network are held. Raises `TargetError` or OSError.
 
-    `taken`: addresses of the cluster's other machines. `networks`: those of its cards; none: it has one, in the cluster's.
+    `taken`: addresses of the cluster's other machines. `config`: its role's.
     """
-    made = _record(node, template, addresses.choose(node, taken), extra_ports, networks)
+    made = _record(node, template, _address(node, config, taken), config)
     folder = places.draft(node.name)
     try:
-        _fill(folder, emulator, template, node, boot, made, networks)
+        _fill(folder, emulator, template, node, boot, made, config)
         folder.rename(places.machine(node.name))
     except BaseException:
         places.clear(node.name)
@@ -46,10 +46,20 @@ def create(
     return made
 
 
-def _record(
-    node: Node, template: Template, address: str, extra_ports: Collection[int], networks: Sequence[NetworkCard]
-) -> Record:
+def _address(node: Node, config: QemuConfig, taken: Collection[str]) -> str:
+    static_ip = config.node_static_ip
+    if static_ip is None:
+        return addresses.choose(node, taken)
+    address = static_ip.address_of(node.index)
+    if address is None:
+        raise TargetError(f"{node.name}: static_ip of its network {config.node_network} has no address for it: add one")
+    return str(address.ip)
+
+
+def _record(node: Node, template: Template, address: str, config: QemuConfig) -> Record:
+    networks: Sequence[NetworkCard] = config.networks or ()
     others = [card.name for card in networks if card.role != "node"]
+    forwarded = () if config.node_network else (*_PORTS[node.role.kind], *config.forwarded_ports)
     return Record(
         name=node.name,
         uuid=str(uuid.uuid4()),
@@ -60,10 +70,11 @@ def _record(
         memory_gib=node.machine.memory_gib,
         template=template.disk,
         fingerprint=template.fingerprint,
-        ports=tuple(sorted({*_PORTS[node.role.kind], *extra_ports})),
+        ports=tuple(sorted({*forwarded})),
         has_data_disk=node.machine.data_volume_gib is not None,
         further_networks=tuple((name, addresses.mac(node.stamp.cluster_id, f"{node.name}/{name}")) for name in others),
         own_card=node_card(networks),
+        node_network=config.node_network,
     )
 
 
@@ -74,11 +85,12 @@ def _fill(
     node: Node,
     boot: Boot,
     made: Record,
-    networks: Sequence[NetworkCard],
+    config: QemuConfig,
 ) -> None:
     disks.create_overlay(emulator.image_tool, template, folder, node.machine.boot_disk_gib)
     if node.machine.data_volume_gib is not None:
         disks.create_data_disk(emulator.image_tool, folder, node.machine.data_volume_gib)
-    cards = list(zip(networks or [addresses.OWN], (mac for _, mac in made.cards), strict=True))
-    NoCloudSeed(boot, addresses.network_text(made.address, cards, node.index)).write(folder / SEED)
+    cards = list(zip(config.networks or [addresses.OWN], (mac for _, mac in made.cards), strict=True))
+    network = addresses.network_text(made.address, cards, node.index, config.dns_servers)
+    NoCloudSeed(boot, network).write(folder / SEED)
     record.write(folder, made)

@@ -1,7 +1,8 @@
 """A cluster's network on this host: its switches, its router, and the ports by which this host reaches its machines.
 
 The router is a QEMU process without a machine: user-mode networking and the switch on one hub. Machines reach out through
-it, and this host reaches a machine's port by a port of its own loopback interface. What was killed, `ensure` starts again.
+it, and this host reaches a machine's port by a port of its own loopback interface. Another such process joins the wire of a
+host's network to its interface. What was killed, `ensure` starts again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from kube_provision_core import Endpoint, TargetError, replace_file
 
-from . import addresses, files, forwards, processes, wire
+from . import addresses, files, forwards, host_networks, processes, wire
 from .emulator import Emulator
 from .forwards import Forward
 from .places import PID_FILE, PORTS, QMP_SOCKET
@@ -59,7 +60,7 @@ class Network:
         `machines`: all of the cluster, by folder. `cut_off`: those that run without a connection to the switch. Raises
         `TargetError`.
         """
-        lost, names = set(cut_off), {"", *chain(*(made.wires for made in machines.values()))}
+        lost, names = set(cut_off), set(chain(*(made.wires for made in machines.values())))
         # Whoever was connected to a switch before may not have noticed yet.
         anew = {name for name in names if self._ensure_switch(self._wire(name))}
         for folder, made in machines.items():
@@ -67,30 +68,19 @@ class Network:
                 for hub, name in enumerate(made.wires):
                     if name in anew or folder in lost:
                         self._reconnect(folder, hub, name)
-        if "" in anew and files.holder(self.folder / PID_FILE) is not None:
-            self._reconnect(self.folder)
-        self._ensure_router(emulator)
-        self._ensure_forwards(list(machines.values()))
+        for name in names:
+            self._ensure_way_out(name, emulator, anew=name in anew)
+        if "" in names:
+            self._ensure_forwards(list(machines.values()))
 
     def release(self, records: Sequence[Record]) -> None:
         """A machine is gone, and `records` are those that are left: free its ports; without any left, free everything."""
         needed = {self._wire(name) for made in records for name in made.wires}
-        for folder in set(self.folder.parent.glob(f"{self.folder.name}.*")) - needed:
+        for folder in {self.folder, *self.folder.parent.glob(f"{self.folder.name}.*")} - needed:
+            self._end_way_out(folder)
             self._end_switch(folder)
-        if not records:
-            self._close()
-        elif files.holder(self.folder / PID_FILE) is not None:
+        if self.folder in needed and files.holder(self.folder / PID_FILE) is not None:
             self._ensure_forwards(records)
-
-    def _close(self) -> None:
-        try:
-            with session(self.folder / QMP_SOCKET) as router:
-                router.execute("quit")
-        except QmpError:
-            processes.kill(self.folder / PID_FILE)
-        if not processes.wait_gone(self.folder / PID_FILE, processes.KILL_TIMEOUT):
-            processes.kill(self.folder / PID_FILE)
-        self._end_switch(self.folder)
 
     # --- switches --------------------------------------------------------------------------------------------------
 
@@ -112,37 +102,49 @@ class Network:
         processes.kill(folder / SWITCH_PID_FILE)
         shutil.rmtree(folder, ignore_errors=True)
 
-    # --- the router ------------------------------------------------------------------------------------------------
+    # --- ways out --------------------------------------------------------------------------------------------------
 
-    def _ensure_router(self, emulator: Callable[[], Emulator]) -> None:
-        if files.holder(self.folder / PID_FILE) is None:
-            command = self._router_command(emulator().binary)
-            processes.start(command, self.folder, log="router.log", pid_file=PID_FILE, serves=self._router_serves)
-        elif self._is_cut_off(self.folder):
-            self._reconnect(self.folder)
+    def _ensure_way_out(self, name: str, emulator: Callable[[], Emulator], *, anew: bool) -> None:
+        """The process that joins a wire to what is outside of it, where it leads anywhere. `anew`: its switch is new."""
+        folder, device = self._wire(name), _outside(name)
+        if device is None:
+            return
+        if files.holder(folder / PID_FILE) is None:
+            binary = emulator().binary
+            for problem in host_networks.problems(binary, name):
+                raise TargetError(problem)
+            command = self._way_out_command(binary, name, device)
+            serves = partial(self._way_out_serves, name)
+            processes.start(command, folder, log="router.log", pid_file=PID_FILE, serves=serves)
+        elif anew or self._is_cut_off(folder):
+            self._reconnect(folder, name=name)
 
-    def _router_command(self, binary: Path) -> list[str]:
-        net = (
-            f"net={addresses.NETWORK},host={addresses.GATEWAY},dns={addresses.NAME_SERVER},dhcpstart={addresses.DHCP_START}"
-        )
+    def _way_out_command(self, binary: Path, name: str, device: str) -> list[str]:
+        folder = self._wire(name)
         return [
             *(str(binary), "-M", "none", "-nodefaults", "-no-user-config", "-display", "none"),
-            *("-name", self._router_name, "-pidfile", PID_FILE, "-qmp", f"unix:{QMP_SOCKET},server=on,wait=off"),
-            *("-netdev", f"user,id={forwards.DEVICE},{net},ipv6=off"),
+            *("-name", f"router-{folder.name}", "-pidfile", PID_FILE, "-qmp", f"unix:{QMP_SOCKET},server=on,wait=off"),
+            *("-netdev", device),
             *wire.hub_arguments("outside-port", forwards.DEVICE),
-            *wire.uplink_arguments(self.folder, self._socket(self.folder)),
+            *wire.uplink_arguments(folder, self._socket(folder, name)),
         ]
 
-    @property
-    def _router_name(self) -> str:
-        return f"router-{self._cluster}"
-
-    def _router_serves(self) -> bool:
+    def _way_out_serves(self, name: str) -> bool:
+        folder = self._wire(name)
         try:
-            with session(self.folder / QMP_SOCKET) as router:
-                return router.execute("query-name").get("name") == self._router_name and wire.is_connected(router)
+            with session(folder / QMP_SOCKET) as qmp:
+                return qmp.execute("query-name").get("name") == f"router-{folder.name}" and wire.is_connected(qmp)
         except QmpError:
             return False
+
+    def _end_way_out(self, folder: Path) -> None:
+        try:
+            with session(folder / QMP_SOCKET) as qmp:
+                qmp.execute("quit")
+        except QmpError:
+            processes.kill(folder / PID_FILE)
+        if not processes.wait_gone(folder / PID_FILE, processes.KILL_TIMEOUT):
+            processes.kill(folder / PID_FILE)
 
     def _socket(self, folder: Path, name: str = "") -> Path:
         """The socket of a wire's switch for the process of that folder."""
@@ -185,6 +187,14 @@ class Network:
             return {name: {int(port): int(host_port) for port, host_port in of.items()} for name, of in said.items()}
         except (OSError, ValueError, AttributeError, TypeError):
             return {}
+
+
+def _outside(name: str) -> str | None:
+    """The network device that leads out of a wire; None where nothing does."""
+    if name:
+        return host_networks.device(name, forwards.DEVICE)
+    net = f"net={addresses.NETWORK},host={addresses.GATEWAY},dns={addresses.NAME_SERVER},dhcpstart={addresses.DHCP_START}"
+    return f"user,id={forwards.DEVICE},{net},ipv6=off"
 
 
 def _serves(socket: Path) -> bool:

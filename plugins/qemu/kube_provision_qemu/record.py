@@ -35,14 +35,16 @@ class Record:
     has_data_disk: bool = False
     further_networks: tuple[tuple[str, str], ...] = ()
     """Their names, and the hardware addresses of its cards in them. On the process's hubs they come in this order after
-    the cluster's own wire, whose hub is 0."""
+    the nodes' network, whose hub is 0."""
     own_card: int = 0
-    """Number of the card on the cluster's own wire, among its cards."""
+    """Number of the card in the nodes' network, among its cards."""
+    node_network: str = ""
+    """The host's network in which its `address` is; empty: the cluster's own wire."""
 
     @property
     def wires(self) -> tuple[str, ...]:
         """Names of its networks by the number of their hubs; that of the cluster's own is empty."""
-        return ("", *(name for name, _ in self.further_networks))
+        return (self.node_network, *(name for name, _ in self.further_networks))
 
     @property
     def cards(self) -> tuple[tuple[int, str], ...]:
@@ -55,6 +57,8 @@ def write(folder: Path, record: Record) -> None:
     fields = asdict(record) | {"template": str(record.template)}
     if not record.further_networks:  # an earlier version reads what it knows
         del fields["further_networks"], fields["own_card"]
+    if not record.node_network:
+        del fields["node_network"]
     replace_file(folder / RECORD, json.dumps({"format": FORMAT, **fields}, indent=1).encode() + b"\n")
 
 

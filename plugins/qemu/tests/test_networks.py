@@ -92,11 +92,11 @@ def test_discovery_is_told_the_interface(make_driver: MakeDriver) -> None:
     [
         (
             [{**LAN, "name": "The LAN"}],
-            "6: networks[0].name: must be a DNS label of at most 32 characters: a folder is called so",
+            "6: networks[0].name: must be a DNS label of at most 32 characters, or such as bridge:br0",
         ),
         (
             [{**LAN, "name": "../etc"}],
-            "6: networks[0].name: must be a DNS label of at most 32 characters: a folder is called so",
+            "6: networks[0].name: must be a DNS label of at most 32 characters, or such as bridge:br0",
         ),
         ([{**LAN, "mtu": 1501}], "6: networks[0].mtu: the way out takes packets of 1500 bytes at most"),
         (
