@@ -20,35 +20,44 @@ from machines.network import Link, Network
 from servers.guest import FINISHED, guest_boot, guest_template
 from servers.qemu import CLUSTER, boot, end_processes, node
 
-from kube_provision_core import Node, Role, Vm
+from kube_provision_core import Role, Vm
 from kube_provision_qemu import addresses, files, host_networks, processes
 from kube_provision_qemu.config import QemuConfig
 from kube_provision_qemu.driver import Qemu
 
 pytestmark = pytest.mark.integration
 
-WORKER, OTHER = node("w-home-1"), node("w-away-1", cluster="away")
+BRIDGE, TAP = "bridge:bridge", "tap:kp0"
+OWN = {"name": "cluster", "role": "node"}
+NETWORKS = {
+    "home": [lan(BRIDGE, "10.77.0.11")],
+    "away": [lan(TAP, "10.77.0.21")],
+    "beside": [OWN, {"name": BRIDGE, "role": "storage", "static_ip": {"addresses": ["10.77.0.31/24"]}}],
+}
+"""Of three clusters: nodes in the network by a bridge, by a tap, and beside their cluster's own wire."""
+CLUSTERS = [("home", BRIDGE, "10.77.0.11"), ("away", TAP, "10.77.0.21"), ("beside", BRIDGE, "10.77.0.31")]
+NODES = {cluster: node(f"w-{cluster}-1", cluster=cluster) for cluster in NETWORKS}
 
 
 class Site:
-    """Two clusters on this host, one by a bridge and one by a tap, and a neighbour in the network."""
+    """Clusters on this host, and a neighbour in its network."""
 
     def __init__(self, folder: Path, network: Network, qemu: Path) -> None:
+        self.folder = folder
         for words in ("tuntap add kp0 mode tap", "link set kp0 master bridge up"):
             subprocess.run(["ip", *words.split()], check=True, timeout=60)
         self.neighbour = network.link("neighbour", "10.77.0.50")
         self.enter("ip", "address", "add", f"{self.neighbour.address}/24", "dev", "host0")
         self.enter("ip", "link", "set", "host0", "up")
-        self._template, self._folder, self._qemu = guest_template(folder), folder, qemu
-        self.home = self._driver("home", "bridge:bridge", "10.77.0.11")
-        self.away = self._driver("away", "tap:kp0", "10.77.0.21")
+        keys = {"template": guest_template(folder), "qemu_binary": str(qemu), "qemu_accelerator": "tcg"}
+        self.drivers = {
+            name: _driver(QemuConfig.model_validate({**keys, "vm_dir": folder / name, "networks": cards}))
+            for name, cards in NETWORKS.items()
+        }
 
-    def _driver(self, folder: str, network: str, address: str) -> Qemu:
-        keys = {"template": self._template, "vm_dir": self._folder / folder, "qemu_binary": str(self._qemu)}
-        config = QemuConfig.model_validate({**keys, "qemu_accelerator": "tcg", "networks": [lan(network, address)]})
-        driver = Qemu(dict.fromkeys(Role, config))
-        driver.bounds = replace(driver.bounds, powerdown=0.1, agent=0.1)
-        return driver
+    def vm(self, cluster: str) -> Vm:
+        (vm,) = self.drivers[cluster].list_vms(cluster=replace(CLUSTER, name=cluster))
+        return vm
 
     def enter(self, *command: str) -> str:
         """What a command says on the neighbour."""
@@ -69,9 +78,10 @@ def said_by(link: Link, *command: str) -> str:
     return done.stdout
 
 
-def only(driver: Qemu, cluster: str) -> Vm:
-    (vm,) = driver.list_vms(cluster=replace(CLUSTER, name=cluster))
-    return vm
+def _driver(config: QemuConfig) -> Qemu:
+    driver = Qemu(dict.fromkeys(Role, config))
+    driver.bounds = replace(driver.bounds, powerdown=0.1, agent=0.1)
+    return driver
 
 
 @pytest.fixture(scope="module")
@@ -80,27 +90,31 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Network() as network:
         try:
             site = Site(folder, network, qemu_that_may(folder, "allow bridge\n"))
-            machines: list[tuple[Qemu, Node]] = [(site.home, WORKER), (site.away, OTHER)]
-            for driver, machine in machines:
-                assert driver.preflight([(machine, boot(machine))]) == []
-                driver.provision_vm(node=machine, boot=guest_boot(driver, machine))
-            until(lambda: only(site.home, "home").status == only(site.away, "away").status == FINISHED)
+            for name, driver in site.drivers.items():
+                assert driver.preflight([(NODES[name], boot(NODES[name]))]) == []
+                driver.provision_vm(node=NODES[name], boot=guest_boot(driver, NODES[name]))
+            until(lambda: all(site.vm(name).status == FINISHED for name in NETWORKS))
             yield site
         finally:
-            for name in ("home", "away"):
+            for name in NETWORKS:
                 end_processes(folder / name)
 
 
-def test_a_neighbour_reaches_them(site: Site) -> None:
-    assert [site.get(address, "name") for address in ("10.77.0.11", "10.77.0.21")] == ["w-home-1", "w-away-1"]
+@pytest.mark.parametrize(("cluster", "network", "address"), CLUSTERS)
+def test_a_neighbour_reaches_them(site: Site, cluster: str, network: str, address: str) -> None:
+    assert site.get(address, "name") == f"w-{cluster}-1"
 
 
 def test_this_host_reaches_them_at_their_addresses(site: Site) -> None:
-    vm = only(site.home, "home")
+    vm = site.vm("home")
     assert (vm.address, vm.reach) == ("10.77.0.11", {})
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://{vm.address}:22/name", timeout=20) as answer:
-        assert answer.read().decode().strip() == "w-home-1"
+    assert said_here(f"http://{vm.address}:22/name") == "w-home-1"
+
+
+def test_this_host_reaches_one_on_the_own_wire_by_a_port_of_its_own(site: Site) -> None:
+    vm = site.vm("beside")
+    assert vm.address == "10.0.2.21"
+    assert said_here(f"http://{vm.reach[22].host}:{vm.reach[22].port}/name") == "w-beside-1"
 
 
 def test_they_reach_each_other(site: Site) -> None:
@@ -109,6 +123,7 @@ def test_they_reach_each_other(site: Site) -> None:
 
 def test_they_lead_out_through_the_gateway(site: Site) -> None:
     assert "default via 10.77.0.1 dev eth0" in site.get("10.77.0.11", "cgi-bin/network")
+    assert "default via 10.0.2.2 dev eth0" in site.get("10.77.0.31", "cgi-bin/network")
 
 
 def test_neighbours_see_their_own_hardware_addresses(site: Site) -> None:
@@ -118,33 +133,39 @@ def test_neighbours_see_their_own_hardware_addresses(site: Site) -> None:
 
 
 @pytest.mark.parametrize("killed", ["pid", "switch.pid"])
-def test_a_process_that_was_killed_is_started_by_the_next_look(site: Site, killed: str) -> None:
-    for driver, cluster, network, address in (
-        (site.home, "home", "bridge:bridge", "10.77.0.11"),
-        (site.away, "away", "tap:kp0", "10.77.0.21"),
-    ):
-        pid_file = driver._places.network(f"{cluster}.{network}") / killed
-        processes.kill(pid_file)
-        only(driver, cluster)
-        assert files.holder(pid_file)
-        assert site.get(address, "name") == f"w-{cluster}-1"
+@pytest.mark.parametrize(("cluster", "network", "address"), CLUSTERS)
+def test_a_process_that_was_killed_is_started_by_the_next_look(
+    site: Site, cluster: str, network: str, address: str, killed: str
+) -> None:
+    pid_file = site.folder / cluster / "networks" / f"{cluster}.{network}" / killed
+    processes.kill(pid_file)
+    site.vm(cluster)
+    assert files.holder(pid_file)
+    assert site.get(address, "name") == f"w-{cluster}-1"
 
 
 def test_a_tap_is_one_clusters_own(site: Site) -> None:
     (line,) = host_networks.problems(Path("/usr/bin/qemu-system-x86_64"), "tap:kp0")
     assert line.endswith("Device or resource busy; one cluster has a tap for itself: make another")
-    assert site.away.preflight([(OTHER, boot(OTHER))]) == []
+    assert site.drivers["away"].preflight([(NODES["away"], boot(NODES["away"]))]) == []
 
 
 def test_nothing_is_left_of_them(site: Site) -> None:
-    for driver, cluster in ((site.home, "home"), (site.away, "away")):
-        driver.destroy_vm(vm=only(driver, cluster))
-        assert list(driver._places.network(cluster).parent.iterdir()) == []
+    for cluster, driver in site.drivers.items():
+        driver.destroy_vm(vm=site.vm(cluster))
+        assert list((site.folder / cluster / "networks").iterdir()) == []
     left = json.loads(subprocess.run(["ip", "-json", "link"], capture_output=True, check=True, timeout=60).stdout)
-    assert {link["ifname"] for link in left} == {"lo", "bridge", "kp0", site.neighbour.end}
+    assert [link["ifname"] for link in left if "tap" in link["ifname"]] == []
 
 
-def until(happens: Callable[[], object], seconds: float = 60) -> None:
+def said_here(url: str) -> str:
+    """What a server answers this host. Proxies of the environment are passed by."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=20) as answer:
+        return str(answer.read().decode().strip())
+
+
+def until(happens: Callable[[], object], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not happens():
         assert time.monotonic() < deadline, f"nothing after {seconds} s"
