@@ -9,7 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from kube_provision_core import NetworkCard, Node, Role, TargetError, host_memory, key_in_networks, static_ip_problems
+from kube_provision_core import (
+    Cluster,
+    NetworkCard,
+    Node,
+    Role,
+    TargetError,
+    host_memory,
+    key_in_networks,
+    static_ip_problems,
+)
 
 from . import files, host_networks, record, template
 from .config import QemuConfig
@@ -70,6 +79,16 @@ def node_network_problems(config: Mapping[Role, QemuConfig], roles: Iterable[Rol
     if len(named) > 1:
         networks = " and ".join(f"that of role {role} is {_called(name)}" for name, role in sorted(named.items()))
         yield f"networks: all machines of a cluster are nodes in one network, and {networks}: name one for all roles"
+
+
+def family_problems(config: QemuConfig, cluster: Cluster) -> Iterator[str]:
+    """What keeps a machine of this role from having the addresses that all nodes of the cluster have."""
+    if cluster.is_dual_stack and not config.node_network:
+        yield (
+            "pod_subnet: a dual-stack cluster needs machines with IPv6 addresses, and the cluster's own wire has IPv4 alone: "
+            "let them be nodes in a network of this host (networks), where a router announces IPv6, or static_ip has "
+            "ipv6_addresses"
+        )
 
 
 def _moved(places: Places, config: Mapping[Role, QemuConfig], nodes: Sequence[Node]) -> Iterator[str]:

@@ -43,7 +43,7 @@ from kube_provision_core import (
 from . import addresses, command, disks, machines, power, record, status, template
 from . import emulator as emulators
 from .baking.templates import Templates
-from .checks import check_architecture, name_problems, node_network_problems, problems
+from .checks import check_architecture, family_problems, name_problems, node_network_problems, problems
 from .config import QemuConfig
 from .emulator import Emulator
 from .network import Network
@@ -124,6 +124,7 @@ class Qemu(TargetDriver):
             *address_shortages([node], cards, cluster=cluster),
             *name_problems(cluster.name, cards),
             *node_network_problems(self._config, roles),
+            *(family_problems(self._config[node.role], cluster) if node.role is not Role.DISCOVERY else ()),
         ):
             raise BootError(problem)
         publish = resources.files(__package__).joinpath("node", "publish").read_text(encoding="utf-8")

@@ -216,6 +216,14 @@ def test_a_machine_whose_network_has_gone_is_not_started(
     assert list(driver._places.network("home").parent.iterdir()) == []
 
 
+def test_a_dual_stack_cluster_needs_a_network_that_has_both_families(make_driver: MakeDriver) -> None:
+    cluster = replace(CLUSTER, pod_subnet="10.244.0.0/16,fd00:10:244::/56")
+    with pytest.raises(BootError, match=r"^pod_subnet: a dual-stack cluster needs machines with IPv6 addresses"):
+        make_driver().render_boot(node=WORKER, cluster=cluster)
+    make_driver(networks=[lan()]).render_boot(node=WORKER, cluster=cluster)
+    make_driver().render_boot(node=replace(WORKER, role=Role.DISCOVERY), cluster=cluster)
+
+
 class TestOneNetworkForAllNodes:
     """A machine in another network than the others' would not meet them."""
 
