@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..contract.machines import Cluster, Machine, Node, Role, Stamp
@@ -68,12 +69,15 @@ def desire(
     `Cluster.ca`. `interfaces`: those of nodes, as the target names them. `addresses`: those that machines of a role are
     made with.
     """
-    core = config.core
-    made = [node for role, count in core.counts.items() for node in _nodes(config, cluster_id, role, count)]
-    nodes = _with_interfaces(interfaces, made)
+    core, prototype = config.core, partial(_prototype, config, cluster_id, interfaces)
+    nodes = [
+        node
+        for role, count in core.counts.items()
+        for node in _numbered(prototype(role, core.label(role)), range(1, count + 1))
+    ]
     masters = tuple(node for node in nodes if node.role is Role.MASTER)
     workers = tuple(node for node in nodes if node.role is not Role.MASTER)
-    servers = _with_interfaces(interfaces, _servers(config, cluster_id, discovery_machines))
+    servers = _servers(prototype(Role.DISCOVERY, f"{core.discovery}-"), discovery_machines) if discovery_machines else ()
     on_masters = discovery_address is None and not discovery_machines
     cluster = Cluster(
         name=core.name,
@@ -95,12 +99,6 @@ def desire(
     return Desired(cluster, masters, workers, servers, Remedies(core.name, config.options))
 
 
-def _nodes(config: Config, cluster_id: str, role: Role, count: int) -> tuple[Node, ...]:
-    core = config.core
-    prototype = _prototype(config, cluster_id, role, f"{core.host_prefix}{core.label(role)}{core.name}")
-    return tuple(replace(prototype, name=f"{prototype.name}-{index}", index=index) for index in range(1, count + 1))
-
-
 def _fixed(nodes: Iterable[Node], addresses: Mapping[Role, Sequence[str]]) -> Iterator[tuple[str, str]]:
     for node in nodes:
         known = addresses.get(node.role, ())
@@ -108,22 +106,19 @@ def _fixed(nodes: Iterable[Node], addresses: Mapping[Role, Sequence[str]]) -> It
             yield node.name, known[node.index - 1]
 
 
-def _servers(config: Config, cluster_id: str, count: int) -> tuple[Node, ...]:
+def _servers(first: Node, count: int) -> tuple[Node, ...]:
     """The first is called what it is called where it is the only one: their number may grow."""
-    if not count:
-        return ()
-    name = f"{config.core.host_prefix}{config.core.discovery}-{config.core.name}"
-    prototype = _prototype(config, cluster_id, Role.DISCOVERY, name)
-    return (prototype, *(replace(prototype, name=f"{name}-{index}", index=index) for index in range(2, count + 1)))
+    return (first, *_numbered(first, range(2, count + 1)))
 
 
-def _with_interfaces(interfaces: Mapping[Role, str], nodes: Iterable[Node]) -> tuple[Node, ...]:
-    return tuple(replace(node, interface=interfaces.get(node.role, "")) for node in nodes)
+def _numbered(prototype: Node, numbers: Iterable[int]) -> Iterator[Node]:
+    return (replace(prototype, name=f"{prototype.name}-{number}", index=number) for number in numbers)
 
 
-def _prototype(config: Config, cluster_id: str, role: Role, name: str) -> Node:
+def _prototype(config: Config, cluster_id: str, interfaces: Mapping[Role, str], role: Role, label: str) -> Node:
     """What all machines of a role have in common; their specification takes its time."""
     core = config.by_role[role]
     machine = Machine(core.cpu, core.mem, core.boot_disk_size, core.data_volume)
     stamp = Stamp(config.core.name, cluster_id, role, config.spec(role), made_of=config.made_of(role))
-    return Node(name, role, 0, machine, stamp)
+    name = f"{config.core.host_prefix}{label}{config.core.name}"
+    return Node(name, role, 0, machine, stamp, interface=interfaces.get(role, ""))
