@@ -134,13 +134,17 @@ def carry_out(
     form: str,
     confirm: Callable[[], None] = lambda: None,
     archive: Archive | None = None,
+    agreed: Identity | None = None,
 ) -> int:
-    """One run, from lock to report; the exit code. `confirm`: as of `Running`; `archive`: as of a session."""
+    """One run, from lock to report; the exit code.
+
+    `confirm`: as of `Running`; `archive`: as of a session; `agreed`: as of `run`.
+    """
     from ..verbs.run import opened, run
 
     name = config.core.name if verb.of_cluster else verb.name
     with opened(verb, config, state, alone=True, archive=archive) as session, Running(name, progress, confirm) as user:
-        report = run(verb, session, options, user)
+        report = run(verb, session, options, user, agreed)
     return user.finish(report, form)
 
 

@@ -63,31 +63,28 @@ def plan(verb: Verb, session: Session, options: Options) -> tuple[Plan, Identity
     return plan, identify(verb, session, facts, options, plan)
 
 
-def run_as_planned(verb: Verb, session: Session, agreed: Identity, options: Options, user: User) -> Report:
-    """Do what was planned, or raise `ConfigError` with what has changed since.
-
-    Nothing of the old plan is carried out: it is planned anew and compared, once before discovery's lock is taken, so that a
-    plan which is refused writes nothing anywhere, and once more under it.
-    """
-    check_meant(agreed, session.config.core.name)
-    check_same(agreed, plan(verb, session, options)[1])
-    return run(verb, session, options, user, agreed)
-
-
 def run(verb: Verb, session: Session, options: Options, user: User, agreed: Identity | None = None) -> Report:
-    """Do it. What keeps it from being done is raised before anything is changed."""
+    """Do it. What keeps it from being done is raised before anything is changed.
+
+    `agreed`: do what was planned, or raise `ConfigError` with what has changed since. Nothing of the old plan is carried
+    out: it is planned anew and compared, once before discovery's lock is taken, so that a plan which is refused writes
+    nothing anywhere, and once more under it.
+    """
     session.require("target", *verb.needs)
+    if agreed:
+        check_meant(agreed, session.config.core.name)
+        check_same(agreed, plan(verb, session, options)[1])
     with _alone(verb, session) as facts:
-        plan = _plan(verb, session, facts, options)
-        identity = identify(verb, session, facts, options, plan)
+        planned = _plan(verb, session, facts, options)
+        identity = identify(verb, session, facts, options, planned)
         if agreed:
             check_same(agreed, identity)
-        user.begin(plan, identity)
+        user.begin(planned, identity)
         verb.begin(session, facts)
-        with recorded(verb, session, facts.seen, plan, identity) as ends:
+        with recorded(verb, session, facts.seen, planned, identity) as ends:
             _admit(session, facts.seen)
-            report = _apply(verb, session, facts, plan, options, user)
-            report = _dismiss(session, plan, report)
+            report = _apply(verb, session, facts, planned, options, user)
+            report = _dismiss(session, planned, report)
             report = ends(verb.report(Facts(session, report.observation), options, report))
         user.end(report)
         return report

@@ -46,18 +46,11 @@ def command(
     """
     from ...engine.verb import Options
     from ...verbs import named
-    from ...verbs.run import opened, run_as_planned
     from ..plans import read_plan
-    from ..running import Running
+    from ..running import carry_out
 
     agreed = read_plan(plan)
     verb = named(agreed.verb)
     options = Options(**vars(agreed.wish), finish_timeout=wait_timeout, parallel=parallel)
     source, archive = backed_up(given, options, opening, state)
-    config = source.load_for(verb)
-    with (
-        opened(verb, config, state, alone=True, archive=archive) as session,
-        Running(config.core.name, progress) as user,
-    ):
-        report = run_as_planned(verb, session, agreed, options, user)
-    return user.finish(report, form)
+    return carry_out(verb, source.load_for(verb), state, options, progress, form, archive=archive, agreed=agreed)

@@ -104,10 +104,10 @@ def test_who_only_plans_needs_no_lock_and_a_kept_plan_is_carried_out(site: Site,
     agreed = identity.read(json.dumps(plan_data(plan, made)), "plan.json")
     assert agreed.facts["templates"] == {"nodes": False}
     with run.opened(BAKE, site.config(), site.state, alone=True) as session:
-        run.run_as_planned(BAKE, session, agreed, Options(), Operator(site))
+        run.run(BAKE, session, Options(), Operator(site), agreed)
     assert shelf.finished == ["nodes"]
     with run.opened(BAKE, site.config(), site.state) as session, pytest.raises(ConfigError) as refused:
-        run.run_as_planned(BAKE, session, agreed, Options(), Operator(site))
+        run.run(BAKE, session, Options(), Operator(site), agreed)
     assert any(line.startswith("templates nodes: was no, is ") for line in refused.value.problems)
 
 

@@ -51,7 +51,7 @@ def planned(site: Site, verb: Verb = PROVISION, options: Options | None = None, 
 def apply(site: Site, agreed: Identity, verb: Verb = PROVISION, **keys: object) -> int:
     with site.session(**(ONE_MORE | keys)) as session:
         options = Options(**vars(agreed.wish))
-        return run.run_as_planned(verb, session, agreed, options, Operator(site)).exit_code
+        return run.run(verb, session, options, Operator(site), agreed).exit_code
 
 
 def refusal(site: Site, agreed: Identity, verb: Verb = PROVISION, **keys: object) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def refusal(site: Site, agreed: Identity, verb: Verb = PROVISION, **keys: object
     with site.session(**(ONE_MORE | keys)) as session:
         session.plugins.add_hookcall_monitoring(lambda name, *_: called.add(name), lambda *_: None)
         with pytest.raises(ConfigError) as refused:
-            run.run_as_planned(verb, session, agreed, Options(**vars(agreed.wish)), Operator(site))
+            run.run(verb, session, Options(**vars(agreed.wish)), Operator(site), agreed)
     assert called <= {"list_vms", "discover_masters", "preflight", "os_packages"}
     assert "would no longer do what was planned, and nothing was touched" in refused.value.problems[0]
     return refused.value.problems[1:]
