@@ -302,6 +302,14 @@ def forget_cluster(cluster: Cluster) -> bool | None:
     """
 
 
+@hookspec(firstresult=True)
+def discovery_notice(cluster: Cluster) -> str | None:
+    """A line for `status`: what its user should know of the service, such as who may write there.
+
+    Called once the service was asked; it may ask it, too, and raises nothing. Empty, or None, where there is nothing to say.
+    """
+
+
 # --- the end -------------------------------------------------------------------------------------------------------
 
 

@@ -163,9 +163,6 @@ class DiscoveryDriver(Extension, Protocol):
 
     port: int | None = None
     """The service's TCP port: `status` tells where an operator's host reaches it."""
-    notice: str = ""
-    """A line for `status`: what its user should know of the service, such as who may write there. Read once the service was
-    asked: a property may ask it, too, and raises nothing."""
     machines: int = 1
     """How many machines the core provisions for the service, where there is no existing one. 0: the masters are it."""
     by_majority: bool = False
@@ -195,4 +192,7 @@ class DiscoveryDriver(Extension, Protocol):
         return None
 
     def forget_cluster(self, cluster: Cluster) -> bool | None:
+        return None
+
+    def discovery_notice(self, cluster: Cluster) -> str | None:
         return None

@@ -47,6 +47,7 @@ class Hooks:
         self.history_head = self._first(hookspecs.history_head)
         self.forget_initialising = self._first(hookspecs.forget_initialising)
         self.forget_cluster = self._first(hookspecs.forget_cluster)
+        self.discovery_notice = self._first(hookspecs.discovery_notice)
 
     def _first(self, spec: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
         """The first answer that is not None; None where there is none."""

@@ -199,6 +199,12 @@ class DiscoveryContract(DriverChecks, PartChecks, ClientChecks):
         answered(driver, "forget_cluster")(cluster=cluster)
         assert driver.discover_masters(cluster=longer).initialised
 
+    # --- discovery_notice --------------------------------------------------------------------------------------------
+
+    def test_a_notice_is_a_line_also_where_nobody_answers(self, driver: Connected) -> None:
+        notice = answered(driver, "discovery_notice")(cluster=cluster_of("w-contract-1", address=SILENT))
+        assert "\n" not in (notice or "")
+
 
 def _fragment(driver: Connected, role: Role) -> BootFragment:
     node: Node = node_of("w-contract-1", role)

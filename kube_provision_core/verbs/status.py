@@ -100,6 +100,7 @@ def standing(session: Session, facts: Facts) -> Status:
     """As it was seen already."""
     seen, folder = facts.seen, facts.folder
     kubeconfig = folder.kubeconfig
+    notice = filter(None, [session.hook.discovery_notice(cluster=seen.cluster)])
     return Status(
         cluster=seen.cluster.name,
         cluster_id=folder.cluster_id if folder.saved else "",
@@ -110,14 +111,8 @@ def standing(session: Session, facts: Facts) -> Status:
         folder=folder.where if folder.saved else None,
         kubeconfig=kubeconfig if kubeconfig and kubeconfig.exists() else None,
         kubernetes_error=facts.kubernetes_error,
-        hints=(*facts.hints, *_versions(facts), *warnings(facts), *backup.warnings(facts), *_notice(session)),
+        hints=(*facts.hints, *_versions(facts), *warnings(facts), *backup.warnings(facts), *notice),
     )
-
-
-def _notice(session: Session) -> Iterator[str]:
-    """Of discovery."""
-    if notice := plugins.declared(session.discovery, "notice", ""):
-        yield notice
 
 
 def _versions(facts: Facts) -> Iterator[str]:

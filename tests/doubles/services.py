@@ -37,6 +37,8 @@ class Registry:
     """The machines that it was told of, each time."""
     head: str = ""
     """Of the cluster's history."""
+    notice: str = ""
+    """Its line of `status`."""
     holder: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -108,6 +110,10 @@ class MemoryDiscovery:
         self._registry.forgotten.append(cluster.name)
         self._registry.record, self._registry.head = Discovery(initialised=False), ""
         return True
+
+    @hookimpl
+    def discovery_notice(self) -> str:
+        return self._registry.notice
 
 
 class MemoryOs:

@@ -53,41 +53,11 @@ class Consul(DiscoveryDriver):
         self.by_majority = self._own.consul_on_masters
         self._answered: Endpoint | None = None
         """The server that did last: others may be waited for in vain."""
-        self._cluster: Cluster | None = None
-        """As it was seen when its masters were last asked for."""
 
     @property
     def address(self) -> str | None:
         """The existing Consul's first; None: one is to be provisioned."""
         return next(iter(self._own.hosts), None)
-
-    @property
-    def notice(self) -> str:  # type: ignore[override]  # nobody sets it
-        """That Consul is open. The server that has answered is asked what it tells to who has no token."""
-        if self._own.consul_ip:
-            return ""
-        if self._own.seed is None:
-            return openness.OPEN
-        with suppress(DiscoveryError), self._as_nobody() as (client, cluster):
-            if not openness.is_closed(client, cluster.name):
-                return openness.remaining(client.nodes(), cluster, self._own.seed)
-            return openness.CLOSED if self._own.consul_closing else ""
-        return openness.UNANSWERED if self._own.consul_closing else ""
-
-    def _is_closed(self) -> bool:
-        """False also where nobody answers."""
-        with suppress(DiscoveryError), self._as_nobody() as (client, cluster):
-            return openness.is_closed(client, cluster.name)
-        return False
-
-    @contextmanager
-    def _as_nobody(self) -> Iterator[tuple[Client, Cluster]]:
-        """The server that has answered, asked without a token, and the cluster that it is of."""
-        if self._answered is None or self._cluster is None:
-            raise DiscoveryError("no server was asked yet")
-        endpoint = replace(self._provisioned((self._answered,)), token=None)
-        with closing(self._connect(endpoint)) as client:
-            yield client, self._cluster
 
     @hookimpl
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
@@ -101,7 +71,6 @@ class Consul(DiscoveryDriver):
     def discover_masters(self, cluster: Cluster) -> Discovery:
         from .client import decode_record
 
-        self._cluster = cluster
         with self._connected(cluster) as client:
             entry = client.read(layout.record_key(cluster.name))
             healthy = client.healthy(layout.service_name(cluster.name))
@@ -130,8 +99,9 @@ class Consul(DiscoveryDriver):
         servers = [node.name for node in nodes if node.role is Role.DISCOVERY]
         if servers and any(node.stamp.carries_ca for node in nodes):
             return (openness.FOUNDED,)
-        if self._is_closed():
-            return (openness.CLOSED,)
+        with suppress(DiscoveryError), self._as_nobody() as client:
+            if openness.is_closed(client, nodes[0].stamp.cluster):
+                return (openness.CLOSED,)
         if servers:
             log.warning(openness.HALF_OPEN, ", ".join(servers))
         return ()
@@ -231,6 +201,19 @@ class Consul(DiscoveryDriver):
             client.delete_below(layout.prefix(cluster.name))
         return True
 
+    @hookimpl
+    def discovery_notice(self, cluster: Cluster) -> str:
+        """That Consul is open. The server that has answered is asked what it tells to who has no token."""
+        if self._own.consul_ip:
+            return ""
+        if self._own.seed is None:
+            return openness.OPEN
+        with suppress(DiscoveryError), self._as_nobody() as client:
+            if not openness.is_closed(client, cluster.name):
+                return openness.remaining(client.nodes(), cluster, self._own.seed)
+            return openness.CLOSED if self._own.consul_closing else ""
+        return openness.UNANSWERED if self._own.consul_closing else ""
+
     @property
     def _own(self) -> ConsulConfig:
         """The operator's own configuration: the discovery machine's, whose role has no keys that differ from the document's
@@ -271,6 +254,14 @@ class Consul(DiscoveryDriver):
                 " --consul-ip"
             )
         with closing(self._connect(endpoint, access.of_operator(cluster.name, cluster.names))) as client:
+            yield client
+
+    @contextmanager
+    def _as_nobody(self) -> Iterator[Client]:
+        """The server that has answered, asked without a token."""
+        if self._answered is None:
+            raise DiscoveryError("no server was asked yet")
+        with closing(self._connect(replace(self._provisioned((self._answered,)), token=None))) as client:
             yield client
 
     def _connect(self, endpoint: ConsulEndpoint, rights: Sequence[Right] = ()) -> Client:

@@ -100,7 +100,7 @@ class Prod:
     def is_told(self) -> str:
         """What `status` says, once it has looked."""
         self.site.driver.discover_masters(self.site.cluster)
-        return self.site.driver.notice
+        return self.site.driver.discovery_notice(self.site.cluster)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from servers.certificates import ServerCertificate, issue_certificate
 from kube_provision_consul.config import ConsulConfig
 from kube_provision_consul.driver import Consul
 from kube_provision_core import Endpoint, Role
+from kube_provision_core.testing import cluster_of
 
 from .conftest import MakeConsul
 
@@ -272,10 +273,10 @@ def test_what_is_no_seed_is_refused(text: str) -> None:
 )
 def test_status_tells_of_a_consul_that_an_earlier_version_has_made(keys: dict[str, str], *, is_open: bool) -> None:
     driver = Consul(dict.fromkeys(Role, ConsulConfig.model_validate(keys)))
-    assert ("is open" in driver.notice) is is_open
+    assert ("is open" in driver.discovery_notice(cluster_of())) is is_open
     assert driver.port == (8501 if "consul_seed" in keys else 8500)
 
 
 def test_status_tells_what_to_do_where_the_server_is_still_the_open_one() -> None:
     config = ConsulConfig.model_validate({"consul_seed": "0" * 64, "consul_closing": True})
-    assert "Remove its machine and run again" in Consul(dict.fromkeys(Role, config)).notice
+    assert "Remove its machine and run again" in Consul(dict.fromkeys(Role, config)).discovery_notice(cluster_of())

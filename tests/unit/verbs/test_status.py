@@ -158,8 +158,8 @@ class TestOfWhatAMachineWasGiven:
         assert self.text(site) == ""
 
 
-def test_what_discovery_wants_to_be_known_is_a_hint(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MemoryDiscovery, "notice", "it is open", raising=False)
+def test_what_discovery_wants_to_be_known_is_a_hint(site: Site) -> None:
+    site.registry.notice = "it is open"
     assert site.status().hints == ("it is open",)
 
 

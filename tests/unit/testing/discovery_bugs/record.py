@@ -162,6 +162,13 @@ class TakesSilenceForNoHistory(Sound):
             return ""
 
 
+@fails("test_a_notice_is_a_line_also_where_nobody_answers")
+class NoticesNothingWhereNobodyAnswers(Sound):
+    @hookimpl
+    def discovery_notice(self, cluster):
+        return str(super().discover_masters(cluster))
+
+
 @fails("test_forgetting_a_cluster_leaves_others")
 class ForgetsAllThatBeginSo(Sound):
     @hookimpl
