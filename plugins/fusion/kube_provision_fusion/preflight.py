@@ -53,6 +53,7 @@ def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[]
     found += line
     run = program.running_files() if program else []
     running = frozenset(map(host.normal, run))
+    with_its_cards = {config[node.role].template for node, _ in machines if not config[node.role].networks}
     templates: dict[Path, Template] = {}
     for file in dict.fromkeys(config[node.role].template for node, _ in machines):
         try:
@@ -61,7 +62,8 @@ def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[]
             bakes = config[Role.MASTER].bake_from is not None and not file.exists()
             found.append(f"template: {problem}{'; kube-provision bake makes it' if bakes else ''}")
         else:
-            found += told(f"template: {file}: {line}" for line in template_problems(templates[file], host, running))
+            lines = template_problems(templates[file], host, running, cards=file in with_its_cards)
+            found += told(f"template: {file}: {line}" for line in lines)
     found += told(_folder_problems(config, templates, machines))
     found += memory_problems(sum(node.machine.memory_gib for node, _ in machines), run)
     found += dict.fromkeys(told(_size_problems(config, templates, machines)))
@@ -102,8 +104,8 @@ def told(lines: Iterable[str]) -> list[str]:
 # --- templates -----------------------------------------------------------------------------------------------------
 
 
-def template_problems(each: Template, host: Host, running: frozenset[str]) -> Iterator[str]:
-    """What keeps a machine from being cloned."""
+def template_problems(each: Template, host: Host, running: frozenset[str], *, cards: bool = True) -> Iterator[str]:
+    """What keeps a machine from being cloned. `cards`: clones have those of the template."""
     vmx = each.vmx
     if _is_encrypted(vmx):
         yield "it is encrypted, so that vmrun cannot clone it; decrypt it in VMware's settings"
@@ -117,9 +119,9 @@ def template_problems(each: Template, host: Host, running: frozenset[str]) -> It
     else:
         yield from _lock_problems(each)
     yield from _architecture_problems(vmx, host)
-    if not settings.cards(vmx):
+    if cards and not settings.cards(vmx):
         yield "it has no network card"
-    elif problem := settings.unplugged(vmx):
+    elif cards and (problem := settings.unplugged(vmx)):
         yield f"its {problem}: connect it in VMware's settings"
     if not each.disks:
         yield "it has no disk"

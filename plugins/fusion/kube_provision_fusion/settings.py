@@ -101,11 +101,12 @@ def _several(
     vmx: Vmx, node: Node, boot: Boot, taken: Collection[str], config: FusionConfig, host: Host
 ) -> dict[str, str | None]:
     """New cards, of the kind of the template's first one, in place of all that it has; and what the machine is told."""
+    kind = next((vmx.get(f"{card}.virtualDev") for card in cards(vmx)), "vmxnet3")
     changes: dict[str, str | None] = dict.fromkeys(name for name in vmx.names() if _OF_CARD.match(name))
     addresses: list[str] = []
     for number, card in enumerate(config.networks or ()):
         addresses.append(_fresh_address({*taken, *addresses}))
-        changes |= _new_card(f"ethernet{number}", card.name, addresses[-1], vmx.get(f"{cards(vmx)[0]}.virtualDev"), host)
+        changes |= _new_card(f"ethernet{number}", card.name, addresses[-1], kind, host)
     return {
         **changes,
         CARD: f"ethernet{node_card(config.networks or ())}",

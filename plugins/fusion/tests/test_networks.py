@@ -54,6 +54,14 @@ def test_each_network_has_a_card_and_the_templates_are_gone(made: dict[str, str]
     assert not [name for name in made if name.endswith(("pcislotnumber", "generatedaddress", "enable"))]
 
 
+def test_a_template_needs_no_card_of_its_own(vmware: Vmware, driver: Fusion, node: MakeNode, boot: MakeBoot) -> None:
+    vmware.set_vmx("ubuntu_base", {"ethernet0.present": "FALSE"})
+    assert driver.preflight(machines=[(node(), boot(node()))]) == []
+    driver.provision_vm(node=node(), boot=boot(node()))
+    settings = vmware.machine("w-prod-1")
+    assert {settings.get(f"ethernet{n}.{key}") for n in range(3) for key in ("present", "virtualDev")} == {"TRUE", "vmxnet3"}
+
+
 def test_the_machine_is_told_which_is_which(made: dict[str, str]) -> None:
     told = json.loads(decompress(b64decode(made["guestinfo.metadata"])))["network"]["ethernets"]
     macs = [made[f"ethernet{n}.address"] for n in range(3)]
