@@ -85,7 +85,7 @@ def family_problems(config: QemuConfig, cluster: Cluster) -> Iterator[str]:
     """What keeps a machine of this role from having the addresses that all nodes of the cluster have."""
     if cluster.is_dual_stack and not config.node_network:
         yield (
-            "pod_subnet: a dual-stack cluster needs machines with IPv6 addresses, and the cluster's own wire has IPv4 alone: "
+            "pod_subnet: a dual-stack cluster needs machines with IPv6 addresses, and the cluster's own wire has only IPv4: "
             "let them be nodes in a network of this host (networks), where a router announces IPv6, or static_ip has "
             "ipv6_addresses"
         )

@@ -79,10 +79,11 @@ def _own_faults(card: NetworkCard, *, has_own: bool) -> Iterator[tuple[str, str]
             yield "routes", f"{astray} is not in {NETWORK}, which is the cluster's own"
         if card.mtu and card.mtu > ROUTER_MTU:
             yield "mtu", f"the way out takes packets of {ROUTER_MTU} bytes at most"
-    elif has_own and any(route.to.subnet_of(NETWORK) for route in card.routes):
-        yield "routes", f"one leads into {NETWORK}, which is the cluster's own: remove it"
-    elif has_own and card.static_ip and any(network.overlaps(NETWORK) for network in card.static_ip.networks):
-        yield "static_ip", f"lies in {NETWORK}, which is the cluster's own"
+    elif has_own:
+        if any(route.to.subnet_of(NETWORK) for route in card.routes):
+            yield "routes", f"one leads into {NETWORK}, which is the cluster's own: remove it"
+        if card.static_ip and any(network.overlaps(NETWORK) for network in card.static_ip.networks):
+            yield "static_ip", f"lies in {NETWORK}, which is the cluster's own"
 
 
 def _lease_faults(card: NetworkCard) -> Iterator[tuple[str, str]]:

@@ -88,7 +88,7 @@ def test_discovery_is_told_the_interface(make_driver: MakeDriver) -> None:
 
 
 @pytest.mark.parametrize(
-    ("networks", "line"),
+    ("networks", "lines"),
     [
         (
             [{**LAN, "name": "The LAN"}],
@@ -119,15 +119,20 @@ def test_discovery_is_told_the_interface(make_driver: MakeDriver) -> None:
             [LAN, {**SAN, "static_ip": {"addresses": ["10.0.2.50/24"]}}],
             "7: networks[1].static_ip: lies in 10.0.2.0/24, which is the cluster's own",
         ),
+        (
+            [LAN, {"name": "san", "role": "storage", "routes": [{"to": "10.0.2.0/25", "via": "10.9.0.1"}]}],
+            "7: networks[1].routes: one leads into 10.0.2.0/24, which is the cluster's own: remove it\n"
+            "7: networks[1]: static_ip is missing: nobody leases addresses in this network",
+        ),
     ],
 )
-def test_what_is_wrong_is_told_at_its_line(tmp_path: Path, networks: Any, line: str) -> None:
+def test_what_is_wrong_is_told_at_its_line(tmp_path: Path, networks: Any, lines: str) -> None:
     document = tmp_path / "config.yml"
     cards = "".join(f"- {json.dumps(card)}\n" for card in networks)
     document.write_text(f"name: home\ntarget: qemu\nos: debian\ntemplate: /images/debian.qcow2\nnetworks:\n{cards}")
     with pytest.raises(ConfigError) as caught:
         load([document], environ={})
-    assert caught.value.problems == (f"{document}:{line}",)
+    assert caught.value.problems == tuple(f"{document}:{line}" for line in lines.split("\n"))
 
 
 def test_addresses_that_are_too_few_or_given_twice_are_told(make_driver: MakeDriver) -> None:
