@@ -1,4 +1,4 @@
-"""How a run is told, while it goes on and afterwards: the options of whatever runs a plan."""
+"""How a plan is carried out and told, while it goes on and afterwards: the options of whatever runs one."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import functools
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from ..contract.errors import ConfigError
-from .options import Command, FilePath, with_options
+from .options import Command, FilePath, output, parallel, state, with_options
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ..backup import Archive
+    from ..config import Config
+    from ..engine.identity import Identity
+    from ..engine.verb import Verb
+    from ..engine.wish import Wish
+    from ..folder.state import State
+    from .progress import Progress
 
 TELLING = ("progress", "report", "metrics")
 """Parameters of the options that `progress` adds."""
@@ -79,3 +87,57 @@ def progress(command: Command) -> Command:
             return command(progress=Progress(progress, report, measured), **options)
 
     return with_options(_TELLING, with_progress)
+
+
+class Runner(NamedTuple):
+    """Carries out a plan as the command line says."""
+
+    state: State | Path
+    progress: Progress
+    form: str
+    parallel: int | None = None
+    wait_timeout: int | None = None
+
+    def carry_out(
+        self,
+        verb: Verb,
+        config: Config,
+        wish: Wish,
+        confirm: Callable[[], None] = lambda: None,
+        archive: Archive | None = None,
+        agreed: Identity | None = None,
+    ) -> int:
+        """One run, from lock to report; the exit code.
+
+        `confirm`: as of `Running`; `archive`: as of a session; `agreed`: as of `run`.
+        """
+        from ..engine.verb import Options
+        from ..verbs.run import opened, run
+        from .running import Running
+
+        name = config.core.name if verb.of_cluster else verb.name
+        options = Options(**vars(wish), finish_timeout=self.wait_timeout, parallel=self.parallel)
+        with (
+            opened(verb, config, self.state, alone=True, archive=archive) as session,
+            Running(name, self.progress, confirm) as user,
+        ):
+            report = run(verb, session, options, user, agreed)
+        return user.finish(report, self.form)
+
+
+def runs(command: Command) -> Command:
+    """Add the options of whatever carries out a plan; the command gets one `Runner`, to which it may add `wait_timeout`."""
+
+    @functools.wraps(command)
+    def with_runner(
+        *,
+        state: State | Path,
+        progress: Progress,
+        form: str,
+        parallel: int | None,
+        wait_timeout: int | None = None,
+        **options: Any,
+    ) -> Any:
+        return command(runner=Runner(state, progress, form, parallel, wait_timeout), **options)
+
+    return with_options([state, parallel, progress, output], with_runner)

@@ -25,14 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from ..backup import Archive
-    from ..config import Config
     from ..engine.executor import Event
     from ..engine.identity import Identity
     from ..engine.plan import Plan
     from ..engine.report import Report
-    from ..engine.verb import Options, Verb
-    from ..folder.state import State
 
 
 LOCK = "this run's lock in discovery, which ends by itself within a minute"
@@ -123,29 +119,6 @@ class Running(ExitStack):
         leaving = self.interrupt.abandon.is_set()
         if self._view:
             self._view.notice("leaving what still runs" if leaving else "stopping: waiting for what runs; again to leave it")
-
-
-def carry_out(
-    verb: Verb,
-    config: Config,
-    state: State | Path,
-    options: Options,
-    progress: Progress,
-    form: str,
-    confirm: Callable[[], None] = lambda: None,
-    archive: Archive | None = None,
-    agreed: Identity | None = None,
-) -> int:
-    """One run, from lock to report; the exit code.
-
-    `confirm`: as of `Running`; `archive`: as of a session; `agreed`: as of `run`.
-    """
-    from ..verbs.run import opened, run
-
-    name = config.core.name if verb.of_cluster else verb.name
-    with opened(verb, config, state, alone=True, archive=archive) as session, Running(name, progress, confirm) as user:
-        report = run(verb, session, options, user, agreed)
-    return user.finish(report, form)
 
 
 def finish(report: Report, form: str) -> int:

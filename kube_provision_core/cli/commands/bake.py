@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, again, configuration, debug, given_among, output, parallel, state
+from ..options import Input, again, configuration, debug, given_among
 from ..program import EXIT_CODES, SUMMARIES
-from ..run_options import progress
+from ..run_options import Runner, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from ...config import Config
-    from ...folder.state import State
-    from ..progress import Progress
 
 SECTIONS = {"masters": "master", "workers": "worker", "discovery": "discovery"}
 
@@ -38,30 +35,16 @@ SECTIONS = {"masters": "master", "workers": "worker", "discovery": "discovery"}
     metavar="SECONDS",
     help="How long one machine may take to bake itself (3600).",
 )
-@state
-@parallel
-@progress
-@output
+@runs
 @debug
-def command(
-    given: Input,
-    again: bool,
-    script: bool,
-    sections: tuple[str, ...],
-    wait_timeout: int | None,
-    state: State | Path,
-    parallel: int | None,
-    progress: Progress,
-    form: str,
-) -> int:
+def command(given: Input, again: bool, script: bool, sections: tuple[str, ...], runner: Runner) -> int:
     """Make the templates that the configuration names: with every package and image that their machines need.
 
     Each is made from what `bake_from` names, sealed, and takes the place of an earlier one when it is good. What a template
     has is not installed again at a machine's first boot. Run it again after any failure.
     """
-    from ...engine.verb import Options
+    from ...engine.wish import Wish
     from ...verbs.bake import BAKE
-    from ..running import carry_out
 
     if script and (option := given_among(("report", "metrics"))):
         raise click.UsageError(f"{option} does not go with --script: nothing is run.")
@@ -71,8 +54,7 @@ def command(
         return 0
     if sections:
         raise click.UsageError("--role goes with --script: templates are baked for all roles that use them.")
-    options = Options(again=again, finish_timeout=wait_timeout, parallel=parallel)
-    return carry_out(BAKE, config, state, options, progress, form)
+    return runner.carry_out(BAKE, config, Wish(again=again))
 
 
 def _print_script(config: Config, sections: Iterable[str]) -> None:

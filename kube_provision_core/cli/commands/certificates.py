@@ -9,7 +9,7 @@ import click
 from ..options import Input, configuration, debug, given_among, output, state
 from ..output import emit, plain, table
 from ..program import EXIT_CODES, SUMMARIES
-from ..run_options import TELLING, progress
+from ..run_options import TELLING, Runner, progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,8 +77,7 @@ def _show(config: Config, state: State | Path, form: str, told: Mapping[str, byt
 
 
 def _renew(config: Config, state: State | Path, nodes: tuple[str, ...], progress: Progress, form: str) -> int:
-    from ...engine.verb import Options
+    from ...engine.wish import Wish
     from ...verbs.renew import RENEW
-    from ..running import carry_out
 
-    return carry_out(RENEW, config, state, Options(nodes=nodes), progress, form)
+    return Runner(state, progress, form).carry_out(RENEW, config, Wish(nodes=nodes))

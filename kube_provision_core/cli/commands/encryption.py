@@ -9,7 +9,7 @@ import click
 from ..options import Input, configuration, debug, given_among, output, state
 from ..output import emit, plain, table
 from ..program import EXIT_CODES, SUMMARIES
-from ..run_options import TELLING, progress
+from ..run_options import TELLING, Runner, progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,8 +51,7 @@ def _show(config: Config, state: State | Path, form: str) -> None:
 
 
 def _rotate(config: Config, state: State | Path, progress: Progress, form: str) -> int:
-    from ...engine.verb import Options
+    from ...engine.wish import Wish
     from ...verbs.rotate import ROTATE
-    from ..running import carry_out
 
-    return carry_out(ROTATE, config, state, Options(), progress, form)
+    return Runner(state, progress, form).carry_out(ROTATE, config, Wish())

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from ..options import Input, configuration, debug, output, parallel, state, wait, wait_timeout
+from ..options import Input, configuration, debug, wait, wait_timeout
 from ..program import EXIT_CODES, SUMMARIES, Default
-from ..run_options import progress
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ...folder.state import State
-    from ..progress import Progress
+from ..run_options import Runner, runs
 
 
 @click.command("provision", cls=Default, short_help=SUMMARIES["provision"], epilog=EXIT_CODES)
 @configuration
-@state
-@parallel
 @wait
 @wait_timeout
-@progress
-@output
+@runs
 @debug
-def command(
-    given: Input,
-    state: State | Path,
-    parallel: int | None,
-    wait: bool,
-    wait_timeout: int | None,
-    progress: Progress,
-    form: str,
-) -> int:
+def command(given: Input, wait: bool, runner: Runner) -> int:
     """Create what a cluster lacks: observe, plan, apply. Run it again after any failure."""
-    from ...engine.verb import Options
+    from ...engine.wish import Wish
     from ...verbs.provision import PROVISION
-    from ..running import carry_out
 
-    config = given.load()
-    options = Options(wait=wait, finish_timeout=wait_timeout, parallel=parallel)
-    return carry_out(PROVISION, config, state, options, progress, form)
+    return runner.carry_out(PROVISION, given.load(), Wish(wait=wait))

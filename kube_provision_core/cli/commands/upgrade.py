@@ -6,17 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, debug, output, parallel, pool, state
+from ..options import Input, configuration, debug, pool
 from ..program import EXIT_CODES, SUMMARIES
-from ..run_options import progress
+from ..run_options import Runner, runs
 from ..turn_options import draining, rolling, upgrading
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ...engine.wish import Draining, Rolling
-    from ...folder.state import State
-    from ..progress import Progress
 
 
 @click.command("upgrade", short_help=SUMMARIES["upgrade"], epilog=EXIT_CODES)
@@ -25,10 +21,7 @@ if TYPE_CHECKING:
 @rolling
 @draining
 @upgrading
-@state
-@parallel
-@progress
-@output
+@runs
 @debug
 def command(
     given: Input,
@@ -39,10 +32,7 @@ def command(
     only: str,
     backup: bool,
     removed_apis: bool,
-    state: State | Path,
-    parallel: int | None,
-    progress: Progress,
-    form: str,
+    runner: Runner,
 ) -> int:
     """Bring the cluster to `kubernetes_version`, or to --k8s-version: a patch of its minor, or of the next one.
 
@@ -51,12 +41,11 @@ def command(
     Masters one by one, then workers: each is emptied, upgraded, and must be ready before the next one's turn comes. All is
     checked and fetched beforehand; `plan upgrade` shows it. Run it again after any failure: it goes on from what it finds.
     """
-    from ...engine.verb import Options
+    from ...engine.wish import Wish
     from ...verbs import named
-    from ..running import carry_out
 
     config = given.load()
-    options = Options(
+    wish = Wish(
         wait=True,
         rolling=rolling,
         draining=draining,
@@ -65,6 +54,5 @@ def command(
         pool=pool,
         backup=backup,
         removed_apis=removed_apis,
-        parallel=parallel,
     )
-    return carry_out(named("upgrade"), config, state, options, progress, form)
+    return runner.carry_out(named("upgrade"), config, wish)
