@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from .flags import brought
 from .output import FORMATS
-from .program import DEBUG
+from .program import debug
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,10 +92,6 @@ def _dropped(flag: str, instead: str) -> Callable[[Command], Command]:
     return click.option(flag, hidden=True, expose_value=False, callback=refuse)
 
 
-def _remember_debug(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    ctx.meta[DEBUG] = wanted
-
-
 _KEYS = {
     "name": click.option("--name", "--cluster-name", "-n", "name", help="Cluster name, a DNS label."),
     "masters": click.option("--masters", "-m", type=int, help="How many masters (3)."),
@@ -117,15 +113,6 @@ _FILES = (
 _DROPPED = (
     _dropped("--host-suffix-format", "names are <prefix><label><cluster>-<index>, so that a second run finds the machines"),
     _dropped("--provisioner", "write `target: NAME` in the configuration, or use -e target=NAME"),
-)
-
-debug = click.option(
-    "--debug",
-    is_flag=True,
-    expose_value=False,
-    is_eager=True,
-    callback=_remember_debug,
-    help="Show a traceback for expected errors too.",
 )
 
 output = click.option(
@@ -280,7 +267,7 @@ def configuration(command: Command) -> Command:
 def _plugins_flags(command: Command) -> dict[str, Callable[[Command], Command]]:
     """By key. One that would be another option of the command's is left out: its key can still be given by `-e`."""
     naming = with_options([*_FILES, *_KEYS.values(), *_DROPPED], lambda: None)
-    taken = {word for it in (*_parameters(naming), *_parameters(command)) for word in (it.name, *it.opts)}
+    taken = {word for it in (*_parameters(naming), *_parameters(command), debug) for word in (it.name, *it.opts)}
     flags = {key: (f"--{key.replace('_', '-')}", told) for key, told in brought().items()}
     return {key: click.option(flag, key, help=told) for key, (flag, told) in flags.items() if not {key, flag} & taken}
 

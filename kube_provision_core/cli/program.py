@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -60,6 +61,40 @@ Exit codes:
 """
 
 
+def _remember_debug(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    ctx.meta[DEBUG] = wanted
+
+
+debug = click.Option(
+    ["--debug"],
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_remember_debug,
+    help="Show a traceback for expected errors too.",
+)
+
+
+class Subcommand(click.Command):
+    """Every command says what exit codes mean, and takes `--debug`, after all that it takes itself."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.epilog = EXIT_CODES
+        self.params.append(debug)
+
+
+class Subgroup(Subcommand, click.Group):
+    """A command with further ones below it."""
+
+    command_class = Subcommand
+
+
+def subcommand(name: str, cls: type[Subcommand] = Subcommand) -> Callable[[Callable[..., Any]], Subcommand]:
+    """Make a function the command of this name."""
+    return click.command(name, cls=cls, short_help=SUMMARIES[name])
+
+
 class Program(click.Group):
     """A group whose default command may be left out, and whose options may stand before the command's name."""
 
@@ -112,7 +147,7 @@ class Program(click.Group):
         return [*(rest[:1] or [DEFAULT]), *options, *rest[1:]]
 
 
-class Default(click.Command):
+class Default(Subcommand):
     """The command that is meant when none is named. While a line is completed, another name may still follow its options."""
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -12,6 +12,7 @@ import click
 
 from .opening import Opening
 from .options import Input
+from .program import Subcommand
 from .talk import note
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ masters_only = click.option(
 )
 
 
-class Restoring(click.Command):
+class Restoring(Subcommand):
     """A command that restores: `--masters` says how many there are, and without a number that they alone are meant."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import click
 
 from ..opening import Opening, opening
-from ..options import FilePath, Input, configuration, debug, wait_timeout
-from ..program import EXIT_CODES, SUMMARIES
+from ..options import FilePath, Input, configuration, wait_timeout
+from ..program import subcommand
 from ..restoring import backed_up
 from ..run_options import Runner, runs
 
 
-@click.command("apply", short_help=SUMMARIES["apply"], epilog=EXIT_CODES)
+@subcommand("apply")
 @click.argument("plan", type=FilePath(), metavar="PLAN.json")
 @opening
 @configuration
 @wait_timeout
 @runs
-@debug
 def command(given: Input, plan: str, opening: Opening, runner: Runner) -> int:
     """Do what PLAN.json says, which `plan --output json` has printed, if that is still what would be done.
 

@@ -10,9 +10,9 @@ import click
 
 from ..interrupt import leaving
 from ..opening import Opening, naming, opening, read_passphrase
-from ..options import FilePath, Input, configuration, debug, given_among, output, state
+from ..options import FilePath, Input, configuration, given_among, output, state
 from ..output import columns, emit, plain
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import subcommand
 from ..talk import note
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SAID = "command-line.yml"
 
 
-@click.command("backup", short_help=SUMMARIES["backup"], epilog=EXIT_CODES)
+@subcommand("backup")
 @click.argument("file", type=FilePath(readable=False), metavar="FILE|URL")
 @click.option("--recipient", "recipients", multiple=True, metavar="KEY", help="Who can open it: age1…, ssh-…; repeatable.")
 @click.option(
@@ -42,7 +42,6 @@ SAID = "command-line.yml"
 @configuration
 @state
 @output
-@debug
 def command(
     given: Input,
     file: str,

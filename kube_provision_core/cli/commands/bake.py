@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, again, configuration, debug, given_among
-from ..program import EXIT_CODES, SUMMARIES
+from ..options import Input, again, configuration, given_among
+from ..program import subcommand
 from ..run_options import Runner, runs
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SECTIONS = {"masters": "master", "workers": "worker", "discovery": "discovery"}
 
 
-@click.command("bake", short_help=SUMMARIES["bake"], epilog=EXIT_CODES)
+@subcommand("bake")
 @configuration
 @again
 @click.option("--script", is_flag=True, help="Print the shell script instead: for Packer, image-builder, or by hand.")
@@ -36,7 +36,6 @@ SECTIONS = {"masters": "master", "workers": "worker", "discovery": "discovery"}
     help="How long one machine may take to bake itself (3600).",
 )
 @runs
-@debug
 def command(given: Input, again: bool, script: bool, sections: tuple[str, ...], runner: Runner) -> int:
     """Make the templates that the configuration names: with every package and image that their machines need.
 

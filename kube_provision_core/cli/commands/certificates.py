@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, debug, given_among, output, state
+from ..options import Input, configuration, given_among, output, state
 from ..output import emit, plain, table
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import subcommand
 from ..run_options import TELLING, Runner, progress
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _nothing_else(_: click.Context, __: click.Parameter, value: str | None) -> s
     return value
 
 
-@click.command("certificates", short_help=SUMMARIES["certificates"], epilog=EXIT_CODES)
+@subcommand("certificates")
 @click.argument("renew", required=False, metavar="[renew", callback=_nothing_else)
 @click.argument("nodes", nargs=-1, metavar="[NODE]...]")
 @click.option("--files", is_flag=True, help="Ask masters that run for what lies in their files alone, by a task.")
@@ -35,7 +35,6 @@ def _nothing_else(_: click.Context, __: click.Parameter, value: str | None) -> s
 @state
 @progress
 @output
-@debug
 def command(
     given: Input, renew: str | None, nodes: tuple[str, ...], files: bool, state: State | Path, progress: Progress, form: str
 ) -> int | None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..confirming import confirmation
-from ..options import Input, configuration, debug, given_among, nodes, pool, yes
-from ..program import EXIT_CODES, SUMMARIES
+from ..options import Input, configuration, given_among, nodes, pool, yes
+from ..program import subcommand
 from ..run_options import Runner, runs
 from ..turn_options import DRAINING, draining
 
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from ...engine.wish import Draining
 
 
-@click.command("destroy", short_help=SUMMARIES["destroy"], epilog=EXIT_CODES)
+@subcommand("destroy")
 @configuration
 @nodes
 @pool
 @draining
 @yes
 @runs
-@debug
 def command(given: Input, nodes: tuple[str, ...], pool: str, draining: Draining | None, yes: bool, runner: Runner) -> int:
     """Delete the cluster's machines, let discovery forget it and move its folder aside; or delete single nodes, or a pool.
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, debug, given_among, output, state
+from ..options import Input, configuration, given_among, output, state
 from ..output import emit, plain, table
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import subcommand
 from ..run_options import TELLING, Runner, progress
 
 if TYPE_CHECKING:
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     from ..progress import Progress
 
 
-@click.command("encryption", short_help=SUMMARIES["encryption"], epilog=EXIT_CODES)
+@subcommand("encryption")
 @click.argument("rotate", required=False, metavar="[rotate]", type=click.Choice(["rotate"]))
 @configuration
 @state
 @progress
 @output
-@debug
 def command(given: Input, rotate: str | None, state: State | Path, progress: Progress, form: str) -> int | None:
     """Show with which key the cluster encrypts Secrets at rest, by its name, and how far the next one has come.
 

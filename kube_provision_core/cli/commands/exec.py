@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..asking import ask
-from ..options import Input, configuration, debug, state
-from ..program import EXIT_CODES, SUMMARIES
+from ..options import Input, configuration, state
+from ..program import subcommand
 from ..run_options import progress
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..progress import Progress
 
 
-@click.command("exec", short_help=SUMMARIES["exec"], epilog=EXIT_CODES)
+@subcommand("exec")
 @click.argument("node")
 @click.argument("program", nargs=-1, required=True, metavar="-- COMMAND…")
 @click.option(
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 @configuration
 @state
 @progress
-@debug
 def command(given: Input, node: str, program: tuple[str, ...], timeout: int, state: State | Path, progress: Progress) -> int:
     """Run COMMAND on NODE, as root, and print what it writes: its end, where the way back has no room for all.
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import click
-
 from ..ending import Ending
-from ..options import Input, configuration, debug, output, state
+from ..options import Input, configuration, output, state
 from ..output import columns, emit, plain
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import subcommand
 from ..talk import note, one_line
 
 if TYPE_CHECKING:
@@ -25,11 +23,10 @@ SHOWN = 12
 """Of a digest's digits."""
 
 
-@click.command("history", short_help=SUMMARIES["history"], epilog=EXIT_CODES)
+@subcommand("history")
 @configuration
 @state
 @output
-@debug
 def command(given: Input, state: State | Path, form: str) -> None:
     """Show who has changed what of the cluster, when, and how that ended; the newest last.
 

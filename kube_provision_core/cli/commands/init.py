@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FilePath, debug
+from ..options import FilePath
 from ..output import write
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import subcommand
 from ..talk import complain, say
 
 if TYPE_CHECKING:
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
     from ...config.draft import Draft
 
 
-@click.command("init", short_help=SUMMARIES["init"], epilog=EXIT_CODES)
+@subcommand("init")
 @click.argument("file", type=FilePath(dir_okay=False), default="config.yml", metavar="[FILE]")
 @click.option("--target", metavar="NAME", help="Target driver.")
 @click.option("--os", metavar="NAME", help="Operating-system driver.")
 @click.option("--name", "--cluster-name", "-n", "name", help="Cluster name, a DNS label.")
 @click.option("--extra", "-e", multiple=True, metavar="KEY=VALUE", help="An answer beforehand; repeatable. No secrets here.")
 @click.option("--yes", is_flag=True, help="Ask nothing: what is not given is what would be suggested.")
-@debug
 def command(file: str, target: str | None, os: str | None, name: str | None, extra: tuple[str, ...], yes: bool) -> None:
     """Ask what a cluster is to be, and write FILE, config.yml unless given: a configuration that `validate` takes.
 

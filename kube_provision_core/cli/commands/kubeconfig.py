@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import Input, configuration, debug, given_among, state
+from ..options import Input, configuration, given_among, state
 from ..output import write
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import subcommand
 from ..talk import note
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...folder.state import State
 
 
-@click.command("kubeconfig", short_help=SUMMARIES["kubeconfig"], epilog=EXIT_CODES)
+@subcommand("kubeconfig")
 @click.option(
     "--merge", is_flag=True, help="Put it into the file of $KUBECONFIG, or ~/.kube/config, instead of printing it."
 )
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 @click.option("--allow-system", "system", is_flag=True, help="Take names that begin with `system:` too.")
 @configuration
 @state
-@debug
 def command(given: Input, state: State | Path, merge: bool, use: bool, called: str | None, **wish: Any) -> None:
     """Print a kubeconfig for this cluster, which holds a private key; or merge it into the one of kubectl.
 

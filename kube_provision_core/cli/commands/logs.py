@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..asking import ask
-from ..options import Input, configuration, debug, given_among, state
-from ..program import EXIT_CODES, SUMMARIES
+from ..options import Input, configuration, given_among, state
+from ..program import subcommand
 from ..run_options import TELLING, progress
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..progress import Progress
 
 
-@click.command("logs", short_help=SUMMARIES["logs"], epilog=EXIT_CODES)
+@subcommand("logs")
 @click.argument("node")
 @click.argument("unit", required=False)
 @click.option(
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 @configuration
 @state
 @progress
-@debug
 def command(
     given: Input, node: str, unit: str | None, lines: int, follows: bool, state: State | Path, progress: Progress
 ) -> int:

@@ -8,8 +8,8 @@ import click
 
 from ...verbs import NAMES
 from ..opening import OPENING, Opening, opening
-from ..options import FilePath, Input, again, configuration, debug, drifted, given_among, nodes, output, pool, state, wait
-from ..program import EXIT_CODES, SUMMARIES
+from ..options import FilePath, Input, again, configuration, drifted, given_among, nodes, output, pool, state, wait
+from ..program import subcommand
 from ..restoring import Restoring, abandon_old, backed_up
 from ..turn_options import DRAINING, MASTERS_ONLY, ROLLING, UPGRADING, draining, rolling, upgrading
 
@@ -34,7 +34,7 @@ ONE_OF = (
 """Parameters that belong to some verbs alone."""
 
 
-@click.command("plan", cls=Restoring, short_help=SUMMARIES["plan"], epilog=EXIT_CODES)
+@subcommand("plan", Restoring)
 @click.argument("verb", type=click.Choice(NAMES), default="provision", metavar="[VERB]")
 @click.argument("file", type=FilePath(), required=False, metavar="[FILE|URL]")
 @opening
@@ -50,7 +50,6 @@ ONE_OF = (
 @upgrading
 @again
 @output
-@debug
 def command(
     given: Input,
     verb: str,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from ..options import FilePath, Input, configuration, debug, output
+from ..options import FilePath, Input, configuration, output
 from ..output import emit, plain, table, write
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import SUMMARIES, Subgroup
 from ..talk import say
 
 KINDS = ("target", "os", "discovery", "extension")
@@ -17,10 +17,9 @@ KINDS = ("target", "os", "discovery", "extension")
 FAMILIES = ("apt", "dnf")
 
 
-@click.group("plugins", short_help=SUMMARIES["plugins"], epilog=EXIT_CODES, invoke_without_command=True)
+@click.group("plugins", cls=Subgroup, short_help=SUMMARIES["plugins"], invoke_without_command=True)
 @click.option("--check/--no-check", default=True, help="Import each, to see whether it works.")
 @output
-@debug
 @click.pass_context
 def command(context: click.Context, check: bool, form: str) -> None:
     """List the installed drivers and extensions, where each comes from, and what is wrong with it."""
@@ -33,7 +32,7 @@ def command(context: click.Context, check: bool, form: str) -> None:
     emit(data, form, lambda: table(data, "kind", "name", "distribution", "version", "problem"))
 
 
-@command.command("new", short_help="Write the package of a new plugin.", epilog=EXIT_CODES)
+@command.command("new", short_help="Write the package of a new plugin.")
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("name")
 @click.option(
@@ -47,7 +46,6 @@ def command(context: click.Context, check: bool, form: str) -> None:
     type=click.Choice(FAMILIES),
     help="The family of a new os, whose base does all but what it has of its own; without: one from the ground up.",
 )
-@debug
 def new(kind: str, name: str, directory: Path | None, family: str | None) -> None:
     """Write a whole package that works, with tests that pass: yours to change. Prints the paths of its files."""
     from ...scaffold import create, default_folder
@@ -58,10 +56,9 @@ def new(kind: str, name: str, directory: Path | None, family: str | None) -> Non
     say(f"Next: cd {shlex.quote(str(folder))} && pip install -e '.[test]' && pytest")
 
 
-@command.command("check", short_help="Run the contract suite of an installed plugin.", epilog=EXIT_CODES)
+@command.command("check", short_help="Run the contract suite of an installed plugin.")
 @click.argument("name")
 @output
-@debug
 def check(name: str, form: str) -> None:
     """Run what a plugin's author offers of the contract suite, and show each check: whether the plugin keeps its promises.
 
@@ -86,9 +83,8 @@ def check(name: str, form: str) -> None:
         raise PluginError(f"{name}: {len(failed)} of {len(data)} checks failed")
 
 
-@command.command("grants", short_help="Print what others must grant, ready to be applied.", epilog=EXIT_CODES)
+@command.command("grants", short_help="Print what others must grant, ready to be applied.")
 @configuration
-@debug
 def grants(given: Input) -> None:
     """Print what the administrators of other services must grant for a configuration, such as the rights of its tokens.
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import click
-
-from ..options import Input, configuration, debug, wait, wait_timeout
-from ..program import EXIT_CODES, SUMMARIES, Default
+from ..options import Input, configuration, wait, wait_timeout
+from ..program import Default, subcommand
 from ..run_options import Runner, runs
 
 
-@click.command("provision", cls=Default, short_help=SUMMARIES["provision"], epilog=EXIT_CODES)
+@subcommand("provision", Default)
 @configuration
 @wait
 @wait_timeout
 @runs
-@debug
 def command(given: Input, wait: bool, runner: Runner) -> int:
     """Create what a cluster lacks: observe, plan, apply. Run it again after any failure."""
     from ...engine.wish import Wish

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FilePath, Input, configuration, debug, output, state
+from ..options import FilePath, Input, configuration, output, state
 from ..output import emit, table
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import subcommand
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from ...folder.state import State
 
 
-@click.command("render", short_help=SUMMARIES["render"], epilog=EXIT_CODES)
+@subcommand("render")
 @click.argument("folder", type=FilePath(file_okay=False), metavar="FOLDER")
 @configuration
 @click.option("--with-secrets", is_flag=True, help="Write secrets too, readable by nobody else.")
 @click.option("--force", is_flag=True, help="Replace what an earlier run wrote to FOLDER.")
 @state
 @output
-@debug
 def command(given: Input, folder: str, with_secrets: bool, force: bool, state: State | Path, form: str) -> None:
     """Write every machine's boot files to FOLDER: NODE/user-data, and its files under NODE/rootfs.
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..confirming import confirmation
-from ..options import Input, configuration, debug, drifted, pool, wait_timeout, yes
-from ..program import EXIT_CODES, SUMMARIES
+from ..options import Input, configuration, drifted, pool, wait_timeout, yes
+from ..program import subcommand
 from ..run_options import Runner, runs
 from ..turn_options import draining, rolling
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...engine.wish import Draining, Rolling
 
 
-@click.command("replace", short_help=SUMMARIES["replace"], epilog=EXIT_CODES)
+@subcommand("replace")
 @click.argument("nodes", nargs=-1, metavar="[NODE]...")
 @configuration
 @drifted
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 @yes
 @wait_timeout
 @runs
-@debug
 def command(
     given: Input,
     nodes: tuple[str, ...],

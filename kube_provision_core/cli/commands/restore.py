@@ -6,13 +6,13 @@ import click
 
 from ..confirming import confirmation
 from ..opening import Opening, opening
-from ..options import FilePath, Input, configuration, debug, wait_timeout, yes
-from ..program import EXIT_CODES, SUMMARIES
+from ..options import FilePath, Input, configuration, wait_timeout, yes
+from ..program import subcommand
 from ..restoring import Restoring, abandon_old, backed_up, masters_only
 from ..run_options import Runner, runs
 
 
-@click.command("restore", cls=Restoring, short_help=SUMMARIES["restore"], epilog=EXIT_CODES)
+@subcommand("restore", Restoring)
 @click.argument("file", type=FilePath(), metavar="FILE|URL")
 @opening
 @masters_only
@@ -21,7 +21,6 @@ from ..run_options import Runner, runs
 @configuration
 @wait_timeout
 @runs
-@debug
 def command(
     given: Input, file: str, opening: Opening, masters_only: bool, abandon_old: bool, yes: bool, runner: Runner
 ) -> int:

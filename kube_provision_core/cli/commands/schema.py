@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from ..options import Input, configuration, debug
+from ..options import Input, configuration
 from ..output import emit
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import subcommand
 
 
-@click.command("schema", short_help=SUMMARIES["schema"], epilog=EXIT_CODES)
+@subcommand("schema")
 @click.option("--target", metavar="NAME", help="Target driver.")
 @click.option("--os", metavar="NAME", help="Operating-system driver.")
 @click.option("--discovery", metavar="NAME", help="Discovery driver.")
@@ -24,7 +24,6 @@ from ..program import EXIT_CODES, SUMMARIES
     show_default=True,
     help="How it is printed.",
 )
-@debug
 def command(
     given: Input, target: str | None, os: str | None, discovery: str | None, extensions: tuple[str, ...], form: str
 ) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..asking import interruptible
-from ..options import Input, configuration, debug, state
-from ..program import EXIT_CODES, SUMMARIES
+from ..options import Input, configuration, state
+from ..program import subcommand
 from ..run_options import progress
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..progress import Progress
 
 
-@click.command("ssh", short_help=SUMMARIES["ssh"], epilog=EXIT_CODES)
+@subcommand("ssh")
 @click.argument("node")
 @click.argument("program", nargs=-1, metavar="[-- COMMAND…]")
 @click.option("--login", "-l", metavar="NAME", help="As whom (the first of `users` with a key, else whom ssh takes).")
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 @configuration
 @state
 @progress
-@debug
 def command(
     given: Input,
     node: str,

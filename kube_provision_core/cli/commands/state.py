@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import STATE, Command, FilePath, debug, output, state, with_options
+from ..options import STATE, Command, FilePath, output, state, with_options
 from ..output import columns, emit, plain, table
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import SUMMARIES, Subgroup
 from ..talk import note
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ def _store(command: Command) -> Command:
     return with_options(list(STATE.values()), with_store)
 
 
-@click.group("state", short_help=SUMMARIES["state"], epilog=EXIT_CODES)
-@debug
+@click.group("state", cls=Subgroup, short_help=SUMMARIES["state"])
 def command() -> None:
     """See to a cluster's folder of secrets in a store, which `--state URL` names.
 
@@ -40,11 +39,10 @@ def command() -> None:
     """
 
 
-@command.command("list", short_help="Show each number: when, and by whom.", epilog=EXIT_CODES)
+@command.command("list", short_help="Show each number: when, and by whom.")
 @click.argument("cluster")
 @_store
 @output
-@debug
 def list_(cluster: str, state: SealedState, form: str) -> None:
     """Show what was written of the cluster, and when and by whom."""
     from ...state import entries
@@ -53,11 +51,10 @@ def list_(cluster: str, state: SealedState, form: str) -> None:
     emit(found, form, lambda: table(found, "number", "written", "by", "changed", "recipients", "problem"))
 
 
-@command.command("pull", short_help="Write the cluster's folder to a disk.", epilog=EXIT_CODES)
+@command.command("pull", short_help="Write the cluster's folder to a disk.")
 @click.argument("cluster")
 @click.argument("folder", type=FilePath(file_okay=False, path_type=Path), metavar="DIR")
 @_store
-@debug
 def pull(cluster: str, folder: Path, state: SealedState) -> None:
     """Write the cluster's folder, in clear, to DIR/CLUSTER, for `--state DIR`. Prints its path."""
     from ... import state as sealed
@@ -65,11 +62,10 @@ def pull(cluster: str, folder: Path, state: SealedState) -> None:
     click.echo(sealed.pull(state, cluster, folder.absolute()))
 
 
-@command.command("push", short_help="Bring the cluster's folder from a disk.", epilog=EXIT_CODES)
+@command.command("push", short_help="Bring the cluster's folder from a disk.")
 @click.argument("cluster")
 @click.argument("folder", type=FilePath(file_okay=False, path_type=Path), metavar="DIR")
 @_store
-@debug
 def push(cluster: str, folder: Path, state: SealedState) -> None:
     """Bring DIR/CLUSTER, as `--state DIR` has it, to a store that has none of this name. The one on the disk stays."""
     from ... import state as sealed
@@ -78,11 +74,10 @@ def push(cluster: str, folder: Path, state: SealedState) -> None:
     note(f"{cluster} is number {number} of {state.url}: delete {folder / cluster} once all runs go by that")
 
 
-@command.command("verify", short_help="Read and decrypt all numbers.", epilog=EXIT_CODES)
+@command.command("verify", short_help="Read and decrypt all numbers.")
 @click.argument("cluster")
 @_store
 @output
-@debug
 def verify(cluster: str, state: SealedState, form: str) -> None:
     """Read and decrypt all numbers: each whole, and each written after the one before it."""
     from ... import state as sealed
@@ -96,11 +91,10 @@ def verify(cluster: str, state: SealedState, form: str) -> None:
         raise FolderError(f"{len(broken)} of {len(numbers)} numbers of cluster {cluster} are not as they should be")
 
 
-@command.command("rotate-recipients", short_help="Say who can open it from now on.", epilog=EXIT_CODES)
+@command.command("rotate-recipients", short_help="Say who can open it from now on.")
 @click.argument("cluster")
 @click.option("--prune", is_flag=True, help="Delete all numbers before the new one, too.")
 @_store
-@debug
 def rotate_recipients(cluster: str, prune: bool, state: SealedState) -> None:
     """Write the last number once more, for the recipients that are named now."""
     from ... import state as sealed
@@ -113,12 +107,11 @@ def rotate_recipients(cluster: str, prune: bool, state: SealedState) -> None:
         note("whoever could open older numbers still can: --prune deletes them. What they have read they know")
 
 
-@command.command("rebuild", short_help="Make a lost folder anew from a master.", epilog=EXIT_CODES)
+@command.command("rebuild", short_help="Make a lost folder anew from a master.")
 @click.argument("cluster")
 @click.argument("archive", type=FilePath(path_type=Path))
 @click.option("--values", type=FilePath(path_type=Path), metavar="FILE", help="Values made for drivers, as YAML.")
 @state
-@debug
 def rebuild(cluster: str, archive: Path, values: Path | None, state: State | Path) -> None:
     """Make the folder of a cluster that lives anew, in a store or on a disk, from ARCHIVE, which was made on a master.
 

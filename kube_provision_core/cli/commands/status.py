@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
-from ..options import Input, configuration, debug, output, pool, state
+from ..options import Input, configuration, output, pool, state
 from ..output import columns, emit, plain, table
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import subcommand
 from ..talk import one_line
 
 if TYPE_CHECKING:
@@ -21,12 +19,11 @@ if TYPE_CHECKING:
 COLUMNS = ("name", "role", "power", "address", "stage", "healthy", "ready", "version", "drifted", "scrubbed")
 
 
-@click.command("status", short_help=SUMMARIES["status"], epilog=EXIT_CODES)
+@subcommand("status")
 @configuration
 @pool
 @state
 @output
-@debug
 def command(given: Input, pool: str, state: State | Path, form: str) -> None:
     """Show the cluster's machines as the target and discovery see them now."""
     from ...engine.session import open_session

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FilePath, Input, configuration, debug, state
+from ..options import FilePath, Input, configuration, state
 from ..output import write
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import subcommand
 from ..run_options import progress
 from ..talk import complain, note
 
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from ..progress import Progress
 
 
-@click.command("support-bundle", short_help=SUMMARIES["support-bundle"], epilog=EXIT_CODES)
+@subcommand("support-bundle")
 @click.argument("file", type=FilePath(), metavar="FILE")
 @configuration
 @state
 @progress
-@debug
 def command(given: Input, file: str, state: State | Path, progress: Progress) -> int:
     """Write to FILE, a new .tar.zst, what helps somebody else to see what is wrong with this cluster.
 

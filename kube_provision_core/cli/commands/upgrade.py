@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
-from ..options import Input, configuration, debug, pool
-from ..program import EXIT_CODES, SUMMARIES
+from ..options import Input, configuration, pool
+from ..program import subcommand
 from ..run_options import Runner, runs
 from ..turn_options import draining, rolling, upgrading
 
@@ -15,14 +13,13 @@ if TYPE_CHECKING:
     from ...engine.wish import Draining, Rolling
 
 
-@click.command("upgrade", short_help=SUMMARIES["upgrade"], epilog=EXIT_CODES)
+@subcommand("upgrade")
 @configuration
 @pool
 @rolling
 @draining
 @upgrading
 @runs
-@debug
 def command(
     given: Input,
     pool: str,

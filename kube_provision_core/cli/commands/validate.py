@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import click
-
-from ..options import Input, configuration, debug, output
+from ..options import Input, configuration, output
 from ..output import emit, table
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import subcommand
 from ..talk import complain
 
 
-@click.command("validate", short_help=SUMMARIES["validate"], epilog=EXIT_CODES)
+@subcommand("validate")
 @configuration
 @output
-@debug
 def command(given: Input, form: str) -> None:
     """Check the configuration and render every machine's boot data once, with secrets made for the occasion.
 

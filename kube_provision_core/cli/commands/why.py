@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, debug, output, state
+from ..options import Input, configuration, output, state
 from ..output import columns, emit, plain
-from ..program import EXIT_CODES, SUMMARIES
+from ..program import subcommand
 from ..talk import one_line
 
 if TYPE_CHECKING:
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from ...verbs.why import Explanation
 
 
-@click.command("why", short_help=SUMMARIES["why"], epilog=EXIT_CODES)
+@subcommand("why")
 @click.argument("node")
 @configuration
 @state
 @output
-@debug
 def command(given: Input, node: str, state: State | Path, form: str) -> None:
     """Say why NODE is not further, and what helps: from what it tells its hypervisor, without entering it."""
     from ...engine.session import open_session
