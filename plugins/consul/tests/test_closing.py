@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from servers.closed_consul import ClosedSite
-from servers.consul_agents import CLUSTER_ID, ConsulAgent, eventually, unused_network
+from servers.closed_consul import ClosedMachines, ClosedSite
+from servers.consul_agents import CLUSTER_ID, eventually, unused_network
 
 from kube_provision_consul import layout
 from kube_provision_consul.node import Client as NodeClient
-from kube_provision_consul.node.agent import wait_until_joined
-from kube_provision_consul.node.api import Agent, UnavailableError
+from kube_provision_consul.node.api import UnavailableError
 from kube_provision_consul.openness import CLOSED
 from kube_provision_consul.seed import new_seed
 from kube_provision_core import BusyError, Role
@@ -34,13 +32,7 @@ SERVERS = (SERVER, "consul-prod-2", "consul-prod-3")
 
 
 @dataclass
-class Prod:
-    """A cluster's machines, which are made of what the site is configured with at that time."""
-
-    site: ClosedSite
-    stack: ExitStack
-    agents: dict[str, ConsulAgent] = field(default_factory=dict)
-    clients: dict[str, NodeClient] = field(default_factory=dict)
+class Prod(ClosedMachines):
     made: int = 0
 
     def configure(self, **keys: Any) -> None:
@@ -53,44 +45,16 @@ class Prod:
             old.kill()
             old.folder.rename(old.folder.with_name(f"{old.folder.name}-gone-{self.made}"))
         self.made += 1
-        peers = tuple(it.address for it in self.agents.values())
-        self.site = self.site.at(range(1, len(names) + 1))
-        site = replace(self.site, cluster=replace(self.site.cluster, peers=peers))
-        for number, name in enumerate(names, 1):
-            self.agents[name] = self._kept(site.machine(name, Role.DISCOVERY, number, [1] if number > 1 else []))
-            self.agents[name].launch()
-        for name in names:
-            assert eventually(self.agents[name].has_leader)
-            if site.config.seed:
-                site.grant(self.agents[name])
+        self.serve(*names)
 
-    def make(self, name: str) -> NodeClient:
-        """A machine, in place of the one of this name, which shuts down in order. A master registers."""
+    def make_anew(self, name: str) -> NodeClient:
+        """In place of the one of this name, which shuts down in order."""
         if old := self.agents.pop(name, None):
             with suppress(OSError, HTTPException):
                 old.ask("PUT", "/v1/agent/leave")
             old.kill()
         self.made += 1
-        agent = self.agents[name] = self._kept(self.site.machine(name, NODES[name], 20 + self.made))
-        agent.launch()
-        identity = self.site.rendered(name, NODES[name]).get(layout.IDENTITY_FILE, {})
-        client = NodeClient(Agent(agent.http, (), identity), name, "prod", CLUSTER_ID, 6443, [], "")
-        wait_until_joined(client.agent, [], 120)
-        if name in MASTERS:
-            service = {"Name": "kube-provision-prod", "Address": agent.address, "Port": 6443}
-            client.agent.ask("PUT", "/v1/agent/service/register", {}, json.dumps(service))
-        self.clients[name] = client
-        return client
-
-    def _kept(self, agent: ConsulAgent) -> ConsulAgent:
-        self.stack.callback(agent.kill)
-        return agent
-
-    def sees(self, name: str, masters: tuple[str, ...] = MASTERS) -> bool:
-        """Whether that machine's proxy would lead to exactly these masters."""
-        with suppress(UnavailableError):
-            return self.clients[name].masters("", 1)[1] == sorted(self.agents[it].address for it in masters)
-        return False
+        return self.make(name, 20 + self.made)
 
     def objections(self, *names: str) -> tuple[str, ...]:
         """Of a run that makes these machines."""
@@ -112,9 +76,9 @@ def prod(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Prod]:
         prod = Prod(site, stack)
         prod.make_server()
         for name in NODES:
-            prod.make(name)
+            prod.make_anew(name)
         assert prod.clients["m-prod-1"].create_record(RECORD)
-        assert eventually(lambda: prod.sees("w-prod-1"))
+        assert eventually(lambda: prod.sees("w-prod-1", *MASTERS))
         yield prod
 
 
@@ -130,17 +94,17 @@ def begun(prod: Prod) -> Prod:
 def test_every_step_leaves_the_cluster_its_masters(prod: Prod) -> None:
     prod.configure(consul_seed=SecretStr(new_seed()), consul_closing=True)
     prod.make_server()
-    assert eventually(lambda: all(prod.sees(name) for name in NODES))
+    assert eventually(lambda: all(prod.sees(name, *MASTERS) for name in NODES))
     assert prod.clients["m-prod-2"].create_record(RECORD)
     for name in NODES:
         assert prod.site.driver.admit_nodes(prod.site.cluster)
-        prod.make(name)
-        assert eventually(lambda: all(prod.sees(it) for it in NODES))
+        prod.make_anew(name)
+        assert eventually(lambda: all(prod.sees(it, *MASTERS) for it in NODES))
     assert prod.clients["m-prod-3"].read_record()
 
     prod.configure(consul_closing=False)
     prod.make_server()
-    assert eventually(lambda: all(prod.sees(name) for name in NODES))
+    assert eventually(lambda: all(prod.sees(name, *MASTERS) for name in NODES))
     assert prod.clients["m-prod-2"].create_record(RECORD)
     with pytest.raises(ValueError, match="403"):
         prod.agents[SERVER].ask("GET", "/v1/kv/kube-provision/prod/record", token="")
@@ -150,7 +114,7 @@ def test_every_step_leaves_the_cluster_its_masters(prod: Prod) -> None:
 def test_status_names_what_is_left_to_do(begun: Prod) -> None:
     assert eventually(lambda: "kube-provision replace " + " ".join(NODES) in begun.is_told())
     for name in NODES:
-        begun.make(name)
+        begun.make_anew(name)
     assert eventually(lambda: "take consul_closing out" in begun.is_told())
     assert f"kube-provision destroy --name prod --node {SERVER}," in begun.is_told()
     begun.configure(consul_closing=False)
@@ -165,7 +129,7 @@ def test_status_believes_nothing_that_anybody_may_have_written(prod: Prod) -> No
     prod.configure(consul_seed=SecretStr(new_seed()), consul_closing=True)
     prod.make_server()
     for name in MASTERS:
-        prod.make(name)
+        prod.make_anew(name)
     left = "takes whoever reaches it: w-prod-1 have no token yet"
     assert eventually(lambda: left in prod.is_told())
 
@@ -177,7 +141,7 @@ def test_status_believes_nothing_that_anybody_may_have_written(prod: Prod) -> No
     assert left in prod.is_told()
     assert "gotcha" not in prod.is_told()
 
-    prod.make("w-prod-1")
+    prod.make_anew("w-prod-1")
     assert eventually(lambda: "Every machine has a token" in prod.is_told())
     for name in (SERVER, *NODES):
         server.ask("PUT", "/v1/catalog/deregister", {"Node": name}, token="")
@@ -199,7 +163,7 @@ def test_a_consul_that_is_closed_is_not_opened_again_by_a_run(begun: Prod, caplo
 
 
 def test_machines_with_and_without_a_token_have_one_lock_and_one_record(begun: Prod) -> None:
-    known = begun.make("m-prod-1")
+    known = begun.make_anew("m-prod-1")
     other = begun.clients["m-prod-2"]
     assert known.create_record(RECORD)
     assert not other.create_record({**RECORD, "node": "m-prod-2"})
@@ -227,10 +191,10 @@ def test_a_machine_that_was_forgotten_comes_back_by_going_back(begun: Prod) -> N
     """Its master goes on, and is off the others' lists until then."""
     for name in NODES:
         if name != "m-prod-3":
-            begun.make(name)
+            begun.make_anew(name)
     begun.configure(consul_closing=False)
     begun.make_server()
-    assert eventually(lambda: begun.sees("w-prod-1", MASTERS[:2]))
+    assert eventually(lambda: begun.sees("w-prod-1", *MASTERS[:2]))
     begun.configure(consul_closing=True)
     begun.make_server()
-    assert eventually(lambda: begun.sees("w-prod-1"))
+    assert eventually(lambda: begun.sees("w-prod-1", *MASTERS))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.consul import closed_parts
+from servers.closed_consul import ClosedSite
 from servers.consul_agents import CLUSTER_ID, ConsulAgent, eventually, unused_network
 
 from kube_provision_consul import layout
@@ -157,24 +157,19 @@ class Prod:
     def cluster(self, masters: int = 3) -> Cluster:
         return cluster_of_masters(masters, self.network)
 
-    def address(self, name: str, number: int | None = None) -> str:
-        return f"{self.network}.{number or int(name[-1]) + 20 * name.startswith('w-')}"
+    def number(self, name: str) -> int:
+        """Of its address."""
+        return int(name[-1]) + 20 * name.startswith("w-")
 
     def launch(self, name: str, of: int = 3, number: int | None = None, *, carries_ca: bool = False) -> dict[str, Any]:
         """A machine, which nobody waits for; who it is. `number`: at another address than its own."""
-        address = self.address(name, number)
-        folder = self.folder / f"{name}-{len(list(self.folder.iterdir()))}"
-        told = documents(self.driver.render_boot(node(name, carries_ca=carries_ca), self.cluster(of)))
-        identity: dict[str, Any] = told[layout.IDENTITY_FILE]
-        server = address if told[layout.AGENT_FILE]["server"] else ""
-        own = closed_parts(identity, folder, server)
-        ports = told[layout.AGENT_FILE]["ports"] | own.get("ports", {})
-        configuration = told[layout.AGENT_FILE] | told[layout.SECRETS_FILE] | own | {"ports": ports, "retry_interval": "1s"}
-        agent = ConsulAgent(folder, address, configuration, Seed(self.seed).management)
+        site, role = ClosedSite(self.folder, self.network, self.cluster(of), self.driver), node(name).role
+        agent = site.machine(name, role, number or self.number(name), carries_ca=carries_ca)
         self.stack.callback(agent.kill)
         agent.launch()
-        if server:
+        if role is Role.MASTER:
             self.masters[name] = agent
+        identity: dict[str, Any] = site.rendered(name, role, carries_ca=carries_ca)[layout.IDENTITY_FILE]
         return identity
 
     def boot(self, name: str, of: int = 3, number: int | None = None, *, carries_ca: bool = False) -> NodeClient:
@@ -188,7 +183,7 @@ class Prod:
             return list(pool.map(lambda name: self._booted(name, None, launched[name]), names))
 
     def _booted(self, name: str, number: int | None, identity: dict[str, Any]) -> NodeClient:
-        own = Agent(f"{self.address(name, number)}:8500", (), identity)
+        own = Agent(f"{self.network}.{number or self.number(name)}:8500", (), identity)
         wait_until_joined(own, [], 120)
         if "grants" in identity:
             self._run_rights(name, own)
@@ -204,7 +199,9 @@ class Prod:
 
     def lose(self, name: str) -> None:
         """For good."""
-        self.masters.pop(name).kill()
+        lost = self.masters.pop(name)
+        lost.kill()
+        lost.folder.rename(lost.folder.with_name(f"{lost.folder.name}-lost"))
 
     @property
     def living(self) -> list[ConsulAgent]:

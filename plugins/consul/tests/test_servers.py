@@ -7,18 +7,16 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.closed_consul import ClosedSite
+from servers.closed_consul import ClosedMachines, ClosedSite
 from servers.consul_agents import CLUSTER_ID, ConsulAgent, eventually, unused_network
 
-from kube_provision_consul import layout
 from kube_provision_consul.node import Client as NodeClient
-from kube_provision_consul.node.agent import wait_until_joined
 from kube_provision_consul.node.api import Agent, UnavailableError
 from kube_provision_core import BusyError, Role
 
@@ -29,38 +27,14 @@ RECORD = {"state": "initialising", "node": "m-prod-1", "instance_id": "i", "clus
 NAMES = ("consul-prod", "consul-prod-2", "consul-prod-3")
 
 
-@dataclass
-class Prod:
+class Prod(ClosedMachines):
     """A cluster's machines, and which of its servers live."""
-
-    site: ClosedSite
-    stack: ExitStack
-    servers: dict[str, ConsulAgent] = field(default_factory=dict)
-
-    def launch(self, name: str, number: int, known: Sequence[int] = ()) -> ConsulAgent:
-        """A server, which nobody waits for."""
-        self.servers[name] = self._kept(self.site.machine(name, Role.DISCOVERY, number, known))
-        self.servers[name].launch()
-        return self.servers[name]
-
-    def node(self, name: str, number: int) -> NodeClient:
-        """What programs on that machine ask, once it has joined."""
-        documents = self.site.rendered(name, NODES[name])
-        agent = self._kept(self.site.machine(name, NODES[name], number))
-        agent.launch()
-        own = Agent(agent.http, (), documents[layout.IDENTITY_FILE])
-        wait_until_joined(own, [], 60)
-        return NodeClient(own, name, "prod", CLUSTER_ID, 6443, [], "")
-
-    def _kept(self, agent: ConsulAgent) -> ConsulAgent:
-        self.stack.callback(agent.kill)
-        return agent
 
     def lose_leader(self) -> str:
         """Its address."""
         address = leader(next(iter(self.servers.values())))
         name = next(name for name, it in self.servers.items() if it.address == address)
-        self.servers.pop(name).kill()
+        self.agents.pop(name).kill()
         return name
 
     def leads(self) -> bool:
@@ -140,7 +114,7 @@ def test_a_server_that_boots_takes_no_rights_away(three: Prod) -> None:
 
 def test_nothing_stops_while_one_of_three_is_lost(three: Prod) -> None:
     """The one that leads: a run goes on, and keeps its lock; a master does, and a worker joins."""
-    master, driver, cluster = three.node("m-prod-1", 4), three.site.driver, three.site.cluster
+    master, driver, cluster = three.make("m-prod-1", 4), three.site.driver, three.site.cluster
     assert master.create_record(RECORD)
     lock = driver.lock_cluster(cluster)
     assert lock
@@ -153,7 +127,7 @@ def test_nothing_stops_while_one_of_three_is_lost(three: Prod) -> None:
         with master.lock(30):
             assert driver.forget_initialising(cluster, "m-prod-1")
             assert master.create_record(RECORD)
-        three.node("w-prod-1", 5)
+        three.make("w-prod-1", 5)
 
 
 def test_nothing_stops_while_two_of_five_are_lost(prod: Prod) -> None:
@@ -163,7 +137,7 @@ def test_nothing_stops_while_two_of_five_are_lost(prod: Prod) -> None:
         prod.launch(name, number, [1] if number > 1 else [])
     prod.grant()
     assert eventually(lambda: are_one_cluster([*prod.servers.values()]))
-    master = prod.node("m-prod-1", 6)
+    master = prod.make("m-prod-1", 6)
     assert master.create_record(RECORD)
     for _ in range(2):
         prod.lose_leader()
@@ -174,7 +148,7 @@ def test_nothing_stops_while_two_of_five_are_lost(prod: Prod) -> None:
 
 
 def test_an_election_gives_a_lock_to_nobody_else(three: Prod) -> None:
-    first, second = three.node("m-prod-1", 4), three.node("m-prod-2", 5)
+    first, second = three.make("m-prod-1", 4), three.make("m-prod-2", 5)
     held, ended = threading.Event(), []
 
     def wait_for_turn() -> None:
@@ -202,9 +176,9 @@ def test_an_election_gives_a_lock_to_nobody_else(three: Prod) -> None:
 @pytest.mark.parametrize("number", [3, pytest.param(9, marks=pytest.mark.night)], ids=["its address", "another address"])
 def test_a_server_that_is_lost_is_replaced(three: Prod, number: int) -> None:
     """Without founding another cluster. At another address Consul lets it in half a minute after the loss."""
-    master = three.node("m-prod-1", 4)
+    master = three.make("m-prod-1", 4)
     assert master.create_record(RECORD)
-    three.servers.pop(NAMES[2]).kill()
+    three.agents.pop(NAMES[2]).kill()
     three.site.folder.joinpath(f"{NAMES[2]}-3").rename(three.site.folder / "lost")
     three.launch(NAMES[2], number, [1, 2])
     assert eventually(lambda: are_one_cluster([*three.servers.values()]), timeout=120)
@@ -219,13 +193,13 @@ def test_one_server_becomes_three(prod: Prod) -> None:
     three, prod.site = prod.site, prod.site.of_servers(1).at([1])
     first = prod.launch(NAMES[0], 1)
     prod.grant()
-    master = prod.node("m-prod-1", 4)
+    master = prod.make("m-prod-1", 4)
     assert master.create_record(RECORD)
     prod.site = three
     for number in (2, 3):
         prod.launch(NAMES[number - 1], number, [1])
     assert eventually(lambda: are_one_cluster([*prod.servers.values()]))
-    prod.servers.pop(NAMES[0])
+    prod.agents.pop(NAMES[0])
     first.kill()
     assert eventually(lambda: reads(master))
 

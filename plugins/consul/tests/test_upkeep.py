@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from servers.closed_consul import ClosedSite
+from servers.closed_consul import ClosedMachines, ClosedSite
 from servers.consul import consul_binary
-from servers.consul_agents import CLUSTER_ID, ConsulAgent, eventually, unused_network
+from servers.consul_agents import CLUSTER_ID, eventually, unused_network
 
-from kube_provision_consul import layout
 from kube_provision_consul.config import new_gossip_key
 from kube_provision_consul.node import Client as NodeClient
-from kube_provision_consul.node.agent import wait_until_joined
-from kube_provision_consul.node.api import Agent, UnavailableError
+from kube_provision_consul.node.api import UnavailableError
 from kube_provision_core import Role
 
 pytestmark = pytest.mark.integration
@@ -31,56 +28,11 @@ _ALIVE = 1
 """Consul's number for a member that gossips."""
 
 
-@dataclass
-class Prod:
-    """A cluster's machines, which are made of what the site is configured with at that time."""
-
-    site: ClosedSite
-    stack: ExitStack
-    agents: dict[str, ConsulAgent] = field(default_factory=dict)
-
-    def serve(self, *names: str, at: int = 1) -> None:
-        """These servers, made at once, the first of them at this address. They join the machines that there are."""
-        numbers = range(at, at + len(names))
-        self.site = self.site.at(numbers)
-        peers = tuple(it.address for it in self.agents.values())
-        site = replace(self.site, cluster=replace(self.site.cluster, peers=peers))
-        for number, name in zip(numbers, names, strict=True):
-            known = [at] if number > at else []
-            self.agents[name] = self._kept(site.machine(name, Role.DISCOVERY, number, known))
-            self.agents[name].launch()
-        for name in names:
-            self.site.grant(self.agents[name])
-
-    def make(self, name: str, number: int) -> NodeClient:
-        """A machine, once it has joined. A master registers."""
-        agent = self.agents[name] = self._kept(self.site.machine(name, NODES[name], number))
-        agent.launch()
-        client = self.client(name)
-        wait_until_joined(client.agent, [], 120)
-        if NODES[name] is Role.MASTER:
-            service = {"Name": "kube-provision-prod", "Address": agent.address, "Port": 6443}
-            client.agent.ask("PUT", "/v1/agent/service/register", {}, json.dumps(service))
-        return client
-
-    def client(self, name: str) -> NodeClient:
-        identity = self.site.rendered(name, NODES[name])[layout.IDENTITY_FILE]
-        return NodeClient(Agent(self.agents[name].http, (), identity), name, "prod", CLUSTER_ID, 6443, [], "")
-
-    def _kept(self, agent: ConsulAgent) -> ConsulAgent:
-        self.stack.callback(agent.kill)
-        return agent
-
+class Prod(ClosedMachines):
     def restart(self, name: str) -> None:
         """In order, as systemd does, on the data that it has."""
         self.agents[name].stop()
         self.agents[name].start()
-
-    def sees(self, name: str, *masters: str) -> bool:
-        """Whether that machine's proxy would lead to exactly these masters."""
-        with suppress(UnavailableError):
-            return self.client(name).masters("", 1)[1] == sorted(self.agents[it].address for it in masters)
-        return False
 
     def living(self) -> set[str]:
         """Machines that gossip with the first server."""
@@ -190,7 +142,7 @@ def test_one_server_that_starts_again_forgets_nothing(cluster: Prod) -> None:
         cluster.restart("consul-prod")
         assert cluster.agents["consul-prod"].ask("GET", "/v1/kv/kube-provision-runs/prod")[0]["Session"] == before
         assert eventually(lambda: cluster.sees("w-prod-1", "m-prod-1"))
-        assert eventually(lambda: reads(cluster.client("m-prod-1")) == RECORD)
+        assert eventually(lambda: reads(cluster.clients["m-prod-1"]) == RECORD)
 
 
 def test_a_master_whose_agent_starts_again_is_registered_again_by_nobody(cluster: Prod) -> None:
@@ -235,9 +187,9 @@ def test_a_closed_server_that_is_lost_is_made_anew(cluster: Prod, number: int) -
     assert not cluster.sees("w-prod-1", "m-prod-1")
     cluster.serve("consul-prod", at=number)
     assert eventually(lambda: cluster.sees("w-prod-1", "m-prod-1"), timeout=120)
-    assert cluster.client("m-prod-1").read_record() is None
-    assert cluster.client("m-prod-1").create_record(RECORD)
-    with cluster.client("m-prod-1").lock(30):
+    assert cluster.clients["m-prod-1"].read_record() is None
+    assert cluster.clients["m-prod-1"].create_record(RECORD)
+    with cluster.clients["m-prod-1"].lock(30):
         assert cluster.site.driver.discover_masters(cluster.site.cluster).initialised
     cluster.make("m-prod-2", 13)
     assert eventually(lambda: cluster.sees("w-prod-1", "m-prod-1", "m-prod-2"))
