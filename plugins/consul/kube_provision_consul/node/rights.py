@@ -90,12 +90,7 @@ def _uuid(seed: str, what: str) -> str:
 
 def grant_soon(agent: Agent, grants: Mapping[str, Any], limit: float) -> None:
     """As `grant`, once Consul can: some seconds after it has a leader. Raises `UnavailableError` after `limit` seconds."""
-
-    def granted() -> bool:
-        grant(lambda method, path, body: agent.ask(method, path, {}, body).json(), grants)
-        return True
-
-    _soon(granted, limit, "")
+    _soon(lambda: grant(lambda method, path, body: agent.ask(method, path, {}, body).json(), grants), limit)
 
 
 def vote_soon(agent: Agent, limit: float) -> None:
@@ -107,18 +102,18 @@ def vote_soon(agent: Agent, limit: float) -> None:
     _soon(lambda: _votes(agent), limit, f"the other servers have given this one no vote within {limit:.0f} s")
 
 
-def _soon(done: Callable[[], bool], limit: float, otherwise: str) -> None:
-    """Tried until it is done, also where nobody leads for a moment. Raises `UnavailableError` after `limit` seconds."""
+def _soon(work: Callable[[], object], limit: float, otherwise: str = "") -> None:
+    """Tried until it is not False, also where nobody leads for a moment. Raises `UnavailableError` after `limit` seconds."""
     deadline = time.monotonic() + limit
     while True:
         try:
-            if done():
+            if work() is not False:
                 return
-            if time.monotonic() > deadline:
-                raise UnavailableError(otherwise)
-        except UnavailableError:
-            if time.monotonic() > deadline:
-                raise
+            problem = UnavailableError(otherwise)
+        except UnavailableError as error:
+            problem = error
+        if time.monotonic() > deadline:
+            raise problem
         time.sleep(1.0)
 
 
