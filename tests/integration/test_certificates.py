@@ -18,11 +18,6 @@ MASTERS = {"m-prod-1": "127.67.0.1", "m-prod-2": "127.67.0.2"}
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
-
-
 def shown(pki: Pki) -> dict[tuple[str, str], Certificate]:
     cluster = cluster_of(*MASTERS, name="prod")
     return {(found.machine, found.name): found for found in shown_by(MASTERS, cluster, pki)}

@@ -13,17 +13,12 @@ from servers.workloads import Workloads
 from kube_provision_core.cluster import ControlPlane
 from kube_provision_core.cluster.cordon import CORDONED, Purpose
 from kube_provision_core.cluster.drain import Drain
-from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_core.folder.pki import Pki
 
 pytestmark = pytest.mark.integration
 
 FIRST = "127.62.1.1"
 DNS = {"k8s-app": "kube-dns"}
-
-
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
 
 
 @pytest.fixture

@@ -22,11 +22,6 @@ pytestmark = pytest.mark.integration
 HERE, SILENT, NOBODY = "127.64.31.1", "127.64.31.2", "127.64.31.3"
 
 
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
-
-
 @pytest.fixture
 def silence() -> Iterator[None]:
     """Somebody takes connections there, and says nothing."""

@@ -26,11 +26,6 @@ pytestmark = pytest.mark.integration
 MASTERS = {"m-1": "127.63.0.1", "m-2": "127.63.0.2", "m-3": "127.63.0.3"}
 
 
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
-
-
 @pytest.fixture
 def three(pki: Pki) -> Iterator[EtcdServers]:
     with EtcdServers(pki, MASTERS) as etcd:

@@ -22,7 +22,7 @@ from servers.etcd import EtcdServers
 from kube_provision_core.cluster import ControlPlane
 from kube_provision_core.cluster import snapshot as snapshots
 from kube_provision_core.contract.errors import ControlPlaneError
-from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_core.folder.pki import Pki
 from kube_provision_core.folder.x509 import sign_server
 
 pytestmark = pytest.mark.integration
@@ -30,11 +30,6 @@ pytestmark = pytest.mark.integration
 ADDRESS, FALSE = "127.63.7.1", "127.63.7.2"
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
 
 
 @pytest.fixture(scope="module")

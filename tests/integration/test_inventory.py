@@ -11,7 +11,7 @@ from servers.control_plane import ControlPlaneServer, Fault
 
 from kube_provision_core.cluster import ControlPlane
 from kube_provision_core.contract.errors import ControlPlaneError
-from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_core.folder.pki import Pki
 from kube_provision_core.support.collecting import Collection
 from kube_provision_core.support.known import Known
 
@@ -19,11 +19,6 @@ pytestmark = pytest.mark.integration
 
 ADDRESS = "127.62.7.1"
 SECRET = "hush-hunter2"
-
-
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
 
 
 @pytest.fixture

@@ -12,16 +12,11 @@ from servers.workloads import Workloads
 
 from kube_provision_core.cluster import ControlPlane, https_client
 from kube_provision_core.contract.errors import ControlPlaneError
-from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_core.folder.pki import Pki
 
 pytestmark = pytest.mark.integration
 
 FIRST, SECOND = "127.62.2.1", "127.62.2.2"
-
-
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
 
 
 @pytest.fixture

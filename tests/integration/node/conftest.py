@@ -12,7 +12,7 @@ from servers.consul_agents import ConsulAgent, consul_client, consul_server, unu
 from servers.debian import install
 from servers.nodes import Endpoint, Lab, health_page
 
-from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_core.folder.pki import Pki
 
 LANES = 4
 
@@ -25,11 +25,6 @@ def agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ConsulAgen
         server = stack.enter_context(consul_server(folder / "1", f"{network}.1", "consul-1"))
         clients = [consul_client(folder / str(n), f"{network}.{n}", server.address, f"consul-{n}") for n in (2, 3)]
         yield [server, *(stack.enter_context(client) for client in clients)]
-
-
-@pytest.fixture(scope="session")
-def pki() -> Pki:
-    return create_pki("race")
 
 
 @pytest.fixture(scope="session")

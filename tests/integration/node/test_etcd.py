@@ -10,7 +10,7 @@ import pytest
 from servers.etcd import EtcdServers
 
 from kube_provision_core.cluster import ControlPlane
-from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_core.folder.pki import Pki
 from kube_provision_core.folder.x509 import sign_client
 from kube_provision_node import etcd
 
@@ -18,11 +18,6 @@ pytestmark = pytest.mark.integration
 
 MASTERS = {"m-1": "127.66.0.1", "m-2": "127.66.0.2", "m-3": "127.66.0.3"}
 LATE = "127.66.0.4"
-
-
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from servers.etcd import EtcdServers
 
-from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_core.folder.pki import Pki
 from kube_provision_core.folder.x509 import sign_client
 from kube_provision_node import leadership
 from kube_provision_node.etcd import EtcdError
@@ -20,11 +20,6 @@ pytestmark = pytest.mark.integration
 
 MASTERS = {"m-1": "127.68.0.1", "m-2": "127.68.0.2", "m-3": "127.68.0.3"}
 LATE = "127.68.0.4"
-
-
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 from kube_provision_core.cluster import bringing
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.contract.machines import Endpoint
-from kube_provision_core.folder.pki import Pki, Snapshot, create_pki
+from kube_provision_core.folder.pki import Pki, Snapshot
 from kube_provision_core.folder.x509 import sign_server
 from kube_provision_node import restore
 
@@ -34,11 +34,6 @@ class OnASlowDisk(restore.Snapshot):
     def take(self, source: Any) -> None:
         time.sleep(BLOCKED)
         super().take(source)
-
-
-@pytest.fixture
-def pki() -> Pki:
-    return create_pki("prod")
 
 
 @pytest.fixture

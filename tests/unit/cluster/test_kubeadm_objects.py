@@ -12,17 +12,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kube_provision_core.cluster import kubeadm_objects
-from kube_provision_core.folder.pki import Pki, create_certificate_key, create_pki
+from kube_provision_core.folder.pki import Pki, create_certificate_key
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 999999, tzinfo=UTC)
 TOKEN = "abcdef.0123456789abcdef"
 OWNER = {"metadata": {"name": "bootstrap-token-abcdef", "uid": "u-1"}}
 KEY = "0123456789abcdef" * 4
-
-
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
 
 
 def data(secret: dict[str, Any]) -> dict[str, str]:

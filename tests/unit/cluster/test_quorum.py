@@ -13,16 +13,11 @@ from kube_provision_core.cluster.etcd import EtcdStanding
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.contract.machines import Cluster, Power, Role, Stamp, Vm
-from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_core.folder.pki import Pki
 
 NAMES = ("m-1", "m-2")
 NOBODY = {"m-1": "", "m-2": ""}
 DEAD = {"m-1": "id of m-3", "m-2": "id of m-3"}
-
-
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
 
 
 def asked(*looks: Mapping[str, str | ControlPlaneError], pki: Pki, patch: pytest.MonkeyPatch) -> tuple[object, int]:

@@ -10,12 +10,7 @@ from cryptography import x509
 
 from kube_provision_core.contract.machines import Endpoint
 from kube_provision_core.folder.kubeconfig import certificate_of, render_kubeconfig
-from kube_provision_core.folder.pki import Pki, create_pki
-
-
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
+from kube_provision_core.folder.pki import Pki
 
 
 def rendered(pki: Pki, host: str = "10.0.0.1", now: datetime | None = None) -> dict[str, Any]:

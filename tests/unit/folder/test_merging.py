@@ -52,11 +52,6 @@ INDENTED = "".join(f"  {line}" if line[0] in "- #" else line for line in KUBECTL
 """Lists of which stand further in, as editors write them."""
 
 
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
-
-
 def access(pki: Pki, *, user: str = "prod", host: str = "10.0.0.1") -> Access:
     credential = pki.administrator(OPERATOR, OPERATOR_LIFETIME)
     return Access("prod", user, Server(Endpoint(host, 6443)), pki.ca, credential)

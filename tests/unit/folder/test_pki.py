@@ -30,11 +30,6 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
-
-
-@pytest.fixture(scope="module")
 def other() -> Pki:
     return create_pki("other")
 

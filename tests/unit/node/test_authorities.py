@@ -10,11 +10,6 @@ from kube_provision_core.folder.pki import Pki, create_pki
 from kube_provision_node import authorities
 
 
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
-
-
 @pytest.fixture
 def folder(tmp_path: Path, pki: Pki) -> Path:
     for name, content in pki.files.items():

@@ -25,11 +25,6 @@ HOUR = timedelta(hours=1)
 LIMIT = 60.0
 
 
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
-
-
 class Master:
     """Waits for the snapshot at a port of its own."""
 

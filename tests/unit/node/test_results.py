@@ -18,18 +18,13 @@ from kube_provision_core import NodeStatus
 from kube_provision_core.boot.tasks import Answer, Sealed, Task, asking, read_answer, room_in
 from kube_provision_core.boot.tasks.asking import BESIDE
 from kube_provision_core.contract.kinds import ANSWER_LIMIT
-from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_core.folder.pki import Pki
 from kube_provision_node import results
 from kube_provision_node.evidence import Diagnosis
 from kube_provision_node.publishing import Publisher, Status
 
 ROOM = room_in(ANSWER_LIMIT)
 WORD = "hush-4pV9tQ2mXw"
-
-
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
 
 
 @pytest.fixture

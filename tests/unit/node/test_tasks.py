@@ -27,11 +27,6 @@ from kube_provision_node.exclusion import alone
 HOUR = 3600.0
 
 
-@pytest.fixture(scope="module")
-def pki() -> Pki:
-    return create_pki("prod")
-
-
 @pytest.fixture
 def member(tmp_path: Path, pki: Pki) -> Member:
     return Member(tmp_path, pki)
