@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from servers.vmware import Vmware
 
-from kube_provision_core import Boot, Cluster, Machine, Node, Role, Stamp
+from kube_provision_core import Boot, Cluster, Machine, Node, Role, Stamp, Vm
 from kube_provision_fusion.driver import Fusion
 
 CLUSTER_ID = "00000000-0000-4000-8000-0000000000aa"
@@ -52,3 +52,9 @@ def boot() -> Callable[[Node], Boot]:
         return Boot(node.name, f"{node.name}-1", f"#cloud-config\nwrite_files: [{{path: /etc/x, content: {SECRET}}}]\n")
 
     return make
+
+
+@pytest.fixture
+def vm(driver: Fusion, node: MakeNode, boot: Callable[[Node], Boot]) -> Vm:
+    """A machine that is made."""
+    return driver.provision_vm(node=node(), boot=boot(node()))

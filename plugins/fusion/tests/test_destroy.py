@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from servers.vmware import Vmware
 
-from kube_provision_core import Boot, Cluster, Node, TargetError, Vm
+from kube_provision_core import Cluster, TargetError, Vm
 from kube_provision_fusion.driver import Fusion
-
-
-@pytest.fixture
-def vm(driver: Fusion, node: Callable[..., Node], boot: Callable[[Node], Boot]) -> Vm:
-    return driver.provision_vm(node=node(), boot=boot(node()))
 
 
 def test_a_running_machine_is_shut_down_and_deleted(vmware: Vmware, driver: Fusion, vm: Vm) -> None:

@@ -15,11 +15,6 @@ from kube_provision_fusion.driver import Fusion
 SECRET = "fusion-test-secret"
 
 
-@pytest.fixture
-def vm(driver: Fusion, node: Callable[..., Node], boot: Callable[[Node], Boot]) -> Vm:
-    return driver.provision_vm(node=node(), boot=boot(node()))
-
-
 def scrubbed(driver: Fusion, cluster: Cluster) -> bool:
     (seen,) = driver.list_vms(cluster=cluster)
     return seen.scrubbed

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from servers.vmware import Vmware
 
-from kube_provision_core import Boot, Cluster, Node, Stamp, Vm
+from kube_provision_core import Cluster, Stamp, Vm
 from kube_provision_fusion import note
 from kube_provision_fusion.driver import Fusion
-
-
-@pytest.fixture
-def vm(driver: Fusion, node: Callable[..., Node], boot: Callable[[Node], Boot]) -> Vm:
-    return driver.provision_vm(node=node(), boot=boot(node()))
 
 
 @pytest.fixture

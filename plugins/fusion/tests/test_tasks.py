@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from servers.vmware import Vmware
 
-from kube_provision_core import Boot, Cluster, GuestInfo, Node, TargetError, Vm, task_digest
+from kube_provision_core import Cluster, GuestInfo, TargetError, Vm, task_digest
 from kube_provision_fusion import tasks, vmx
 from kube_provision_fusion.driver import Fusion
 
 SEALED = b"sealed-task \x00\xff\r\n"
 MARK = "sealed-task"
-
-
-@pytest.fixture
-def vm(driver: Fusion, node: Callable[..., Node], boot: Callable[[Node], Boot]) -> Vm:
-    return driver.provision_vm(node=node(), boot=boot(node()))
 
 
 def waits(driver: Fusion, cluster: Cluster) -> str:

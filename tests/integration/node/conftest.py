@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Generator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from servers.debian import install
 from servers.nodes import Endpoint, Lab, health_page
 
 from kube_provision_core.folder.pki import Pki
+from kube_provision_core.folder.x509 import sign_client
 
 LANES = 4
 
@@ -33,6 +35,17 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     install("nginx", "libnginx-mod-stream")
     with health_page(tmp_path_factory.mktemp("endpoint")) as page:
         yield page
+
+
+@pytest.fixture
+def certificates(pki: Pki, tmp_path: Path) -> Path:
+    """What kubeadm has put there before it announces a member of etcd."""
+    credential = sign_client(pki.authority("etcd/ca"), "kube-apiserver-etcd-client", None, timedelta(days=1))
+    (tmp_path / "etcd").mkdir()
+    (tmp_path / "etcd/ca.crt").write_bytes(pki.etcd_ca)
+    (tmp_path / "apiserver-etcd-client.crt").write_bytes(credential.certificate)
+    (tmp_path / "apiserver-etcd-client.key").write_bytes(credential.key)
+    return tmp_path
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from servers.etcd import EtcdServers
 
 from kube_provision_core.cluster import ControlPlane
 from kube_provision_core.folder.pki import Pki
-from kube_provision_core.folder.x509 import sign_client
 from kube_provision_node import etcd
 
 pytestmark = pytest.mark.integration
@@ -24,17 +22,6 @@ LATE = "127.66.0.4"
 def three(pki: Pki) -> Iterator[EtcdServers]:
     with EtcdServers(pki, MASTERS) as servers:
         yield servers
-
-
-@pytest.fixture
-def certificates(pki: Pki, tmp_path: Path) -> Path:
-    """What kubeadm has put there before it announces a member."""
-    credential = sign_client(pki.authority("etcd/ca"), "kube-apiserver-etcd-client", None, timedelta(days=1))
-    (tmp_path / "etcd").mkdir()
-    (tmp_path / "etcd/ca.crt").write_bytes(pki.etcd_ca)
-    (tmp_path / "apiserver-etcd-client.crt").write_bytes(credential.certificate)
-    (tmp_path / "apiserver-etcd-client.key").write_bytes(credential.key)
-    return tmp_path
 
 
 def members(pki: Pki) -> set[tuple[str, ...]]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from servers.etcd import EtcdServers
 
 from kube_provision_core.folder.pki import Pki
-from kube_provision_core.folder.x509 import sign_client
 from kube_provision_node import leadership
 from kube_provision_node.etcd import EtcdError
 
@@ -20,16 +18,6 @@ pytestmark = pytest.mark.integration
 
 MASTERS = {"m-1": "127.68.0.1", "m-2": "127.68.0.2", "m-3": "127.68.0.3"}
 LATE = "127.68.0.4"
-
-
-@pytest.fixture
-def certificates(pki: Pki, tmp_path: Path) -> Path:
-    credential = sign_client(pki.authority("etcd/ca"), "kube-apiserver-etcd-client", None, timedelta(days=1))
-    (tmp_path / "etcd").mkdir()
-    (tmp_path / "etcd/ca.crt").write_bytes(pki.etcd_ca)
-    (tmp_path / "apiserver-etcd-client.crt").write_bytes(credential.certificate)
-    (tmp_path / "apiserver-etcd-client.key").write_bytes(credential.key)
-    return tmp_path
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from doubles.umask import umask
 
 from kube_provision_core import (
     UNFINISHED,
@@ -26,15 +27,6 @@ from kube_provision_core import (
     wait_for_lock,
 )
 from kube_provision_core.contract.kept_files import leftovers
-
-
-@contextmanager
-def umask(mask: int) -> Iterator[None]:
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 @contextmanager

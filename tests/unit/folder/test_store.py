@@ -8,14 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
 import pytest
+from doubles.umask import umask
 
 from kube_provision_core.contract.errors import FolderError
 from kube_provision_core.folder.on_disk import FilesOnDisk, default_state
@@ -43,15 +42,6 @@ def folder(state: Path, original: Folder) -> Folder:
     state.mkdir()
     shutil.copytree(original.path, state / "prod")
     return replace(original, files=FilesOnDisk(state / "prod"))
-
-
-@contextmanager
-def umask(mask: int) -> Iterator[None]:
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 def opened(state: Path) -> Folder:
