@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import ipv6, patience, process
+from . import patience, process
 from .kept_files import replace_file
 from .settings import Places
 
@@ -49,9 +49,11 @@ class Kubeadm:
         told = self.places.config / "kubeadm-join.yaml"
         if not told.exists() or NODE_IPV6 not in told.read_text():  # it is forgotten once the node is a member
             return ""
+        from .ipv6 import NoAddressError, address_beside  # other machines have no such module
+
         try:
-            ipv6.address_beside(node_ip)
-        except ipv6.NoAddressError as problem:
+            address_beside(node_ip)
+        except NoAddressError as problem:
             return f"waits for an IPv6 address: {problem}"
         return ""
 
@@ -115,7 +117,9 @@ class Kubeadm:
     def _filled_in(self, text: str, node_ip: str) -> str:
         known = text.replace("@NODE_IP@", node_ip).replace("@KUBERNETES_VERSION@", self.version())
         if NODE_IPV6 in known:
-            known = known.replace(NODE_IPV6, ipv6.address_beside(node_ip))
+            from .ipv6 import address_beside
+
+            known = known.replace(NODE_IPV6, address_beside(node_ip))
         return patience.filled_in(known)
 
     def _empty_etcd_folder(self) -> None:

@@ -34,10 +34,12 @@ _BY_TASKS = ("encryption.py", "expiry.py", "leadership.py", "results.py", "upgra
 """What comes to a machine with what it is given to do; see `tasks.upgrade`, `tasks.encryption` and `tasks.asking`."""
 _RESTORING = ("restore.py",)
 """What only the master is given that initialises a cluster from a snapshot; see `kubeadm.py`."""
+_OF_DUAL_STACK = ("ipv6.py",)
+"""For machines of such a cluster."""
 _LEFT_OUT: Mapping[Role, tuple[str, ...]] = {
-    Role.MASTER: (*_BY_TASKS, *_RESTORING),
-    Role.WORKER: (*_BY_TASKS, *_RESTORING, *_FOR_MASTERS),
-    Role.DISCOVERY: (*_BY_TASKS, *_RESTORING, *_FOR_MASTERS, "sealed.py", "tasks.py"),
+    Role.MASTER: (*_BY_TASKS, *_RESTORING, *_OF_DUAL_STACK),
+    Role.WORKER: (*_BY_TASKS, *_RESTORING, *_OF_DUAL_STACK, *_FOR_MASTERS),
+    Role.DISCOVERY: (*_BY_TASKS, *_RESTORING, *_OF_DUAL_STACK, *_FOR_MASTERS, "sealed.py", "tasks.py"),
 }
 """Programs that machines of a role have no use for."""
 
@@ -56,6 +58,7 @@ class NodePart:
             components=frozenset() if node.role is Role.DISCOVERY else frozenset({Component.TCP_PROXY}),
             files=(
                 *programs(node.role),
+                *(map(program, _OF_DUAL_STACK) if cluster.is_dual_stack else ()),
                 _node_file(node, cluster, manifests, secrets.pki.ca_pin),
                 *_machine_key(node, cluster, secrets.pki),
                 *(_manifest_file(path, source) for path, source in _local(manifests).items()),

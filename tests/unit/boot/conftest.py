@@ -128,11 +128,12 @@ def render(manager: Plugins, secrets: JoinSecrets, make_node: Callable[..., Node
         node: Node | None = None,
         plugins: Mapping[str, object] | None = None,
         given: JoinSecrets = secrets,
+        cluster: Cluster = CLUSTER,
         **keys: Any,
     ) -> Boot:
         config = configuration(**keys)
         with plugged(manager, config, plugins or {}):
-            return boot.renderer(manager, config).render(node or make_node(), CLUSTER, given)
+            return boot.renderer(manager, config).render(node or make_node(), cluster, given)
 
     return render
 

@@ -54,7 +54,15 @@ def test_every_program_is_delivered_but_what_comes_when_it_is_needed(render: Ren
     programs = {path.name for path in Path(folder).iterdir() if path.suffix in (".py", ".conf")}
     assert {"runner.py", "choreography.py", "follower.py"} | BY_TASKS <= programs
     delivered = {Path(file.path).name for file in render().files if "/kube_provision_node/" in file.path}
-    assert delivered == programs - BY_TASKS - {"restore.py"}
+    assert delivered == programs - BY_TASKS - {"restore.py", "ipv6.py"}
+
+
+@pytest.mark.parametrize(("networks", "wanted"), [("10.244.0.0/16", False), ("10.244.0.0/16,fd00:10:244::/56", True)])
+def test_what_looks_for_an_ipv6_address_is_delivered_in_a_dual_stack_cluster(
+    render: Render, cluster: Cluster, networks: str, wanted: bool
+) -> None:
+    delivered = {Path(file.path).name for file in render(cluster=replace(cluster, pod_subnet=networks)).files}
+    assert ("ipv6.py" in delivered) is wanted
 
 
 @pytest.mark.parametrize("role", Role)
