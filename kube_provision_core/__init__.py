@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from .contract.packages import Packages, Repository
     from .contract.shell import shell_arrays
     from .contract.status import NodeStatus
+    from .contract.subnets import subnets
     from .contract.tasks import task_digest
     from .contract.templates import BAKED, Baked, Baking, Image, Template
     from .contract.urls import Url, without_credentials
@@ -178,6 +179,7 @@ __all__ = [
     "replace_link",
     "shell_arrays",
     "static_ip_problems",
+    "subnets",
     "task_digest",
     "tell",
     "telling_os_errors",
@@ -209,6 +211,7 @@ _PARTS = (
     "contract.kinds",
     "contract.local_paths",
     "contract.node_network",
+    "contract.subnets",
     "contract.hosts",
     "contract.urls",
     "datasources.vmware",

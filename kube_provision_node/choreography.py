@@ -72,7 +72,7 @@ class Choreography:
         Raises `OtherClusterError`, `GaveUpError`, `etcd.EtcdError`, `KubeadmError`, `authorities.UnfitError` or `OSError`.
         """
         if not self.member.exists():
-            self.wait_until_done(lambda: self.kubeadm.lacks_address(self.client.address()), ADDRESS_LIMIT)
+            self.wait_until_done(lambda: self.kubeadm.lacks_address(self.client.address), ADDRESS_LIMIT)
             turn = self.take_turn_as_master if self.node.is_master else self.take_turn_as_worker
             self.wait_until_done(turn, TURN_LIMIT)
         if self.node.is_master:

@@ -7,6 +7,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from . import patience, process
 from .kept_files import replace_file
@@ -44,15 +45,15 @@ class Kubeadm:
     def join(self, node_ip: str) -> None:
         self._with_configuration("join", node_ip, [])
 
-    def lacks_address(self, node_ip: str) -> str:
-        """In a dual-stack cluster why this node has no IPv6 address beside this one yet; empty where nothing lacks."""
+    def lacks_address(self, node_ip: Callable[[], str]) -> str:
+        """In a dual-stack cluster why this node has no IPv6 address beside that one yet; empty where nothing lacks."""
         told = self.places.config / "kubeadm-join.yaml"
         if not told.exists() or NODE_IPV6 not in told.read_text():  # it is forgotten once the node is a member
             return ""
         from .ipv6 import NoAddressError, address_beside  # other machines have no such module
 
         try:
-            address_beside(node_ip)
+            address_beside(node_ip())
         except NoAddressError as problem:
             return f"waits for an IPv6 address: {problem}"
         return ""

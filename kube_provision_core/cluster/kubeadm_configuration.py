@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from ..contract.subnets import subnets, written
+
+_LONGEST_NETWORKS = 128
 _PROGRAMS = ("apiServer", "controllerManager", "scheduler", "etcd.local")
 
 
@@ -28,11 +32,15 @@ class KubeadmConfiguration:
 
     @property
     def networks(self) -> dict[str, str]:
-        """Of pods and services, by what the configuration calls them; those alone that are known."""
-        document = self._document()
+        """Of pods and services, by what the configuration calls them, as that writes them; those alone that are known."""
+        document, found = self._document(), {}
         told = document.get("networking") if isinstance(document, dict) else None
-        keys = {"pod_subnet": "podSubnet", "service_subnet": "serviceSubnet"}
-        return {key: str(told[name]) for key, name in keys.items() if isinstance(told, dict) and told.get(name)}
+        for key, name in {"pod_subnet": "podSubnet", "service_subnet": "serviceSubnet"}.items():
+            network = told.get(name) if isinstance(told, dict) else None
+            if isinstance(network, str) and len(network) <= _LONGEST_NETWORKS:
+                with suppress(ValueError):
+                    found[key] = written(subnets(network))
+        return found
 
     @property
     def api_server_paths(self) -> frozenset[str]:
@@ -61,14 +69,13 @@ class KubeadmConfiguration:
     def _document(self) -> Any:
         try:
             return yaml.safe_load(self.text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # the second: what only looks like a date
             return None
 
     def _api_server_values(self) -> list[str]:
         try:
-            document: Any = yaml.safe_load(self.text)
-            return [str(argument["value"]) for argument in document["apiServer"].get("extraArgs") or ()]
-        except (yaml.YAMLError, LookupError, TypeError, AttributeError):
+            return [str(argument["value"]) for argument in self._document()["apiServer"].get("extraArgs") or ()]
+        except (LookupError, TypeError, AttributeError):
             return []
 
 

@@ -32,7 +32,7 @@ Fault = tuple[tuple[str | int, ...], str]
 
 def _no_ipv6(value: Any) -> Any:
     if isinstance(value, str) and ":" in value:
-        raise ValueError("is IPv6, and addresses of machines are IPv4 so far: write an IPv4 one")
+        raise ValueError("is IPv6, and an IPv4 one is wanted here: see ipv6_addresses and ipv6_gateway")
     return value
 
 
@@ -261,8 +261,11 @@ def _card(number: int, card: NetworkCard) -> Iterator[Fault]:
         for key in ("static_ip", "routes", "dns_search"):
             if getattr(card, key):
                 yield (number, key), "there is no address in a network of role none: remove it, or say role: storage"
-    elif card.role == "storage" and card.static_ip and card.static_ip.gateway:
-        yield (number, "static_ip", "gateway"), "the default route is that of the nodes' network: write routes in its place"
+    elif card.role == "storage" and card.static_ip:
+        for key in ("gateway", "ipv6_gateway"):
+            if getattr(card.static_ip, key):
+                fault = "the default route is that of the nodes' network: write routes in its place"
+                yield (number, "static_ip", key), fault if key == "gateway" else fault.partition(":")[0] + ": remove it"
     for place, route in enumerate(card.routes):
         if not route.to.prefixlen:
             yield (

@@ -35,6 +35,8 @@ def _lies_in(place: IPv4Network | IPv6Network, network: IPv4Network | IPv6Networ
 
 def check_node_network(value: Place, info: ValidationInfo) -> Place:
     """What `OnNodeNetwork` does, for texts of which an address is a part. Raises ValueError."""
+    if scope := getattr(value, "scope_id", None):
+        raise ValueError(f"must be without %{scope}: interfaces are called otherwise on other machines")
     if fault := network_fault(value, (info.context or {}).get(TAKEN, {})):
         raise ValueError(fault)
     return value

@@ -18,7 +18,7 @@ DUAL_STACK_EXAMPLE = "10.244.0.0/16,fd00:10:244::/56"
 def subnets(text: str) -> Subnets:
     """Read what is written as `10.244.0.0/16` or `10.244.0.0/16,fd00:10:244::/56`. Raises `ValueError`, which says how."""
     try:
-        read = [ip_network(part.strip()) for part in text.split(",")]
+        read = [_network(part.strip()) for part in text.split(",")]
     except ValueError as error:
         raise ValueError(
             f"must be an IPv4 network such as {EXAMPLE}, its host bits zero; with an IPv6 one after a comma, "
@@ -36,6 +36,15 @@ def subnets(text: str) -> Subnets:
         case [IPv6Network() as six, IPv4Network() as four]:
             raise ValueError(f"must have the IPv4 network first: {four},{six}")
     raise ValueError(f"must be an IPv4 network, or one of each family: {DUAL_STACK_EXAMPLE}")
+
+
+def _network(text: str) -> Network:
+    """Raises `ValueError`, for addresses too that no pod and no service can have."""
+    network = ip_network(text)
+    address, length = network.network_address, text.partition("/")[2]
+    if "%" in text or (length and not length.isdecimal()) or address.is_multicast or address.is_link_local:
+        raise ValueError(text)
+    return network
 
 
 def written(networks: Subnets) -> str:

@@ -11,8 +11,6 @@ from typing import Any
 from ..contract.errors import BootError
 from ..contract.networks import Interface, NetworkCard, StaticIp, interface_name
 
-_ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
-
 
 def network_config(
     cards: Iterable[tuple[NetworkCard, str | None]], index: int, dns_servers: Iterable[object] = ()
@@ -46,9 +44,11 @@ def _card(card: NetworkCard, index: int, servers: Sequence[str]) -> dict[str, An
         told |= {"dhcp4-overrides": dict.fromkeys(not_used, False)}
     if card.role != "node" or (card.static_ip and card.static_ip.ipv6_gateway):
         told["accept-ra"] = False  # an IPv6 router there would give an address, and be the default route
-    gateways = (card.static_ip.gateway, card.static_ip.ipv6_gateway) if card.static_ip else ()
-    defaults = [{"to": _ANYWHERE[gateway.version], "via": str(gateway)} for gateway in gateways if gateway]
-    routes = [*defaults, *({"to": str(route.to), "via": str(route.via)} for route in card.routes)]
+    if card.static_ip and card.static_ip.ipv6_gateway:
+        told["gateway6"] = str(card.static_ip.ipv6_gateway)  # cloud-init 22.4 makes ::/64 of a route to ::/0
+    routes = [{"to": str(route.to), "via": str(route.via)} for route in card.routes]
+    if card.static_ip and card.static_ip.gateway:
+        routes.insert(0, {"to": "0.0.0.0/0", "via": str(card.static_ip.gateway)})
     names = {"addresses": servers, "search": card.dns_search}
     said = {"routes": routes, "mtu": card.mtu, "nameservers": {key: value for key, value in names.items() if value}}
     return told | {key: value for key, value in said.items() if value}

@@ -69,6 +69,8 @@ class Network:
             _ip("link", "add", "bridge", "address", "52:54:00:00:00:01", "type", "bridge")
             _ip("address", "add", f"{self.gateway}/24", "dev", "bridge")
             if self._ipv6:
+                if not Path("/proc/net/if_inet6").exists():
+                    raise RuntimeError("dual-stack clusters need IPv6, which this machine's kernel has switched off")
                 _ip("address", "add", f"{GATEWAY6}/64", "dev", "bridge", "nodad")
             _ip("link", "set", "bridge", "up")
             stack.callback(self._unplug_all)

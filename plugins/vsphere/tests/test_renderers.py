@@ -19,7 +19,16 @@ from kube_provision_vsphere.hardware_address import hardware_addresses
 KEYS: dict[str, dict[str, Any]] = {
     "fixed": {"static_ip": {"addresses": ["10.0.0.12/24"], "gateway": "10.0.0.1"}, "dns_servers": ["10.0.0.53"]},
     "leased": {"dns_servers": ["10.0.0.53"]},
+    "both": {
+        "static_ip": {
+            "addresses": ["10.0.0.12/24"],
+            "gateway": "10.0.0.1",
+            "ipv6_addresses": ["fd00::12/64"],
+            "ipv6_gateway": "fd00::1",
+        }
+    },
 }
+"""The last has both families."""
 SEVERAL: dict[str, Any] = {
     "networks": [
         {"name": "lan", "role": "node", "static_ip": KEYS["fixed"]["static_ip"], "dns_search": ["a.example"]},
@@ -70,7 +79,14 @@ BY_LEASE = {
     "eni": ["iface eth0 inet dhcp", "dns-nameservers 10.0.0.53"],
     "networkd": ["DHCP=ipv4", "UseDNS=False", "DNS=10.0.0.53"],
 }
-SAID = {"fixed": FIXED, "leased": BY_LEASE}
+OF_BOTH = {
+    "netplan": ["- 10.0.0.12/24", "- fd00::12/64", "via: 10.0.0.1", "gateway6: fd00::1"],
+    "sysconfig": ["IPADDR=10.0.0.12", "GATEWAY=10.0.0.1", "IPV6ADDR=fd00::12/64", "IPV6_DEFAULTGW=fd00::1"],
+    "network-manager": ["address1=10.0.0.12/24", "route1=0.0.0.0/0,10.0.0.1", "address1=fd00::12/64", "gateway=fd00::1"],
+    "eni": ["address 10.0.0.12/24", "iface eth0 inet6 static", "address fd00::12/64", "gateway fd00::1"],
+    "networkd": ["Address=10.0.0.12/24", "Gateway=10.0.0.1", "Address=fd00::12/64", "Gateway=fd00::1"],
+}
+SAID = {"fixed": FIXED, "leased": BY_LEASE, "both": OF_BOTH}
 
 BESIDE = {
     "netplan": [

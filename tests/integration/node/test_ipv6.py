@@ -80,6 +80,13 @@ def test_is_waited_for_in_a_dual_stack_cluster_alone(give: Give, tmp_path: Path,
     kubeadm.places.config.mkdir(parents=True)
     (kubeadm.places.config / "kubeadm-join.yaml").write_text(told)
     said = f"waits for an IPv6 address: eth0 has none that stays beside {OWN}"
-    assert kubeadm.lacks_address(OWN) == (said if waits else "")
+    asked: list[str] = []
+
+    def own_address() -> str:
+        asked.append(OWN)
+        return OWN
+
+    assert kubeadm.lacks_address(own_address) == (said if waits else "")
+    assert bool(asked) is waits
     give("eth0", "fd00::11/64")
-    assert kubeadm.lacks_address(OWN) == ""
+    assert kubeadm.lacks_address(lambda: OWN) == ""

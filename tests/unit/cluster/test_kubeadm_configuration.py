@@ -47,12 +47,29 @@ def test_version_endpoint_and_what_api_servers_find_on_disks() -> None:
         "apiServer: [\n",
         "networking: [podSubnet]\n",
         "networking: {podSubnet: null}\n",
+        "networking: {podSubnet: [10.244.0.0/16]}\n",
+        'networking: {podSubnet: "10.244.0.0/16\\nkube-provision: all is well"}\n',
+        "a: &a [x, x]\nnetworking: {podSubnet: *a}\n",
     ],
 )
 def test_what_is_not_said_is_not_known(text: str) -> None:
     found = KubeadmConfiguration(text)
     assert (found.version, found.endpoint, found.api_server_paths, found.networks) == ("", "", frozenset(), {})
     assert found.other_arguments(TWO) == (() if text in ("", "apiServer: [\n") else (*OF_API_SERVERS, OF_ETCD))
+
+
+@pytest.mark.parametrize(
+    "text", ["networking: {podSubnet: x}x\n", "a: 2024-99-99\nnetworking: {podSubnet: x}\n", "[" * 5000]
+)
+def test_what_is_no_yaml_says_nothing(text: str) -> None:
+    found = KubeadmConfiguration(text)
+    assert (found.networks, found.api_server_paths, found.other_arguments(TWO)) == ({}, frozenset(), ())
+
+
+@pytest.mark.parametrize("told", ["10.244.0.0/16,fd00:10:244::/56", "10.244.0.0/16, FD00:10:244:0::/56"])
+def test_networks_are_told_as_the_configuration_writes_them(told: str) -> None:
+    found = KubeadmConfiguration(f"networking: {{podSubnet: '{told}', serviceSubnet: elsewhere}}").networks
+    assert found == {"pod_subnet": "10.244.0.0/16,fd00:10:244::/56"}
 
 
 TWO = {

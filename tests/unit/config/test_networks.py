@@ -82,7 +82,7 @@ class TestWriting:
             ),
             (
                 NODE.replace("}", ", routes: [{to: fd00::/64, via: 10.0.0.1}]}"),
-                "6: networks[0].routes[0].to: is IPv6, and addresses of machines are IPv4 so far: write an IPv4 one",
+                "6: networks[0].routes[0].to: is IPv6, and an IPv4 one is wanted here: see ipv6_addresses and ipv6_gateway",
             ),
             (
                 NODE.replace("}", ", routes: [{to: 10.96.1.0/24, via: 10.0.0.1}]}"),
@@ -112,8 +112,8 @@ class TestWriting:
             ),
             (
                 NODE + STORAGE.replace("10.9.0.11/24", "'2001:db8::11/64'"),
-                "7: networks[1].static_ip.addresses[0]: is IPv6, and addresses of machines are IPv4 so far: write an "
-                "IPv4 one",
+                "7: networks[1].static_ip.addresses[0]: is IPv6, and an IPv4 one is wanted here: see "
+                "ipv6_addresses and ipv6_gateway",
             ),
             *(
                 (
@@ -128,6 +128,12 @@ class TestWriting:
                     "ipv6_addresses: ['fe80::1/64']": ": fe80::1 is no address that a machine can be given",
                     "ipv6_addresses: ['fd00::1/64', 'fd00::1/64']": ": an address is listed twice",
                     "ipv6_gateway: 'fd00::1'": ": ipv6_gateway fd00::1 needs ipv6_addresses in its network",
+                    "ipv6_addresses: ['fd00::1/64'], ipv6_gateway: 'fe80::1%eth0'": ".ipv6_gateway: must be without %eth0: "
+                    "interfaces are called otherwise on other machines",
+                    "ipv6_addresses: ['fd00::1%eth0/64']": ".ipv6_addresses[0]: must be without %eth0: interfaces are "
+                    "called otherwise on other machines",
+                    "ipv6_addresses: ['fd00::1/64'], ipv6_gateway: 'fd00::2'": ".ipv6_gateway: the default route is that of "
+                    "the nodes' network: remove it",
                     "ipv6_addresses: ['fd00::1/64'], ipv6_gateway: 'fd01::1'": ": gateway fd01::1 is not in the network of "
                     "fd00::1/64",
                 }.items()

@@ -22,6 +22,11 @@ def test_are_read_as_kubeadm_writes_them(text: str) -> None:
         ("10.244.0.1/16", "its host bits zero"),
         ("10.244.0.0/16,", "with an IPv6 one after a comma"),
         ("10.244.0.0/16;fd00::/56", "with an IPv6 one after a comma"),
+        ("10.244.0.0/255.255.0.0", "must be an IPv4 network such as"),
+        ("10.244.0.0/16,fd00::%eth0/56", "must be an IPv4 network such as"),
+        ("10.244.0.0/16,fe80::/64", "must be an IPv4 network such as"),
+        ("10.244.0.0/16,ff00::/56", "must be an IPv4 network such as"),
+        ("224.0.0.0/16", "must be an IPv4 network such as"),
         (
             "fd00::/56",
             "is IPv6 alone, and nodes reach each other by IPv4: write an IPv4 network before it, 10.244.0.0/16,fd00::/56",

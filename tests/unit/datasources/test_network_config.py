@@ -48,7 +48,7 @@ def card(**keys: object) -> NetworkCard:
                 "dhcp4": False,
                 "addresses": ["10.0.0.12/24", "fd00::12/64"],
                 "accept-ra": False,
-                "routes": [{"to": "::/0", "via": "fe80::1"}],
+                "gateway6": "fe80::1",
             },
         ),
         (
