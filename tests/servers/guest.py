@@ -168,9 +168,7 @@ def _pick(package: Path) -> Iterable[tuple[str, bytes]]:
         for member in archive:
             path = Path(member.name)
             name = "vmlinuz" if path.name.startswith("vmlinuz-") else path.name
-            wanted = (
-                name == "vmlinuz" or path.parts[-2:] == ("bin", "busybox") or (path.suffix == ".ko" and path.stem in MODULES)
-            )
+            wanted = name == "vmlinuz" or path.parts[-2:] == ("bin", "busybox") or _is_module(path)
             if wanted and member.isfile():
                 file = archive.extractfile(member)
                 assert file

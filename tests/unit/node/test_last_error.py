@@ -12,7 +12,6 @@ NOISE = (
     'E1128 13:08:14.570161    1187 log.go:32] "RuntimeConfig from runtime service failed" err="rpc error: unknown method"',
 )
 STACK = "To see the stack trace of this error execute with --v=5 or higher"
-QUOTED = "kubeadm join: exit code 1: error execution phase etcd: no quorum"
 CHECKS = (
     "\t[WARNING SystemVerification]: kernel release 6.1 is unsupported",
     "[preflight] Some fatal errors occurred:",
