@@ -202,7 +202,7 @@ class DiscoveryContract(DriverChecks, PartChecks, ClientChecks):
     # --- discovery_notice --------------------------------------------------------------------------------------------
 
     def test_a_notice_is_a_line_also_where_nobody_answers(self, driver: Connected) -> None:
-        notice = answered(driver, "discovery_notice")(cluster=cluster_of("w-contract-1", address=SILENT))
+        notice = driver.discovery_notice(cluster=cluster_of("w-contract-1", address=SILENT))
         assert "\n" not in (notice or "")
 
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import pytest
 from kube_provision_sound_discovery.config import SoundDiscoveryConfig
-from kube_provision_sound_discovery.driver import SoundDiscovery
+from kube_provision_sound_discovery.driver import SoundDiscovery as Sound
 
-from kube_provision_core import Role, hookimpl
+from kube_provision_core import Role
 from kube_provision_core.testing import DiscoveryContract, client_of, cluster_of
 
 FIXTURES = {}
-
-
-class Sound(SoundDiscovery):
-    @hookimpl
-    def discovery_notice(self):
-        return "whoever writes into the folder may change what is kept there"
 
 
 class Suite(DiscoveryContract):
