@@ -66,12 +66,15 @@ def _inner_tables(keys: Iterable[Key]) -> Iterator[str]:
     for key in keys:
         for name, model in dict.fromkeys(_models(key.name, key.field.annotation)):
             users.setdefault(model, []).append(f"`{name}`")
+    told: set[str] = set()
     for model, names in users.items():
+        where = " and ".join(names)
         fields = {name: field for name, field in model.model_fields.items() if field.annotation is not types.NoneType}
         columns = ["Key", "Type", "Default"] + ["Meaning"] * any(field.description for field in fields.values())
         head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
         rows = "".join(_inner_row(name, field, len(columns)) for name, field in fields.items())
-        yield f"\nIn {' and '.join(names)}:\n\n{head}{rows}"
+        yield f"\n{'Or in' if where in told else 'In'} {where}:\n\n{head}{rows}"
+        told.add(where)
 
 
 def _inner_row(name: str, field: FieldInfo, columns: int) -> str:
@@ -97,7 +100,7 @@ def _type(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):
-        return " or ".join(_type(member) for member in arguments if member is not types.NoneType)
+        return " or ".join(dict.fromkeys(_type(member) for member in arguments if member is not types.NoneType))
     if origin in (list, tuple, set, frozenset):
         return f"list of {_type(arguments[0])}"
     if origin is dict:

@@ -148,13 +148,17 @@ class Inventory:
     tags: Sequence[Category] = ()
     items: Sequence[LibraryItem] = ()
     """Of content libraries."""
+    upload_to: str = ""
+    """Where disks of an import go; empty: vCenter itself; `host`: a host whose certificate nobody has signed; `impostor`:
+    one that presents another certificate than vCenter names."""
 
 
 class Simulator:
     """A vCenter on loopback, from `with` to its end. Times in seconds.
 
     `denied`: patterns of privileges that the account lacks. `clone_ignores`: parts of a clone's specification that the
-    server leaves undone: "size", "power", "instance" (it gives the clone an identity of its own choice).
+    server leaves undone: "size", "power", "instance" (it gives the clone an identity of its own choice). `upload_time`: from
+    the last byte of an import's disk to the answer. `lease_timeout`: after which an import ends of which nothing is heard.
     """
 
     username = "administrator@vsphere.local"
@@ -176,6 +180,8 @@ class Simulator:
         call_delay: float = 0.0,
         clone_time: float = 0.05,
         task_time: float = 0.02,
+        upload_time: float = 0.0,
+        lease_timeout: int = 300,
         session_timeout: float = 0.0,
         page_size: int = 0,
         denied: Sequence[str] = (),
@@ -190,6 +196,8 @@ class Simulator:
             "call_delay": call_delay,
             "clone_time": clone_time,
             "task_time": task_time,
+            "upload_time": upload_time,
+            "lease_timeout": lease_timeout,
             "session_timeout": session_timeout,
             "page_size": page_size,
             "denied": list(denied),

@@ -5,11 +5,11 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,8 +37,12 @@ func (v *vcenter) serveAPI() (string, error) {
 	mux.HandleFunc("/sdk", v.call)
 	mux.HandleFunc("/pbm/sdk", v.callPolicies)
 	mux.HandleFunc(restPath, v.rest.call)
+	mux.HandleFunc(nfcPath, v.receive)
 	mux.HandleFunc("/sdk/vimServiceVersions.xml", service.ServiceVersions)
-	server := &http.Server{Handler: mux, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute}
+	if err := v.serveUploads(); err != nil {
+		return "", err
+	}
+	server := quiet(mux)
 	go func() {
 		_ = server.Serve(tls.NewListener(listener, &tls.Config{
 			Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}))
@@ -70,6 +74,10 @@ func (v *vcenter) call(w http.ResponseWriter, r *http.Request) {
 		if w == nil {
 			return
 		}
+	}
+	if request.method == "ImportVApp" || strings.HasPrefix(request.method, leaseKind) {
+		v.answerImport(w, request, body)
+		return
 	}
 	if request.method != "WaitForUpdatesEx" && request.method != "WaitForUpdates" { // they lock for themselves
 		inventory.RLock()

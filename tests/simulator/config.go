@@ -31,13 +31,14 @@ type config struct {
 
 	TakesFilesLiterally bool `json:"takes_files_literally"` // in a clone's edit of a disk, as no vCenter does
 
-	Policies map[string][]string `json:"policies"` // storage policies, with the names of datastores that satisfy each
-	Tags     []categoryConfig    `json:"tags"`     // categories of the REST API
-	Items    []itemConfig        `json:"items"`    // of content libraries
-	Alone    map[string]string   `json:"alone"`    // datastore's or network's name → the only cluster that reaches it; "": none does
-	Switches map[string][]string `json:"switches"` // further distributed switches, with their port groups
-	Opaque   []string            `json:"opaque"`   // networks of another maker's, such as NSX
-	VApps    []string            `json:"vapps"`    // in the first cluster
+	Policies map[string][]string `json:"policies"`  // storage policies, with the names of datastores that satisfy each
+	Tags     []categoryConfig    `json:"tags"`      // categories of the REST API
+	Items    []itemConfig        `json:"items"`     // of content libraries
+	UploadTo string              `json:"upload_to"` // "": vCenter; "host": a host; "impostor": one that is none
+	Alone    map[string]string   `json:"alone"`     // datastore's or network's name → the only cluster that reaches it; "": none does
+	Switches map[string][]string `json:"switches"`  // further distributed switches, with their port groups
+	Opaque   []string            `json:"opaque"`    // networks of another maker's, such as NSX
+	VApps    []string            `json:"vapps"`     // in the first cluster
 
 	Folders   []string         `json:"folders"` // below every datacenter's vm folder; "a/b" makes both
 	Templates []templateConfig `json:"templates"`
@@ -47,6 +48,8 @@ type config struct {
 	CallDelay      seconds `json:"call_delay"` // before every call of the API
 	CloneTime      seconds `json:"clone_time"`
 	TaskTime       seconds `json:"task_time"`       // of every other task
+	UploadTime     seconds `json:"upload_time"`     // from a disk's last byte to the answer
+	LeaseTimeout   seconds `json:"lease_timeout"`   // of an import of which nothing is heard; whole ones
 	SessionTimeout seconds `json:"session_timeout"` // of an idle session; 0: never
 	PageSize       int32   `json:"page_size"`       // objects in one answer of RetrievePropertiesEx; 0: all
 }

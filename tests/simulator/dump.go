@@ -12,28 +12,29 @@ import (
 
 // vmDump is what a test may assert of a machine.
 type vmDump struct {
-	ID          string            `json:"id"`
-	Name        string            `json:"name"`
-	Path        string            `json:"path"` // inventory path
-	Power       string            `json:"power"`
-	Template    bool              `json:"template"`
-	CPU         int32             `json:"cpu"`
-	Memory      int32             `json:"memory_mib"`
-	Annotation  string            `json:"annotation"`
-	Pool        string            `json:"pool"`
-	Host        string            `json:"host"`
-	Datastores  []string          `json:"datastores"`
-	Policies    []string          `json:"policies"`  // ids of storage policies, of its home first
-	Tags        []string          `json:"tags"`      // `category/tag`
-	LinkedTo    string            `json:"linked_to"` // name of the snapshot that its disk lies above
-	Firmware    string            `json:"firmware"`
-	SecureBoot  bool              `json:"secure_boot"`
-	Networks    []string          `json:"networks"`
-	Cards       []cardDump        `json:"cards"`
-	Disks       []diskDump        `json:"disks"`
-	Properties  bool              `json:"properties"` // it has those of an OVF template
-	Addresses   []string          `json:"addresses"`
-	ExtraConfig map[string]string `json:"extra_config"`
+	ID          string                `json:"id"`
+	Name        string                `json:"name"`
+	Path        string                `json:"path"` // inventory path
+	Power       string                `json:"power"`
+	Template    bool                  `json:"template"`
+	CPU         int32                 `json:"cpu"`
+	Memory      int32                 `json:"memory_mib"`
+	Annotation  string                `json:"annotation"`
+	Pool        string                `json:"pool"`
+	Host        string                `json:"host"`
+	Datastores  []string              `json:"datastores"`
+	Policies    []string              `json:"policies"`  // ids of storage policies, of its home first
+	Tags        []string              `json:"tags"`      // `category/tag`
+	LinkedTo    string                `json:"linked_to"` // name of the snapshot that its disk lies above
+	Firmware    string                `json:"firmware"`
+	SecureBoot  bool                  `json:"secure_boot"`
+	Networks    []string              `json:"networks"`
+	Cards       []cardDump            `json:"cards"`
+	Disks       []diskDump            `json:"disks"`
+	Properties  bool                  `json:"properties"` // it has those of an OVF template
+	Uploads     map[string]uploadDump `json:"uploads"`    // by file
+	Addresses   []string              `json:"addresses"`
+	ExtraConfig map[string]string     `json:"extra_config"`
 }
 
 type cardDump struct {
@@ -66,7 +67,7 @@ func dump(m *machine) vmDump {
 	}
 	d.Policies, d.Tags = m.policies, m.vcenter.rest.names(m.Self)
 	d.LinkedTo, d.Firmware = m.linkedTo, m.Config.Firmware
-	d.Properties = m.Config.VAppConfig != nil
+	d.Properties, d.Uploads = m.Config.VAppConfig != nil, m.uploads
 	if m.Config.BootOptions != nil {
 		d.SecureBoot = isTrue(m.Config.BootOptions.EfiSecureBootEnabled)
 	}

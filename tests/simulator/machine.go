@@ -19,6 +19,8 @@ type machine struct {
 	policies []string // ids of storage policies that it was made with
 	linkedTo string   // name of the snapshot that its disk lies above
 	boots    int      // power-ons so far: what a guest planned before the last one is void
+	leased   bool     // it is being imported, and nothing may change it
+	uploads  map[string]uploadDump
 }
 
 // createVM makes a machine from hardware, powered off. A linked one keeps a parent's disk below its own.
@@ -92,6 +94,9 @@ func (m *machine) start(method string, do work) types.ManagedObjectReference {
 	return m.vcenter.start(m, method, m.Name, m.vcenter.config.TaskTime, func(ctx *simulator.Context) (types.AnyType, types.BaseMethodFault) {
 		if simulator.Map.Get(m.Self) == nil {
 			return nil, &types.ManagedObjectNotFound{Obj: m.Self}
+		}
+		if m.leased {
+			return nil, &types.TaskInProgress{Task: types.ManagedObjectReference{Type: "Task", Value: "import"}}
 		}
 		return do(ctx)
 	})

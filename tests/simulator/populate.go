@@ -38,6 +38,7 @@ func (v *vcenter) createModel() error {
 		addVApps(datacenter, v.config.VApps)
 	}
 	v.denyPrivileges()
+	v.addImports()
 	return nil
 }
 

@@ -17,6 +17,9 @@ type vcenter struct {
 	counts *counts
 	serial serial
 	rest   *restAPI
+
+	nfcHost       string // where disks are uploaded to
+	nfcThumbprint string // of its certificate
 }
 
 // inventory guards simulator.Map and all that hangs on it. The library locks object by object, which leaves half-made

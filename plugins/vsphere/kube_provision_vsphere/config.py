@@ -72,7 +72,8 @@ class VsphereConfig(DriverConfig):
     bake_from: Source | None = option(
         None,
         help="What `bake` makes the template from: a template or a machine that is powered off; a pattern's newest match; "
-        "or `{library: images, item: ubuntu-24.04}`, an OVF template of a content library, which is untried on a vCenter.",
+        "`{library: images, item: ubuntu-24.04}`, an OVF template of a content library; or `{ova: ubuntu-24.04.ova}`, a "
+        "file of this machine. The last two are untried on a vCenter.",
     )
     bake_ip: IPv4Interface | None = option(
         None, help="Fixed address, with prefix length, of the machine that bakes; where machines have `static_ip`."

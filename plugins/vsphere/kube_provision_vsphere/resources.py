@@ -55,7 +55,7 @@ NOT_THERE_YET = Template(
     datastores=frozenset(),
     networks=frozenset(),
 )
-"""A machine that is deployed from a content library when it is needed: nothing of it is known before."""
+"""A machine that is deployed or imported when it is needed: nothing of it is known before."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ class LibraryItem:
     id: str
     name: str
     """`library/item`, with its version."""
+
+    @property
+    def described(self) -> str:
+        return f"content library {self.name}"
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ from . import naming, placement, privileges
 from .config import VsphereConfig
 from .inventory import Inventory, Item
 from .kind import Kind
+from .ova import Ova
+from .ova import look as look_at_ova
 from .placement import Placement
 from .problems import Problems
 from .resources import NOT_THERE_YET, LibraryItem
-from .values import InLibrary
+from .values import InLibrary, InOva
 
 if TYPE_CHECKING:
     from .client.templates import Place
@@ -42,8 +44,13 @@ class Site:
     """None: nothing is configured to bake it from."""
     linked: bool
     """Some of its clones share its disk."""
-    item: LibraryItem | None = None
-    """Of a content library, which it is baked from in place of a template."""
+    item: LibraryItem | Ova | None = None
+    """Which it is baked from in place of a template."""
+
+    @property
+    def hindrances(self) -> tuple[str, ...]:
+        """What is wrong with an OVA: it matters to whoever bakes, and may be on their machine alone."""
+        return (self.item.problem,) if isinstance(self.item, Ova) and self.item.problem else ()
 
     @property
     def template(self) -> Place:
@@ -91,13 +98,17 @@ def _find(
     return site
 
 
-def _item(vcenter: Vcenter, config: VsphereConfig) -> LibraryItem | None:
-    named = config.bake_from
-    return vcenter.library_item(named.library, named.item) if isinstance(named, InLibrary) else None
+def _item(vcenter: Vcenter, config: VsphereConfig) -> LibraryItem | Ova | None:
+    match config.bake_from:
+        case InLibrary(library=library, item=item):
+            return vcenter.library_item(library, item)
+        case InOva(ova=path):
+            return look_at_ova(path)
+    return None
 
 
 def _source(
-    vcenter: Vcenter, inventory: Inventory, config: VsphereConfig, role: Role, item: LibraryItem | None
+    vcenter: Vcenter, inventory: Inventory, config: VsphereConfig, role: Role, item: LibraryItem | Ova | None
 ) -> Placement:
     source = NOT_THERE_YET if item else None
     try:
@@ -108,8 +119,8 @@ def _source(
         return place
     found = {"datastore": place.datastores, "network": place.networks}
     if missing := [key for key, things in found.items() if not things]:
-        raise ConfigError(*(f"{key}: not set, and an item of a content library has none; name one" for key in missing))
-    return replace(place, template_path=f"content library {item.name}")
+        raise ConfigError(*(f"{key}: not set, and bake_from names no template that has one; name one" for key in missing))
+    return replace(place, template_path=item.described)
 
 
 def _check_privileges(vcenter: Vcenter, inventory: Inventory, site: Site, config: VsphereConfig) -> None:

@@ -71,7 +71,7 @@ class Templates:
         return tuple(self._template(site, seen.get(site.template), seen.get(site.machine)) for site in sites)
 
     def begin(self, template: Template, image: Image) -> None:
-        """Clone or deploy the source into a machine that bakes; what an earlier run has left in its place is deleted."""
+        """Clone, deploy or import the source into a machine that bakes; what an earlier run has left in its place goes."""
         site = self._site(template)
         order = self._order(site, image)
         found = self._vcenter.templates.find([site.machine]).get(site.machine)
@@ -146,7 +146,7 @@ class Templates:
                 f"{self._path(site, BAKING)}: this machine was not made by bake and bears a name that bake needs; it is "
                 "left alone. Rename it"
             )
-        self._vcenter.machines.destroy(found.name, found.id, running=found.power is not Power.OFF)
+        self._vcenter.imports.remove(found.name, found.id, running=found.power is not Power.OFF)
 
     def _order(self, site: Site, image: Image) -> Order:
         from .client.specification import Order
@@ -191,6 +191,7 @@ class Templates:
             baked=_baked(found) if found and found.is_template else None,
             baking=_baking(machine) if machine else None,
             where=self._path(site),
+            hindrances=site.hindrances,
         )
 
     def _path(self, site: Site, ending: str = "") -> str:
@@ -211,7 +212,7 @@ class Templates:
 
 
 def _note(site: Site) -> str:
-    """By which a machine that was deployed, and not come to be configured, is known to be ours."""
+    """By which a machine that was deployed or imported, and not come to be configured, is known to be ours."""
     return f"kube-provision: becomes the template {site.leaf}"
 
 

@@ -17,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from kube_provision_core import LocalPath
+
 InventoryName = Annotated[str, StringConstraints(min_length=1)]
 LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
 """What Kubernetes takes for a label."""
@@ -68,12 +70,22 @@ class InLibrary(BaseModel):
     item: InventoryName = Field(description="Item of it, an OVF template.")
 
 
+class InOva(BaseModel):
+    """An OVA of this machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    ova: LocalPath = Field(description="File of this machine: an OVF template of one machine in one archive.")
+
+
 def _form(value: object) -> str:
-    return "mapping" if isinstance(value, (dict, InLibrary)) else "text"
+    if isinstance(value, InOva) or (isinstance(value, dict) and "ova" in value):
+        return "ova"
+    return "library" if isinstance(value, (dict, InLibrary)) else "text"
 
 
 Source = Annotated[
-    Annotated[InventoryName, Tag("text")] | Annotated[InLibrary, Tag("mapping")],
+    Annotated[InventoryName, Tag("text")] | Annotated[InLibrary, Tag("library")] | Annotated[InOva, Tag("ova")],
     Discriminator(_form),  # so that a fault is one of the form that was written
 ]
 

@@ -191,8 +191,8 @@ class TestBadInput:
 
     def test_no_place_for_it(self, vcenter: Simulator, driver_for: MakeDriver) -> None:
         assert problems(driver_for(vcenter, **{**KEYS, "datastore": None, "network": None})) == [
-            "datastore: not set, and an item of a content library has none; name one",
-            "network: not set, and an item of a content library has none; name one",
+            "datastore: not set, and bake_from names no template that has one; name one",
+            "network: not set, and bake_from names no template that has one; name one",
         ]
 
     def test_missing_privileges(self, simulate: Simulate, driver_for: MakeDriver, items: Inventory) -> None:

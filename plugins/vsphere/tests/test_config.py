@@ -257,9 +257,11 @@ def test_tags_stand_in_categories(tags: Any, said: str) -> None:
         ({"library": "", "item": "ubuntu"}, "at least 1 character"),
         ({"library": "images", "item": "ubuntu", "version": "3"}, "Extra inputs are not permitted"),
         (["images", "ubuntu"], "should be a valid string"),
+        ({"ova": "https://cloud.example/ubuntu.ova"}, "is a URL, and a file or folder of this machine is wanted"),
+        ({"ova": "ubuntu.ova", "item": "ubuntu"}, "Extra inputs are not permitted"),
     ],
 )
-def test_what_is_baked_from_is_a_name_or_an_item_of_a_library(source: Any, said: str) -> None:
+def test_what_is_baked_from_is_a_name_or_an_item_of_a_library_or_a_file(source: Any, said: str) -> None:
     assert said in problem(bake_from=source)
 
 

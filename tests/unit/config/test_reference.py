@@ -45,6 +45,13 @@ def test_what_stands_inside_a_value_is_told_with_its_meaning() -> None:
     assert "| `to` | IPv4 network | **required** | The network that it leads to. |" in text
 
 
+def test_mappings_of_which_a_value_is_one_have_a_table_each() -> None:
+    text = reference([choose("target", "vsphere")])
+    assert "| `bake_from` | text or mapping (below) |" in text
+    assert "\nIn `bake_from`:\n" in text
+    assert "\nOr in `bake_from`:\n" in text
+
+
 def test_a_table_in_which_nothing_has_one_has_no_such_column() -> None:
     text = reference([choose("target", "moon")])
     assert "| Key | Type | Default |\n|---|---|---|\n| `legs` | whole number | **required** |\n" in text

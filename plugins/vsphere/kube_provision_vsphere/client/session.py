@@ -144,9 +144,13 @@ class Session:
         except (vmodl.MethodFault, *NETWORK_TROUBLE):
             pass  # the server ends an idle session itself
 
-    def _persist(self, function: Callable[[], T]) -> T:
+    def check(self) -> None:
+        """Raises `TargetError` where no call is made any more: for what is done without one."""
         if self._ended:
             raise self._ended
+
+    def _persist(self, function: Callable[[], T]) -> T:
+        self.check()
         try:
             return function()
         except STALE:

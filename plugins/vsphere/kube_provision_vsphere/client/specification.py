@@ -62,7 +62,7 @@ def clone_spec(session: Session, order: Order) -> Any:
         location.host = session.managed("HostSystem", order.host)
     spec = vim.vm.CloneSpec(location=location, template=False, powerOn=True, config=config_spec(session, order))
     if order.policy:
-        location.profile = _profile(order)
+        location.profile = profile(order)
         location.disk = [_located(order, disk, location.datastore) for disk in order.template.disks]
     if order.snapshot:
         location.diskMoveType = LINKED
@@ -92,7 +92,7 @@ def config_spec(session: Session, order: Order) -> Any:
     spec.extraConfig = options({**order.extra_config, **own})
     spec.deviceChange = [
         *_grown_disks(order, inherited[0]),
-        *(_change("add", disk, file="create", profile=_profile(order)) for disk in added),
+        *(_change("add", disk, file="create", profile=profile(order)) for disk in added),
         *_card_changes(session, order),
     ]
     return spec
@@ -149,7 +149,7 @@ def _card_changes(session: Session, order: Order) -> Iterator[Any]:
     return cards.replace(session, order.template.devices, wanted)
 
 
-def _profile(order: Order) -> list[Any]:
+def profile(order: Order) -> list[Any]:
     return [vim.vm.DefinedProfileSpec(profileId=order.policy)] if order.policy else []
 
 
@@ -157,7 +157,7 @@ def _located(order: Order, disk: Disk, datastore: Any) -> Any:
     """A disk of the template's, for which the policy must be said by itself."""
     move = LINKED if order.snapshot else None
     kind = vim.vm.RelocateSpec.DiskLocator
-    return kind(diskId=disk.key, datastore=datastore, diskMoveType=move, profile=_profile(order))
+    return kind(diskId=disk.key, datastore=datastore, diskMoveType=move, profile=profile(order))
 
 
 def _change(operation: str, device: Any, *, file: str | None = None, profile: Sequence[Any] = ()) -> Any:

@@ -10,10 +10,12 @@ from threading import Lock
 from kube_provision_core import TargetError
 
 from ..inventory import Inventory, Item
+from ..ova import Ova
 from ..resources import LibraryItem, Policy, Resources, Tag, TagCategory
 from .attributes import Attributes, set_attributes
 from .cluster import ClusterRules
 from .details import has_properties, read_resources
+from .importing import LEASE, LEASE_PATHS, Imports
 from .library import deploy, find_item
 from .machines import AWAITED_PATHS, Machines
 from .names import read_inventory
@@ -26,6 +28,7 @@ from .specification import Order
 from .tags import read_categories, set_tags
 from .tasks import TASK_PATHS, Tasks
 from .templates import TemplateMachines
+from .upload import Uploads
 from .waiting import Waiting
 
 
@@ -37,12 +40,14 @@ class Vcenter:
     ) -> None:
         self._session = Session(address, username, password, trust, threads)
         self._rest = Rest(self._session, address, username, password, trust, threads)
-        self._waiting = Waiting(self._session, {"Task": TASK_PATHS, "VirtualMachine": AWAITED_PATHS})
+        paths = {"Task": TASK_PATHS, "VirtualMachine": AWAITED_PATHS, LEASE: LEASE_PATHS}
+        self._waiting = Waiting(self._session, paths)
         self._user_data = Waiting(self._session, {"VirtualMachine": (*AWAITED_PATHS, USER_DATA)})
         self._tasks = Tasks(self._session, self._waiting)
         self._rules_lock = Lock()
         self.machines = Machines(self._session, self._tasks, self._user_data)
         self.templates = TemplateMachines(self._session, self._tasks)
+        self.imports = Imports(self._session, self._waiting, Uploads(address, trust), self.machines)
 
     def inventory(self, datacenter: str | None, templates: Collection[str] = ()) -> Inventory:
         """With other datacenters' machines where the templates' full paths lead there. Also raises `ConfigError` for a
@@ -75,12 +80,13 @@ class Vcenter:
         """Also raises `ConfigError` where it is not there."""
         return find_item(self._rest, library, name)
 
-    def deploy(self, item: LibraryItem, order: Order) -> None:
-        """Make a machine as ordered of an item in place of a template, and power it on."""
-        machine = deploy(self._rest, item, order)
+    def deploy(self, item: LibraryItem | Ova, order: Order) -> None:
+        """Make a machine as ordered of an item or OVA in place of a template, and power it on. Also raises `ConfigError` for
+        an OVA that is not what its manifest says."""
+        machine = self.imports.run(item, order) if isinstance(item, Ova) else deploy(self._rest, item, order)
         made = read_resources(self._session, [Item("VirtualMachine", machine, order.name)]).templates.get(machine)
         if made is None or not made.disks:
-            raise TargetError(f"{order.name}: what was deployed of {item.name} has no disk, or is gone")
+            raise TargetError(f"{order.name}: what was made of {item.name} has no disk, or is gone")
         properties = has_properties(self._session, order.name, machine)
         self.machines.configure(replace(order, template=made), machine, without_properties=properties)
 
