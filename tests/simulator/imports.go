@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/ovf"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -33,7 +34,7 @@ type lease struct {
 	mo.HttpNfcLease
 	vcenter *vcenter
 	machine *machine
-	missing map[string]bool // files that are yet to be uploaded, by the names in their URLs
+	missing map[string]string // files that are yet to be uploaded, by the names in their URLs: with which method
 	ends    *time.Timer
 }
 
@@ -75,7 +76,28 @@ func (m *ovfManager) CreateImportSpec(ctx *simulator.Context, req *types.CreateI
 			return refuse(&types.InvalidArgument{InvalidProperty: "cisp.networkMapping"})
 		}
 	}
-	return m.OvfManager.CreateImportSpec(ctx, req)
+	body := m.OvfManager.CreateImportSpec(ctx, req)
+	if made, ok := body.(*methods.CreateImportSpecBody); ok && made.Res != nil {
+		m.addOthers(req, &made.Res.Returnval)
+	}
+	return body
+}
+
+// addOthers wants files that are no disks, such as a machine's NVRAM, of which the library does not know.
+func (m *ovfManager) addOthers(req *types.CreateImportSpec, result *types.OvfCreateImportSpecResult) {
+	known := map[string]bool{}
+	for _, item := range result.FileItem {
+		known[item.Path] = true
+	}
+	described, _ := ovf.Unmarshal(strings.NewReader(req.OvfDescriptor))
+	m.vcenter.others = nil
+	for _, file := range described.References {
+		if !known[file.Href] {
+			m.vcenter.others = append(m.vcenter.others, file.Href)
+			result.FileItem = append(result.FileItem, types.OvfFileItem{
+				DeviceId: "/" + req.Cisp.EntityName + "/" + file.Href, Path: file.Href, Create: true})
+		}
+	}
 }
 
 // answerImport answers what concerns an import; it is called without the inventory's lock.
@@ -119,7 +141,7 @@ func (v *vcenter) importVApp(req *types.ImportVApp) (types.ManagedObjectReferenc
 	if fault != nil {
 		return types.ManagedObjectReference{}, fault
 	}
-	l := &lease{vcenter: v, missing: map[string]bool{}}
+	l := &lease{vcenter: v, missing: map[string]string{}}
 	l.Self = types.ManagedObjectReference{Type: leaseKind, Value: fmt.Sprintf("lease-%d", v.serial.next())}
 	l.State = types.HttpNfcLeaseStateInitializing
 	simulator.Map.Put(l)
@@ -193,13 +215,22 @@ func (l *lease) begin(at place, spec types.VirtualMachineConfigSpec) types.BaseM
 		m.hardware.diskGiB = disk.CapacityInKB / kibPerGiB
 		number := len(l.missing)
 		name := path.Base(fileOf(disk))
-		l.missing[name] = true
+		l.missing[name] = http.MethodPost
 		info.DeviceUrl = append(info.DeviceUrl, types.HttpNfcLeaseDeviceUrl{
 			Key:           fmt.Sprintf("/%s/disk:%d", m.Self.Value, number),
 			ImportKey:     fmt.Sprintf("/%s/%s:%d", m.Name, object.VirtualDeviceList{}.Type(disk), number),
 			Url:           "https://" + l.vcenter.nfcHost + nfcPath + l.Self.Value + "/" + name,
 			SslThumbprint: l.vcenter.nfcThumbprint,
 			Disk:          types.NewBool(true),
+		})
+	}
+	for _, name := range l.vcenter.others {
+		l.missing[name] = http.MethodPut
+		info.DeviceUrl = append(info.DeviceUrl, types.HttpNfcLeaseDeviceUrl{
+			Key:           "/" + m.Self.Value + "/" + name,
+			ImportKey:     "/" + m.Name + "/" + name,
+			Url:           "https://" + l.vcenter.nfcHost + nfcPath + l.Self.Value + "/" + name,
+			SslThumbprint: l.vcenter.nfcThumbprint,
 		})
 	}
 	l.ends = time.AfterFunc(timeout.duration(), func() {
@@ -246,20 +277,29 @@ func (l *lease) fail(fault types.BaseMethodFault) {
 	simulator.Map.Update(l, []types.PropertyChange{{Name: "error", Val: problem}, {Name: "state", Val: types.HttpNfcLeaseStateError}})
 }
 
-// receive takes a disk. Whoever knows its address may send it, and shows nothing else.
+// receive takes a file. Whoever knows its address may send it, and shows nothing else.
 func (v *vcenter) receive(w http.ResponseWriter, r *http.Request) {
 	v.counts.add("NFC")
 	id, name := path.Base(path.Dir(r.URL.Path)), path.Base(r.URL.Path)
 	inventory.RLock()
 	l, ok := simulator.Map.Get(types.ManagedObjectReference{Type: leaseKind, Value: id}).(*lease)
-	ok = ok && l.State == types.HttpNfcLeaseStateReady && l.missing[name]
+	method := ""
+	if ok && l.State == types.HttpNfcLeaseStateReady {
+		method = l.missing[name]
+	}
 	inventory.RUnlock()
 	switch {
-	case !ok:
+	case method == "":
 		http.NotFound(w, r)
 		return
-	case r.Method != http.MethodPost || r.Header.Get("Content-Type") != streamed:
-		http.Error(w, "a disk is posted", http.StatusBadRequest)
+	case r.Method != method:
+		http.Error(w, "a disk is posted, what is created is put", http.StatusMethodNotAllowed)
+		return
+	case method == http.MethodPost && r.Header.Get("Content-Type") != streamed:
+		http.Error(w, "a disk is a stream", http.StatusBadRequest)
+		return
+	case method == http.MethodPut && r.Header.Get("Overwrite") != "t":
+		http.Error(w, "what is created overwrites", http.StatusBadRequest)
 		return
 	case r.ContentLength <= 0:
 		http.Error(w, "how long is it?", http.StatusLengthRequired)

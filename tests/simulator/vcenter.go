@@ -18,8 +18,9 @@ type vcenter struct {
 	serial serial
 	rest   *restAPI
 
-	nfcHost       string // where disks are uploaded to
-	nfcThumbprint string // of its certificate
+	nfcHost       string   // where disks are uploaded to
+	others        []string // files of the last import that are no disks
+	nfcThumbprint string   // of its certificate
 }
 
 // inventory guards simulator.Map and all that hangs on it. The library locks object by object, which leaves half-made

@@ -99,6 +99,17 @@ def test_a_template_comes_of_it(
     assert vcenter.vm("w-prod-1")["power"] == "poweredOn"
 
 
+def test_what_is_no_disk_goes_along(vcenter: Simulator, driver_for: MakeDriver, tmp_path: Path) -> None:
+    """Such as the NVRAM of a machine that boots by EFI."""
+    files = parts(DESCRIPTOR.replace("</References>", '<File ovf:href="vm.nvram" ovf:id="file2"/></References>'))
+    files["vm.nvram"] = b"boot order"
+    files["ubuntu.mf"] = manifest(files, "sha1")
+    driver = driver_for(vcenter, **keys(pack(tmp_path / "ubuntu.ova", files)))
+    driver.bake_image(only(driver), IMAGE)
+    other = {"size": 10, "sha256": hashlib.sha256(b"boot order").hexdigest()}
+    assert vcenter.vm("kube.baking")["uploads"] == {**SENT, "vm.nvram": other}
+
+
 def test_a_storage_policy_and_a_host_go_along(simulate: Simulate, driver_for: MakeDriver, ova: Path) -> None:
     vcenter = simulate(inventory=replace(INVENTORY, drs=False))
     driver = driver_for(vcenter, **keys(ova), storage_policy="gold")

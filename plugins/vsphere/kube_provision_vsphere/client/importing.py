@@ -122,7 +122,7 @@ class Imports:
         over = Event()
 
         def report() -> None:
-            while not over.wait(min(PROGRESS_PAUSE, timeout / 4)):
+            while not over.wait(min(PROGRESS_PAUSE, timeout / 4 or PROGRESS_PAUSE)):
                 with suppress(TargetError):  # the upload itself fails where the lease has ended
                     self._session.call(doing, lambda: self._session.managed(LEASE, lease).HttpNfcLeaseProgress(sent.percent))
 
