@@ -49,8 +49,14 @@ class Site:
 
     @property
     def hindrances(self) -> tuple[str, ...]:
-        """What is wrong with an OVA: it matters to whoever bakes, and may be on their machine alone."""
-        return (self.item.problem,) if isinstance(self.item, Ova) and self.item.problem else ()
+        """What matters to whoever bakes, and to nobody else: an OVA may be on their machine alone."""
+        found = [self.item.problem] if isinstance(self.item, Ova) and self.item.problem else []
+        if self.placement and self.placement.pool.kind == naming.VAPP:
+            found.append(
+                f"resource_pool: {self.placement.pool.name} is a vApp, whose machines lie in no folder, as templates do; "
+                "bake in a resource pool: -e resource_pool=NAME"
+            )
+        return tuple(found)
 
     @property
     def template(self) -> Place:

@@ -55,6 +55,15 @@ def test_a_template_that_does_not_exist_is_known_with_its_source(driver: Vsphere
     assert only(driver) == Template("kube", ROLES, source="/DC0/vm/ubuntu", where="/DC0/vm/k8s/kube")
 
 
+def test_nothing_is_baked_in_a_vapp(simulate: Simulate, driver_for: MakeDriver) -> None:
+    """Its machines lie in no folder, where the next look would find them."""
+    driver = driver_for(simulate(inventory=Inventory(vapps=["app"])), **KEYS, resource_pool="app")
+    assert only(driver).hindrances == (
+        "resource_pool: app is a vApp, whose machines lie in no folder, as templates do; bake in a resource pool: "
+        "-e resource_pool=NAME",
+    )
+
+
 def test_the_source_is_cloned_into_a_machine_that_bakes(vcenter: Simulator, driver: Vsphere) -> None:
     driver.bake_image(only(driver), IMAGE)
     machine = vcenter.vm("kube.baking")
