@@ -269,7 +269,16 @@ def _plugins_flags(command: Command) -> dict[str, Callable[[Command], Command]]:
     naming = with_options([*_FILES, *_KEYS.values(), *_DROPPED], lambda: None)
     taken = {word for it in (*_parameters(naming), *_parameters(command), debug) for word in (it.name, *it.opts)}
     flags = {key: (f"--{key.replace('_', '-')}", told) for key, told in brought().items()}
-    return {key: click.option(flag, key, help=told) for key, (flag, told) in flags.items() if not {key, flag} & taken}
+    return {
+        key: click.option(flag, key, help=told, multiple=True, callback=_joined)
+        for key, (flag, told) in flags.items()
+        if not {key, flag} & taken
+    }
+
+
+def _joined(context: click.Context, parameter: click.Parameter, given: Sequence[str]) -> str | None:
+    """What is said twice is a list, as with a comma; a key that takes none says so."""
+    return ",".join(given) if given else None
 
 
 def _parameters(command: Command) -> Sequence[click.Parameter]:

@@ -48,6 +48,8 @@ newest last. It is the default: a cluster that is made today is to be supported 
 DEFAULT_CNI = "https://raw.githubusercontent.com/projectcalico/calico/v3.31.6/manifests/calico.yaml"
 """Takes its pod network from kubeadm's, so it fits every `pod_subnet`."""
 
+SERVICE_SUBNET, SERVICE_SUBNET_IPV6 = "10.96.0.0/12", "fd00:10:96::/112"
+
 MAX_SIGNING_KEY_BYTES = 1024 * 1024
 
 
@@ -80,6 +82,12 @@ def _manifest(manifest: str, info: ValidationInfo) -> str:
     if found := faults(path):
         raise ValueError("; ".join(found))
     return str(path)
+
+
+def _of_both_families(services: str, info: ValidationInfo) -> str:
+    """Whoever wants pods with addresses of both need not think of services."""
+    pods = info.data.get("pod_subnet", "")
+    return f"{services},{SERVICE_SUBNET_IPV6}" if "," in pods and services == SERVICE_SUBNET else services
 
 
 SigningKey = Annotated[str, AfterValidator(_signing_key)]
@@ -147,8 +155,10 @@ class CoreConfig(ScriptConfig):
         help="Network of the pods: one that the site does not use. With an IPv6 one after a comma the cluster is "
         "[dual-stack](dual-stack.md).",
     )
-    service_subnet: ClusterNetwork = option(
-        "10.96.0.0/12", help="Network of the services; dual-stack where `pod_subnet` is."
+    service_subnet: Annotated[ClusterNetwork, AfterValidator(_of_both_families)] = option(
+        SERVICE_SUBNET,
+        help=f"Network of the services. In a dual-stack cluster this one has {SERVICE_SUBNET_IPV6} beside it; another one "
+        "needs an IPv6 one after a comma.",
     )
     cluster_domain: Domain = option("cluster.local", help="DNS domain of the services.")
     proxy_port: FreePort = option(

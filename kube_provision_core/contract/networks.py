@@ -103,12 +103,14 @@ def _check_address(address: Interface, gateway: IPv4Address | IPv6Address | None
     edges = (network.network_address, *((network.broadcast_address,) if network.version == 4 else ()))
     if network.prefixlen == network.max_prefixlen:
         raise ValueError(f"{address.ip} needs its network's prefix length, such as {address.ip}/{usual}")
-    if address.is_multicast or address.is_link_local or address.is_unspecified or address.is_reserved:
+    if any((address.is_multicast, address.is_link_local, address.is_unspecified, address.is_reserved, address.is_loopback)):
         raise ValueError(f"{address.ip} is no address that a machine can be given")
     if network.prefixlen < network.max_prefixlen - 1 and address.ip in edges:
         raise ValueError(f"{address} is a network's own or broadcast address")
     if gateway and gateway not in network and not (gateway.version == 6 and gateway.is_link_local):
         raise ValueError(f"gateway {gateway} is not in the network of {address}")
+    if gateway == address.ip:
+        raise ValueError(f"{address.ip} is both an address and the gateway")
 
 
 class Route(BaseModel):

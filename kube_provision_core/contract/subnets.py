@@ -24,6 +24,8 @@ def subnets(text: str) -> Subnets:
             f"must be an IPv4 network such as {EXAMPLE}, its host bits zero; with an IPv6 one after a comma, "
             f"{DUAL_STACK_EXAMPLE}, in a dual-stack cluster"
         ) from error
+    if special := next(filter(_is_special, read), None):
+        raise ValueError(f"has {special}, whose addresses mean something else to every machine: take a private network")
     match read:
         case [IPv4Network() as four]:
             return (four,)
@@ -31,7 +33,7 @@ def subnets(text: str) -> Subnets:
             return four, six
         case [IPv6Network() as six]:
             raise ValueError(
-                f"is IPv6 alone, and nodes reach each other by IPv4: write an IPv4 network before it, {EXAMPLE},{six}"
+                "is IPv6 alone, and nodes reach each other by IPv4: write an IPv4 network and a comma before it"
             )
         case [IPv6Network() as six, IPv4Network() as four]:
             raise ValueError(f"must have the IPv4 network first: {four},{six}")
@@ -39,12 +41,17 @@ def subnets(text: str) -> Subnets:
 
 
 def _network(text: str) -> Network:
-    """Raises `ValueError`, for addresses too that no pod and no service can have."""
-    network = ip_network(text)
-    address, length = network.network_address, text.partition("/")[2]
-    if "%" in text or (length and not length.isdecimal()) or address.is_multicast or address.is_link_local:
+    """Raises `ValueError`."""
+    network, length = ip_network(text), text.partition("/")[2]
+    if "%" in text or (length and not length.isdecimal()):
         raise ValueError(text)
     return network
+
+
+def _is_special(network: Network) -> bool:
+    """Whether no pod and no service can have its addresses."""
+    it = network.network_address
+    return it.is_multicast or it.is_link_local or it.is_loopback or it.is_unspecified or it.is_reserved
 
 
 def written(networks: Subnets) -> str:

@@ -83,7 +83,7 @@ def _asked(draft: Draft, path: Path) -> tuple[Draft, str]:
             if answered.answers == earlier or answered == draft:
                 raise
             complain(str(error))
-            complain("nothing is written yet: once more, and Enter keeps what you said")
+            complain("nothing is written yet: once more, and Enter keeps what you said; -e gives what is not asked")
             earlier = dict(answered.answers)
 
 

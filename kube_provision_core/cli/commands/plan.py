@@ -85,7 +85,8 @@ def command(
 
     for parameters, verbs in ONE_OF:
         if verb not in verbs and (option := given_among(parameters)):
-            raise click.UsageError(f"{option} goes with `plan {'` and `plan '.join(verbs)}`.")
+            hint = " Machines are named by --node." if option == "file" else ""
+            raise click.UsageError(f"{option} goes with `plan {'` and `plan '.join(verbs)}`.{hint}")
     if nodes and pool:
         raise click.UsageError("--node and --pool: one of the two.")
     if verb == "destroy" and not (nodes or pool) and (option := given_among(DRAINING)):

@@ -44,5 +44,5 @@ def _problems(cluster: Cluster, config: ConsulConfig, masters: list[str]) -> Ite
     if without:
         yield (
             f"consul_on_masters: nobody knows the addresses of {', '.join(without)} before they are made, and every machine "
-            "is told them: give each master a static one, as by static_ip on vSphere, or leave the key out"
+            "is told them: give each master one by static_ip (on QEMU in a network of this host), or leave the key out"
         )

@@ -104,7 +104,8 @@ SERVICES = "ClusterConfiguration.networking.serviceSubnet"
         (SERVICES, "10.96.0.0/12,fd00::/112", "must both have an IPv6 network, or neither"),
         (PODS, "fd00::/56", "is IPv6 alone"),
         (PODS, "10.244.0.0/25", "must be between a /8 and a /24"),
-        (PODS, "0.0.0.0/0", "must be between a /8 and a /24"),
+        (PODS, "0.0.0.0/0", "has 0.0.0.0/0, whose addresses mean something else"),
+        (PODS, "8.0.0.0/6", "must be between a /8 and a /24"),
     ],
 )
 def test_it_bites(documents: dict[str, Any], place: str, value: object, said: str) -> None:

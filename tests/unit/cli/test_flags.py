@@ -45,6 +45,13 @@ def test_they_set_their_keys(site: None) -> None:
     assert caught[0].flags == {"table_address": "10.0.0.1"}
 
 
+def test_said_twice_they_are_a_list(site: None) -> None:
+    caught: list[Input] = []
+    command = click.command()(configuration(lambda given, **_: caught.append(given)))
+    command.main(["--table-address", "10.0.0.1", "--table-address", "10.0.0.2"], standalone_mode=False)
+    assert caught[0].flags == {"table_address": "10.0.0.1,10.0.0.2"}
+
+
 def test_what_the_core_or_the_command_has_is_not_theirs(site: None) -> None:
     yes = click.option("--yes", is_flag=True, help="Ours.")
     command = click.command()(configuration(yes(lambda **_: None)))

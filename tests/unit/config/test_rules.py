@@ -91,6 +91,11 @@ class TestADualStackCluster:
         core = load_text(MINIMAL + DUAL_STACK + "seed_manifests: []\n").core
         assert (core.pod_subnet, core.service_subnet) == tuple(line.partition(": ")[2] for line in DUAL_STACK.splitlines())
 
+    @pytest.mark.parametrize("services", ["", "service_subnet: 10.96.0.0/12\n"])
+    def test_need_not_say_the_network_of_its_services(self, load_text, services: str) -> None:
+        told = DUAL_STACK.splitlines()[0] + f"\n{services}seed_manifests: []\n"
+        assert load_text(MINIMAL + told).core.service_subnet == "10.96.0.0/12,fd00:10:96::/112"
+
     def test_needs_a_network_plugin_that_knows_both_families(self, complaints) -> None:
         (line,) = complaints(MINIMAL + DUAL_STACK)
         assert line.startswith("config.yml:6: pod_subnet: a dual-stack cluster needs a network plugin that gives pods both")
@@ -100,11 +105,10 @@ class TestADualStackCluster:
         [
             (
                 "pod_subnet: fd00::/56",
-                "pod_subnet: is IPv6 alone, and nodes reach each other by IPv4: write an IPv4 network before it, "
-                "10.244.0.0/16,fd00::/56",
+                "pod_subnet: is IPv6 alone, and nodes reach each other by IPv4: write an IPv4 network and a comma before it",
             ),
             (
-                "pod_subnet: 10.244.0.0/16,fd00::/56",
+                "pod_subnet: 10.244.0.0/16,fd00::/56\nservice_subnet: 10.97.0.0/16",
                 "pod_subnet has an IPv6 network and service_subnet has none: give service_subnet one, after a comma, or "
                 "take it away here",
             ),
