@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 
 from kube_provision_core import Boot, ConfigError, Node, Role, address_shortages
 
@@ -24,6 +24,7 @@ def problems(target: Target, machines: Machines) -> list[str]:
     """All of them at once. Raises `TargetError` for trouble on the way to vCenter."""
     found = [*_size_problems(target, machines)]
     found += _address_problems(target, machines, target.fleet.static_addresses())
+    found += _hardware_problems(target, machines)
     found += _tag_problems(target, machines)
     try:
         places = target.place({Kind.of(node) for node, _ in machines})
@@ -47,28 +48,37 @@ def _size_problems(target: Target, machines: Machines) -> Iterator[str]:
 
 def _address_problems(target: Target, machines: Machines, given: Mapping[str, str]) -> Iterator[str]:
     """`given`: names of machines that there are, by their static address; one that is made anew gets its own back."""
-    made = {node.name for node, _ in machines}
-    owners: dict[Hashable, str] = {IPv4Address(it): name for it, name in given.items() if name not in made}
-    for role in dict.fromkeys(node.role for node, _ in machines):
+    nodes = [node for node, _ in machines]
+    for role in dict.fromkeys(node.role for node in nodes):
         config = target.config[role]
-        yield from address_shortages([node for node, _ in machines if node.role is role], config.cards, config.called)
+        yield from address_shortages([node for node in nodes if node.role is role], config.cards, config.called)
+    made = {node.name for node in nodes}
+    owners: dict[IPv4Address | IPv6Address, str] = {IPv4Address(it): name for it, name in given.items() if name not in made}
+    for node in nodes:
+        keys = target.keys(Kind.of(node))
+        for number, card in enumerate(keys.cards):
+            for address in card.static_ip.all_of(node.index) if card.static_ip else ():
+                if address and (owner := owners.setdefault(address.ip, node.name)) != node.name:
+                    both = f"{address} would be given to both {owner} and {node.name}"
+                    yield f"{keys.called(number, 'static_ip')}: {both}; give each role, and pool, its own"
+
+
+def _hardware_problems(target: Target, machines: Machines) -> Iterator[str]:
+    """Different IPv4 addresses may lead to one hardware address, which no other card of a link or machine may have."""
+    owners: dict[tuple[str, str | None], tuple[str, IPv4Interface]] = {}
     for node, _ in machines:
         keys = target.keys(Kind.of(node))
         chosen = hardware_addresses(node, keys)
         for number, (card, mac_address) in enumerate(zip(keys.cards, chosen, strict=True)):
-            static, key = card.static_ip, keys.called(number, "static_ip")
-            address = static.address_of(node.index) if static else None
+            address = card.static_ip.address_of(node.index) if card.static_ip else None
             if address is None:
                 continue
-            on_link = (card.name, mac_address)
-            if owner := owners.get(address.ip):
-                yield f"{key}: {address} would be given to both {owner} and {node.name}; give each role, and pool, its own"
-            elif owner := owners.get(on_link):
+            key = keys.called(number, "static_ip")
+            owner, its = owners.setdefault((card.name, mac_address), (node.name, address))
+            if its.ip != address.ip:
                 yield f"{key}: {address} of {node.name} ends with the same 22 bits as that of {owner}; choose another"
-            elif mac_address in (*chosen[:number], *chosen[number + 1 :]):
+            elif chosen.count(mac_address) > 1:
                 yield f"{key}: {address} ends with the same 22 bits as another address of {node.name}; choose another"
-            else:
-                owners[address.ip] = owners[on_link] = node.name
 
 
 def _disk_problems(target: Target, places: Mapping[Kind, Placement], machines: Machines) -> Iterator[str]:

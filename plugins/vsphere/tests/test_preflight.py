@@ -171,6 +171,16 @@ def test_one_address_for_two_machines_is_told(vcenter: Simulator, check: Check, 
     ]
 
 
+def test_one_ipv6_address_for_two_machines_is_told(vcenter: Simulator, check: Check, node: MakeNode) -> None:
+    lists = {Role.WORKER: "10.0.0.9/24", Role.MASTER: "10.0.0.8/24"}
+    static = {role: {"addresses": [own], "ipv6_addresses": ["fd00::9/64"]} for role, own in lists.items()}
+    both = "static_ip: fd00::9/64 would be given to both w-prod-1 and m-prod-1; give each role, and pool, its own"
+    nodes = [node(1), node(1, Role.MASTER)]
+    assert check(vcenter, *nodes, roles={role: {"static_ip": it} for role, it in static.items()}) == [both]
+    cards = {role: [{"name": "DC0_DVPG0", "role": "node", "static_ip": it}] for role, it in static.items()}
+    assert check(vcenter, *nodes, roles={role: {"networks": it} for role, it in cards.items()}) == [f"networks[0].{both}"]
+
+
 def test_an_address_of_a_machine_that_there_is_is_given_to_no_other(
     vcenter: Simulator, driver_for: MakeDriver, node: MakeNode, boot: MakeBoot, cluster: Cluster
 ) -> None:
