@@ -164,6 +164,21 @@ def test_an_answer_that_gets_lost_makes_no_second_machine(
     assert vcenter.machine_names() == ["kube.baking"]
 
 
+def test_an_answer_that_gets_lost_after_a_long_time_makes_no_second_machine(
+    simulate: Simulate, driver_for: MakeDriver, items: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has spoken to vCenter meanwhile, and that is no silence of its own."""
+    monkeypatch.setattr(session, "SILENCE", 0.3)
+    monkeypatch.setattr(session, "SILENCE_PAUSE", 0.01)
+    vcenter = simulate(inventory=items, clone_time=0.8)
+    driver = driver_for(vcenter, **KEYS)
+    template = only(driver)
+    vcenter.trouble("lost", DEPLOY)
+    driver.bake_image(template, IMAGE)
+    assert vcenter.counts()[DEPLOY] == 2
+    assert vcenter.machine_names() == ["kube.baking"]
+
+
 def test_what_vcenter_refuses_is_told_in_its_words(vcenter: Simulator, driver_for: MakeDriver) -> None:
     driver = driver_for(vcenter, **source("licensed"))
     with pytest.raises(

@@ -246,6 +246,20 @@ def test_silence_that_lasts_is_told_and_waited_for_once(
     assert len(driver.list_vms(cluster)) == 1
 
 
+def test_slow_calls_whose_answers_get_lost_are_made_again(
+    simulate: Callable[..., Simulator], driver_for: MakeDriver, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence begins when an answer is lost, not when its call began: for that call, and for all others."""
+    monkeypatch.setattr(session, "SILENCE", 0.3)
+    monkeypatch.setattr(session, "SILENCE_PAUSE", 0.01)
+    vcenter = simulate(call_delay=0.7, machines=[Machine("k8s/w-prod-1")])
+    driver = driver_for(vcenter)
+    driver.list_vms(cluster)
+    vcenter.trouble("503", "RetrievePropertiesEx", times=4)
+    with ThreadPoolExecutor(4) as pool:
+        assert [len(vms) for vms in pool.map(lambda _: driver.list_vms(cluster), range(4))] == [1] * 4
+
+
 def test_an_answer_to_another_thread_in_the_midst_of_silence_harms_nobody(
     vcenter: Simulator, driver: Vsphere, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

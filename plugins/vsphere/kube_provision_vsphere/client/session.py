@@ -32,7 +32,7 @@ LOGIN_PAUSE = 5.0
 """Seconds before a login that got no answer is tried again: threads that wait for it must not try one after the other."""
 
 SILENCE = 10.0
-"""Seconds without any answer after which vCenter is given up: its front door says 503 while it is busy or restarts."""
+"""Seconds since an answer got lost, and no other came, after which vCenter is given up: its front door says 503 while it is busy or restarts."""
 
 SILENCE_PAUSE = 0.5
 """Seconds before a call that got no answer is made again."""
@@ -60,7 +60,7 @@ class Session:
         self._stub: Any = None
         self._content: Any = None
         self._silent_since: float | None = None
-        """When the first call was made since which vCenter has not answered any; None: it answers."""
+        """When the first answer got lost since which vCenter has not answered any call; None: it answers."""
         self.key = ""
         """vCenter's name for this session."""
         self._logins = 0
@@ -101,12 +101,12 @@ class Session:
         has just begun a run would rather know.
         """
         while True:
-            begun = monotonic()
             try:
                 result = self._call_once(doing, function)
             except NoAnswerError:
-                since = self._silent_since = min(self._silent_since or begun, begun)
-                if not self._logins or monotonic() - since > SILENCE:
+                lost = monotonic()  # a call that takes an hour was no silence until then
+                since = self._silent_since = self._silent_since or lost
+                if not self._logins or lost - since > SILENCE:
                     raise
             else:
                 self._silent_since = None
