@@ -32,7 +32,8 @@ LOGIN_PAUSE = 5.0
 """Seconds before a login that got no answer is tried again: threads that wait for it must not try one after the other."""
 
 SILENCE = 10.0
-"""Seconds since an answer got lost, and no other came, after which vCenter is given up: its front door says 503 while it is busy or restarts."""
+"""Seconds since an answer got lost, and no other came, after which vCenter is given up: its front door says 503 while it is
+busy or restarts."""
 
 SILENCE_PAUSE = 0.5
 """Seconds before a call that got no answer is made again."""
