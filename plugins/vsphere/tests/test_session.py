@@ -260,6 +260,31 @@ def test_slow_calls_whose_answers_get_lost_are_made_again(
         assert [len(vms) for vms in pool.map(lambda _: driver.list_vms(cluster), range(4))] == [1] * 4
 
 
+def test_a_call_that_is_never_answered_fails_while_others_are(
+    vcenter: Simulator, driver: Vsphere, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "SILENCE", 0.5)
+    monkeypatch.setattr(session, "SILENCE_PAUSE", 0.1)
+    vcenter.create(Machine("k8s/w-prod-1"))
+    driver.list_vms(cluster)
+    vcenter.trouble("503", "Category.list", times=0)
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            driver.list_vms(cluster)
+
+    with ThreadPoolExecutor(2) as pool:
+        looking = pool.submit(look)
+        asking = pool.submit(driver._target.vcenter.tag_categories, [])
+        try:
+            with pytest.raises(TargetError, match=r"^read tags: no answer from vCenter .*: it answers 503$"):
+                asking.result(30)
+        finally:
+            over.set()
+        looking.result(30)
+
+
 def test_an_answer_to_another_thread_in_the_midst_of_silence_harms_nobody(
     vcenter: Simulator, driver: Vsphere, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,13 +101,15 @@ class Session:
         A call without an answer is made again for some seconds: one that got lost fails nobody. The first login is not: who
         has just begun a run would rather know.
         """
+        its_own: float | None = None
         while True:
             try:
                 result = self._call_once(doing, function)
             except NoAnswerError:
                 lost = monotonic()  # a call that takes an hour was no silence until then
+                its_own = its_own or lost  # others may be answered all the time
                 since = self._silent_since = self._silent_since or lost
-                if not self._logins or lost - since > SILENCE:
+                if not self._logins or lost - min(since, its_own) > SILENCE:
                     raise
             else:
                 self._silent_since = None
