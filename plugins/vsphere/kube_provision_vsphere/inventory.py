@@ -15,6 +15,9 @@ from kube_provision_core import ConfigError
 
 DATACENTER = "Datacenter"
 
+MOST_NAMES = 10
+"""In one line."""
+
 ESCAPED = re.compile(r"%(2f|5c|25)", re.IGNORECASE)
 """vSphere escapes these three characters in names: slash, backslash, percent sign."""
 
@@ -225,3 +228,11 @@ def escape(name: str) -> str:
 def natural(name: str) -> tuple[tuple[int, int | str], ...]:
     """Sorts `image-10` after `image-9`."""
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name))
+
+
+def some_of(names: Iterable[str], like: str = "") -> str:
+    """For a line of what there is: those first that are much alike, and not all where there are many."""
+    known = sorted(set(names), key=natural)
+    ordered = list(dict.fromkeys([*get_close_matches(like, known), *known]))
+    more = f" and {len(ordered) - MOST_NAMES} more" if len(ordered) > MOST_NAMES else ""
+    return (", ".join(ordered[:MOST_NAMES]) or "none") + more

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from .config import VsphereConfig
-from .inventory import Inventory, Item, natural
+from .inventory import Inventory, Item, some_of
 from .naming import OPAQUE_NETWORK, Named, network_of
 from .resources import Host, HostCluster, Template
-
-MOST_NAMES = 10
 
 
 def reached(items: Iterable[Item], ids: Collection[str] | None) -> tuple[Item, ...]:
@@ -61,6 +59,4 @@ def _missing(needed: Collection[str], ids: Collection[str] | None) -> list[str]:
 
 
 def _names(inventory: Inventory, ids: Collection[str] | None) -> str:
-    names = sorted({inventory.items[item].name if item in inventory.items else item for item in ids or ()}, key=natural)
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return (", ".join(names[:MOST_NAMES]) or "none") + more
+    return some_of(inventory.items[item].name if item in inventory.items else item for item in ids or ())

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Sequence
 
 from kube_provision_core import ConfigError
 
 from .config import VsphereConfig
-from .inventory import natural
+from .inventory import some_of
 from .resources import Tag, TagCategory
-
-MOST_NAMES = 10
 
 
 def find(config: VsphereConfig, categories: Sequence[TagCategory]) -> tuple[Tag, ...]:
@@ -32,7 +29,7 @@ def _problems(
     name: str, tags: Sequence[str], category: TagCategory | None, categories: Sequence[TagCategory]
 ) -> Iterator[str]:
     if category is None:
-        known = _names(name, [it.name for it in categories])
+        known = some_of((it.name for it in categories), like=name)
         yield f"vm_tags: there is no category {name!r}, or the account may not see it; vCenter has: {known}"
         return
     if not category.for_machines:
@@ -41,7 +38,7 @@ def _problems(
         yield f"vm_tags: a machine bears one tag of category {name!r} at most, not {' and '.join(tags)}"
     for tag in tags:
         if tag not in category.tags:
-            known = _names(tag, category.tags)
+            known = some_of(category.tags, like=tag)
             yield f"vm_tags: category {name!r} has no tag {tag!r}, or the account may not see it; it has: {known}"
 
 
@@ -49,10 +46,3 @@ def _tag(category: TagCategory, name: str) -> Tag:
     item = category.tags[name]
     rivals = frozenset(category.tags.values()) - {item} if category.single else frozenset()
     return Tag(item, f"{category.name}/{name}", rivals)
-
-
-def _names(wanted: str, names: Collection[str]) -> str:
-    """Where there are many, those first that are much alike."""
-    ordered = list(dict.fromkeys([*get_close_matches(wanted, names), *sorted(names, key=natural)]))
-    more = f" and {len(ordered) - MOST_NAMES} more" if len(ordered) > MOST_NAMES else ""
-    return (", ".join(ordered[:MOST_NAMES]) or "none") + more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -196,8 +197,21 @@ class TestBadInput:
 
     def test_an_item_that_is_not_there(self, vcenter: Simulator, driver_for: MakeDriver) -> None:
         assert problems(driver_for(vcenter, **source("ubunto"))) == [
-            "bake_from: content library 'images' has no item 'ubunto'; it has: debian, licensed, ubuntu"
+            "bake_from: content library 'images' has no item 'ubunto'; it has: ubuntu, debian, licensed"
         ]
+
+    def test_of_many_items_some_are_named_and_no_time_is_lost(self, simulate: Simulate, driver_for: MakeDriver) -> None:
+        many = [LibraryItem("images", f"debian-{number}") for number in range(40)]
+        vcenter = simulate(inventory=Inventory(items=many), call_delay=0.1)
+        ask = driver_for(vcenter)._target.vcenter.library_item
+        assert ask("images", "debian-7").name == "images/debian-7, version 1"
+        begun = time.monotonic()
+        with pytest.raises(ConfigError) as refused:
+            ask("images", "debian")
+        assert time.monotonic() - begun < 2.5, "a call for each item takes four seconds, if one waits for the other"
+        (line,) = refused.value.problems
+        assert line.count("debian-") == 10
+        assert line.endswith(" and 30 more")
 
     def test_an_item_of_another_type(self, vcenter: Simulator, driver_for: MakeDriver) -> None:
         assert problems(driver_for(vcenter, **source("installer", "tools"))) == [

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from kube_provision_core import ConfigError, TargetError, tell
 
-from ..inventory import natural
+from ..inventory import some_of
 from ..naming import VAPP
 from ..resources import LibraryItem
 from .rest import Rest, messages
@@ -24,14 +24,14 @@ def find_item(rest: Rest, library: str, name: str) -> LibraryItem:
     """Raises `ConfigError` with what there is where it is not there."""
     libraries = _find(rest, LIBRARY, {"name": library})
     if not libraries:
-        known = _names(rest, LIBRARY, rest.call(READ, "GET", LIBRARY) or ())
+        known = _names(rest, LIBRARY, rest.call(READ, "GET", LIBRARY) or (), library)
         raise ConfigError(
             f"bake_from: there is no content library {library!r}, or the account may not see it; vCenter has: {known}"
         )
     found = [item for one in libraries for item in _find(rest, ITEM, {"library_id": one, "name": name})]
     if not found:
         ids = [item for one in libraries for item in rest.call(READ, "GET", f"{ITEM}?library_id={one}") or ()]
-        known = _names(rest, ITEM, ids)
+        known = _names(rest, ITEM, ids, name)
         raise ConfigError(f"bake_from: content library {library!r} has no item {name!r}; it has: {known}")
     document = rest.call(READ, "GET", f"{ITEM}/id:{found[0]}")
     if document.get("type") != TYPE:
@@ -71,9 +71,8 @@ def _find(rest: Rest, kind: str, spec: Mapping[str, str]) -> Sequence[str]:
     return rest.call(READ, "POST", f"{kind}?~action=find", {"spec": spec}) or ()
 
 
-def _names(rest: Rest, kind: str, ids: Sequence[str]) -> str:
-    names = {str(rest.call(READ, "GET", f"{kind}/id:{item}")["name"]) for item in ids}
-    return ", ".join(sorted(names, key=natural)) or "none"
+def _names(rest: Rest, kind: str, ids: Sequence[str], like: str) -> str:
+    return some_of((str(one["name"]) for one in rest.documents(READ, kind, ids)), like)
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

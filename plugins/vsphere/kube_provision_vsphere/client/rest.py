@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.client import HTTPException
 from threading import Lock
@@ -28,6 +29,9 @@ SESSION_HEADER = "vmware-api-session-id"
 REFUSAL, UNAUTHENTICATED, UNAUTHORIZED = 300, 401, 403
 NOT_SERVED = (502, 503, 504)
 """What vCenter's front door says while the service behind it is busy or restarts."""
+
+SIDE_BY_SIDE = 8
+"""Calls at once, where each of many things takes one to learn its name."""
 
 KINDS = {UNAUTHENTICATED: "InvalidLogin", UNAUTHORIZED: "NoPermission"}
 """Faults of the other API that mean the same."""
@@ -67,6 +71,11 @@ class Rest:
         """The value that is answered, within `timeout` seconds. Raises `TargetError` that begins with `doing`; for vCenter's
         errors `VcenterError`."""
         return self._session.call(doing, lambda: self._call_once(doing, method, path, body, timeout))
+
+    def documents(self, doing: str, kind: str, ids: Sequence[str]) -> list[Mapping[str, Any]]:
+        """What there is to know of each of these things of a kind: a call for each, some at once. Raises `TargetError`."""
+        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="read") as pool:
+            return list(pool.map(lambda item: self.call(doing, "GET", f"{kind}/id:{item}"), ids))
 
     def close(self) -> None:
         """End the session, in bounded time, also at a server that is gone. None is begun afterwards."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kube_provision_core import TargetError
@@ -16,26 +15,22 @@ CATEGORY, TAG, ASSOCIATION = "cis/tagging/category", "cis/tagging/tag", "cis/tag
 MACHINE = "VirtualMachine"
 READ = "read tags"
 
-THREADS = 8
-"""Each category and each tag takes a call to learn its name."""
-
 MOST = 200
 """Machines in one call."""
 
 
 def read_categories(rest: Rest, names: Collection[str]) -> tuple[TagCategory, ...]:
     """All that there are; those of these names with their tags. Raises `TargetError`."""
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="tags") as pool:
-        documents = _documents(rest, pool, CATEGORY, rest.call(READ, "GET", CATEGORY) or ())
-        return tuple(_category(rest, pool, document, names) for document in documents)
+    documents = rest.documents(READ, CATEGORY, rest.call(READ, "GET", CATEGORY) or ())
+    return tuple(_category(rest, document, names) for document in documents)
 
 
-def _category(rest: Rest, pool: ThreadPoolExecutor, document: Mapping[str, Any], names: Collection[str]) -> TagCategory:
+def _category(rest: Rest, document: Mapping[str, Any], names: Collection[str]) -> TagCategory:
     name, types = document["name"], document.get("associable_types")
     tags: Sequence[Mapping[str, Any]] = ()
     if name in names:
         ids = rest.call(READ, "POST", f"{TAG}/id:{document['id']}?~action=list-tags-for-category")
-        tags = _documents(rest, pool, TAG, ids or ())
+        tags = rest.documents(READ, TAG, ids or ())
     return TagCategory(
         id=document["id"],
         name=name,
@@ -43,10 +38,6 @@ def _category(rest: Rest, pool: ThreadPoolExecutor, document: Mapping[str, Any],
         for_machines=not types or MACHINE in types,
         tags={tag["name"]: tag["id"] for tag in tags},
     )
-
-
-def _documents(rest: Rest, pool: ThreadPoolExecutor, kind: str, ids: Sequence[str]) -> list[Mapping[str, Any]]:
-    return list(pool.map(lambda item: rest.call(READ, "GET", f"{kind}/id:{item}"), ids))
 
 
 def set_tags(rest: Rest, wanted: Mapping[str, Collection[Tag]]) -> None:
