@@ -107,13 +107,15 @@ class Category:
 
 @dataclass(frozen=True)
 class LibraryItem:
-    """An item of a content library. `eula`: it has a licence that must be accepted."""
+    """An item of a content library. `eula`: it has a licence that must be accepted. `number`: of several libraries of that
+    name."""
 
     library: str
     name: str
     type: str = "ovf"
     disk_gib: int = 10
     eula: bool = False
+    number: int = 1
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 // itemConfig is an item of a content library, which is made with its first one.
 type itemConfig struct {
 	Library string `json:"library"`
+	Number  int    `json:"number"` // of several libraries of that name
 	Name    string `json:"name"`
 	Type    string `json:"type"`
 	Disk    int64  `json:"disk_gib"`
@@ -46,18 +48,21 @@ type deployRequest struct {
 }
 
 func (api *restAPI) addLibraries() {
-	ids := map[string]string{}
-	for _, item := range api.vcenter.config.Items {
-		if ids[item.Library] == "" {
+	ids := map[interface{}]string{}
+	for i, item := range api.vcenter.config.Items {
+		one := [2]interface{}{item.Library, item.Number}
+		if ids[one] == "" {
 			storage := []library.StorageBackings{{
 				DatastoreID: simulator.Map.Any("Datastore").Reference().Value, Type: "DATASTORE"}}
 			spec := library.Library{Name: item.Library, Type: "LOCAL", Storage: storage}
 			var id string
 			api.ask(http.MethodPost, "content/local-library", map[string]interface{}{"create_spec": spec}, &id)
-			ids[item.Library] = id
+			ids[one] = id
 		}
-		spec := library.Item{Name: item.Name, Type: item.Type, LibraryID: ids[item.Library], ContentVersion: "1"}
-		api.ask(http.MethodPost, "content/library/item", map[string]interface{}{"create_spec": spec}, nil)
+		spec := library.Item{Name: fmt.Sprint(i), Type: item.Type, LibraryID: ids[one], ContentVersion: "1"}
+		var id string
+		api.ask(http.MethodPost, "content/library/item", map[string]interface{}{"create_spec": spec}, &id)
+		api.name("content/library/item/id:"+id, item.Name)
 	}
 }
 

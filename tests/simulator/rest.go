@@ -64,6 +64,11 @@ func (api *restAPI) ask(method, path string, body, into interface{}) bool {
 	}{into}) == nil
 }
 
+// name gives a thing its name, which others may have: the library makes no two of one name, and lets them be renamed so.
+func (api *restAPI) name(path, name string) {
+	api.ask(http.MethodPatch, path, map[string]interface{}{"update_spec": map[string]string{"name": name}}, nil)
+}
+
 // operation is what VMware calls a call, such as Tag.list_tags_for_category, and the id that it is about.
 func operation(r *http.Request) (string, string) {
 	service, id := strings.TrimPrefix(r.URL.Path, restPath), ""

@@ -35,13 +35,14 @@ func objectOf(ref types.ManagedObjectReference) map[string]restObject {
 }
 
 func (api *restAPI) addTags() {
-	for _, c := range api.vcenter.config.Tags {
-		category := tags.Category{Name: c.Name, Cardinality: "MULTIPLE", AssociableTypes: c.Types}
+	for i, c := range api.vcenter.config.Tags {
+		category := tags.Category{Name: fmt.Sprint(i), Cardinality: "MULTIPLE", AssociableTypes: c.Types}
 		if c.Single {
 			category.Cardinality = "SINGLE"
 		}
 		var id string
 		api.ask(http.MethodPost, "cis/tagging/category", map[string]interface{}{"create_spec": category}, &id)
+		api.name("cis/tagging/category/id:"+id, c.Name)
 		for _, name := range c.Tags {
 			tag := tags.Tag{Name: name, CategoryID: id}
 			api.ask(http.MethodPost, "cis/tagging/tag", map[string]interface{}{"create_spec": tag}, nil)

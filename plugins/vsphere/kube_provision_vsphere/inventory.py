@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -236,3 +236,9 @@ def some_of(names: Iterable[str], like: str = "") -> str:
     ordered = list(dict.fromkeys([*get_close_matches(like, known), *known]))
     more = f" and {len(ordered) - MOST_NAMES} more" if len(ordered) > MOST_NAMES else ""
     return (", ".join(ordered[:MOST_NAMES]) or "none") + more
+
+
+def ambiguous(text: str, what: str, found: Mapping[str, str]) -> str:
+    """What is said of several things of a kind that cannot be named but by their names; `found`: these, by id."""
+    listed = some_of(f"{name} ({item})" for item, name in found.items())
+    return f"{text!r} names more than one {what}: {listed}; rename all but one of them"

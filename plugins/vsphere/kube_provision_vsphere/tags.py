@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from kube_provision_core import ConfigError
 
 from .config import VsphereConfig
-from .inventory import some_of
+from .inventory import ambiguous, some_of
 from .resources import Tag, TagCategory
 
 
@@ -15,23 +15,27 @@ def find(config: VsphereConfig, categories: Sequence[TagCategory]) -> tuple[Tag,
     """The tags of a role's machines. Raises `ConfigError` with all problems at once."""
     problems, found = [], []
     for name, tags in config.vm_tags.items():
-        category = next((it for it in categories if it.name == name), None)
-        lines = list(_problems(name, tags, category, categories))
+        named = [it for it in categories if it.name == name]
+        lines = list(_problems(name, tags, named, categories))
         problems += lines
-        if category and not lines:
-            found += [_tag(category, tag) for tag in tags]
+        if not lines:
+            found += [_tag(named[0], tag) for tag in tags]
     if problems:
         raise ConfigError(*problems)
     return tuple(found)
 
 
 def _problems(
-    name: str, tags: Sequence[str], category: TagCategory | None, categories: Sequence[TagCategory]
+    name: str, tags: Sequence[str], named: Sequence[TagCategory], categories: Sequence[TagCategory]
 ) -> Iterator[str]:
-    if category is None:
+    if not named:
         known = some_of((it.name for it in categories), like=name)
         yield f"vm_tags: there is no category {name!r}, or the account may not see it; vCenter has: {known}"
         return
+    if len(named) > 1:
+        yield f"vm_tags: {ambiguous(name, 'category', {it.id: it.name for it in named})}"
+        return
+    category = named[0]
     if not category.for_machines:
         yield f"vm_tags: tags of category {name!r} are not for virtual machines"
     if category.single and len(tags) > 1:

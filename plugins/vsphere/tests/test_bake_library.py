@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -212,6 +213,29 @@ class TestBadInput:
         (line,) = refused.value.problems
         assert line.count("debian-") == 10
         assert line.endswith(" and 30 more")
+
+    def test_several_libraries_of_one_name(self, simulate: Simulate, driver_for: MakeDriver) -> None:
+        """Also where one of them has the item alone: the next one that is put into the other must change nothing."""
+        both = [LibraryItem("images", "ubuntu"), LibraryItem("images", "debian", number=2)]
+        vcenter = simulate(inventory=Inventory(datastores=2, items=both))
+        (line,) = problems(driver_for(vcenter, **source("ubuntu")))
+        an_id = r"images \([0-9a-f-]{36}\)"
+        assert re.fullmatch(
+            rf"bake_from: 'images' names more than one content library: {an_id}, {an_id}; rename all but one of them", line
+        )
+
+    def test_several_items_of_one_name(self, simulate: Simulate, driver_for: MakeDriver) -> None:
+        vcenter = simulate(inventory=Inventory(datastores=2, items=[LibraryItem("images", "ubuntu")] * 2))
+        (line,) = problems(driver_for(vcenter, **source("ubuntu")))
+        assert line.startswith("bake_from: 'ubuntu' names more than one item of content library 'images': ubuntu (")
+
+    def test_a_library_in_other_letters(self, simulate: Simulate, driver_for: MakeDriver) -> None:
+        """vCenter looks for names so."""
+        both = [LibraryItem("images", "ubuntu"), LibraryItem("Images", "debian")]
+        vcenter = simulate(inventory=Inventory(datastores=2, items=both))
+        (line,) = problems(driver_for(vcenter, **source("ubuntu", "IMAGES")))
+        assert line.endswith("vCenter has: Images, images")
+        assert driver_for(vcenter)._target.vcenter.library_item("Images", "debian").name == "Images/debian, version 1"
 
     def test_an_item_of_another_type(self, vcenter: Simulator, driver_for: MakeDriver) -> None:
         assert problems(driver_for(vcenter, **source("installer", "tools"))) == [

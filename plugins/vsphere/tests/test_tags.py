@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -150,6 +151,16 @@ def test_what_is_not_there_is_told_with_what_is(vcenter: Simulator, check: Check
         "vm_tags: tags of category 'racks' are not for virtual machines",
         "vm_tags: a machine bears one tag of category 'environment' at most, not test and production",
     ]
+
+
+def test_several_categories_of_one_name_are_refused(simulate: Callable[..., Simulator], check: Check) -> None:
+    vcenter = simulate(inventory=Inventory(tags=[*CATEGORIES, Category("backup", ["hourly"])]))
+    (line,) = check(vcenter, vm_tags=TAGS)
+    an_id = r"backup \(urn:[^ ,]+\)"
+    assert re.fullmatch(
+        rf"vm_tags: 'backup' names more than one category: {an_id}, {an_id}; rename all but one of them", line
+    )
+    assert check(vcenter, vm_tags={"environment": "test"}) == []
 
 
 def test_of_many_tags_some_are_named(simulate: Callable[..., Simulator], check: Check) -> None:

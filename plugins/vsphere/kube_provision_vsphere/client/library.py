@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
 from kube_provision_core import ConfigError, TargetError, tell
 
-from ..inventory import some_of
+from ..inventory import ambiguous, some_of
 from ..naming import VAPP
 from ..resources import LibraryItem
 from .rest import Rest, messages
@@ -21,26 +21,27 @@ TYPE = "ovf"
 
 
 def find_item(rest: Rest, library: str, name: str) -> LibraryItem:
-    """Raises `ConfigError` with what there is where it is not there."""
+    """Raises `ConfigError` with what there is where it is not there, or more than one is."""
     libraries = _find(rest, LIBRARY, {"name": library})
     if not libraries:
         known = _names(rest, LIBRARY, rest.call(READ, "GET", LIBRARY) or (), library)
         raise ConfigError(
             f"bake_from: there is no content library {library!r}, or the account may not see it; vCenter has: {known}"
         )
-    found = [item for one in libraries for item in _find(rest, ITEM, {"library_id": one, "name": name})]
+    its = _only("content library", library, libraries)
+    found = _find(rest, ITEM, {"library_id": its, "name": name})
     if not found:
-        ids = [item for one in libraries for item in rest.call(READ, "GET", f"{ITEM}?library_id={one}") or ()]
-        known = _names(rest, ITEM, ids, name)
+        known = _names(rest, ITEM, rest.call(READ, "GET", f"{ITEM}?library_id={its}") or (), name)
         raise ConfigError(f"bake_from: content library {library!r} has no item {name!r}; it has: {known}")
-    document = rest.call(READ, "GET", f"{ITEM}/id:{found[0]}")
+    item = _only(f"item of content library {library!r}", name, found)
+    document = found[item]
     if document.get("type") != TYPE:
         kind = document.get("type")
         raise ConfigError(
             f"bake_from: item {library}/{name} is of the type {kind!r}; machines are deployed from OVF templates"
         )
     version = document.get("content_version") or document.get("version") or "1"
-    return LibraryItem(found[0], f"{library}/{name}, version {version}")
+    return LibraryItem(item, f"{library}/{name}, version {version}")
 
 
 def deploy(rest: Rest, item: LibraryItem, order: Order) -> str:
@@ -67,8 +68,19 @@ def deploy(rest: Rest, item: LibraryItem, order: Order) -> str:
     return str(made["id"])
 
 
-def _find(rest: Rest, kind: str, spec: Mapping[str, str]) -> Sequence[str]:
-    return rest.call(READ, "POST", f"{kind}?~action=find", {"spec": spec}) or ()
+def _find(rest: Rest, kind: str, spec: Mapping[str, str]) -> Mapping[str, Mapping[str, Any]]:
+    """By id, all that bear the name; vCenter finds those too in which it is written in other letters."""
+    ids = rest.call(READ, "POST", f"{kind}?~action=find", {"spec": spec}) or ()
+    found = dict(zip(ids, rest.documents(READ, kind, ids), strict=True))
+    return {item: one for item, one in found.items() if one["name"] == spec["name"]}
+
+
+def _only(what: str, name: str, found: Iterable[str]) -> str:
+    """The one id that there is: vCenter lets libraries, and items of one, have the same name."""
+    first, *others = found
+    if others:
+        raise ConfigError(f"bake_from: {ambiguous(name, what, dict.fromkeys(found, name))}")
+    return first
 
 
 def _names(rest: Rest, kind: str, ids: Sequence[str], like: str) -> str:
