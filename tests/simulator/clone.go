@@ -50,6 +50,7 @@ func (m *machine) clone(ctx *simulator.Context, req *types.CloneVM_Task) (types.
 		vm.linkedTo = m.snapshotName(req.Spec.Snapshot)
 	}
 	vm.replaceExtraConfig(m.Config.ExtraConfig) // all of it, whoever wrote it
+	vm.Config.Annotation = m.Config.Annotation
 	m.vcenter.forget(&req.Spec)
 	if fault := vm.finishClone(ctx, req.Spec); fault != nil {
 		_, _ = vm.destroy(ctx) // a failed clone leaves nothing

@@ -91,7 +91,7 @@ class Templates:
             raise TargetError(
                 f"{self._path(site)}: was not made by bake; it is left alone. Rename it, or choose another name"
             )
-        if machine is None:
+        if machine is None or machine.copy:
             raise TargetError(f"{self._path(site, BAKING)}: the machine that has baked is gone; run again")
         if not machine.is_template:
             self._make_template(site, machine, template)
@@ -141,7 +141,7 @@ class Templates:
     def _remove_leftover(self, site: Site, found: TemplateSighting) -> None:
         self._vcenter.machines.look_when_made(found.name, [found.id])
         found = self._vcenter.templates.find([site.machine]).get(site.machine, found)
-        if found.baking is None and _baked(found) is None and found.note != _note(site):
+        if not _is_ours(site, found):
             raise TargetError(
                 f"{self._path(site, BAKING)}: this machine was not made by bake and bears a name that bake needs; it is "
                 "left alone. Rename it"
@@ -234,10 +234,21 @@ def _is_baked(seen: TemplateSighting) -> bool:
     return seen.is_template and _baked(seen) is not None
 
 
+def _is_ours(site: Site, seen: TemplateSighting) -> bool:
+    """Whether a machine was made to become the template. Its note is proof of that only until it is configured, which is
+    before it is on: people change notes, and a copy inherits them."""
+    if seen.copy:
+        return False
+    configured = seen.baking is not None or _baked(seen) is not None
+    return configured or (seen.note == _note(site) and seen.power is Power.OFF)
+
+
 def _baking(seen: TemplateSighting) -> Baking | None:
     """None for a machine that is not ours."""
     if not seen.complete:
         return Baking("", running=True)
+    if seen.copy:
+        return None
     finished = _baked(seen)
     if finished:  # it was made a template, or is about to be, by a run that was killed
         return Baking(finished.spec, running=False, status=DONE, baked=finished)

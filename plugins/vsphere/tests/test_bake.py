@@ -229,6 +229,35 @@ class TestSomebodyElses:
             driver.bake_image(only(driver), IMAGE)
         assert vcenter.machine_names() == ["kube.baking"]
 
+    @pytest.fixture
+    def elsewhere(self, simulate: Simulate, driver_for: MakeDriver) -> tuple[Simulator, Vsphere]:
+        """A machine bakes, and somebody makes a copy of it under the name that another template's machine needs."""
+        vcenter = simulate(folders=["k8s", "other"])
+        driver = driver_for(vcenter, template="k8s/kube", bake_from="ubuntu")
+        driver.bake_image(only(driver), IMAGE)
+        guest_is_done(vcenter)
+        vcenter.copy("kube.baking", "other/kube.baking")
+        return vcenter, driver_for(vcenter, template="other/kube", bake_from="ubuntu")
+
+    def test_copy_of_a_machine_that_bakes_is_left_alone(self, elsewhere: tuple[Simulator, Vsphere]) -> None:
+        vcenter, driver = elsewhere
+        assert vcenter.vms()["/DC0/vm/other/kube.baking"]["annotation"] == "kube-provision: becomes the template kube"
+        assert only(driver).baking is None
+        with pytest.raises(TargetError, match=r"^/DC0/vm/other/kube\.baking: this machine was not made by bake"):
+            driver.bake_image(only(driver), IMAGE)
+        with pytest.raises(TargetError, match=r"^/DC0/vm/other/kube\.baking: the machine that has baked is gone"):
+            driver.finish_image(only(driver))
+        assert not vcenter.vms()["/DC0/vm/other/kube.baking"]["template"]
+
+    def test_copy_of_the_template_does_not_take_its_place(self, vcenter: Simulator, driver: Vsphere) -> None:
+        """It inherits the record of what is in it."""
+        bake(vcenter, driver)
+        vcenter.copy("kube", "k8s/kube.baking")
+        assert only(driver).baking is None
+        with pytest.raises(TargetError, match="was not made by bake"):
+            driver.bake_image(only(driver), IMAGE)
+        assert vcenter.machine_names() == ["kube.baking"]
+
 
 class TestWhatTheSourceRemembers:
     def test_is_forgotten(self, simulate: Simulate, driver_for: MakeDriver) -> None:

@@ -144,6 +144,19 @@ def test_what_a_run_left_that_was_killed_before_it_configured_the_machine_is_rep
     assert only(later).baking is not None
 
 
+def test_what_such_a_run_left_and_somebody_has_taken_into_use_is_left_alone(
+    vcenter: Simulator, driver: Vsphere, driver_for: MakeDriver
+) -> None:
+    """Its note alone says that it was ours."""
+    vcenter.fail("ReconfigVM_Task", "kube.baking", "SystemError", times=1)
+    with pytest.raises(TargetError, match=r"^kube\.baking: configure: "):
+        driver.bake_image(only(driver), IMAGE)
+    driver._target.vcenter.machines.power_on("kube.baking", vcenter.vm("kube.baking")["id"])
+    with pytest.raises(TargetError, match=r"kube\.baking: this machine was not made by bake"):
+        driver.bake_image(only(driver), IMAGE)
+    assert vcenter.vm("kube.baking")["power"] == "poweredOn"
+
+
 def test_somebody_elses_machine_of_that_name_is_left_alone(
     simulate: Simulate, driver_for: MakeDriver, items: Inventory
 ) -> None:

@@ -12,7 +12,7 @@ from .. import stamp
 from ..inventory import escape
 from .cards import forget_addresses
 from .faults import VcenterError
-from .identity import TEMPLATE, option_path, option_text
+from .identity import INSTANCE, NOTED_INSTANCE, TEMPLATE, is_copy, option_path, option_text
 from .read import Found, Select, retrieve
 from .session import Session
 from .sightings import POWER, POWERS
@@ -28,7 +28,7 @@ SHUTDOWN = 180.0
 NAME, SNAPSHOT = "name", "snapshot"
 BAKING, BAKED, STATUS = (option_path(key) for key in (stamp.BAKING, stamp.BAKED, stamp.STATUS))
 NOTE = "config.annotation"
-STATE = (NAME, TEMPLATE, POWER, SNAPSHOT, BAKING, BAKED, STATUS, NOTE)
+STATE = (NAME, TEMPLATE, POWER, SNAPSHOT, BAKING, BAKED, STATUS, NOTE, INSTANCE, NOTED_INSTANCE)
 
 Place = tuple[str, str]
 """A folder's id and a name in it."""
@@ -50,6 +50,8 @@ class TemplateSighting:
     baked: str | None
     status: str | None
     note: str
+    copy: bool
+    """The keys were written for another machine, which this one is a copy of."""
 
 
 class TemplateMachines:
@@ -138,4 +140,5 @@ def _sighting(one: Found) -> TemplateSighting:
         baked=option_text(values.get(BAKED)),
         status=option_text(values.get(STATUS)),
         note=str(values.get(NOTE) or ""),
+        copy=is_copy(values),
     )
