@@ -194,6 +194,19 @@ def test_an_answer_that_gets_lost_after_a_long_time_makes_no_second_machine(
     assert vcenter.machine_names() == ["kube.baking"]
 
 
+def test_a_front_door_that_waits_for_no_deployment_is_asked_twice(
+    vcenter: Simulator, driver: Vsphere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer comes later than a silence may last."""
+    monkeypatch.setattr(session, "SILENCE", 0.0)
+    monkeypatch.setattr(session, "SILENCE_PAUSE", 0.01)
+    template = only(driver)
+    vcenter.trouble("503", DEPLOY, times=0)
+    with pytest.raises(TargetError, match=r"^kube\.baking: deploy images/ubuntu, version 1: no answer from vCenter "):
+        driver.bake_image(template, IMAGE)
+    assert vcenter.counts()[DEPLOY] == 2
+
+
 def test_what_vcenter_refuses_is_told_in_its_words(vcenter: Simulator, driver_for: MakeDriver) -> None:
     driver = driver_for(vcenter, **source("licensed"))
     with pytest.raises(
