@@ -2,7 +2,7 @@
 
     machines/<name>/        one machine: its record, disks, seed, sockets and logs
     networks/<cluster>/     a cluster's switch and router, and its ports on this host
-    networks/<cluster>.<network>/   the switch of a further network
+    networks/<cluster>.<network>/   the switch of a further network, and its router where it is one of this host
     baking/                 the same for machines that bake
     kept/<name>.<time>/     what lay in the folder of a machine that is gone, and was not the machine's
     locks/                  locks between runs; they stay when what they guard has gone
