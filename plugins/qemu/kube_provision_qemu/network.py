@@ -24,8 +24,8 @@ from .places import PID_FILE, PORTS, QMP_SOCKET
 from .qmp import Qmp, QmpError, session
 from .record import Record
 from .sockets import connect
+from .switch import OUTSIDE_SOCKET, ROUTER_SOCKET
 from .switch import PID_FILE as SWITCH_PID_FILE
-from .switch import ROUTER_SOCKET
 from .switch import SOCKET as SWITCH_SOCKET
 
 MOST_TRIES = 64
@@ -148,7 +148,10 @@ class Network:
 
     def _socket(self, folder: Path, name: str = "") -> Path:
         """The socket of a wire's switch for the process of that folder."""
-        return self._wire(name) / (ROUTER_SOCKET if folder == self.folder else SWITCH_SOCKET)
+        of_wire = self._wire(name)
+        if folder != of_wire:
+            return of_wire / SWITCH_SOCKET
+        return of_wire / (OUTSIDE_SOCKET if name else ROUTER_SOCKET)
 
     def _is_cut_off(self, folder: Path) -> bool:
         try:

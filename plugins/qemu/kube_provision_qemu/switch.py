@@ -2,9 +2,9 @@
 
     python -m kube_provision_qemu.switch
 
-Listens on `switch.sock` and `router.sock` in its working folder and locks `switch.pid` there, which says that it lives and
-who it is. A port is a connection; a frame is its length, four bytes, big-endian, and its bytes. Like a wire it loses frames
-that a machine does not take. Standard library only; ends on SIGTERM.
+Listens on `switch.sock`, `router.sock` and `outside.sock` in its working folder and locks `switch.pid` there, which says
+that it lives and who it is. A port is a connection; a frame is its length, four bytes, big-endian, and its bytes. Like a
+wire it loses frames that a machine does not take. Standard library only; ends on SIGTERM.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 SOCKET, PID_FILE = Path("switch.sock"), Path("switch.pid")
 ROUTER_SOCKET = Path("router.sock")
 """For the router, which is given nothing that is not meant for it: see `RouterPort`."""
+OUTSIDE_SOCKET = Path("outside.sock")
+"""For what joins the wire to a network of the host: see `OutsidePort`."""
 
 LARGEST_FRAME = 69632
 """QEMU's NET_BUFSIZE: it sends nothing larger. A port that does is out of step, and is closed."""
@@ -30,7 +32,7 @@ BACKLOG = 1024 * 1024
 """Bytes that wait for one port; further frames to it are lost."""
 
 MOST_STATIONS = 4096
-"""Addresses that are remembered; frames to others go to every port."""
+"""Addresses that are remembered of machines, and as many of what is outside; frames to others go to every port."""
 
 MOST_PORTS = 1024
 
@@ -38,14 +40,37 @@ ROUTER_PREFIX = b"\x52\x55"
 """How the addresses of user-mode networking begin; machines' begin with 52:54."""
 
 
+class Stations:
+    """Where addresses are: those that spoke last, never more than the bound."""
+
+    def __init__(self) -> None:
+        self._ports: dict[bytes, Port] = {}  # the one that was silent for longest comes first
+
+    def learn(self, station: bytes, port: Port) -> None:
+        """A group's address is nobody's."""
+        if station[0] & 1:
+            return
+        if self._ports.pop(station, None) is None and len(self._ports) >= MOST_STATIONS:
+            del self._ports[next(iter(self._ports))]
+        self._ports[station] = port
+
+    def find(self, station: bytes) -> Port | None:
+        return self._ports.get(station)
+
+    def forget(self, port: Port) -> None:
+        self._ports = {station: at for station, at in self._ports.items() if at is not port}
+
+
 class Switch:
+    """What is outside cannot take a machine's address from it, nor have it forgotten: its stations are counted apart."""
+
     def __init__(self) -> None:
         self.ports: set[Port] = set()
-        self._stations: dict[bytes, Port] = {}
+        self._machines, self._others = Stations(), Stations()
 
     def forward(self, source: Port, frame: bytes) -> None:
-        self._learn(frame[6:12], source)
-        target = self._stations.get(frame[:6])
+        (self._others if source.is_outside else self._machines).learn(frame[6:12], source)
+        target = self._machines.find(frame[:6]) or self._others.find(frame[:6])
         if target is source:
             return
         for port in (target,) if target else self.ports - {source}:
@@ -54,17 +79,14 @@ class Switch:
 
     def leave(self, port: Port) -> None:
         self.ports.discard(port)
-        self._stations = {station: at for station, at in self._stations.items() if at is not port}
-
-    def _learn(self, station: bytes, port: Port) -> None:
-        """Remember where a station is: never a group's address, never more than the bound."""
-        if not station[0] & 1 and (station in self._stations or len(self._stations) < MOST_STATIONS):
-            self._stations[station] = port
+        for stations in (self._machines, self._others):
+            stations.forget(port)
 
 
 class Port(asyncio.Protocol):
     """One machine's connection."""
 
+    is_outside = False
     _transport: asyncio.Transport
 
     def __init__(self, switch: Switch) -> None:
@@ -114,6 +136,12 @@ class RouterPort(Port):
         return bool(destination[0] & 1) or destination[:2] == ROUTER_PREFIX
 
 
+class OutsidePort(Port):
+    """A network of the host, in which anybody may send in anybody's name."""
+
+    is_outside = True
+
+
 def claim(path: Path) -> int:
     """Lock the pid file for as long as this process lives. Raises BlockingIOError where another one holds it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -131,6 +159,7 @@ async def serve() -> None:
     # asyncio takes the place of a socket that a killed switch has left.
     async with (
         await loop.create_unix_server(lambda: RouterPort(switch), ROUTER_SOCKET),
+        await loop.create_unix_server(lambda: OutsidePort(switch), OUTSIDE_SOCKET),
         await loop.create_unix_server(lambda: Port(switch), SOCKET),
     ):
         await ended.wait()

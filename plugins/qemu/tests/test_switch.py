@@ -17,6 +17,7 @@ from kube_provision_qemu import switch
 BROADCAST = b"\xff" * 6
 A, B, C, ROUTER = b"\x52\x54\0\0\0\x0a", b"\x52\x54\0\0\0\x0b", b"\x52\x54\0\0\0\x0c", b"\x52\x55\x0a\0\x02\x02"
 WITNESS, NEWCOMER = b"\x52\x54\0\0\0\x0d", b"\x52\x54\0\0\0\x0e"
+NEIGHBOUR = b"\x02\0\0\0\0\x01"
 
 Connect = Callable[..., "Wire"]
 
@@ -157,6 +158,54 @@ def test_a_station_is_found_where_it_spoke_last(connect: Connect) -> None:
     assert a.receive() == b"b is here now"
     a.send(B, A, b"for b")
     assert [c.receive() for _ in range(3)] == [b"hello", b"hello", b"for b"]
+
+
+def fill(wire: Wire, *others: Wire) -> None:
+    """Have more stations speak there than are remembered, of which the others hear the last one."""
+    for number in range(switch.MOST_STATIONS):
+        station = b"\x02\0" + (number + 2).to_bytes(4, "big")
+        wire.send(station, station)
+    wire.send(BROADCAST, NEIGHBOUR)
+    for other in others:
+        other.receive()
+
+
+@pytest.mark.parametrize("place", [switch.SOCKET, switch.OUTSIDE_SOCKET])
+def test_a_machine_is_found_however_many_spoke_before_it(connect: Connect, place: Path) -> None:
+    a, b, c, crowd = connect(), connect(), connect(), connect(place)
+    introduce((crowd, NEIGHBOUR), (a, A))
+    assert [b.receive(), b.receive(), c.receive(), c.receive()] == [b"hello"] * 4
+    fill(crowd, a, b, c)
+    introduce((a, A), (b, B), (c, C))
+    a.send(B, A, b"for b")
+    assert b.receive() == b"for b"
+    assert c.hears_nothing()
+
+
+def test_nobody_outside_has_a_machine_forgotten(connect: Connect) -> None:
+    a, b, c, outside = connect(), connect(), connect(), connect(switch.OUTSIDE_SOCKET)
+    introduce((a, A), (b, B), (c, C), (outside, NEIGHBOUR))
+    fill(outside, a, b, c)
+    a.send(B, A, b"for b")
+    assert b.receive() == b"for b"
+    assert c.hears_nothing()
+    assert outside.hears_nothing()
+
+
+def test_nobody_outside_takes_a_machines_address_while_it_is_there(connect: Connect) -> None:
+    a, b, outside = connect(), connect(), connect(switch.OUTSIDE_SOCKET)
+    introduce((a, A), (b, B), (outside, NEIGHBOUR))
+    outside.send(B, A, b"this is a")
+    assert b.receive() == b"this is a"
+    b.send(A, B, b"for a")
+    assert a.receive() == b"for a"
+    assert outside.hears_nothing()
+    a.socket.close()
+    for _ in range(25):  # until the switch has seen that it is gone
+        b.send(A, B, b"wherever a is")
+        if not outside.hears_nothing():
+            return
+    raise AssertionError("the address is nobody's")
 
 
 def test_frames_may_come_in_pieces_and_together(connect: Connect) -> None:
