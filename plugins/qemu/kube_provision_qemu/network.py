@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 from kube_provision_core import Endpoint, TargetError, replace_file
@@ -58,20 +59,22 @@ class Network:
         """Start what does not run, connect again what was cut off, and forward the ports of all `machines`. Idempotent.
 
         `machines`: all of the cluster, by folder. `cut_off`: those that run without a connection to the switch. Raises
-        `TargetError`.
+        `TargetError` once all that can be done is done.
         """
-        lost, names = set(cut_off), set(chain(*(made.wires for made in machines.values())))
-        # Whoever was connected to a switch before may not have noticed yet.
-        anew = {name for name in names if self._ensure_switch(self._wire(name))}
-        for folder, made in machines.items():
-            if files.holder(folder / PID_FILE) is not None:
-                for hub, name in enumerate(made.wires):
-                    if name in anew or folder in lost:
-                        self._reconnect(folder, hub, name)
-        for name in names:
-            self._ensure_way_out(name, emulator, anew=name in anew)
-        if "" in names:
-            self._ensure_forwards(list(machines.values()))
+        lost, problems = set(cut_off), list[str]()
+        for name in sorted({name for made in machines.values() for name in made.wires}):
+            with _collected(problems):
+                # Whoever was connected to a switch before may not have noticed yet.
+                anew = self._ensure_switch(self._wire(name))
+                for folder, made in machines.items():
+                    if name in made.wires and (anew or folder in lost) and files.holder(folder / PID_FILE) is not None:
+                        with _collected(problems):
+                            self._reconnect(folder, made.wires.index(name), name)
+                self._ensure_way_out(name, emulator, anew=anew)
+                if not name:
+                    self._ensure_forwards(list(machines.values()))
+        if problems:
+            raise TargetError("; ".join(problems))
 
     def release(self, records: Sequence[Record]) -> None:
         """A machine is gone, and `records` are those that are left: free its ports; without any left, free everything."""
@@ -190,6 +193,15 @@ class Network:
             return {name: {int(port): int(host_port) for port, host_port in of.items()} for name, of in said.items()}
         except (OSError, ValueError, AttributeError, TypeError):
             return {}
+
+
+@contextmanager
+def _collected(problems: list[str]) -> Iterator[None]:
+    """What goes wrong in one part keeps no other one from being tried."""
+    try:
+        yield
+    except TargetError as problem:
+        problems.append(str(problem))
 
 
 def _outside(name: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from servers.qemu import CLUSTER, boot, node
 
 from kube_provision_core import BootError, ConfigError, NetworkCard, Power, Role, TargetError
 from kube_provision_core.config import load
-from kube_provision_qemu import addresses, host_networks, processes
+from kube_provision_qemu import addresses, files, host_networks, processes
 from kube_provision_qemu.driver import Qemu
 
 MakeDriver = Callable[..., Qemu]
@@ -214,6 +215,29 @@ def test_a_machine_whose_network_has_gone_is_not_started(
     assert (seen.power, seen.addresses) == (Power.OFF, ())
     driver.destroy_vm(vm=seen)
     assert list(driver._places.network("home").parent.iterdir()) == []
+
+
+@pytest.mark.integration
+def test_a_network_that_has_gone_keeps_no_port_of_this_host_closed(
+    ip: Callable[[str], None],
+    make_driver: MakeDriver,
+    make_qemu: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ip("link add br0 up type bridge")
+    cards = [{"name": "bridge:br0", "role": "storage"}, {"name": "cluster", "role": "node"}, {"name": "san", "role": "none"}]
+    driver = make_driver(networks=cards, qemu_binary=str(make_qemu("allow br0\n")))
+    before = driver.provision_vm(node=WORKER, boot=boot(WORKER))
+    killed = [driver._places.network(name) / "pid" for name in ("home", "home.bridge:br0")]
+    killed.append(driver._places.network("home.san") / "switch.pid")
+    for pid_file in killed:
+        processes.kill(pid_file)
+    ip("link delete br0")
+    (after,) = driver.list_vms(cluster=CLUSTER)
+    assert after == before
+    assert [files.holder(pid_file) is not None for pid_file in killed] == [True, False, True]
+    socket.create_connection((after.reach[22].host, after.reach[22].port), timeout=5).close()
+    assert "the network of cluster home is down: bridge:br0: this host has no interface br0" in caplog.text
 
 
 def test_a_dual_stack_cluster_needs_a_network_that_has_both_families(make_driver: MakeDriver) -> None:
