@@ -158,7 +158,8 @@ class Qemu(TargetDriver):
         cut_off = [self._places.machine(made.name) for made, sight in running if not sight.connected]
         try:
             with self._network(cluster) as network:
-                network.ensure(lambda: self._emulator, self._by_folder(ours), cut_off)
+                there = self._by_folder(self._records(cluster))  # some may have been destroyed since they were looked at
+                network.ensure(lambda: self._emulator, there, cut_off)
         except TargetError as problem:
             log.warning("the network of cluster %s is down: %s", cluster, problem)
 
@@ -243,8 +244,10 @@ class Qemu(TargetDriver):
             self._refuse_to_cut_off(folder)
             power.stop(made, folder, self.bounds)
             with self._network(made.stamp.cluster) as network:
+                left = [other for other in self._records(made.stamp.cluster) if other.name != vm.name]
+                network.release(left)  # before the machine is gone: nobody would look for what runs for it
                 self._places.remove(vm.name, has_data_disk=made.has_data_disk)
-                network.release(self._records(made.stamp.cluster))
+                network.close_ports(left)
             return True
 
     def _check_stamp(self, vm: Vm, folder: Path, *others: Stamp) -> Record:

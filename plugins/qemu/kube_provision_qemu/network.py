@@ -77,12 +77,15 @@ class Network:
             raise TargetError("; ".join(problems))
 
     def release(self, records: Sequence[Record]) -> None:
-        """A machine is gone, and `records` are those that are left: free its ports; without any left, free everything."""
+        """A machine goes, and `records` are those that are left: end what they do not need; without any left, everything."""
         needed = {self._wire(name) for made in records for name in made.wires}
         for folder in {self.folder, *self.folder.parent.glob(f"{self.folder.name}.*")} - needed:
             self._end_way_out(folder)
             self._end_switch(folder)
-        if self.folder in needed and files.holder(self.folder / PID_FILE) is not None:
+
+    def close_ports(self, records: Sequence[Record]) -> None:
+        """A machine is gone, and `records` are those that are left: free its ports of this host."""
+        if any("" in made.wires for made in records) and files.holder(self.folder / PID_FILE) is not None:
             self._ensure_forwards(records)
 
     # --- switches --------------------------------------------------------------------------------------------------

@@ -13,9 +13,11 @@ from servers.qemu import CLUSTER, boot, node
 
 from kube_provision_core import BootError, ConfigError, NetworkCard, Role
 from kube_provision_core.config import load
-from kube_provision_qemu import addresses, command, files, processes, qmp, record, wire
+from kube_provision_qemu import addresses, command, files, power, processes, qmp, record, wire
 from kube_provision_qemu.driver import Qemu
 from kube_provision_qemu.emulator import Emulator
+from kube_provision_qemu.places import Places
+from kube_provision_qemu.power import Sight
 from kube_provision_qemu.record import Record
 from kube_provision_qemu.template import Fingerprint, Template
 
@@ -200,6 +202,46 @@ class TestWires:
         make_driver().provision_vm(node=other, boot=boot(other))
         driver.destroy_vm(vm=vm)
         assert [path.name for path in (vm_dir / "networks").iterdir()] == ["home"]
+
+    @pytest.mark.parametrize("late", [False, True])
+    def test_nothing_of_it_runs_on_when_whoever_destroys_is_killed(
+        self, driver: Qemu, vm_dir: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+    ) -> None:
+        """Before the machine's folder goes, or after it."""
+        vm, really = driver.provision_vm(node=WORKER, boot=boot(WORKER)), Places.remove
+
+        def killed(*arguments: Any, **keywords: Any) -> None:
+            if late:
+                really(*arguments, **keywords)
+            raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Places, "remove", killed)
+            with pytest.raises(Killed):
+                driver.destroy_vm(vm=vm)
+        assert list((vm_dir / "networks").iterdir()) == []
+        assert [seen.name for seen in driver.list_vms(cluster=CLUSTER)] == ([] if late else [vm.name])
+        assert driver.destroy_vm(vm=vm) is True
+        assert driver.list_vms(cluster=CLUSTER) == []
+
+    def test_nothing_is_started_for_a_machine_that_goes_while_it_is_looked_at(
+        self, driver: Qemu, make_driver: MakeDriver, vm_dir: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        vm, really = driver.provision_vm(node=WORKER, boot=boot(WORKER)), power.look
+
+        def destroyed_after(made: Record, folder: Path) -> Sight:
+            sight = really(made, folder)
+            monkeypatch.setattr(power, "look", really)
+            make_driver().destroy_vm(vm=vm)
+            return sight
+
+        monkeypatch.setattr(power, "look", destroyed_after)
+        driver.list_vms(cluster=CLUSTER)
+        assert list((vm_dir / "networks").iterdir()) == []
+
+
+class Killed(BaseException):
+    """What `except Exception` does not catch."""
 
 
 def connections(folder: str) -> list[bool]:
