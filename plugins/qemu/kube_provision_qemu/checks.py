@@ -20,7 +20,7 @@ from kube_provision_core import (
     static_ip_problems,
 )
 
-from . import files, host_networks, record, template
+from . import files, host_networks, record, static_addresses, template
 from .config import QemuConfig
 from .disks import GIB
 from .emulator import Emulator
@@ -40,8 +40,9 @@ def problems(
     root: Path, config: Mapping[Role, QemuConfig], find_emulator: Callable[[], Emulator], nodes: Sequence[Node]
 ) -> list[str]:
     """One line each; none where everything is all right."""
-    addresses = static_ip_problems((node, config[node.role].networks or ()) for node in nodes)
-    found = [*_space(root, len(nodes)), *_memory(Places(root), nodes), *addresses]
+    cards = [(node, config[node.role].networks or ()) for node in nodes]
+    found = [*_space(root, len(nodes)), *_memory(Places(root), nodes)]
+    found += [*static_ip_problems(cards), *static_addresses.problems(Places(root), cards)]
     found += (line for node in nodes for line in name_problems(node.stamp.cluster, config[node.role].networks or ()))
     found += node_network_problems(config, {node.role for node in nodes})
     found += _moved(Places(root), config, nodes)
@@ -93,7 +94,7 @@ def family_problems(config: QemuConfig, cluster: Cluster) -> Iterator[str]:
 
 def _moved(places: Places, config: Mapping[Role, QemuConfig], nodes: Sequence[Node]) -> Iterator[str]:
     """Machines of the cluster that are there and are nodes in another network than those that are to be made."""
-    found = [made for name in places.names() if (made := record.read(places.machine(name)))]
+    found = record.read_all(places)
     for node in nodes:
         network = config[node.role].node_network
         for made in found:

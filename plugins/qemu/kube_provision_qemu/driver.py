@@ -325,8 +325,7 @@ class Qemu(TargetDriver):
 
     def _records(self, cluster: str) -> list[Record]:
         """The cluster's machines, powered on or not."""
-        found = (record.read(self._places.machine(name)) for name in self._places.names())
-        return [made for made in found if made and made.stamp.cluster == cluster]
+        return [made for made in record.read_all(self._places) if made.stamp.cluster == cluster]
 
     def _by_folder(self, records: Sequence[Record]) -> dict[Path, Record]:
         return {self._places.machine(made.name): made for made in records}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kube_provision_core import Boot, NetworkCard, NoCloudSeed, Node, Role, TargetError, node_card
 
-from . import addresses, disks, record
+from . import addresses, disks, record, static_addresses
 from .config import QemuConfig
 from .emulator import Emulator
 from .places import SEED, Places
@@ -35,6 +35,8 @@ def create(
 
     `taken`: addresses of the cluster's other machines. `config`: its role's.
     """
+    for problem in static_addresses.problems(places, [(node, config.networks or ())]):
+        raise TargetError(f"{node.name} cannot be created: {problem}")
     made = _record(node, template, _address(node, config, taken), config)
     folder = places.draft(node.name)
     try:
@@ -75,6 +77,7 @@ def _record(node: Node, template: Template, address: str, config: QemuConfig) ->
         further_networks=tuple((name, addresses.mac(node.stamp.cluster_id, f"{node.name}/{name}")) for name in others),
         own_card=node_card(networks),
         node_network=config.node_network,
+        static_addresses=static_addresses.given(networks, node.index),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kube_provision_core import Stamp, replace_file
 
-from .places import RECORD
+from .places import RECORD, Places
 from .template import Fingerprint
 
 FORMAT = 1
@@ -40,6 +40,8 @@ class Record:
     """Number of the card in the nodes' network, among its cards."""
     node_network: str = ""
     """The host's network in which its `address` is; empty: the cluster's own wire."""
+    static_addresses: tuple[tuple[str, str], ...] = ()
+    """Addresses that the configuration gave it, each behind the name of its network."""
 
     @property
     def wires(self) -> tuple[str, ...]:
@@ -59,6 +61,8 @@ def write(folder: Path, record: Record) -> None:
         del fields["further_networks"], fields["own_card"]
     if not record.node_network:
         del fields["node_network"]
+    if not record.static_addresses:
+        del fields["static_addresses"]
     replace_file(folder / RECORD, json.dumps({"format": FORMAT, **fields}, indent=1).encode() + b"\n")
 
 
@@ -71,6 +75,12 @@ def read(folder: Path) -> Record | None:
         return None
 
 
+def read_all(places: Places) -> list[Record]:
+    """Those of all machines, powered on or not."""
+    found = (read(places.machine(name)) for name in places.names())
+    return [made for made in found if made]
+
+
 def _parse(said: dict[str, object], name: str) -> Record:
     """Raises ValueError, TypeError or KeyError for what `write` has not written, or has written for another folder."""
     fields = dict(said)
@@ -78,13 +88,22 @@ def _parse(said: dict[str, object], name: str) -> Record:
         raise ValueError("another format or another machine")
     stamp, fingerprint = Stamp.of(fields.pop("stamp")), fields.pop("fingerprint")
     template, ports, further = fields.pop("template"), fields.pop("ports"), fields.pop("further_networks", [])
-    if not (stamp and isinstance(fingerprint, dict) and isinstance(ports, list) and isinstance(further, list)):
+    static_addresses = fields.pop("static_addresses", [])
+    if not (stamp and isinstance(fingerprint, dict) and isinstance(ports, list)):
         raise TypeError("not a record")
     return Record(
         stamp=stamp,
         fingerprint=Fingerprint.parse(fingerprint),
         template=Path(str(template)),
         ports=tuple(map(int, ports)),
-        further_networks=tuple((str(name), str(mac)) for name, mac in further),
+        further_networks=_pairs(further),
+        static_addresses=_pairs(static_addresses),
         **fields,  # type: ignore[arg-type]  # unknown or missing keys raise TypeError; who can write here could start QEMU anyway
     )
+
+
+def _pairs(said: object) -> tuple[tuple[str, str], ...]:
+    """Raises ValueError or TypeError."""
+    if not isinstance(said, list):
+        raise TypeError("not a record")
+    return tuple((str(name), str(value)) for name, value in said)

@@ -6,7 +6,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -215,6 +215,64 @@ def test_a_machine_whose_network_has_gone_is_not_started(
     assert (seen.power, seen.addresses) == (Power.OFF, ())
     driver.destroy_vm(vm=seen)
     assert list(driver._places.network("home").parent.iterdir()) == []
+
+
+@pytest.mark.integration
+class TestAnAddressThatAMachineHas:
+    """In a network of this host it is nobody else's, whatever configuration asks for it later."""
+
+    @pytest.fixture
+    def make_in_lan(
+        self, ip: Callable[[str], None], make_driver: MakeDriver, make_qemu: Callable[..., Path]
+    ) -> Callable[..., Qemu]:
+        """Drivers whose machines have these IPv4 addresses there, or these of both families."""
+        for words in ("link add br0 up type bridge", "tuntap add kp0 mode tap", "link set kp0 up master br0"):
+            ip(words)
+        binary = str(make_qemu("allow br0\n"))
+
+        def make(name: str, *ipv4: int, ipv6: Sequence[int] = ()) -> Qemu:
+            addresses = {"addresses": [f"10.77.0.{it}/24" for it in ipv4]}
+            static_ip = {**addresses, "ipv6_addresses": [f"fd00:77::{it}/64" for it in ipv6]}
+            return make_driver(networks=[lan(name, static_ip=static_ip)], qemu_binary=binary)
+
+        return make
+
+    def test_is_not_given_by_a_list_that_was_changed(self, make_in_lan: Callable[..., Qemu]) -> None:
+        second, third = node("w-home-2", index=2), node("w-home-3", index=3)
+        before = make_in_lan("bridge:br0", 11, 12)
+        for each in (WORKER, second):
+            before.provision_vm(node=each, boot=boot(each))
+        after = make_in_lan("bridge:br0", 10, 11, 12)
+        line = (
+            "networks[0].static_ip: 10.77.0.12 would be given to w-home-3, and w-home-2 has it: write new addresses behind "
+            "those of machines that there are, and none twice"
+        )
+        assert after.preflight([(third, boot(third))]) == [line]
+        with pytest.raises(TargetError) as caught:
+            after.provision_vm(node=third, boot=boot(third))
+        assert str(caught.value) == f"w-home-3 cannot be created: {line}"
+        assert [vm.name for vm in after.list_vms(cluster=CLUSTER)] == ["w-home-1", "w-home-2"]
+
+    @pytest.mark.parametrize("name", ["bridge:br0", "tap:kp0"])
+    def test_is_not_given_to_another_clusters(self, make_in_lan: Callable[..., Qemu], name: str) -> None:
+        make_in_lan("bridge:br0", 11).provision_vm(node=WORKER, boot=boot(WORKER))
+        other = node("w-away-1", cluster="away")
+        (line,) = make_in_lan(name, 11).preflight([(other, boot(other))])
+        assert line.startswith("networks[0].static_ip: 10.77.0.11 would be given to w-away-1, and w-home-1 has it: ")
+        assert make_in_lan(name, 12).preflight([(other, boot(other))]) == []
+
+    def test_is_one_of_ipv6_too(self, make_in_lan: Callable[..., Qemu]) -> None:
+        make_in_lan("bridge:br0", 11, ipv6=[11]).provision_vm(node=WORKER, boot=boot(WORKER))
+        other = node("w-away-1", cluster="away")
+        (line,) = make_in_lan("bridge:br0", 12, ipv6=[11]).preflight([(other, boot(other))])
+        assert line.startswith("networks[0].static_ip: fd00:77::11 would be given to w-away-1, and w-home-1 has it: ")
+
+    def test_is_given_back_to_one_that_is_made_anew(self, make_in_lan: Callable[..., Qemu]) -> None:
+        driver = make_in_lan("bridge:br0", 11)
+        vm = driver.provision_vm(node=WORKER, boot=boot(WORKER))
+        assert driver.preflight([(WORKER, boot(WORKER))]) == []
+        driver.destroy_vm(vm=vm)
+        assert driver.provision_vm(node=WORKER, boot=boot(WORKER)).address == "10.77.0.11"
 
 
 @pytest.mark.integration

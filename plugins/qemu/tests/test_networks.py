@@ -47,6 +47,7 @@ MADE = Record(
     ports=(22,),
     further_networks=(("san", "52:54:00:00:00:01"), ("pods", "52:54:00:00:00:03")),
     own_card=1,
+    static_addresses=(("san", "10.9.0.11"),),
 )
 
 
@@ -63,12 +64,13 @@ def test_cards_come_in_the_order_of_the_networks() -> None:
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
-    for made in (MADE, replace(MADE, further_networks=(), own_card=0)):
+    for made in (MADE, replace(MADE, further_networks=(), own_card=0, static_addresses=())):
         folder = tmp_path / made.name
         folder.mkdir(exist_ok=True)
         record.write(folder, made)
         assert record.read(folder) == made
-    assert not {"further_networks", "own_card"} & json.loads((folder / "machine.json").read_text()).keys()
+    written = json.loads((folder / "machine.json").read_text())
+    assert not {"further_networks", "own_card", "static_addresses"} & written.keys()
 
 
 def test_a_machine_is_told_of_each_card() -> None:
@@ -190,6 +192,17 @@ class TestWires:
         assert connections(seen.id) == [True, True]
         driver.destroy_vm(vm=seen)
         assert list((vm_dir / "networks").iterdir()) == []
+
+    def test_an_address_there_that_a_machine_has_is_given_to_no_other_one(
+        self, driver: Qemu, make_driver: MakeDriver
+    ) -> None:
+        driver.provision_vm(node=WORKER, boot=boot(WORKER))
+        changed = {**SAN, "static_ip": {"addresses": ["10.9.0.10/24", "10.9.0.11/24"]}}
+        other, elsewhere = node("w-home-2", index=2), node("w-away-2", index=2, cluster="away")
+        edited = make_driver(networks=[changed, LAN])
+        (line,) = edited.preflight([(other, boot(other))])
+        assert line.startswith("networks[0].static_ip: 10.9.0.11 would be given to w-home-2, and w-home-1 has it: ")
+        assert edited.preflight([(elsewhere, boot(elsewhere))]) == []
 
     def test_the_longest_names_reach_it(self, make_driver: MakeDriver) -> None:
         worker = replace(WORKER, stamp=replace(WORKER.stamp, cluster="c" * 39))
