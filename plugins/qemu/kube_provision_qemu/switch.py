@@ -14,6 +14,7 @@ import fcntl
 import os
 import signal
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 SOCKET, PID_FILE = Path("switch.sock"), Path("switch.pid")
@@ -44,21 +45,23 @@ class Stations:
     """Where addresses are: those that spoke last, never more than the bound."""
 
     def __init__(self) -> None:
-        self._ports: dict[bytes, Port] = {}  # the one that was silent for longest comes first
+        self._ports: OrderedDict[bytes, Port] = OrderedDict()
 
     def learn(self, station: bytes, port: Port) -> None:
         """A group's address is nobody's."""
         if station[0] & 1:
             return
-        if self._ports.pop(station, None) is None and len(self._ports) >= MOST_STATIONS:
-            del self._ports[next(iter(self._ports))]
         self._ports[station] = port
+        self._ports.move_to_end(station)
+        if len(self._ports) > MOST_STATIONS:
+            self._ports.popitem(last=False)
 
     def find(self, station: bytes) -> Port | None:
         return self._ports.get(station)
 
     def forget(self, port: Port) -> None:
-        self._ports = {station: at for station, at in self._ports.items() if at is not port}
+        for station in [station for station, at in self._ports.items() if at is port]:
+            del self._ports[station]
 
 
 class Switch:
