@@ -65,6 +65,8 @@ def _name_faults(card: NetworkCard) -> Iterator[tuple[str, str]]:
     if host_networks.has_interface(card.name):
         if host_networks.kind_of(card.name) is None:
             yield "name", "must be bridge:, tap: or vmnet: with the name of an interface of this host, such as bridge:br0"
+    elif card.name in host_networks.KINDS:
+        yield "name", f"is a kind of networks of this host: say of which interface, as {card.name}:eth0"
     elif not _NAME.fullmatch(card.name):
         yield "name", "must be a DNS label of at most 32 characters, or such as bridge:br0"
 

@@ -44,6 +44,10 @@ WORKER = node("w-home-1")
             for name in ("macvlan:eth0", "bridge:", "bridge:br0,helper=/tmp/x", "bridge:a-name-too-long1", "tap:../x")
         ),
         (
+            {"networks": [{"name": "bridge", "role": "node"}]},
+            "6: networks[0].name: is a kind of networks of this host: say of which interface, as bridge:eth0",
+        ),
+        (
             {"networks": [{"name": "bridge:br0", "role": "node"}]},
             "6: networks[0]: static_ip is missing: this host has nobody to ask which addresses its machines were leased",
         ),

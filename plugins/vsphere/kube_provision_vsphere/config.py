@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -23,7 +23,7 @@ from kube_provision_core import (
 )
 
 from .tls import authorities
-from .values import Domain, Fingerprint, Firmware, InventoryName, LabelValue, Source, TagNames
+from .values import Domain, Fingerprint, Firmware, InventoryName, LabelValue, OwnAddress, Source, TagNames
 
 HTTPS_PORT = 443
 MOST_CARDS = 10
@@ -75,7 +75,7 @@ class VsphereConfig(DriverConfig):
         "`{library: images, item: ubuntu-24.04}`, an OVF template of a content library; or `{ova: ubuntu-24.04.ova}`, a "
         "file of this machine. The last two are untried on a vCenter.",
     )
-    bake_ip: IPv4Interface | None = option(
+    bake_ip: OwnAddress | None = option(
         None, help="Fixed address, with prefix length, of the machine that bakes; where machines have `static_ip`."
     )
     datastore: InventoryName | None = option(

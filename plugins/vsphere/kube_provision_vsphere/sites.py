@@ -198,6 +198,8 @@ def _check_address(config: VsphereConfig) -> None:
     gateway = _gateway(config)
     if config.bake_ip and gateway and gateway not in config.bake_ip.network:
         raise ConfigError(f"bake_ip: gateway {gateway} is not in the network of {config.bake_ip}")
+    if config.bake_ip and gateway == config.bake_ip.ip:
+        raise ConfigError(f"bake_ip: {gateway} is the gateway of static_ip: give the machine that bakes another one")
 
 
 def _of_bake_from(line: str) -> str:

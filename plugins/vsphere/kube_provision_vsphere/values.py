@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from ipaddress import IPv4Interface
 from typing import Annotated, Self
 
 from pydantic import (
@@ -14,10 +15,11 @@ from pydantic import (
     Field,
     StringConstraints,
     Tag,
+    ValidationError,
     model_validator,
 )
 
-from kube_provision_core import LocalPath
+from kube_provision_core import LocalPath, StaticIp
 
 InventoryName = Annotated[str, StringConstraints(min_length=1)]
 LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
@@ -35,6 +37,20 @@ def _each_once(names: list[str]) -> list[str]:
 
 
 Names = Annotated[list[InventoryName], Field(min_length=1)]
+
+
+def _of_a_machine(address: IPv4Interface) -> IPv4Interface:
+    """Raises `ValueError` where `static_ip` would not take it."""
+    try:
+        StaticIp(addresses=[address])
+    except ValidationError as error:
+        raise ValueError(str(error.errors()[0]["ctx"]["error"])) from None
+    return address
+
+
+OwnAddress = Annotated[IPv4Interface, AfterValidator(_of_a_machine)]
+"""Of one machine, with its network's prefix length."""
+
 TagNames = Annotated[
     Names,
     BeforeValidator(_listed, json_schema_input_type=InventoryName | Names),

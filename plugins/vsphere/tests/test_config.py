@@ -142,6 +142,11 @@ def test_static_addresses_are_checked(static_ip: dict[str, Any], said: str) -> N
     assert said in problem(static_ip=static_ip)
 
 
+@pytest.mark.parametrize("address", ["10.0.0.99", "10.0.0.0/24", "10.0.0.255/24", "127.0.0.5/8"])
+def test_a_machine_that_bakes_has_no_address_that_no_machine_can_have(address: str) -> None:
+    assert problem(bake_ip=address)
+
+
 def test_static_addresses_are_known_before_machines_are_made() -> None:
     masters = config(static_ip={"addresses": ["10.0.0.11/24", "10.0.0.12/24"]})
     known = Vsphere({Role.MASTER: masters, Role.WORKER: config()}).fixed_addresses
