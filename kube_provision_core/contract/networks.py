@@ -103,7 +103,7 @@ def _check_address(address: Interface, gateway: IPv4Address | IPv6Address | None
     edges = (network.network_address, *((network.broadcast_address,) if network.version == 4 else ()))
     if network.prefixlen == network.max_prefixlen:
         raise ValueError(f"{address.ip} needs its network's prefix length, such as {address.ip}/{usual}")
-    if any((address.is_multicast, address.is_link_local, address.is_unspecified, address.is_reserved, address.is_loopback)):
+    if address.is_multicast or address.is_link_local or address.is_unspecified or address.is_reserved:
         raise ValueError(f"{address.ip} is no address that a machine can be given")
     if network.prefixlen < network.max_prefixlen - 1 and address.ip in edges:
         raise ValueError(f"{address} is a network's own or broadcast address")

@@ -142,7 +142,7 @@ def test_static_addresses_are_checked(static_ip: dict[str, Any], said: str) -> N
     assert said in problem(static_ip=static_ip)
 
 
-@pytest.mark.parametrize("address", ["10.0.0.99", "10.0.0.0/24", "10.0.0.255/24", "127.0.0.5/8"])
+@pytest.mark.parametrize("address", ["10.0.0.99", "10.0.0.0/24", "10.0.0.255/24"])
 def test_a_machine_that_bakes_has_no_address_that_no_machine_can_have(address: str) -> None:
     assert problem(bake_ip=address)
 

@@ -134,7 +134,6 @@ class TestWriting:
                     "called otherwise on other machines",
                     "ipv6_addresses: ['fd00::1/64'], ipv6_gateway: 'fd00::2'": ".ipv6_gateway: the default route is that of "
                     "the nodes' network: remove it",
-                    "ipv6_addresses: ['::1/64']": ": ::1 is no address that a machine can be given",
                     "ipv6_addresses: ['fd00::1/64'], ipv6_gateway: 'fd00::1'": ": fd00::1 is both an address and the "
                     "gateway",
                     "ipv6_addresses: ['fd00::1/64'], ipv6_gateway: 'fd01::1'": ": gateway fd01::1 is not in the network of "
