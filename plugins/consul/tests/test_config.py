@@ -136,7 +136,7 @@ def test_what_names_no_consul_is_refused_and_no_token_is_repeated(written: Any, 
 
 
 def test_a_server_in_the_network_of_pods_is_refused() -> None:
-    context = {"taken networks": {"pod_subnet": IPv4Network("10.244.0.0/16")}}
+    context = {"taken networks": {"pod_subnet": [IPv4Network("10.244.0.0/16")]}}
     with pytest.raises(ValidationError, match="lies in pod_subnet"):
         ConsulConfig.model_validate({"consul_ip": ["10.0.0.4", "http://10.244.0.9:8500"]}, context=context)
 

@@ -98,7 +98,8 @@ def test_a_second_interrupt_leaves_what_runs(boots, capfd) -> None:
 
     def perform(action) -> str:
         os.kill(os.getpid(), signal.SIGINT)
-        while "stopping" not in capfd.readouterr().err:
+        said, deadline = "", time.monotonic() + 60
+        while "stopping" not in (said := said + capfd.readouterr().err) and time.monotonic() < deadline:
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGINT)
         ends.wait(60)
