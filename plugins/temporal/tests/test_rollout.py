@@ -171,7 +171,7 @@ def test_it_goes_on_in_waves_while_as_many_fail_as_may_and_however_long_its_hist
     begun = iter(script.begun)
     assert [sorted(itertools.islice(begun, len(wave))) for wave in waves] == waves
     assert script.most_at_once <= 7
-    runs = [it.run_id for it in executions(server, "WorkflowType = 'RolloutWorkflow'") if it.id == "rollout/waves"]
+    runs = [it.run_id for it in executions(server, "RolloutWorkflow", "rollout/waves")]
     assert len(runs) > 1, "its history grew, and it was to begin another one"
 
 
@@ -233,7 +233,7 @@ def test_it_begins_nothing_before_its_window_opens(server: Any) -> None:
     opens = (datetime.now(UTC) + timedelta(seconds=6)).replace(microsecond=0)
     window = Window(f"{opens:%H:%M:%S}Z", f"{opens + timedelta(hours=2):%H:%M:%S}Z")
     assert play(server, rollout("opening", 1, windows=[window]), script).ended == "done"
-    (run,) = (it for it in executions(server, "WorkflowType = 'ClusterWorkflow'") if it.id == "opening-001")
+    (run,) = executions(server, "ClusterWorkflow", "opening-001")
     assert run.start_time >= opens
 
 
@@ -292,11 +292,14 @@ def test_one_that_is_none_ends_at_once(server: Any) -> None:
     assert script.begun == []
 
 
-def executions(server: Any, query: str) -> list[WorkflowExecution]:
-    """Once all of them have ended, as the server tells it, which is a little later."""
+def executions(server: Any, kind: str, name: str) -> list[WorkflowExecution]:
+    """Those whose names begin so, once all of them have ended, as the server tells it, which is a little later.
+
+    Others of this server may wait for ever, as tests leave them.
+    """
 
     async def asked(client: Client) -> list[WorkflowExecution]:
-        return [it async for it in client.list_workflows(query)]
+        return [it async for it in client.list_workflows(f"WorkflowType = '{kind}'") if it.id.startswith(name)]
 
     deadline = time.monotonic() + LIMIT
     while any(it.close_time is None for it in server.ask(asked)):
@@ -337,7 +340,7 @@ def rolls_out(site: Any, count: int, wave: int, queue: str, meanwhile: Callable[
     assert made == {
         name: [f"m-{name}-1", f"w-{name}-1"] if name in names[:begun] and name not in broken else [] for name in names
     }
-    runs = [it for it in executions(site.server, "WorkflowType = 'ClusterWorkflow'") if it.id.startswith(f"{prefix}-")]
+    runs = executions(site.server, "ClusterWorkflow", f"{prefix}-")
     assert Counter(it.id for it in runs) == Counter(names[:begun])
     return begun, most_at_once(runs)
 
