@@ -27,6 +27,7 @@ class Repository:
         self.site, self.store = site, site.folder / "store"
         self.store.mkdir()
         site.nodes_finish()
+        site.environment["XDG_STATE_HOME"] = str(site.folder / "seen")  # a store's numbers are kept there, by its place
         assert site.provision(masters=1, workers=1).code == 0
         self.identity, self.recipient = self._keys()
         self.secrets = {"VCENTER_PASSWORD": site.vcenter.password, "STATE_IDENTITY": self.identity}
