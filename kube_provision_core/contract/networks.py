@@ -264,10 +264,9 @@ def _card(number: int, card: NetworkCard) -> Iterator[Fault]:
             if getattr(card, key):
                 yield (number, key), "there is no address in a network of role none: remove it, or say role: storage"
     elif card.role == "storage" and card.static_ip:
-        for key in ("gateway", "ipv6_gateway"):
+        for key, advice in (("gateway", "write routes in its place"), ("ipv6_gateway", "remove it")):
             if getattr(card.static_ip, key):
-                fault = "the default route is that of the nodes' network: write routes in its place"
-                yield (number, "static_ip", key), fault if key == "gateway" else fault.partition(":")[0] + ": remove it"
+                yield (number, "static_ip", key), f"the default route is that of the nodes' network: {advice}"
     for place, route in enumerate(card.routes):
         if not route.to.prefixlen:
             yield (
