@@ -93,15 +93,26 @@ class InOva(BaseModel):
 
     ova: LocalPath = Field(description="File of this machine: an OVF template of one machine in one archive.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_source(cls, value: object) -> object:
+        if isinstance(value, dict) and (others := sorted(value.keys() & InLibrary.model_fields.keys())):
+            raise ValueError(f"names an OVA and {others[0]}: keep one")
+        return value
+
+
+_TEXT, _LIBRARY, _OVA = "text", "content library", "OVA"
+"""Called as no key is: a fault's place begins with the form that was written."""
+
 
 def _form(value: object) -> str:
     if isinstance(value, InOva) or (isinstance(value, dict) and "ova" in value):
-        return "ova"
-    return "library" if isinstance(value, (dict, InLibrary)) else "text"
+        return _OVA
+    return _LIBRARY if isinstance(value, (dict, InLibrary)) else _TEXT
 
 
 Source = Annotated[
-    Annotated[InventoryName, Tag("text")] | Annotated[InLibrary, Tag("library")] | Annotated[InOva, Tag("ova")],
+    Annotated[InventoryName, Tag(_TEXT)] | Annotated[InLibrary, Tag(_LIBRARY)] | Annotated[InOva, Tag(_OVA)],
     Discriminator(_form),  # so that a fault is one of the form that was written
 ]
 

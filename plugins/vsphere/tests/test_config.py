@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import ValidationError
 from servers.certificates import issue_certificate
 
-from kube_provision_core import Role
+from kube_provision_core import ConfigError, Role
+from kube_provision_core.config import load
 from kube_provision_vsphere.config import StaticIp, VsphereConfig
 from kube_provision_vsphere.driver import Vsphere
 
+ACCOUNT = "vcenter_hostname: vc\nvcenter_username: u\n"
 REQUIRED = {"vcenter_hostname": "vc.example", "vcenter_username": "u", "vcenter_password": "secret-pw", "template": "t"}
 DIGITS = "ab" * 32
 
@@ -263,11 +265,28 @@ def test_tags_stand_in_categories(tags: Any, said: str) -> None:
         ({"library": "images", "item": "ubuntu", "version": "3"}, "Extra inputs are not permitted"),
         (["images", "ubuntu"], "should be a valid string"),
         ({"ova": "https://cloud.example/ubuntu.ova"}, "is a URL, and a file or folder of this machine is wanted"),
-        ({"ova": "ubuntu.ova", "item": "ubuntu"}, "Extra inputs are not permitted"),
+        ({"ova": "ubuntu.ova", "item": "ubuntu"}, "names an OVA and item: keep one"),
     ],
 )
 def test_what_is_baked_from_is_a_name_or_an_item_of_a_library_or_a_file(source: Any, said: str) -> None:
     assert said in problem(bake_from=source)
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("{library: images}", "5: bake_from.item: is missing"),
+        ("{library: images, itm: u, item: u}", "5: unknown key itm in bake_from; did you mean item?"),
+        ("{ova: [u.ova]}", "5: bake_from.ova: must be a path"),
+        ("{ova: u.ova, library: images}", "5: bake_from: names an OVA and library: keep one"),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_told_by_its_key(tmp_path: Path, source: str, line: str) -> None:
+    document = tmp_path / "config.yml"
+    document.write_text(f"target: vsphere\nos: debian\nname: prod\ntemplate: t\nbake_from: {source}\n{ACCOUNT}")
+    with pytest.raises(ConfigError) as caught:
+        load([document], environ={"KUBE_PROVISION_VCENTER_PASSWORD": "hunter2"})
+    assert caught.value.problems == (f"{document}:{line}",)
 
 
 def test_one_tag_is_a_list_too_and_attributes_keep_their_old_name() -> None:
