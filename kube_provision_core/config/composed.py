@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,6 +42,8 @@ class Config:
     """The command line's, without secrets, that lead to this configuration once more."""
     unwritten: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
     """Documents of it that are to be on the disk, by their paths, before anything is made of it."""
+    telling_places: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, repr=False, compare=False)
+    """While it lasts, bad input that is found with a key is told with where the key is given."""
 
     def driver(self, kind: str) -> ChosenDriver:
         """The chosen driver of a kind; of extensions the first."""

@@ -18,6 +18,7 @@ from .composed import Config
 from .core import CoreConfig
 from .missing import tell_missing
 from .per_role import PerRole
+from .placing import Places
 from .problems import Problems
 from .settings import arrange
 from .sources import collect, misspelt_variables
@@ -88,6 +89,7 @@ def load(
         warnings=(*warnings, *rules.warnings(document)),
         options=tuple(options(paths, extra, flags, vocabulary)),
         unwritten=unwritten,
+        telling_places=Places(validator, settings.roles).telling,
     )
 
 

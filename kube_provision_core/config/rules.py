@@ -32,6 +32,8 @@ _LABEL_LENGTH = 63
 _OWN_PARAMETERS = re.compile(r"net[./]|kernel[./](shm|msg|sem)|fs[./]mqueue[./]")
 """Those that the kernel keeps for each namespace of networks and of messages, as a machine that shares it has its own."""
 
+_NO_IPV6 = re.compile(r"net[./]ipv6[./]conf[./](all|default)[./]disable_ipv6")
+
 
 class PlaceOf(Protocol):
     def __call__(self, key: str, *, role: Role | None = None, way: Way = ()) -> Place | None:
@@ -83,6 +85,8 @@ def check_role(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
     for key, way, host in _asked_before_the_cluster(core):
         if fault := _host_fault(host, core.cluster_networks):
             problems.add(place(key, way=way), f"{key}: {fault}")
+    for name in _without_ipv6(core):
+        problems.add(place("sysctls", way=(name,)), f"sysctls.{name} takes away the IPv6 that a dual-stack cluster needs")
 
 
 def check_shared_kernel(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
@@ -148,6 +152,12 @@ def _asked_before_the_cluster(core: CoreConfig) -> Iterator[Named]:
     }
     yield from ((key, way, urlsplit(url).hostname or "") for (key, way), url in urls.items() if url)
     yield from (("ntp_servers", (number,), server) for number, server in enumerate(core.ntp_servers))
+
+
+def _without_ipv6(core: CoreConfig) -> Iterator[str]:
+    """Kernel parameters by which nodes of a dual-stack cluster would have no IPv6 address."""
+    if any(len(networks) > 1 for networks in core.cluster_networks.values()):
+        yield from (name for name, value in core.sysctls.items() if _NO_IPV6.fullmatch(name) and value.strip() != "0")
 
 
 def _host_fault(host: str, taken: Mapping[str, Subnets]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from .errors import ConfigError
 from .home import home
@@ -28,6 +28,13 @@ def enter_key(info: ValidationInfo) -> None:
     if context is not None:
         folders: Mapping[str, Path] = context.get(FOLDERS, {})
         context[FOLDER] = folders.get(info.field_name or "", Path())
+
+
+def named(path: object) -> object:
+    """Raise ValueError for an empty text, which else would be the folder that relative paths start at."""
+    if path == "":
+        raise ValueError("is empty: name a file or folder of this machine")
+    return path
 
 
 def resolve(path: Path, info: ValidationInfo) -> Path:
@@ -57,8 +64,8 @@ def readable(path: Path) -> Path:
     return path
 
 
-LocalPath = Annotated[Path, AfterValidator(resolve)]
+LocalPath = Annotated[Path, BeforeValidator(named), AfterValidator(resolve)]
 """A path on the operator's machine, made absolute; it need not exist."""
 
-LocalFile = Annotated[Path, AfterValidator(resolve), AfterValidator(readable)]
+LocalFile = Annotated[Path, BeforeValidator(named), AfterValidator(resolve), AfterValidator(readable)]
 """A file on the operator's machine, made absolute; it exists and can be read."""

@@ -172,10 +172,10 @@ def open_session(
     `state`: where folders are, a path for those on a disk; None: no cluster's folder matters. `alone`: no other run of this
     machine may act on the cluster meanwhile. Raises `BusyError` naming the one that does. `archive`: the draft is of the
     cluster in it; raises `ConfigError` where that is another one than the configuration's, and `FolderError` where there is
-    another one's folder, or none whole in it.
+    another one's folder, or none whole in it. Bad input that is found meanwhile is told with where its key is given.
     """
     name = config.core.name
-    with Folder.lock(state, name) if alone and state else nullcontext():
+    with config.telling_places(), Folder.lock(state, name) if alone and state else nullcontext():
         folder = _folder(state, name, archive)
         folder = folder.complete(config.generated()) if folder else _draft(state, config)
         config = config.with_generated(folder.generated)

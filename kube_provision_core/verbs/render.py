@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,12 +34,22 @@ class Preview(NamedTuple):
 def preview(session: Session) -> Iterator[Preview]:
     """Every machine's boot data as a new cluster's first run makes it: its first master carries the authorities.
 
-    The address of a discovery machine that does not exist yet is a stand-in. Raises `BootError` as a run would.
+    The address of a discovery machine that does not exist yet is a stand-in. Raises `BootError` as a run would, and
+    `ConfigError` for an address that two machines would be given.
     """
     desired = placed(session.desired, Observation(session.desired.cluster), session.failure_domains)
+    if shared := [*_addresses_given_twice(desired.cluster.fixed_addresses)]:
+        raise ConfigError(*shared)
     cluster = to_render(desired.cluster, len(desired.discovery))
     for node in _as_in_a_first_run(desired):
         yield Preview(node, session.render(node, cluster, session.folder.join_secrets()))
+
+
+def _addresses_given_twice(addresses: Mapping[str, str]) -> Iterator[str]:
+    owners: dict[str, str] = {}
+    for name, address in addresses.items():
+        if (owner := owners.setdefault(address, name)) != name:
+            yield f"{address} would be given to both {owner} and {name}; give each role, and pool, addresses of its own"
 
 
 def _as_in_a_first_run(desired: Desired) -> Iterator[Node]:

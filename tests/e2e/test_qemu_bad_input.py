@@ -122,14 +122,15 @@ class TestARunForACluster:
         san = {"name": "san", "role": "storage", "static_ip": {"addresses": ["10.9.0.11/24"]}}
         masters = {"count": 3, "mem": 2, "networks": [{"name": "cluster", "role": "node"}, san]}
         lack = "networks[1].static_ip: has 1 address, and m-home-2 needs number 2, one of 3 machines: add 2"
-        assert refusal(operator.run("validate", masters=masters)) == lack
-        assert refusal(operator.provision(masters=masters)) == lack
+        assert refusal(operator.run("validate", masters=masters)).endswith(f": {lack}")
+        assert refusal(operator.provision(masters=masters)).endswith(f": {lack}")
         assert operator.machines() == []
 
     def test_in_a_network_of_a_host_that_has_none(self, operator: Operator) -> None:
         cards = [{"name": "cluster", "role": "node"}, {"name": "bridge:kp-none", "role": "storage"}]
         told = refusal(operator.provision(networks=cards))
-        assert told == "networks[1].name: bridge:kp-none: this host has no interface kp-none: make it, or name another"
+        assert told.endswith("bridge:kp-none: this host has no interface kp-none: make it, or name another")
+        assert ": networks[1].name: " in told
         assert operator.machines() == []
 
     def test_in_a_folder_without_space(self, operator: Operator) -> None:
@@ -195,7 +196,7 @@ class TestABake:
 
     def test_of_a_file_that_is_not_there(self, operator: Operator) -> None:
         told = refusal(self.bake(operator, bake_from="/nowhere/cloud.qcow2"))
-        assert told == "bake_from: /nowhere/cloud.qcow2 cannot be read: No such file or directory"
+        assert told.partition(": ")[2] == "bake_from: /nowhere/cloud.qcow2 cannot be read: No such file or directory"
 
     def test_of_debian_without_mmdebstrap(self, operator: Operator) -> None:
         programs = operator.folder / "programs"

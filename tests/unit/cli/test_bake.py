@@ -85,7 +85,7 @@ def test_what_is_named_badly_is_told_beside_what_the_target_says(run: Run, shelf
     told = run("plan", "--config", "config.yml", "--name", "prod").err.splitlines()
     assert [line.removeprefix("kube-provision: ").strip() for line in told] == [
         "there is no template nodes",
-        "bake_from: there is no 'plain'",
+        "config.yml:5: bake_from: there is no 'plain'",
     ]
 
 

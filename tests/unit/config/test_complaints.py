@@ -54,6 +54,8 @@ NO_REPOSITORIES = (
         ("gravity: low", "gravity: must be a number"),
         ("crater: [a]", "crater: must be text"),
         ("key_file: [a]", "key_file: must be a path"),
+        ('key_file: ""', "key_file: is empty: name a file or folder of this machine"),
+        ('moon_dir: ""', "moon_dir: is empty: name a file or folder of this machine"),
         ("commands: reboot", "commands: must be a list"),
         ("files: [a]", "files: must be a mapping of keys to values"),
         ("seed_manifests:", "seed_manifests: has no value"),

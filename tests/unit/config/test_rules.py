@@ -122,6 +122,15 @@ class TestADualStackCluster:
     def test_has_both_families_for_both(self, complaints, key: str, line: str) -> None:
         assert complaints(MINIMAL + key + "\nseed_manifests: []\n") == [f"config.yml:6: {line}"]
 
+    @pytest.mark.parametrize("name", ["net.ipv6.conf.all.disable_ipv6", "net/ipv6/conf/default/disable_ipv6"])
+    def test_keeps_its_ipv6(self, complaints, load_text, name: str) -> None:
+        wished = MINIMAL + DUAL_STACK + "seed_manifests: []\nworkers: {sysctls: {%s: %d}}\n"
+        assert complaints(wished % (name, 1)) == [
+            f"config.yml:9: sysctls.{name} takes away the IPv6 that a dual-stack cluster needs"
+        ]
+        assert load_text(wished % (name, 0)).by_role[Role.WORKER].sysctls == {name: "0"}
+        assert load_text(f"{MINIMAL}sysctls: {{{name}: 1}}").core.sysctls == {name: "1"}
+
     def test_has_networks_of_the_size_that_kubeadm_takes(self, complaints) -> None:
         wrong = DUAL_STACK.replace("fd00:10:244::/56", "fd00:10::/44").replace("/112", "/64")
         assert complaints(MINIMAL + wrong + "seed_manifests: []\n") == [

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from doubles.memory import MemoryTarget
 from doubles.site import Site
 
 from kube_provision_core.contract.errors import ConfigError
+from kube_provision_core.contract.machines import Role
 from kube_provision_core.verbs.render import HIDDEN, Preview, preview, write
 
 
@@ -19,6 +21,21 @@ def previews(tmp_path: Path) -> list[Preview]:
 
 def test_the_first_master_alone_carries_the_authorities(previews: list[Preview]) -> None:
     assert [it.node.name for it in previews if it.node.stamp.carries_ca] == ["m-prod-1"]
+
+
+class Crowded(MemoryTarget):
+    fixed_addresses = {Role.MASTER: ["10.0.0.11", "10.0.0.12"], Role.WORKER: ["10.0.0.12"]}  # noqa: RUF012 - nobody changes it
+
+
+def test_an_address_that_two_machines_would_be_given_is_refused(tmp_path: Path) -> None:
+    site = Site(tmp_path / "state", target=Crowded)
+    with site.session(masters=2, workers=1) as session, pytest.raises(ConfigError) as refused:
+        list(preview(session))
+    assert refused.value.problems == (
+        "10.0.0.12 would be given to both m-prod-2 and w-prod-1; give each role, and pool, addresses of its own",
+    )
+    with site.session(masters=1, workers=1) as session:
+        assert len(list(preview(session))) == 3
 
 
 @pytest.mark.parametrize(("secrets", "modes"), [(False, {0o755, 0o644}), (True, {0o700, 0o600})])
