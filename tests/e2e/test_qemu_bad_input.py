@@ -205,9 +205,7 @@ class TestABake:
             (programs / name).symlink_to(shutil.which(name) or "")
         operator.environment["PATH"] = str(programs)
         told = refusal(self.bake(operator, bake_from="debian-13"))
-        assert told.startswith(
-            "bake_from: Debian is built by mmdebstrap, which is not installed (Debian: apt install mmdebstrap)"
-        )
+        assert "bake_from: Debian is built by mmdebstrap, which is not installed (Debian: apt install mmdebstrap)" in told
 
     def test_in_place_of_somebody_elses_file(self, operator: Operator) -> None:
         before = operator.template.read_bytes()
