@@ -134,7 +134,7 @@ def _system_files(node: Node, cluster: Cluster, config: CoreConfig, secrets: Joi
     yield from (File(f"{PATCHES}/{name}", patch) for name, patch in patches(config.kubeadm_patches, node.role).items())
     if node.role is Role.MASTER:
         yield from api_server.files(config, secrets)
-    yield from kubelet.with_its_disks(node, config)
+    yield from kubelet.with_its_disks(config)
     if proxies.is_proxied(config):
         yield proxies.drop_in("containerd.service")
         yield proxies.drop_in("kubelet.service")

@@ -10,7 +10,6 @@ from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING
 
 from ..contract.boot import File
-from ..contract.machines import Node
 from . import storage
 from .kubeadm_config import KUBELET_DROP_INS, begun
 from .templating import render
@@ -42,8 +41,8 @@ def drop_in(config: CoreConfig) -> str:
     return dump(begun("KubeletConfiguration") | config.kubelet)
 
 
-def with_its_disks(node: Node, config: CoreConfig) -> Iterator[File]:
-    if paths := storage.mounted_below(KUBERNETES_DATA, node, config):
+def with_its_disks(config: CoreConfig) -> Iterator[File]:
+    if paths := storage.mounted_below(KUBERNETES_DATA, config):
         yield _drop_in("kube-provision-disks.conf", "disks.conf", paths=paths)
 
 

@@ -47,7 +47,7 @@ class ScriptPart:
             _kernel_parameters(config),
             storage.mounts(config.mounts),
             storage.volumes(config.volumes),
-            storage.data_volume(node.machine.data_volume_gib, config.data_volume_mount, config.volumes),
+            storage.data_volumes(config.further_disks, config.volumes),
             _commands("pre-commands", Stage.PREPARE, config.pre_commands),
             containers(config),
             _commands("commands", Stage.FINISH, config.commands),

@@ -1,4 +1,4 @@
-"""Mounts, volumes and the second disk: formatted only if blank, mounted by systemd at every boot."""
+"""Mounts, volumes and further disks: formatted only if blank, mounted by systemd at every boot."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..contract.boot import BootFragment, Stage, Step, Unit
-from ..contract.machines import Node
 from . import systemd
 from .templating import render
 
 if TYPE_CHECKING:
     from ..config.core import CoreConfig
-    from ..config.script import Volume
+    from ..config.script import DataVolume, Volume
 
-DATA_LABEL = "kube-data"
-"""Label of the second disk's file system, by which later boots find it; at most 12 characters, for xfs."""
-_DATA_DEVICE = f"/dev/disk/by-label/{DATA_LABEL}"
+_DATA_LABEL = "kube-data"
+"""Label of a further disk's file system, by which later boots find it; of the second and later ones a number follows. At
+most 12 characters, for xfs."""
 _LIMIT = 900
 """Seconds; a large disk takes a while to format."""
 
@@ -41,23 +40,33 @@ def volumes(wanted: list[Volume]) -> BootFragment:
     return BootFragment(units=units, steps=tuple(_volume_steps(wanted)))
 
 
-def data_volume(size_gib: int | None, where: str, taken: list[Volume]) -> BootFragment:
-    """The machine's second disk: the one disk that is neither the boot disk nor a configured volume.
+def data_volumes(wanted: list[DataVolume], taken: list[Volume]) -> BootFragment:
+    """The disks that the machine was made with, as far as they are neither the boot disk nor a configured volume.
 
-    Where several are left, the one of the configured size. Once formatted it is found by its label.
+    Each is one that is blank and of the configured size; a single one may have another. Once formatted it is found by its
+    label. One step for all of them: which disk is whose is decided for all before any is formatted.
     """
-    if size_gib is None:
+    if not wanted:
         return BootFragment()
-    unit = mount_unit(where, _DATA_DEVICE, "ext4")
-    devices = tuple(volume.dev for volume in taken)
-    script = render("steps/data-volume.sh", kind="ext4", label=DATA_LABEL, size_gib=size_gib, taken=devices, unit=unit.name)
-    return BootFragment(units=(unit,), steps=(Step("data-volume", Stage.PREPARE, script, timeout=_LIMIT),))
+    labels = (_DATA_LABEL, *(f"{_DATA_LABEL}-{number}" for number in range(2, len(wanted) + 1)))
+    units = tuple(
+        mount_unit(disk.mount, f"/dev/disk/by-label/{label}", disk.format)
+        for disk, label in zip(wanted, labels, strict=True)
+    )
+    script = render(
+        "steps/data-volumes.sh",
+        labels=labels,
+        sizes=tuple(disk.size for disk in wanted),
+        kinds=tuple(disk.format for disk in wanted),
+        taken=tuple(volume.dev for volume in taken),
+        units=tuple(unit.name for unit in units),
+    )
+    return BootFragment(units=units, steps=(Step("data-volume", Stage.PREPARE, script, timeout=_LIMIT),))
 
 
-def mounted_below(folders: Collection[str], node: Node, config: CoreConfig) -> tuple[str, ...]:
+def mounted_below(folders: Collection[str], config: CoreConfig) -> tuple[str, ...]:
     """What the configuration mounts at these folders or in them."""
-    points = {*config.mounts, *(volume.mount for volume in config.volumes)}
-    points |= {config.data_volume_mount} if node.machine.data_volume_gib else set()
+    points = {*config.mounts, *(it.mount for it in config.volumes), *(it.mount for it in config.further_disks)}
     paths = map(posixpath.normpath, points)
     return tuple(sorted(path for path in paths if any(f"{path}/".startswith(f"{folder}/") for folder in folders)))
 
@@ -83,7 +92,6 @@ def _volume_steps(wanted: list[Volume]) -> Iterator[Step]:
             "steps/volume.sh",
             device=volume.dev,
             kind=volume.format,
-            label="",
             unit=_unit_name(volume.mount),
         )
         yield Step(f"volume-{number}", Stage.PREPARE, script, timeout=_LIMIT)

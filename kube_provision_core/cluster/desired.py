@@ -118,7 +118,7 @@ def _numbered(prototype: Node, numbers: Iterable[int]) -> Iterator[Node]:
 def _prototype(config: Config, cluster_id: str, interfaces: Mapping[Role, str], role: Role, label: str) -> Node:
     """What all machines of a role have in common; their specification takes its time."""
     core = config.by_role[role]
-    machine = Machine(core.cpu, core.mem, core.boot_disk_size, core.data_volume)
+    machine = Machine(core.cpu, core.mem, core.boot_disk_size, tuple(disk.size for disk in core.further_disks))
     stamp = Stamp(config.core.name, cluster_id, role, config.spec(role), made_of=config.made_of(role))
     name = f"{config.core.host_prefix}{label}{config.core.name}"
     return Node(name, role, 0, machine, stamp, interface=interfaces.get(role, ""))

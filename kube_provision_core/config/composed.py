@@ -74,7 +74,9 @@ class Config:
     def _document(self, role: Role) -> dict[str, Any]:
         core = self.by_role[role]
         return {
-            "core": {key: getattr(core, key) for key in specification.MACHINE_KEYS} | self._node(role),
+            "core": {key: getattr(core, key) for key in specification.MACHINE_KEYS}
+            | core.model_dump(mode="json", include={*specification.GIVEN_KEYS}, exclude_defaults=True)
+            | self._node(role),
             **{kind: _machine_keys(self.driver(kind).config[role]) for kind in ("target", "os")},
         }
 

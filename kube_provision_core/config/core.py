@@ -23,7 +23,7 @@ from .manifests import faults
 from .node_words import LabelKey, LabelValue, ServerName, Taints
 from .ports import FreePort
 from .registries import MirrorUrl, Registry
-from .script import ScriptConfig, Strict
+from .script import MAX_DISK_GIB, DataVolume, ScriptConfig, Strict
 from .words import (
     ClusterNetwork,
     DnsLabel,
@@ -51,6 +51,9 @@ DEFAULT_CNI = "https://raw.githubusercontent.com/projectcalico/calico/v3.31.6/ma
 SERVICE_SUBNET, SERVICE_SUBNET_IPV6 = "10.96.0.0/12", "fd00:10:96::/112"
 
 MAX_SIGNING_KEY_BYTES = 1024 * 1024
+
+MAX_DATA_VOLUMES = 99
+"""Their file systems are told apart by labels, in which there is room for two digits."""
 
 
 def _supported(version: str) -> str:
@@ -136,12 +139,20 @@ class CoreConfig(ScriptConfig):
     cpu: int = option(2, per_role=True, ge=1, le=256, help="Processors of a machine. A master needs 2.")
     mem: int = option(4, per_role=True, ge=1, le=6144, help="Memory of a machine in GiB. A master needs 2.")
     boot_disk_size: int | None = option(
-        None, per_role=True, ge=1, le=65536, help="Size of the boot disk in GiB; unset keeps the template's."
+        None, per_role=True, ge=1, le=MAX_DISK_GIB, help="Size of the boot disk in GiB; unset keeps the template's."
     )
     data_volume: int | None = option(
-        None, per_role=True, ge=1, le=65536, help="Size of a second disk in GiB; unset means none."
+        None, per_role=True, ge=1, le=MAX_DISK_GIB, help="Size of a second disk in GiB; unset means none."
     )
     data_volume_mount: MountPoint = option("/data", per_role=True, help="Where the second disk is mounted.")
+    data_volumes: list[DataVolume] = option(
+        [],
+        per_role=True,
+        max_length=MAX_DATA_VOLUMES,
+        example="[{size: 20, mount: /var/lib/etcd}, {size: 100, mount: /data, format: xfs}]",
+        help="Further disks, in place of `data_volume`, which is short for one: `size` in GiB, `mount`, and `format`, "
+        "`ext4` or `xfs`. See [further disks](boot.md#further-disks).",
+    )
 
     kubernetes_version: Annotated[Version, AfterValidator(_supported)] = option(
         SUPPORTED_MINORS[-1],
@@ -264,6 +275,13 @@ class CoreConfig(ScriptConfig):
     image_archives: UrlOrAbsolutePath | None = option(
         None, help="Folder on the template, or URL, of OCI archives to import into the container runtime."
     )
+
+    @property
+    def further_disks(self) -> list[DataVolume]:
+        """What a machine is made with besides its boot disk, however that was written."""
+        if self.data_volume is None:
+            return self.data_volumes
+        return [DataVolume(size=self.data_volume, mount=self.data_volume_mount)]
 
     @property
     def counts(self) -> Mapping[Role, int]:

@@ -80,6 +80,13 @@ def check_masters(masters: CoreConfig, place: PlaceOf, problems: Problems) -> No
 def check_role(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
     """Add what is wrong between the keys of one role. `place`: as for a machine of it."""
     _check_proxies(core, place, problems)
+    if core.data_volume and core.data_volumes:
+        (short,) = core.further_disks
+        problems.add(
+            place("data_volumes"),
+            "data_volumes: data_volume is given for the same machines, and is short for one of these: write "
+            f"{{size: {short.size}, mount: {short.mount}}} here, and unset it (data_volume: null)",
+        )
     for what, named in _named_once(core).items():
         _check_named_once(what, named, place, problems)
     for key, way, host in _asked_before_the_cluster(core):
@@ -125,6 +132,7 @@ def _named_once(core: CoreConfig) -> dict[str, list[Named]]:
         *([("data_volume_mount", (), core.data_volume_mount)] if core.data_volume else []),
         *(("mounts", (path,), path) for path in core.mounts),
         *(("volumes", (number, "mount"), volume.mount) for number, volume in volumes),
+        *(("data_volumes", (number, "mount"), volume.mount) for number, volume in enumerate(core.data_volumes)),
     ]
     return {
         "mount point": [(key, way, posixpath.normpath(path)) for key, way, path in mount_points],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from ..contract.driver import DriverConfig, option
 from ..contract.local_paths import LocalFile
@@ -22,6 +22,10 @@ from .words import (
     Variable,
     Word,
 )
+
+FileSystem = Literal["ext4", "xfs"]
+
+MAX_DISK_GIB = 65536
 
 
 class Strict(BaseModel):
@@ -73,10 +77,19 @@ class Volume(Strict):
 
     dev: AbsolutePath
     mount: MountPoint
-    format: Literal["ext4", "xfs"] = "ext4"
+    format: FileSystem = "ext4"
     owner: Owner = "root:root"
     size: str | None = None
     """Informational: how large the device is meant to be."""
+
+
+class DataVolume(Strict):
+    """A disk that a machine is made with: formatted once and mounted at every boot."""
+
+    size: int = Field(ge=1, le=MAX_DISK_GIB)
+    """GiB."""
+    mount: MountPoint
+    format: FileSystem = "ext4"
 
 
 class ScriptConfig(DriverConfig):

@@ -20,9 +20,14 @@ Document = Mapping[str, Any]
 MACHINE_KEYS = ("cpu", "mem", "boot_disk_size", "data_volume", "data_volume_mount")
 """The core's keys that describe the machine itself."""
 
+GIVEN_KEYS = ("data_volumes",)
+"""More of these, which count only where they are given: machines that were made before there were any have not changed."""
+
 NODE_KEYS = ("kubelet", "taints", "cloud_provider")
 """The core's keys that a machine of the cluster is made a node with. Defaults do not count, so that a version with more of
 them makes no machine look changed."""
+
+_CORE_KEYS = (*MACHINE_KEYS, *GIVEN_KEYS, *NODE_KEYS)
 
 _DRIVERS = ("target", "os")
 
@@ -57,7 +62,7 @@ def digest(document: Document) -> str:
 
 def told(document: Document) -> dict[str, Any]:
     """What may stand in a stamp: nothing of patches, nor of what kubeadm's join is told: arguments may say anything."""
-    core = {key: _open(value) for key, value in document["core"].items() if key in (*MACHINE_KEYS, *NODE_KEYS)}
+    core = {key: _open(value) for key, value in document["core"].items() if key in _CORE_KEYS}
     return {"core": core, **{kind: dict(document[kind]) for kind in _DRIVERS}}
 
 
@@ -77,7 +82,7 @@ def changes(stamp: Stamp, document: Document) -> tuple[Change, ...]:
 def _put_back(document: Document, made_of: Document) -> Document:
     """Today's document, with what the stamp tells of before."""
     now = document["core"]
-    core = {key: value for key, value in now.items() if key not in (*MACHINE_KEYS, *NODE_KEYS)} | _part(made_of, "core")
+    core = {key: value for key, value in now.items() if key not in _CORE_KEYS} | _part(made_of, "core")
     hidden = {key: value for key, value in now.get("kubelet", {}).items() if key in UNTOLD}
     if hidden:
         core["kubelet"] = _part(core, "kubelet") | hidden

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from .errors import ConfigError
 from .rules import TaskDigest
 from .status import NodeStatus
 
@@ -83,8 +84,20 @@ class Machine:
     memory_gib: int
     boot_disk_gib: int | None = None
     """None keeps the template's size. A disk only ever grows."""
-    data_volume_gib: int | None = None
-    """None: no second disk."""
+    data_volumes_gib: tuple[int, ...] = ()
+    """Sizes of its further disks, in the order in which they are plugged in. A machine finds them by their sizes, so these
+    are exact, and they are blank."""
+
+    @property
+    def data_volume_gib(self) -> int | None:
+        """Of a machine with one further disk its size; None: it has none. For targets that make no more than one: raises
+        `ConfigError` where there are several, so that no machine is made with too few."""
+        if len(self.data_volumes_gib) > 1:
+            raise ConfigError(
+                f"data_volumes: machines of this target have one further disk at most, and {len(self.data_volumes_gib)} are "
+                "asked for: give one"
+            )
+        return next(iter(self.data_volumes_gib), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +113,10 @@ class Stamp:
     role: Role
     spec: str
     """Hash of the machine's specification; another hash means that the configuration has changed. It covers `cpu`, `mem`,
-    `boot_disk_size`, `data_volume`, `data_volume_mount`; of a master or a worker `kubelet`, `taints`, `cloud_provider`,
-    `kubeadm.join` and `kubeadm_patches`, where given; and of the target's and the operating system's keys those that may
-    differ per role, where they are not their defaults. It covers no secret, no key that says only how to reach the target,
-    none of the cluster as a whole, and nothing else of what the machine boots with."""
+    `boot_disk_size`, `data_volume`, `data_volume_mount`; `data_volumes`, where given; of a master or a worker `kubelet`,
+    `taints`, `cloud_provider`, `kubeadm.join` and `kubeadm_patches`, where given; and of the target's and the operating
+    system's keys those that may differ per role, where they are not their defaults. It covers no secret, no key that says
+    only how to reach the target, none of the cluster as a whole, and nothing else of what the machine boots with."""
     carries_ca: bool = False
     """This machine was given the certificate authorities and may initialise the cluster."""
     instance: str = ""

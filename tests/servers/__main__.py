@@ -47,6 +47,7 @@ PACKAGES = (
     "systemd",
     "systemd-container",
     "util-linux",
+    "xfsprogs",
 )
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from kube_provision_core import Boot, Cluster, Machine, Node, Role, Stamp
 from kube_provision_qemu import processes
@@ -11,7 +12,7 @@ CLUSTER = Cluster("home", "id-of-home", "1.37", frozenset())
 """The cluster of `node`'s machines."""
 
 
-def node(name: str, role: Role = Role.WORKER, index: int = 1, *, cluster: str = "home", **size: int) -> Node:
+def node(name: str, role: Role = Role.WORKER, index: int = 1, *, cluster: str = "home", **size: Any) -> Node:
     """A machine of 1 GiB, of which one without an operating system touches next to nothing."""
     machine = Machine(cpu=1, memory_gib=1, **size)
     return Node(name, role, index, machine, Stamp(cluster, f"id-of-{cluster}", role, "spec"))

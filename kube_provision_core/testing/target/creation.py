@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -60,6 +61,15 @@ class CreationChecks(TargetFixtures):
     ) -> None:
         found, wished = offered(read_size, "read_size")(make(driver)), WORKER.machine
         assert (found.cpu, found.memory_gib) == (wished.cpu, wished.memory_gib)
+
+    @pytest.mark.parametrize("sizes", [(), (1,), (2, 1, 2)], ids=str)
+    def test_a_machine_has_the_further_disks_that_were_asked_for(
+        self, driver: Connected, read_size: Callable[[Vm], Machine] | None, sizes: tuple[int, ...]
+    ) -> None:
+        """As many, and of these sizes: the machine itself tells them apart by nothing else."""
+        read = offered(read_size, "read_size")
+        vm = make(driver, replace(WORKER, machine=replace(WORKER.machine, data_volumes_gib=sizes)))
+        assert tuple(read(vm).data_volumes_gib) == sizes
 
     @pytest.mark.parametrize("role", Role)
     def test_a_machine_is_made_as_its_role_is_configured(

@@ -103,7 +103,7 @@ class TargetFixtures(DriverFixtures):
 
     @pytest.fixture
     def read_size(self) -> Callable[[Vm], Machine] | None:
-        """A function that tells how large a machine is."""
+        """A function that tells how large a machine is, and its further disks."""
         return None
 
     @pytest.fixture

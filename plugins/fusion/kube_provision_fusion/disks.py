@@ -32,6 +32,9 @@ _UNITS = {"scsi": 16, "nvme": 15, "sata": 30, "ide": 2}
 _SCSI_CONTROLLER = 7
 """The unit that a SCSI controller takes itself."""
 
+LARGEST = 8 * 1024
+"""GiB that a disk may have on VMware Fusion and Workstation."""
+
 _GROW_LIMIT = 600.0
 _CREATE_LIMIT = 300.0
 
@@ -109,14 +112,19 @@ def _head(file: Path) -> bytes:
         return head if head.startswith(_SPARSE_MAGIC) else head + disk.read(_DESCRIPTION_LIMIT)
 
 
-def free_slot(vmx: Vmx, controller: str) -> int:
-    """A unit of the controller that nothing is plugged into. Raises `TargetError` where there is none."""
-    kind = controller.rstrip("0123456789")
+def free_units(vmx: Vmx, boot_disk: Disk, count: int) -> list[int]:
+    """Units behind the boot disk, of its controller, that nothing is plugged into. Raises `TargetError` where there are
+    fewer."""
+    controller, kind = boot_disk.controller, boot_disk.controller.rstrip("0123456789")
     taken = {name.split(".")[0] for name in vmx.names()}
-    for unit in range(_UNITS[kind]):
-        if f"{controller}:{unit}" not in taken and not (kind == "scsi" and unit == _SCSI_CONTROLLER):
-            return unit
-    raise TargetError(f"the template's controller {controller} has no place left for a second disk")
+    units = [unit for unit in range(boot_disk.unit + 1, _UNITS[kind]) if (kind, unit) != ("scsi", _SCSI_CONTROLLER)]
+    free = [unit for unit in units if f"{controller}:{unit}" not in taken]
+    if len(free) < count:
+        raise TargetError(
+            f"data_volumes: {count} wanted, and the template's controller {controller} has room for {len(free)} more disks; "
+            "give fewer"
+        )
+    return free[:count]
 
 
 class DiskManager:

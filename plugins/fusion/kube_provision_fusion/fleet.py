@@ -12,7 +12,7 @@ from kube_provision_core import Boot, Node, Power, Role, Stamp, TargetError, Vm
 from . import attached, machines, note, scrubbing, settings, tasks, template, vmx
 from .cloning import Cloner, Origin
 from .config import CloneType, FusionConfig
-from .disks import GIB, DiskManager, capacity, disks, free_slot
+from .disks import GIB, DiskManager, capacity, disks, free_units
 from .folder_lock import locked
 from .host import Host
 from .machines import Found, Machines
@@ -142,14 +142,16 @@ class Fleet:
         boot_disk = next(iter(disks(clone, file.parent)), None)
         if boot_disk is None:
             raise TargetError(f"{file}: this clone has no disk")
-        wanted, data = node.machine.boot_disk_gib, node.machine.data_volume_gib
+        wanted, further = node.machine.boot_disk_gib, node.machine.data_volumes_gib
         if wanted and wanted * GIB > capacity(boot_disk.file):
             manager.grow(boot_disk.file, wanted)
-        if data is None:
-            return {}
-        extra = file.with_name(f"{node.name}-data.vmdk")
-        manager.create(extra, data)
-        return settings.disk(boot_disk.controller, free_slot(clone, boot_disk.controller), extra.name)
+        changes: dict[str, str | None] = {}
+        units = free_units(clone, boot_disk, len(further))
+        for number, (gib, unit) in enumerate(zip(further, units, strict=True), 1):
+            extra = file.with_name(f"{node.name}-data{f'-{number}' if number > 1 else ''}.vmdk")
+            manager.create(extra, gib)
+            changes |= settings.disk(boot_disk.controller, unit, extra.name)
+        return changes
 
     # --- what exists -----------------------------------------------------------------------------------------------
 

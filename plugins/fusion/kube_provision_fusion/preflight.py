@@ -237,11 +237,13 @@ def _size_problem(machine: Machine, each: Template, clone_type: CloneType) -> It
         yield (
             f"boot_disk_size: a linked clone keeps the {has:g} GiB of {each.file}; unset the size, or set clone_type: full"
         )
-    if machine.data_volume_gib:
-        try:
-            disks.free_slot(each.vmx, each.disks[0].controller)
-        except TargetError as problem:
-            yield f"data_volume: {problem}"
+    try:
+        disks.free_units(each.vmx, each.disks[0], len(machine.data_volumes_gib))
+    except TargetError as problem:
+        yield str(problem)
+    largest = max(machine.data_volumes_gib, default=0)
+    if largest > disks.LARGEST:
+        yield f"data_volumes: {largest} GiB is more than the {disks.LARGEST} GiB that VMware lets a disk have"
 
 
 # --- what only vmrun knows -----------------------------------------------------------------------------------------
@@ -251,7 +253,7 @@ def _disk_manager_problems(vmrun: Vmrun, machines: Machines) -> Iterator[str]:
     keys = {
         key
         for node, _ in machines
-        for key, size in (("boot_disk_size", node.machine.boot_disk_gib), ("data_volume", node.machine.data_volume_gib))
+        for key, size in (("boot_disk_size", node.machine.boot_disk_gib), ("data_volumes", node.machine.data_volumes_gib))
         if size
     }
     if keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers.vmware import Vmware
@@ -38,7 +39,7 @@ def cluster() -> Cluster:
 
 @pytest.fixture
 def node() -> MakeNode:
-    def make(name: str = "w-prod-1", *, cluster: str = "prod", cluster_id: str = CLUSTER_ID, **size: int) -> Node:
+    def make(name: str = "w-prod-1", *, cluster: str = "prod", cluster_id: str = CLUSTER_ID, **size: Any) -> Node:
         role = Role.MASTER if name.startswith("m-") else Role.WORKER
         machine = Machine(**{"cpu": 2, "memory_gib": 3, **size})
         return Node(name, role, 1, machine, Stamp(cluster, cluster_id, role, "0123456789ab"))

@@ -83,7 +83,7 @@ def test_what_is_kept_is_nobodys_machine(vmware: Vmware, driver: Fusion, make: M
 
 
 def test_the_machines_own_disks_go_with_their_snapshots(vmware: Vmware, driver: Fusion, make: Make) -> None:
-    vm = make(driver, data_volume_gib=1)
+    vm = make(driver, data_volumes_gib=(1, 1))
     vmware.vmrun().switch_off(Path(vm.id))
     for name in ("one", "two"):
         vmware.vmrun().take_snapshot(Path(vm.id), name)

@@ -14,7 +14,7 @@ from servers.vmware import Vmware, write_disk
 
 from kube_provision_core import Baked, Machine, Node, Role, Vm
 from kube_provision_core.testing import BakingContract, TargetContract
-from kube_provision_fusion import fleet, note, vmx
+from kube_provision_fusion import disks, fleet, note, vmx
 from kube_provision_fusion.driver import Fusion
 from kube_provision_fusion.folder_lock import locked
 from kube_provision_fusion.stamp import STAMP, STATUS
@@ -95,8 +95,11 @@ class TestFusion(TargetContract):
     @pytest.fixture
     def read_size(self) -> Callable[[Vm], Machine]:
         def read(vm: Vm) -> Machine:
-            made = vmx.read(Path(vm.id))
-            return Machine(int(made.get("numvcpus")), int(made.get("memsize")) // 1024)
+            file = Path(vm.id)
+            made = vmx.read(file)
+            _, *further = disks.disks(made, file.parent)
+            sizes = tuple(disks.capacity(disk.file) // disks.GIB for disk in further)
+            return Machine(int(made.get("numvcpus")), int(made.get("memsize")) // 1024, data_volumes_gib=sizes)
 
         return read
 

@@ -10,7 +10,7 @@ from servers.vmware import Vmware, write_disk
 
 from kube_provision_core import TargetError
 from kube_provision_fusion import disks, vmx
-from kube_provision_fusion.disks import GIB, DiskManager
+from kube_provision_fusion.disks import GIB, Disk, DiskManager
 
 DATA = Path(__file__).parent / "data"
 
@@ -62,16 +62,21 @@ def test_what_is_no_disk_is_told(tmp_path: Path) -> None:
         disks.capacity(tmp_path / "disk.vmdk")
 
 
-def test_the_next_free_place_is_found() -> None:
+def place(controller: str, unit: int = 0) -> Disk:
+    return Disk(controller, unit, Path("boot.vmdk"))
+
+
+def test_the_next_free_places_are_found() -> None:
     taken = [f'scsi0:{unit}.present = "FALSE"' for unit in range(7)]
-    assert disks.free_slot(settings(*taken[:1]), "scsi0") == 1
-    assert disks.free_slot(settings(*taken), "scsi0") == 8, "7 is the controller's own"
-    assert disks.free_slot(settings(), "nvme0") == 0
+    assert disks.free_units(settings(*taken[:1]), place("scsi0"), 1) == [1]
+    assert disks.free_units(settings(*taken), place("scsi0"), 2) == [8, 9], "7 is the controller's own"
+    assert disks.free_units(settings(), place("nvme0"), 14) == [*range(1, 15)]
+    assert disks.free_units(settings(), place("sata0", 3), 2) == [4, 5], "the boot disk stays the first"
 
 
 def test_a_full_controller_is_told() -> None:
-    with pytest.raises(TargetError, match="ide0"):
-        disks.free_slot(settings('ide0:0.present = "TRUE"', 'ide0:1.present = "TRUE"'), "ide0")
+    with pytest.raises(TargetError, match="data_volumes: 1 wanted, and the template's controller ide0 has room for 0 more"):
+        disks.free_units(settings('ide0:0.present = "TRUE"', 'ide0:1.present = "TRUE"'), place("ide0"), 1)
 
 
 def test_the_disk_manager_is_found_beside_what_a_link_leads_to(vmware: Vmware) -> None:

@@ -169,10 +169,22 @@ class TestSizes:
     def test_a_full_one_does(self, check: Check) -> None:
         assert check(Machine(2, 2, boot_disk_gib=40), clone_type="full") == []
 
+    def test_a_controller_has_only_so_many_places(self, check: Check) -> None:
+        assert check(Machine(2, 2, data_volumes_gib=(9,) * 14)) == []
+        assert only(check(Machine(2, 2, data_volumes_gib=(9,) * 15), count=2)) == (
+            "data_volumes: 15 wanted, and the template's controller scsi0 has room for 14 more disks; give fewer"
+        )
+
+    def test_a_disk_has_a_largest_size(self, check: Check) -> None:
+        assert only(check(Machine(2, 2, data_volumes_gib=(9, 8193)))) == (
+            "data_volumes: 8193 GiB is more than the 8192 GiB that VMware lets a disk have"
+        )
+
     def test_the_disk_manager_is_missed_only_where_it_is_needed(self, vmware: Vmware, check: Check) -> None:
         vmware.program.with_name("vmware-vdiskmanager").unlink()
         assert check() == []
-        assert "data_volume: there is no vmware-vdiskmanager beside vmrun" in only(check(Machine(2, 2, data_volume_gib=9)))
+        line = only(check(Machine(2, 2, data_volumes_gib=(9,))))
+        assert line.startswith("data_volumes: there is no vmware-vdiskmanager beside vmrun")
 
     def test_boot_data_fits(self, vmware: Vmware, driver: Fusion, node: MakeNode) -> None:
         large = Boot("w-prod-1", "w-prod-1-1", os.urandom(60_000).hex())

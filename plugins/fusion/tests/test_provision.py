@@ -144,11 +144,17 @@ class TestDisks:
         assert vmware.calls("-x") == []
 
     def test_for_data_are_plugged_in_beside_the_boot_disk(self, vmware: Vmware, driver: Fusion, make: Make) -> None:
-        make(driver, data_volume_gib=100)
+        make(driver, data_volumes_gib=(100, 20))
         machine = vmware.machine("w-prod-1")
-        assert machine.get("scsi0:1.fileName") == "w-prod-1-data.vmdk"
-        assert machine.is_true("scsi0:1.present")
-        assert (vmware.vm_dir / "w-prod-1.vmwarevm" / "w-prod-1-data.vmdk").exists()
+        for unit, name in ((1, "w-prod-1-data.vmdk"), (2, "w-prod-1-data-2.vmdk")):
+            assert machine.get(f"scsi0:{unit}.fileName") == name
+            assert machine.is_true(f"scsi0:{unit}.present")
+            assert (vmware.vm_dir / "w-prod-1.vmwarevm" / name).exists()
+
+    def test_for_data_fill_the_controller(self, vmware: Vmware, driver: Fusion, make: Make) -> None:
+        make(driver, data_volumes_gib=(1,) * 14)
+        machine = vmware.machine("w-prod-1")
+        assert [unit for unit in range(17) if machine.is_true(f"scsi0:{unit}.present")] == [*range(7), *range(8, 16)]
 
 
 class TestLinkedClones:

@@ -21,6 +21,8 @@ from kube_provision_core import (
 )
 
 from . import files, host_networks, record, static_addresses, template
+from .addresses import OWN
+from .command import room_for_data_disks
 from .config import QemuConfig
 from .disks import GIB
 from .emulator import Emulator
@@ -54,6 +56,7 @@ def problems(
         base = _ask(partial(template.read, config[role].template), found)
         if base:
             found += _sizes(base, [node for node in nodes if node.role is role])
+        found += _too_many_disks(config[role], [node for node in nodes if node.role is role])
         if base and emulator:
             _ask(partial(check_bootable, base, emulator), found)
     return list(dict.fromkeys(found))
@@ -167,6 +170,12 @@ def memory_in_use(places: Places) -> int:
     folders = [each.machine(name) for each in (places, places.baking) for name in each.names()]
     running = (record.read(folder) for folder in folders if files.holder(folder / PID_FILE) is not None)
     return sum(made.memory_gib for made in running if made)
+
+
+def _too_many_disks(config: QemuConfig, nodes: Sequence[Node]) -> Iterator[str]:
+    wanted, room = len(nodes[0].machine.data_volumes_gib), room_for_data_disks(len(config.networks or [OWN]))
+    if wanted > room:
+        yield f"data_volumes: {wanted} wanted, and a machine of QEMU has room for {room} more disks; give fewer"
 
 
 def _sizes(base: Template, nodes: Sequence[Node]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import wire
 from .emulator import Emulator
-from .places import AGENT_SOCKET, BOOT_DISK, CONSOLE, DATA_DISK, PID_FILE, QMP_SOCKET, SEED, STATUS
+from .places import AGENT_SOCKET, BOOT_DISK, CONSOLE, PID_FILE, QMP_SOCKET, SEED, STATUS
 from .record import Record
 from .template import Template
 
@@ -15,6 +15,11 @@ AGENT_PORT = "org.qemu.guest_agent.0"
 
 TRANSLATION_CACHE = 256
 """MiB of translated code under tcg; its default, a quarter of the machine's memory, is not given back."""
+
+SLOTS = 30
+"""Places on a machine's bus: 32 but for those that are the board's own. Each disk and each card takes one."""
+
+_OTHER_DEVICES = ("boot disk", "seed", "channels", "entropy")
 
 _PATIENT = (
     *("systemd.default_timeout_start_sec=900", "systemd.default_device_timeout_sec=900"),
@@ -46,6 +51,11 @@ def machine(record: Record, template: Template, emulator: Emulator, network: lis
     ]
 
 
+def room_for_data_disks(cards: int) -> int:
+    """How many a machine with so many network cards can have."""
+    return SLOTS - len(_OTHER_DEVICES) - cards
+
+
 def _processor(record: Record, emulator: Emulator) -> list[str]:
     accelerator, board = emulator.accelerator, emulator.board
     return [
@@ -68,11 +78,15 @@ def _boot(template: Template, emulator: Emulator) -> list[str]:
 
 def _disks(record: Record) -> list[str]:
     """First the boot disk, then the seed: what a guest calls vda and vdb. Index 0 is a direct kernel's."""
-    disks = [
+    return [
         *_disk("boot", f"file={BOOT_DISK},format=qcow2,discard=unmap", ",bootindex=1"),
         *_disk("seed", f"file={SEED},format=raw,readonly=on"),
+        *(
+            word
+            for disk in record.data_disks
+            for word in _disk(disk.removesuffix(".qcow2"), f"file={disk},format=qcow2,discard=unmap")
+        ),
     ]
-    return [*disks, *_disk("data", f"file={DATA_DISK},format=qcow2,discard=unmap")] if record.has_data_disk else disks
 
 
 def _disk(name: str, source: str, device: str = "") -> list[str]:

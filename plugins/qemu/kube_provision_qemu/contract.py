@@ -14,8 +14,9 @@ import pytest
 
 from kube_provision_core import Machine, NoCloudSeed, Node, Role, TargetError, Vm
 from kube_provision_core.testing import TargetContract
-from kube_provision_qemu import emulator, files, power, processes, record
+from kube_provision_qemu import emulator, files, power, processes, qmp, record
 from kube_provision_qemu.config import QemuConfig
+from kube_provision_qemu.disks import GIB
 from kube_provision_qemu.driver import Qemu
 from kube_provision_qemu.places import Places
 from kube_provision_qemu.power import Bounds
@@ -128,7 +129,15 @@ class TestQemu(TargetContract):
 
     @pytest.fixture
     def read_size(self) -> Callable[[Vm], Machine]:
-        return lambda vm: Machine(_record(vm).cpu, _record(vm).memory_gib)
+        """Of disks what the machine itself has."""
+
+        def read(vm: Vm) -> Machine:
+            with qmp.session(Path(vm.id) / "qmp.sock") as session:
+                disks = {disk["device"]: disk["inserted"]["image"] for disk in session.execute("query-block")}
+            further = tuple(disk["virtual-size"] // GIB for name, disk in disks.items() if name.startswith("data"))
+            return Machine(_record(vm).cpu, _record(vm).memory_gib, data_volumes_gib=further)
+
+        return read
 
     @pytest.fixture
     def read_metadata(self, read_boot_data: Callable[[Vm], str]) -> Callable[[Vm], str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from kube_provision_core import TargetError, telling_os_errors
 
 from . import chain, template
-from .places import BOOT_DISK, DATA_DISK
+from .places import BOOT_DISK
 from .record import Record
 
 TIMEOUT = 120.0
@@ -30,8 +30,8 @@ def create_overlay(image_tool: Path, base: template.Template, folder: Path, size
     _run(image_tool, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base.disk), str(folder / BOOT_DISK), str(size))
 
 
-def create_data_disk(image_tool: Path, folder: Path, size_gib: int) -> None:
-    _run(image_tool, "create", "-q", "-f", "qcow2", str(folder / DATA_DISK), f"{size_gib}G")
+def create_blank(image_tool: Path, disk: Path, size_gib: int) -> None:
+    _run(image_tool, "create", "-q", "-f", "qcow2", str(disk), f"{size_gib}G")
 
 
 def convert(image_tool: Path, source: Path, target: Path, kind: str = "") -> None:
@@ -62,7 +62,7 @@ def check(image_tool: Path, record: Record, folder: Path) -> None:
             f"{record.name}: its template {record.template}{below} was changed after the machine was made from it, so that "
             "its disk is void. Bring the old template back, or destroy the machine and provision it again"
         )
-    for disk in (BOOT_DISK, *((DATA_DISK,) if record.has_data_disk else ())):
+    for disk in (BOOT_DISK, *record.data_disks):
         _check(image_tool, folder / disk, record.name, "Destroy the machine and provision it again, or repair it")
 
 

@@ -246,7 +246,7 @@ class Qemu(TargetDriver):
             with self._network(made.stamp.cluster) as network:
                 left = [other for other in self._records(made.stamp.cluster) if other.name != vm.name]
                 network.release(left)  # before the machine is gone: nobody would look for what runs for it
-                self._places.remove(vm.name, has_data_disk=made.has_data_disk)
+                self._places.remove(vm.name, made.data_disks)
                 network.close_ports(left)
             return True
 

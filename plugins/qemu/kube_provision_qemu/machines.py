@@ -73,7 +73,7 @@ def _record(node: Node, template: Template, address: str, config: QemuConfig) ->
         template=template.disk,
         fingerprint=template.fingerprint,
         ports=tuple(sorted({*forwarded})),
-        has_data_disk=node.machine.data_volume_gib is not None,
+        data_disk_count=len(node.machine.data_volumes_gib),
         further_networks=tuple((name, addresses.mac(node.stamp.cluster_id, f"{node.name}/{name}")) for name in others),
         own_card=node_card(networks),
         node_network=config.node_network,
@@ -91,8 +91,8 @@ def _fill(
     config: QemuConfig,
 ) -> None:
     disks.create_overlay(emulator.image_tool, template, folder, node.machine.boot_disk_gib)
-    if node.machine.data_volume_gib is not None:
-        disks.create_data_disk(emulator.image_tool, folder, node.machine.data_volume_gib)
+    for name, size_gib in zip(made.data_disks, node.machine.data_volumes_gib, strict=True):
+        disks.create_blank(emulator.image_tool, folder / name, size_gib)
     cards = list(zip(config.networks or [addresses.OWN], (mac for _, mac in made.cards), strict=True))
     network = addresses.network_text(made.address, cards, node.index, config.dns_servers)
     NoCloudSeed(boot, network).write(folder / SEED)

@@ -24,7 +24,7 @@ from kube_provision_core import UNFINISHED, xdg_folder
 
 from . import files
 
-RECORD, BOOT_DISK, DATA_DISK, SEED = "machine.json", "boot.qcow2", "data.qcow2", "seed.iso"
+RECORD, BOOT_DISK, SEED = "machine.json", "boot.qcow2", "seed.iso"
 SCRUBBED = "scrubbed"
 """Present when the seed no longer holds secrets."""
 PID_FILE, QMP_SOCKET, AGENT_SOCKET = "pid", "qmp.sock", "agent.sock"
@@ -33,13 +33,19 @@ PORTS = "ports.json"
 
 _OURS = frozenset(
     {
-        *(RECORD, BOOT_DISK, DATA_DISK, SEED, SCRUBBED, PID_FILE, QMP_SOCKET, AGENT_SOCKET, STATUS, CONSOLE, LOG),
+        *(RECORD, BOOT_DISK, SEED, SCRUBBED, PID_FILE, QMP_SOCKET, AGENT_SOCKET, STATUS, CONSOLE, LOG),
         *(str(Path(BOOT_DISK).with_suffix(ending)) for ending in (".json", ".vmlinuz", ".initrd")),
     }
 )
-"""What is in a machine's folder; the last ones where it bakes. Anything else there is somebody's."""
+"""What is in a machine's folder besides its further disks; the last ones where it bakes. Anything else there is
+somebody's."""
 
 log = logging.getLogger(__name__)
+
+
+def data_disks(count: int) -> tuple[str, ...]:
+    """Names of a machine's further disks."""
+    return tuple(f"data{f'-{number}' if number > 1 else ''}.qcow2" for number in range(1, count + 1))
 
 
 class Places:
@@ -81,12 +87,13 @@ class Places:
         folder.mkdir(mode=0o700)
         return folder
 
-    def remove(self, name: str, *, has_data_disk: bool = True) -> None:
+    def remove(self, name: str, further_disks: Collection[str] = ()) -> None:
         """Delete the machine's folder, at one stroke for whoever looks. Its lock is held, and it is powered off.
 
-        What lies in it and was not made with the machine, such as a disk that was attached later, is moved to `kept/`.
+        `further_disks`: names of those that it was made with. What else lies in it, such as a disk that was attached later,
+        is moved to `kept/`.
         """
-        self._keep(name, _OURS if has_data_disk else _OURS - {DATA_DISK})
+        self._keep(name, _OURS.union(further_disks))
         self.machine(name).rename(self.machines / f".{name}.{secrets.token_hex(4)}")
         self.clear(name)
 

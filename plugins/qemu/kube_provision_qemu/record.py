@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kube_provision_core import Stamp, replace_file
 
-from .places import RECORD, Places
+from .places import RECORD, Places, data_disks
 from .template import Fingerprint
 
 FORMAT = 1
@@ -32,7 +32,7 @@ class Record:
     """Of the template when the overlay was made."""
     ports: tuple[int, ...]
     """TCP ports of it that this host reaches by ports of its own."""
-    has_data_disk: bool = False
+    data_disk_count: int = 0
     further_networks: tuple[tuple[str, str], ...] = ()
     """Their names, and the hardware addresses of its cards in them. On the process's hubs they come in this order after
     the nodes' network, whose hub is 0."""
@@ -42,6 +42,11 @@ class Record:
     """The host's network in which its `address` is; empty: the cluster's own wire."""
     static_addresses: tuple[tuple[str, str], ...] = ()
     """Addresses that the configuration gave it, each behind the name of its network."""
+
+    @property
+    def data_disks(self) -> tuple[str, ...]:
+        """Names of the files of its further disks."""
+        return data_disks(self.data_disk_count)
 
     @property
     def wires(self) -> tuple[str, ...]:
@@ -56,7 +61,9 @@ class Record:
 
 
 def write(folder: Path, record: Record) -> None:
-    fields = asdict(record) | {"template": str(record.template)}
+    fields = asdict(record) | {"template": str(record.template), "has_data_disk": record.data_disk_count > 0}
+    if record.data_disk_count <= 1:
+        del fields["data_disk_count"]
     if not record.further_networks:  # an earlier version reads what it knows
         del fields["further_networks"], fields["own_card"]
     if not record.node_network:
@@ -88,7 +95,7 @@ def _parse(said: dict[str, object], name: str) -> Record:
         raise ValueError("another format or another machine")
     stamp, fingerprint = Stamp.of(fields.pop("stamp")), fields.pop("fingerprint")
     template, ports, further = fields.pop("template"), fields.pop("ports"), fields.pop("further_networks", [])
-    static_addresses = fields.pop("static_addresses", [])
+    static_addresses, one = fields.pop("static_addresses", []), fields.pop("has_data_disk", False)
     if not (stamp and isinstance(fingerprint, dict) and isinstance(ports, list)):
         raise TypeError("not a record")
     return Record(
@@ -98,7 +105,7 @@ def _parse(said: dict[str, object], name: str) -> Record:
         ports=tuple(map(int, ports)),
         further_networks=_pairs(further),
         static_addresses=_pairs(static_addresses),
-        **fields,  # type: ignore[arg-type]  # unknown or missing keys raise TypeError; who can write here could start QEMU anyway
+        **{"data_disk_count": int(bool(one))} | fields,  # type: ignore[arg-type]  # unknown or missing keys raise TypeError; who can write here could start QEMU anyway
     )
 
 

@@ -37,12 +37,12 @@ def plug(vm: Vm, disk: Path) -> None:
         session.execute("blockdev-add", **{"driver": "qcow2", "node-name": "later", "file": file})
 
 
-@pytest.mark.parametrize("name", ["volume.qcow2", "data.qcow2", "volumes/a.qcow2"])
+@pytest.mark.parametrize("name", ["volume.qcow2", "data.qcow2", "data-2.qcow2", "volumes/a.qcow2"])
 @pytest.mark.parametrize("running", [True, False])
 def test_a_disk_in_the_machines_folder_is_moved_out_and_named(
     driver: Qemu, vm: Vm, vm_dir: Path, caplog: pytest.LogCaptureFixture, name: str, running: bool
 ) -> None:
-    """`data.qcow2` too, of a machine that was made without a data volume."""
+    """Also of a further disk's name, of a machine that was made without one."""
     disk = Path(vm.id) / name
     content = make_disk(disk)
     plug(vm, disk)
@@ -74,7 +74,7 @@ def test_a_link_goes_and_what_it_leads_to_stays(driver: Qemu, vm: Vm, tmp_path: 
 
 
 def test_the_machines_own_disks_go(driver: Qemu, vm_dir: Path) -> None:
-    machine = node("w-home-1", data_volume_gib=1)
+    machine = node("w-home-1", data_volumes_gib=(1, 2, 1))
     driver.destroy_vm(vm=driver.provision_vm(node=machine, boot=boot(machine)))
     assert not (vm_dir / "kept").exists()
     assert list(vm_dir.rglob("*.qcow2")) == []

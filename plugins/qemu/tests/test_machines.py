@@ -17,7 +17,7 @@ import pytest
 from servers.qemu import CLUSTER, boot, node
 
 from kube_provision_core import NodeStatus, Power, Role, Stage, TargetError, Vm
-from kube_provision_qemu import files, power, processes, qmp
+from kube_provision_qemu import command, files, power, processes, qmp, record
 from kube_provision_qemu.driver import Qemu
 from kube_provision_qemu.power import Bounds
 from kube_provision_qemu.record import Record
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 WORKER = node("w-home-1")
 
 
-def provision(driver: Qemu, name: str = "w-home-1", role: Role = Role.WORKER, index: int = 1, **size: int) -> Vm:
+def provision(driver: Qemu, name: str = "w-home-1", role: Role = Role.WORKER, index: int = 1, **size: Any) -> Vm:
     machine = node(name, role, index, **size)
     return driver.provision_vm(node=machine, boot=boot(machine))
 
@@ -181,9 +181,9 @@ def test_a_node_may_take_for_its_shutdown_what_systemd_gives_its_services() -> N
 
 
 def test_disks_grow_and_never_shrink(driver: Qemu) -> None:
-    vm = provision(driver, boot_disk_gib=3, data_volume_gib=2)
-    sizes = [_virtual_size(Path(vm.id) / name) for name in ("boot.qcow2", "data.qcow2")]
-    assert sizes == [3 * 1024**3, 2 * 1024**3]
+    vm = provision(driver, boot_disk_gib=3, data_volumes_gib=(2, 1, 2))
+    sizes = [_virtual_size(Path(vm.id) / f"{name}.qcow2") for name in ("boot", "data", "data-2", "data-3")]
+    assert sizes == [size * 1024**3 for size in (3, 2, 1, 2)]
 
 
 def _virtual_size(disk: Path) -> int:
@@ -191,14 +191,37 @@ def _virtual_size(disk: Path) -> int:
     return int(json.loads(said.stdout)["virtual-size"])
 
 
-def test_a_corrupt_disk_is_told_before_the_machine_is_started(driver: Qemu) -> None:
-    vm = provision(driver)
+def test_a_machine_starts_with_as_many_further_disks_as_preflight_lets_pass(driver: Qemu) -> None:
+    room = command.room_for_data_disks(cards=1)
+    most, more = (node("w-home-1", data_volumes_gib=(1,) * count) for count in (room, room + 1))
+    assert list(driver.preflight(machines=[(most, boot(most))])) == []
+    assert list(driver.preflight(machines=[(more, boot(more))])) == [
+        f"data_volumes: {room + 1} wanted, and a machine of QEMU has room for {room} more disks; give fewer"
+    ]
+    vm = driver.provision_vm(node=most, boot=boot(most))
+    with qmp.session(Path(vm.id) / "qmp.sock") as session:
+        assert sum(disk["device"].startswith("data") for disk in session.execute("query-block")) == room
+
+
+def test_what_a_machine_with_one_further_disk_is_can_be_read_and_written_by_earlier_versions(driver: Qemu) -> None:
+    vm = provision(driver, data_volumes_gib=(1,))
+    said = json.loads((Path(vm.id) / "machine.json").read_text())
+    assert said["has_data_disk"] is True
+    assert "data_disk_count" not in said
+    made = record.read(Path(vm.id))
+    assert made
+    assert made.data_disks == ("data.qcow2",)
+
+
+@pytest.mark.parametrize("name", ["boot.qcow2", "data-2.qcow2"])
+def test_a_corrupt_disk_is_told_before_the_machine_is_started(driver: Qemu, name: str) -> None:
+    vm = provision(driver, data_volumes_gib=(1, 1))
     power_off(vm)
-    disk = Path(vm.id) / "boot.qcow2"
+    disk = Path(vm.id) / name
     with disk.open("r+b") as file:
         file.seek(0x10000)  # the table of reference counts
         file.write(b"\xff" * 64)
-    with pytest.raises(TargetError, match=r"w-home-1: its disk .*boot.qcow2 is corrupt .*Destroy the machine"):
+    with pytest.raises(TargetError, match=rf"w-home-1: its disk .*/{name} is corrupt .*Destroy the machine"):
         provision(driver)
     assert only(driver).power is Power.OFF
 

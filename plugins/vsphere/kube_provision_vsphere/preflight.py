@@ -19,6 +19,9 @@ from .target import Target
 
 Machines = Sequence[tuple[Node, Boot]]
 
+LARGEST_DISK = 62 * 1024
+"""GiB; one of vSphere's configuration maximums."""
+
 
 def problems(target: Target, machines: Machines) -> list[str]:
     """All of them at once. Raises `TargetError` for trouble on the way to vCenter."""
@@ -95,6 +98,11 @@ def _disk_problems(target: Target, places: Mapping[Kind, Placement], machines: M
                 f"boot_disk_size: a linked clone keeps the {has:g} GiB of template {place.template_path}; "
                 "unset the size, or set linked_clone: false"
             )
+        further = node.machine.data_volumes_gib
+        if fault := place.template.lack_of_room(further):
+            yield f"{fault} ({place.template_path})"
+        if max(further, default=0) > LARGEST_DISK:
+            yield f"data_volumes: {max(further)} GiB is more than the {LARGEST_DISK} GiB that vSphere lets a disk have"
 
 
 def _tag_problems(target: Target, machines: Machines) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -38,8 +38,19 @@ class Template:
     """Ids of those that hold its disks."""
     networks: frozenset[str]
     """Ids of those that its cards are connected to."""
+    free_places: tuple[tuple[int, int], ...] = ()
+    """Where further disks can be plugged in: keys of controllers, and units."""
     devices: tuple[Any, ...] = field(default=(), repr=False)
     """As vCenter describes them; only for the client."""
+
+    def lack_of_room(self, further_disks: Collection[int]) -> str:
+        """Why its machines cannot have as many; empty where they can."""
+        if len(further_disks) <= len(self.free_places):
+            return ""
+        return (
+            f"data_volumes: {len(further_disks)} wanted, and the template's controllers have room for "
+            f"{len(self.free_places)} more disks; add a controller to it, or give fewer"
+        )
 
 
 NOT_THERE_YET = Template(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from threading import Lock
 
-from kube_provision_core import Boot, Node, Role, node_card
+from kube_provision_core import Boot, Machine, Node, Role, node_card
 
 from . import guestinfo, naming, placement, stamp, tags
 from .client.specification import Order
@@ -89,14 +89,14 @@ class Target:
             folder=place.folder,
             pool=place.pool,
             host=place.hosts[_turn(node) % len(place.hosts)] if place.hosts else None,
-            datastore=self._choose_datastore(place, (machine.boot_disk_gib or 0) + (machine.data_volume_gib or 0)),
+            datastore=self._choose_datastore(place, machine),
             networks=place.networks,
             policy=place.policy,
             mac_addresses=hardware_addresses(node, config),
             cpu=machine.cpu,
             memory_mib=machine.memory_gib * 1024,
             boot_disk_gib=machine.boot_disk_gib,
-            data_volume_gib=machine.data_volume_gib,
+            data_volumes_gib=machine.data_volumes_gib,
             snapshot=place.snapshot if config.linked_clone else None,
             firmware=config.firmware,
             note=stamp.note(node.stamp),
@@ -111,11 +111,12 @@ class Target:
             },
         )
 
-    def _choose_datastore(self, place: Placement, gib: int) -> str | None:
+    def _choose_datastore(self, place: Placement, machine: Machine) -> str | None:
         """Of a datastore cluster, the one with the most room left after what this run has placed already."""
         if not place.datastores:
             return None
-        size = max(gib, place.template.disks[0].gib) * GIB
+        boot_disk, *others = (disk.gib for disk in place.template.disks)
+        size = (max(machine.boot_disk_gib or 0, boot_disk) + sum(others) + sum(machine.data_volumes_gib)) * GIB
 
         def room(store: Datastore) -> int:
             return store.free_bytes - self._promised.get(store.id, 0)

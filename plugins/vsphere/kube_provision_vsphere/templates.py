@@ -173,7 +173,7 @@ class Templates:
             cpu=image.machine.cpu,
             memory_mib=image.machine.memory_gib * 1024,
             boot_disk_gib=None,
-            data_volume_gib=None,
+            data_volumes_gib=(),
             snapshot=None,
             firmware=config.firmware,
             note=_note(site),

@@ -99,7 +99,8 @@ class TestVsphere(TargetContract):
     def read_size(self, vcenter: Simulator) -> Callable[[Vm], Machine]:
         def read(vm: Vm) -> Machine:
             found = vcenter.vm(vm.name)
-            return Machine(found["cpu"], found["memory_mib"] // 1024)
+            further = tuple(disk["gib"] for disk in found["disks"][1:])
+            return Machine(found["cpu"], found["memory_mib"] // 1024, data_volumes_gib=further)
 
         return read
 

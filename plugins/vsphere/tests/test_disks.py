@@ -13,6 +13,8 @@ from kube_provision_core import Boot, Cluster, Image, Node, Role, TargetError, V
 from kube_provision_core import Machine as Size
 from kube_provision_vsphere import stamp
 from kube_provision_vsphere.client import read
+from kube_provision_vsphere.client.disks import free_places
+from kube_provision_vsphere.client.vmomi import vim
 from kube_provision_vsphere.driver import Vsphere
 
 pytestmark = pytest.mark.integration
@@ -39,13 +41,13 @@ def left(vcenter: Simulator) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "size", [{}, {"boot_disk_gib": 20}, {"data_volume_gib": 5}, {"boot_disk_gib": 20, "data_volume_gib": 5}]
+    "size", [{}, {"boot_disk_gib": 20}, {"data_volumes_gib": (5,)}, {"boot_disk_gib": 20, "data_volumes_gib": (5, 7, 5)}]
 )
 def test_a_machine_takes_its_own_disks_along(
-    vcenter: Simulator, driver: Vsphere, make: Callable[..., Vm], size: dict[str, int], caplog: pytest.LogCaptureFixture
+    vcenter: Simulator, driver: Vsphere, make: Callable[..., Vm], size: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     vm = make(1, **size)
-    assert len(left(vcenter)) == 1 + ("data_volume_gib" in size)
+    assert len(left(vcenter)) == 1 + len(size.get("data_volumes_gib", ()))
     assert driver.destroy_vm(vm) is True
     assert vcenter.disks() == [TEMPLATES]
     assert "kept" not in caplog.text
@@ -68,13 +70,72 @@ def test_a_disk_that_was_attached_later_is_detached_and_told(
     file: str,
     first_class: bool,
 ) -> None:
-    vm = make(1, data_volume_gib=5)
+    vm = make(1, data_volumes_gib=(5,))
     vcenter.attach("w-prod-1", file, first_class=first_class)
     with caplog.at_level(logging.WARNING):
         driver.destroy_vm(vm)
     assert left(vcenter) == [file]
     assert f"w-prod-1: not its own alone, so detached before it is deleted, and kept: {file}" in caplog.text
     assert vcenter.machine_names() == []
+
+
+def device(kind: str, key: int, controller: int | None = None, unit: int | None = None) -> Any:
+    return getattr(vim.vm.device, kind)(key=key, controllerKey=controller, unitNumber=unit)
+
+
+SCSI = device("ParaVirtualSCSIController", 1000)
+DISK = device("VirtualDisk", 2000, 1000, 0)
+
+
+@pytest.mark.parametrize(
+    ("devices", "free"),
+    [
+        ([SCSI, DISK], [(1000, unit) for unit in range(1, 16) if unit != 7]),
+        ([SCSI, device("VirtualDisk", 2000, 1000, 3)], [(1000, unit) for unit in range(4, 16) if unit != 7]),
+        (
+            [SCSI, DISK, device("VirtualIDEController", 200), *(device("VirtualDisk", 1, 1000, it) for it in range(1, 15))],
+            [(1000, 15)],
+        ),
+        (
+            [SCSI, device("VirtualDisk", 2, 1000, 14), device("VirtualAHCIController", 15000)],
+            [(1000, 15), *((15000, unit) for unit in range(30))],
+        ),
+        (
+            [SCSI, device("VirtualNVMEController", 31000), device("VirtualDisk", 2, 31000, 12)],
+            [(31000, 13), (31000, 14)],
+        ),
+        (
+            [device("VirtualIDEController", 200), device("VirtualDisk", 2, 200, 0), device("VirtualCdrom", 3, 200, 1)],
+            [],
+        ),
+    ],
+    ids=["one controller", "never before the boot disk", "almost full", "beside full ones", "not on earlier ones", "none"],
+)
+def test_disks_have_room_behind_the_boot_disk_where_nothing_is_plugged_in(
+    devices: list[Any], free: list[tuple[int, int]]
+) -> None:
+    assert free_places(devices) == tuple(free)
+
+
+def test_as_many_disks_as_there_is_room_for_are_made_and_more_refused_before_anything_is(
+    vcenter: Simulator, driver: Vsphere, make: Callable[..., Vm], node: MakeNode, boot: MakeBoot
+) -> None:
+    wanted = node(1, data_volumes_gib=(5,) * 15)
+    assert list(driver.preflight([(wanted, boot(wanted))])) == [
+        "data_volumes: 15 wanted, and the template's controllers have room for 14 more disks; add a controller to it, or "
+        "give fewer (/DC0/vm/ubuntu)"
+    ]
+    with pytest.raises(TargetError, match="w-prod-1: data_volumes: 15 wanted, and "):
+        driver.provision_vm(wanted, boot(wanted))
+    assert vcenter.machine_names() == []
+    driver.destroy_vm(make(1, data_volumes_gib=(5,) * 14))
+    assert left(vcenter) == []
+
+
+def test_a_disk_that_vsphere_does_not_have_is_told(driver: Vsphere, node: MakeNode, boot: MakeBoot) -> None:
+    wanted = node(1, data_volumes_gib=(5, 63489))
+    (line,) = driver.preflight([(wanted, boot(wanted))])
+    assert line.startswith("data_volumes: 63489 GiB is more than the 63488 GiB ")
 
 
 def test_a_linked_clone_takes_its_own_changes_along_and_leaves_the_disk_below(
@@ -87,11 +148,11 @@ def test_a_linked_clone_takes_its_own_changes_along_and_leaves_the_disk_below(
     assert vcenter.disks() == [TEMPLATES]
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["boot disk", "data volume"])
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["boot disk", "data volume", "another"])
 def test_a_disk_of_its_own_that_another_machine_uses_too_is_detached_and_told(
     vcenter: Simulator, driver: Vsphere, make: Callable[..., Vm], caplog: pytest.LogCaptureFixture, which: int
 ) -> None:
-    vm = make(1, data_volume_gib=5)
+    vm = make(1, data_volumes_gib=(5, 5))
     file = vcenter.vm("w-prod-1")["disks"][which]["file"]
     vcenter.create(Machine("rescue"))
     vcenter.attach("rescue", file, first_class=False)
@@ -143,7 +204,7 @@ def test_a_machine_that_shares_its_disk_with_the_template_goes_without_it(
 ) -> None:
     vcenter = simulate(inventory=Inventory(takes_files_literally=True))
     driver = driver_for(vcenter)
-    wanted = node(1, boot_disk_gib=20, data_volume_gib=5)
+    wanted = node(1, boot_disk_gib=20, data_volumes_gib=(5,))
     vm = driver.provision_vm(wanted, boot(wanted))
     assert vcenter.vm("w-prod-1")["disks"][0]["file"] == TEMPLATES
     driver.destroy_vm(vm)
@@ -159,7 +220,7 @@ def test_a_grown_disk_is_no_file_of_the_template(vcenter: Simulator, make: Calla
 def test_a_machine_that_does_not_say_what_it_was_made_with_goes_with_its_boot_disk_alone(
     vcenter: Simulator, driver: Vsphere, make: Callable[..., Vm]
 ) -> None:
-    vm = make(1, data_volume_gib=5)
+    vm = make(1, data_volumes_gib=(5,))
     _, data = vcenter.vm("w-prod-1")["disks"]
     vcenter.publish("w-prod-1", {stamp.DISKS: ""})
     driver.destroy_vm(vm)

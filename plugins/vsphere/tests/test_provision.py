@@ -35,18 +35,18 @@ def text(value: str) -> str:
 
 def test_the_clone_carries_everything(vcenter: Simulator, driver_for: MakeDriver, node: MakeNode, boot: MakeBoot) -> None:
     driver = driver_for(vcenter, datastore="LocalDS_1", network="DC0_DVPG0", resource_pool="DC0_C0_RP1")
-    machine = node(1, cpu=4, memory_gib=8, boot_disk_gib=20, data_volume_gib=30)
+    machine = node(1, cpu=4, memory_gib=8, boot_disk_gib=20, data_volumes_gib=(30, 5, 30))
     vm = driver.provision_vm(machine, boot(machine))
     seen = vcenter.vm("w-prod-1")
     assert vm.where == seen["path"] == "/DC0/vm/k8s/w-prod-1"
     assert (seen["power"], seen["cpu"], seen["memory_mib"]) == ("poweredOn", 4, 8192)
-    assert [disk["gib"] for disk in seen["disks"]] == [20, 30]
+    assert [disk["gib"] for disk in seen["disks"]] == [20, 30, 5, 30]
     assert (seen["pool"], seen["datastores"], seen["networks"]) == ("DC0_C0_RP1", ["LocalDS_1"], ["DC0_DVPG0"])
     assert seen["annotation"] == "kube-provision: worker of cluster prod"
 
 
 def test_one_call_makes_one_machine(vcenter: Simulator, driver: Vsphere, node: MakeNode, boot: MakeBoot) -> None:
-    driver.provision_vm(node(1, boot_disk_gib=20, data_volume_gib=5), boot(node(1)))
+    driver.provision_vm(node(1, boot_disk_gib=20, data_volumes_gib=(5, 5)), boot(node(1)))
     counts = vcenter.counts()
     changing = {method: count for method, count in counts.items() if method.endswith("_Task")}
     assert changing == {"CloneVM_Task": 1}
@@ -247,6 +247,18 @@ def test_a_datastore_cluster_spreads_machines(
     provision_all(driver_for(vcenter, datastore="POD0"), nodes, boot)
     used = {vcenter.vm(one.name)["datastores"][0] for one in nodes}
     assert used == {"LocalDS_0", "LocalDS_1"}
+
+
+def test_all_disks_of_a_machine_count_where_a_datastore_cluster_has_room(
+    simulate: Callable[..., Simulator], driver_for: MakeDriver, node: MakeNode, boot: MakeBoot
+) -> None:
+    """The template's has 10 GiB: six machines of that and no more are smaller than one with all of these."""
+    vcenter = simulate(inventory=Inventory(datastores=2, datastore_cluster="POD0"))
+    driver = driver_for(vcenter, datastore="POD0")
+    for one in (node(1, data_volumes_gib=(30, 30)), *(node(index) for index in range(2, 8))):
+        driver.provision_vm(one, boot(one))
+    first, *others = (vcenter.vm(f"w-prod-{index}")["datastores"] for index in range(1, 8))
+    assert first not in others
 
 
 @pytest.mark.parametrize("ignores", ["size", "power"])

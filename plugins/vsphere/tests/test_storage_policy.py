@@ -35,11 +35,11 @@ def check(driver_for: MakeDriver, node: MakeNode, boot: MakeBoot) -> Check:
 def test_a_machine_goes_where_the_policy_is_satisfied_and_all_of_its_disks_have_it(
     vcenter: Simulator, driver_for: MakeDriver, node: MakeNode, boot: MakeBoot, keys: dict[str, Any]
 ) -> None:
-    one = node(1, data_volume_gib=5)
+    one = node(1, data_volumes_gib=(5, 7))
     driver_for(vcenter, storage_policy="gold", **keys).provision_vm(one, boot(one))
     made = vcenter.vm("w-prod-1")
-    assert [disk["file"].partition(" ")[0] for disk in made["disks"]] == ["[LocalDS_1]"] * 2
-    assert len(made["policies"]) == 3  # the machine's own files, the template's disk, the data volume
+    assert [disk["file"].partition(" ")[0] for disk in made["disks"]] == ["[LocalDS_1]"] * 3
+    assert len(made["policies"]) == 4  # the machine's own files, the template's disk, the data volumes
     assert len(set(made["policies"])) == 1
 
 

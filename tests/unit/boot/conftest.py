@@ -104,12 +104,10 @@ def configure() -> Callable[..., Configuration]:
 
 @pytest.fixture
 def make_node() -> Callable[..., Node]:
-    def make_node(
-        role: Role = Role.MASTER, *, index: int = 1, carries_ca: bool = False, data_volume: int | None = None
-    ) -> Node:
+    def make_node(role: Role = Role.MASTER, *, index: int = 1, carries_ca: bool = False) -> Node:
         names = {Role.MASTER: f"m-prod-{index}", Role.WORKER: f"w-prod-{index}", Role.DISCOVERY: "seeker-prod"}
         stamp = Stamp(CLUSTER.name, CLUSTER.id, role, "0123456789ab", carries_ca)
-        return Node(names[role], role, index, Machine(2, 4, None, data_volume), stamp)
+        return Node(names[role], role, index, Machine(2, 4), stamp)
 
     return make_node
 

@@ -140,7 +140,7 @@ def test_another_content_or_source_is_another_spec(bake: Bake) -> None:
 
 def test_its_size_is_its_sources(bake: Bake) -> None:
     machine = bake().machine
-    assert (machine.boot_disk_gib, machine.data_volume_gib) == (None, None)
+    assert (machine.boot_disk_gib, machine.data_volumes_gib) == (None, ())
 
 
 def test_mirrors_are_told_to_the_target(bake: Bake) -> None:

@@ -226,27 +226,24 @@ def test_the_kubelet_is_not_started_before_kubeadm_has_configured_it(
 
 
 @pytest.mark.parametrize(
-    ("data_volume", "keys"),
+    "keys",
     [
-        (None, {"volumes": [{"dev": "/dev/vdc", "mount": "/var/lib/etcd/"}]}),
-        (20, {"data_volume_mount": "/var/lib/etcd"}),
-        (None, {"mounts": {"/var/lib/etcd": "LABEL=etcd"}}),
+        {"volumes": [{"dev": "/dev/vdc", "mount": "/var/lib/etcd/"}]},
+        {"data_volume": 20, "data_volume_mount": "/var/lib/etcd"},
+        {"data_volumes": [{"size": 9, "mount": "/data"}, {"size": 20, "mount": "/var/lib/etcd"}]},
+        {"mounts": {"/var/lib/etcd": "LABEL=etcd"}},
     ],
-    ids=["volume", "data-volume", "mount"],
+    ids=["volume", "data-volume", "data-volumes", "mount"],
 )
 def test_the_kubelet_runs_no_etcd_without_its_own_disk(
-    render: Callable[..., Boot],
-    make_node: Callable[..., Node],
-    content: Callable[[Boot, str], str],
-    data_volume: int | None,
-    keys: dict[str, Any],
+    render: Callable[..., Boot], content: Callable[[Boot, str], str], keys: dict[str, Any]
 ) -> None:
-    rendered = render(make_node(data_volume=data_volume), **keys)
+    rendered = render(**keys)
     assert 'RequiresMountsFor="/var/lib/etcd"\n' in content(rendered, "kubelet.service.d/kube-provision-disks.conf")
 
 
-def test_the_kubelet_waits_for_no_other_disk(render: Callable[..., Boot], make_node: Callable[..., Node]) -> None:
-    rendered = render(make_node(data_volume=20), data_volume_mount="/var/lib/etcd-backup", mounts={"/srv": "nas:/srv"})
+def test_the_kubelet_waits_for_no_other_disk(render: Callable[..., Boot]) -> None:
+    rendered = render(data_volume=20, data_volume_mount="/var/lib/etcd-backup", mounts={"/srv": "nas:/srv"})
     assert not any("disks.conf" in file.path for file in rendered.files)
 
 

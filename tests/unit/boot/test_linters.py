@@ -81,6 +81,7 @@ def keys(request: pytest.FixtureRequest, tmp_path: Path, authority: str) -> dict
         "env_vars": {"SITE": "the north's"},
         "mounts": {"/mnt/a b": "files.example:/export", "/mnt/usb-1": "/dev/disk/by-label/usb"},
         "volumes": [{"dev": "/dev/sdc", "mount": "/var/lib/my-app", "format": "xfs", "owner": "app"}],
+        "data_volumes": [{"size": 10, "mount": "/a b"}, {"size": 20, "mount": "/srv", "format": "xfs"}],
         "users": [{"name": "ann", "ssh_keys": ["ssh-ed25519 AAAA ann"]}, {"name": "bob"}],
         "cloud_init": {"write_files": [{"path": "/etc/mine", "content": "x"}], "runcmd": ["true"], "locale": "C.UTF-8"},
     }
@@ -91,7 +92,7 @@ def rendered(
     request: pytest.FixtureRequest, render: Callable[..., Boot], make_node: Callable[..., Node], keys: dict[str, Any]
 ) -> Boot:
     role, carries_ca = MACHINES[request.param]
-    return render(make_node(role, carries_ca=carries_ca, data_volume=10 if keys else None), **keys)
+    return render(make_node(role, carries_ca=carries_ca), **keys)
 
 
 def unpack(rendered: Boot, root: Path, *, below: str = "/") -> list[Path]:

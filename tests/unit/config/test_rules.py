@@ -272,6 +272,14 @@ def test_what_lies_outside_of_it_or_is_not_needed_before_is_fine(load_text, key:
         ),
         ("data_volume: 10\nmounts:\n  /data: nas:/data", "config.yml:8: mounts: the mount point /data is named twice"),
         (
+            "data_volumes:\n- {size: 9, mount: /a}\n- {size: 9, mount: /a/}",
+            "config.yml:8: data_volumes: the mount point /a is named twice",
+        ),
+        (
+            "volumes: [{dev: /dev/sdc, mount: /a}]\nworkers:\n  data_volumes: [{size: 9, mount: /a}]",
+            "config.yml:8: data_volumes: the mount point /a is named twice",
+        ),
+        (
             "containers:\n- {image: 'a:1', service: web}\n- {image: 'b:1', service: web}",
             "config.yml:8: containers: the service web is named twice",
         ),
@@ -279,6 +287,32 @@ def test_what_lies_outside_of_it_or_is_not_needed_before_is_fine(load_text, key:
 )
 def test_what_there_can_be_but_one_of_is_named_once(complaints, text: str, line: str) -> None:
     assert complaints(MINIMAL + text) == [line]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("data_volume: 20\ndata_volumes: [{size: 10, mount: /a}]", 7),
+        ("data_volume: 20\nworkers:\n  data_volumes: [{size: 10, mount: /a}]", 8),
+        ("data_volumes: [{size: 10, mount: /a}]\nworkers:\n  data_volume: 20", 6),
+    ],
+)
+def test_further_disks_are_given_by_one_key(complaints, text: str, line: int) -> None:
+    assert complaints(MINIMAL + text) == [
+        f"config.yml:{line}: data_volumes: data_volume is given for the same machines, and is short for one of these: write "
+        "{size: 20, mount: /data} here, and unset it (data_volume: null)"
+    ]
+
+
+def test_each_role_has_further_disks_of_its_own(load_text) -> None:
+    text = "data_volume: 20\nmasters:\n  data_volume: null\n  data_volumes: [{size: 10, mount: /a, format: xfs}]\n"
+    found = load_text(MINIMAL + text).by_role
+    disks = {role: [(it.size, it.mount, it.format) for it in found[role].further_disks] for role in Role}
+    assert disks == {
+        Role.MASTER: [(10, "/a", "xfs")],
+        Role.WORKER: [(20, "/data", "ext4")],
+        Role.DISCOVERY: [(20, "/data", "ext4")],
+    }
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,13 @@ def change(load_text):
         ("", "kubelet: {failCgroupV1: false}\n", "kubelet.failCgroupV1: unset → false"),
         ("cpu: 2\n", "cpu: 4\n", "cpu: 2 → 4"),
         ("", "boot_disk_size: 50\n", "boot_disk_size: unset → 50"),
+        (
+            "data_volumes: [{size: 9, mount: /a}]\n",
+            "data_volumes: [{size: 9, mount: /a, format: xfs}]\n",
+            'data_volumes: [{"size": 9, "mount": "/a"}] → [{"size": 9, "mount": "/a", "format": "xfs"}]',
+        ),
+        ("", "data_volumes: [{size: 9, mount: /a}]\n", 'data_volumes: unset → [{"size": 9, "mount": "/a"}]'),
+        ("data_volumes: [{size: 9, mount: /a}]\n", "", 'data_volumes: [{"size": 9, "mount": "/a"}] → unset'),
         ("", "workers: {template: u}\n", "template: t → u"),
         ("", "taints: ['a=b:NoSchedule']\n", 'taints: unset → ["a=b:NoSchedule"]'),
         ("", "cloud_provider: external\n", "cloud_provider: unset → external"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kube_provision_core import Role, Stamp
+from kube_provision_core import ConfigError, Machine, Role, Stamp
 
 STAMP = Stamp("prod", "an-id", Role.MASTER, "0123456789ab", carries_ca=True, instance="5f")
 GPU = Role.of_pool("gpu")
@@ -102,3 +102,13 @@ class TestTheRoleOfAPool:
         stamp = Stamp("prod", "an-id", GPU, "0123456789ab")
         assert '"role": "worker-gpu"' in stamp.text
         assert Stamp.parse(stamp.text) == stamp
+
+
+@pytest.mark.parametrize(("sizes", "only"), [((), None), ((7,), 7)])
+def test_a_target_that_makes_one_further_disk_is_told_its_size(sizes: tuple[int, ...], only: int | None) -> None:
+    assert Machine(2, 4, data_volumes_gib=sizes).data_volume_gib == only
+
+
+def test_a_target_that_makes_one_further_disk_makes_no_machine_with_too_few() -> None:
+    with pytest.raises(ConfigError, match="machines of this target have one further disk at most, and 2 are asked for"):
+        _ = Machine(2, 4, data_volumes_gib=(7, 7)).data_volume_gib

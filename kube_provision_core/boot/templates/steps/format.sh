@@ -2,10 +2,10 @@
 found=0
 present=$(blkid --probe --output value --match-tag TYPE "$device") || found=$?
 case "$found:$present" in
-  2:*) mkfs.{{ kind }} -q {% if label %}-L {{ label }} {% endif %}"$device" ;;
-  0:{{ kind }}) ;;
+  2:*) "mkfs.$kind" -q ${label:+-L "$label"} "$device" ;;
+  0:"$kind") ;;
   *)
-    echo "$device is not blank and holds ${present:-something} instead of {{ kind }}: it is left as it is" >&2
+    echo "$device is not blank and holds ${present:-something} instead of $kind: it is left as it is" >&2
     exit 1
     ;;
 esac

@@ -1,4 +1,4 @@
-device={{ device | shell }}
+device={{ device | shell }} kind={{ kind }} label=
 udevadm settle --timeout 60
 if [ ! -b "$device" ]; then
   echo "volumes: there is no block device $device" >&2

@@ -13,7 +13,7 @@ from .vmomi import vim
 MANUAL, ASSIGNED = "manual", "assigned"
 """Who chose a card's hardware address: somebody, whose choice a clone inherits; vCenter."""
 NEW = -2
-"""Key of the first new card; the others count down. A new disk's is -1."""
+"""Key of the first new card; the others count down, far from where those of new disks begin."""
 
 
 def cards(devices: Iterable[Any]) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from ..inventory import Item, unescape
 from ..resources import Datastore, Disk, Host, HostCluster, Network, Resources, Template
 from .cards import cards
-from .disks import disks
+from .disks import disks, free_places
 from .read import Found, Select, retrieve
 from .session import Session
 from .users import DEVICES
@@ -74,6 +74,7 @@ def _template(one: Found) -> Template:
         has_card=bool(cards(devices)),
         datastores=_ids(getattr(disk.backing, "datastore", None) for disk in disks(devices)),
         networks=_ids(one.values.get("network") or ()),
+        free_places=free_places(devices),
         devices=devices,
     )
 

@@ -15,6 +15,8 @@ from .session import Session
 from .users import DEVICES, DiskUsers
 from .vmomi import managed_id, vim
 
+SCSI_CONTROLLERS_OWN = 7
+"""The unit of a SCSI controller that is the controller's own. A paravirtual one has more of them in newer hardware."""
 HOME, SNAPSHOTS = "config.files.vmPathName", "snapshot"
 NOTE = option_path(stamp.DISKS)
 PATHS = {"VirtualMachine": [DEVICES, HOME, SNAPSHOTS, NOTE], "VirtualMachineSnapshot": [DEVICES]}
@@ -36,6 +38,29 @@ def disks(devices: Iterable[Any]) -> list[Any]:
     """The virtual disks, the boot disk first: that of the first controller's first place."""
     found = [device for device in devices if isinstance(device, vim.vm.device.VirtualDisk)]
     return sorted(found, key=lambda disk: (disk.controllerKey or 0, disk.unitNumber or 0))
+
+
+def free_places(devices: Iterable[Any]) -> tuple[tuple[int, int], ...]:
+    """Where a machine with these devices has room for more disks: keys of controllers, and units. All of them are behind
+    the boot disk, which stays the first one."""
+    every = list(devices)
+    taken = {(device.controllerKey, device.unitNumber) for device in every}
+    boot_disk = next(((disk.controllerKey or 0, disk.unitNumber or 0) for disk in disks(every)), (0, 0))
+    places = {place for device in every for place in _places(device)}
+    return tuple(sorted(place for place in places - taken if place > boot_disk))
+
+
+def _places(controller: Any) -> Iterator[tuple[int, int]]:
+    """Of what is no controller of disks there are none."""
+    device = vim.vm.device
+    kinds = {
+        device.VirtualSCSIController: [unit for unit in range(16) if unit != SCSI_CONTROLLERS_OWN],
+        device.VirtualNVMEController: range(15),
+        device.VirtualSATAController: range(30),
+        device.VirtualIDEController: range(2),
+    }
+    units = next((units for kind, units in kinds.items() if isinstance(controller, kind)), ())
+    return ((controller.key, unit) for unit in units)
 
 
 def note(own: Iterable[Any]) -> str:

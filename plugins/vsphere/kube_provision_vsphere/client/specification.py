@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from kube_provision_core import TargetError
+
 from .. import stamp
 from ..inventory import Item
 from ..resources import Disk, Network, Template
@@ -19,8 +21,8 @@ from .vmomi import vim
 LINKED = "createNewChildDiskBacking"
 """How the disk of a linked clone is made."""
 KIB_PER_GIB = 1024**2
-RESERVED_UNIT = 7
-"""The place on a SCSI controller that is the controller's own."""
+NEW_DISK = -100
+"""Key of the first new disk; the others count down. New cards' begin at -2."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Order:
     cpu: int
     memory_mib: int
     boot_disk_gib: int | None
-    data_volume_gib: int | None
+    data_volumes_gib: Sequence[int]
     snapshot: str | None
     """Of the template: a linked clone builds on it. None: a full clone."""
     firmware: Firmware | None
@@ -104,10 +106,11 @@ def _grown_disks(order: Order, boot_disk: Any) -> Iterator[Any]:
 
 
 def _added_disks(order: Order) -> list[Any]:
-    if not order.data_volume_gib:
-        return []
-    controller, unit = _free_place(order.template.devices, disks(order.template.devices)[0].controllerKey)
-    return [_new_disk(order.data_volume_gib, controller, unit)]
+    """Raises `TargetError` where the template has no room for them."""
+    if fault := order.template.lack_of_room(order.data_volumes_gib):
+        raise TargetError(f"{order.name}: {fault}")
+    wanted = zip(order.data_volumes_gib, order.template.free_places, strict=False)
+    return [_new_disk(NEW_DISK - number, gib, *place) for number, (gib, place) in enumerate(wanted)]
 
 
 def _grown(disk: Any, gib: int) -> Any:
@@ -127,19 +130,14 @@ def _grown(disk: Any, gib: int) -> Any:
     )
 
 
-def _new_disk(gib: int, controller: int, unit: int) -> Any:
+def _new_disk(key: int, gib: int, controller: int, unit: int) -> Any:
     return vim.vm.device.VirtualDisk(
-        key=-1,
+        key=key,
         controllerKey=controller,
         unitNumber=unit,
         capacityInKB=gib * KIB_PER_GIB,
         backing=vim.vm.device.VirtualDisk.FlatVer2BackingInfo(fileName="", diskMode="persistent", thinProvisioned=True),
     )
-
-
-def _free_place(devices: tuple[Any, ...], controller: int) -> tuple[int, int]:
-    taken = {device.unitNumber for device in devices if device.controllerKey == controller} | {RESERVED_UNIT}
-    return controller, next(unit for unit in range(64) if unit not in taken)
 
 
 def _card_changes(session: Session, order: Order) -> Iterator[Any]:

@@ -172,6 +172,16 @@ class KeepsTheTemplatesSize(Sound):
         return vm
 
 
+@fails("test_a_machine_has_the_further_disks_that_were_asked_for")
+class MakesOneFurtherDisk(Sound):
+    @hookimpl
+    def provision_vm(self, node, boot):
+        vm = super().provision_vm(node, boot)
+        one = replace(node.machine, data_volumes_gib=node.machine.data_volumes_gib[:1])
+        self._machines.update(node.name, size=asdict(one))
+        return vm
+
+
 @fails("test_a_machine_is_made_as_its_role_is_configured")
 class KnowsOneRolesConfiguration(Sound):
     def __init__(self, config):
