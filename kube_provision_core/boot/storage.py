@@ -19,7 +19,7 @@ _DATA_LABEL = "kube-data"
 """Label of a further disk's file system, by which later boots find it; of the second and later ones a number follows. At
 most 12 characters, for xfs."""
 _LIMIT = 900
-"""Seconds; a large disk takes a while to format."""
+"""Seconds for a disk; a large one takes a while to format."""
 
 
 def mounts(sources: Mapping[str, str]) -> BootFragment:
@@ -61,7 +61,7 @@ def data_volumes(wanted: list[DataVolume], taken: list[Volume]) -> BootFragment:
         taken=tuple(volume.dev for volume in taken),
         units=tuple(unit.name for unit in units),
     )
-    return BootFragment(units=units, steps=(Step("data-volume", Stage.PREPARE, script, timeout=_LIMIT),))
+    return BootFragment(units=units, steps=(Step("data-volume", Stage.PREPARE, script, timeout=_LIMIT * len(wanted)),))
 
 
 def mounted_below(folders: Collection[str], config: CoreConfig) -> tuple[str, ...]:

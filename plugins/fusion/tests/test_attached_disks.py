@@ -57,18 +57,20 @@ def test_a_disk_elsewhere_stays_where_it_is(
 
 
 @pytest.mark.parametrize("attached", [True, False])
+@pytest.mark.parametrize("name", ["db", "w-prod-1-data-2"])
 def test_a_disk_in_the_machines_folder_is_moved_out_with_all_of_its_parts(
-    vmware: Vmware, driver: Fusion, make: Make, caplog: pytest.LogCaptureFixture, attached: bool
+    vmware: Vmware, driver: Fusion, make: Make, caplog: pytest.LogCaptureFixture, name: str, attached: bool
 ) -> None:
-    vm = make(driver)
-    disk = Path(vm.id).with_name("db.vmdk")
+    """Also one that is called as a further disk would be."""
+    vm = make(driver, data_volumes_gib=(1,))
+    disk = Path(vm.id).with_name(f"{name}.vmdk")
     write_disk(disk, 1)
     if attached:
         attach(vmware, vm, disk)
     with caplog.at_level(logging.WARNING):
         driver.destroy_vm(vm=vm)
     (kept,) = vmware.vm_dir.glob("w-prod-1.kept.*")
-    assert sorted(path.name for path in kept.iterdir()) == ["db-s001.vmdk", "db-s002.vmdk", "db.vmdk"]
+    assert {path.name for path in kept.iterdir()} == {f"{name}{part}.vmdk" for part in ("", "-s001", "-s002")}
     assert f"was not made with this machine; it is kept in {kept}" in caplog.text
     assert not Path(vm.id).parent.exists()
 

@@ -70,7 +70,7 @@ def test_a_disk_that_was_attached_later_is_detached_and_told(
     file: str,
     first_class: bool,
 ) -> None:
-    vm = make(1, data_volumes_gib=(5,))
+    vm = make(1, data_volumes_gib=(5, 5))
     vcenter.attach("w-prod-1", file, first_class=first_class)
     with caplog.at_level(logging.WARNING):
         driver.destroy_vm(vm)

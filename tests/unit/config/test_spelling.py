@@ -86,6 +86,7 @@ def test_a_slip_gets_the_key(written: str, key: str) -> None:
     ("written", "key"),
     [
         ("memory", "mem"),
+        ("dataDisks", "data_volumes"),
         ("numCPUs", "cpu"),
         ("replicas", "count"),
         ("kube_version", "kubernetes_version"),
