@@ -677,6 +677,7 @@ class TestAChangedSetting:
         ("changes", "kubelet"),
         [
             ([Change("cpu", 2, 4)], {}),
+            ([Change("data_volumes", None, [{"size": 9, "mount": "/data"}])], {}),
             ([Change("taints", None, ["a=b:NoSchedule"])], {}),
             ([Change("kubeletish.maxPods", 1, 2)], {}),
             ([OTHER], {}),
