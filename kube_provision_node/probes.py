@@ -40,6 +40,8 @@ class Probes:
     join: Path = Path("/etc/kube-provision/kubeadm-join.yaml")
     """What kubeadm is told to join with."""
     resolver: Path = Path("/etc/resolv.conf")
+    kubelet: Path = Path("/var/lib/kubelet/config.yaml")
+    drop_ins: Path = Path("/etc/kubernetes/kubelet.conf.d")
 
     def has_default_route(self) -> bool | None:
         """Whether there is a way to addresses outside of the machine's own networks."""
@@ -62,6 +64,11 @@ class Probes:
     def swaps(self) -> tuple[str, ...]:
         """Devices and files that are swapped to."""
         return tuple(entry[0] for entry in (self._table("swaps") or [])[1:])
+
+    def allows_swap(self) -> bool:
+        """Whether the kubelet is told to run beside swap, by what the cluster keeps for all or by its own settings."""
+        told = (path.read_text() for path in (self.kubelet, *self.drop_ins.glob("*.conf")) if path.exists())
+        return any(re.search("^failSwapOn: false", text, re.MULTILINE) for text in told)
 
     def clock_ahead(self, urls: Iterable[str]) -> float | None:
         """Seconds that this machine's clock is ahead of the first of these servers that tells its time; negative: behind.

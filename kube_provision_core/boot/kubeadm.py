@@ -16,7 +16,7 @@ from ..contract.errors import BootError
 from ..contract.machines import Cluster, Node, Role
 from ..families.scripts import text
 from ..folder.x509 import sign_server
-from . import api_server, container_runtime, hardened, kubelet, proxies, registries
+from . import api_server, container_runtime, hardened, kubelet, proxies, registries, swap
 from .containers import NAMESPACE
 from .kubeadm_checks import check_documents, check_settings
 from .kubeadm_config import PATCHES, Document, init_documents, join_documents
@@ -64,6 +64,7 @@ class KubeadmPart:
                 *restoration,
                 *_system_files(node, cluster, config, secrets),
             ),
+            units=tuple(swap.units(config)),
             steps=(*_authorities_steps(node), *_steps(node, cluster, config, restores=bool(restoration))),
         )
 
@@ -166,8 +167,7 @@ def _authorities_steps(node: Node) -> Iterator[Step]:
 
 def _steps(node: Node, cluster: Cluster, config: CoreConfig, *, restores: bool) -> Iterator[Step]:
     yield Step("kernel", Stage.PREPARE, _kernel(cluster, config), timeout=60)
-    if not cluster.shares_kernel:
-        yield Step("no-swap", Stage.PREPARE, render("steps/no-swap.sh"), timeout=300)
+    yield from swap.steps(cluster, config)
     yield container_runtime.start(config, Stage.DISCOVER)
     if config.image_archives:
         namespaces = ("k8s.io", NAMESPACE) if config.containers else ("k8s.io",)

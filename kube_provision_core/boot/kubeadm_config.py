@@ -140,7 +140,7 @@ def _version(version: str) -> str:
 
 
 def _kubelet(cluster: Cluster, config: CoreConfig) -> Document:
-    """For all nodes of the cluster; a user's settings lie beside it on each of them, see `kubelet.py`.
+    """For all nodes of the cluster; a role's own settings lie beside it on each of them, see `kubelet.py`.
 
     Where the host may swap, pods still do not: the kubelet's `swapBehavior` is `NoSwap` unless it is told otherwise.
     """
@@ -158,6 +158,11 @@ def _kube_proxy(cluster: Cluster, config: CoreConfig) -> Iterator[Document]:
     if (mode := user.get("mode", "iptables")) != "none":
         ours = begun("KubeProxyConfiguration") | {"mode": mode}
         yield laid_under(user, ours | ({"conntrack": {"maxPerCore": 0, "min": 0}} if cluster.shares_kernel else {}))
+
+
+def kubelet_settings(config: CoreConfig) -> dict[str, Any]:
+    """What kubelets of one role are told besides, each in a drop-in of its own."""
+    return ({"failSwapOn": False} if config.swap else {}) | config.kubelet
 
 
 def begun(kind: str) -> dict[str, Any]:
@@ -183,7 +188,7 @@ def _arguments(node: Node, cluster: Cluster, config: CoreConfig) -> Mapping[str,
     labels = [f"{key}={value}" for key, value in sorted(wished.items()) if not node_label_fault(key)]
     return {
         "node-ip": f"{NODE_IP},{NODE_IPV6}" if cluster.is_dual_stack else NODE_IP,
-        "config-dir": KUBELET_DROP_INS if config.kubelet else None,
+        "config-dir": KUBELET_DROP_INS if kubelet_settings(config) else None,
         "cloud-provider": config.cloud_provider,
         "node-labels": ",".join(labels),
     }

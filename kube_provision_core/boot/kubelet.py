@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..contract.boot import File
 from . import storage
-from .kubeadm_config import KUBELET_DROP_INS, begun
+from .kubeadm_config import KUBELET_DROP_INS, begun, kubelet_settings
 from .templating import render
 from .yaml_text import dump
 
@@ -33,12 +33,12 @@ def once_configured() -> File:
 
 def settings(config: CoreConfig) -> Iterator[File]:
     """Read after what the cluster keeps: of what both hold this counts, of lists the whole."""
-    if config.kubelet:
+    if kubelet_settings(config):
         yield File(SETTINGS, drop_in(config))
 
 
 def drop_in(config: CoreConfig) -> str:
-    return dump(begun("KubeletConfiguration") | config.kubelet)
+    return dump(begun("KubeletConfiguration") | kubelet_settings(config))
 
 
 def with_its_disks(config: CoreConfig) -> Iterator[File]:

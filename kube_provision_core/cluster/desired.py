@@ -121,4 +121,4 @@ def _prototype(config: Config, cluster_id: str, interfaces: Mapping[Role, str], 
     machine = Machine(core.cpu, core.mem, core.boot_disk_size, tuple(disk.size for disk in core.further_disks))
     stamp = Stamp(config.core.name, cluster_id, role, config.spec(role), made_of=config.made_of(role))
     name = f"{config.core.host_prefix}{label}{config.core.name}"
-    return Node(name, role, 0, machine, stamp, interface=interfaces.get(role, ""))
+    return Node(name, role, 0, machine, stamp, interface=interfaces.get(role, ""), swaps=bool(core.swap))

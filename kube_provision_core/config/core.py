@@ -24,6 +24,7 @@ from .node_words import LabelKey, LabelValue, ServerName, Taints
 from .ports import FreePort
 from .registries import MirrorUrl, Registry
 from .script import MAX_DISK_GIB, DataVolume, ScriptConfig, Strict
+from .swap import Swap
 from .words import (
     ClusterNetwork,
     DnsLabel,
@@ -227,6 +228,13 @@ class CoreConfig(ScriptConfig):
     )
     kubelet: KubeletDocument = option(
         {}, per_role=True, help="What the kubelet is configured with besides, in the names of its KubeletConfiguration."
+    )
+    swap: Swap = option(
+        False,
+        per_role=True,
+        example="4",
+        help="`true`: machines keep the swap that their template brings; a number: and have a swap file of so many GiB on "
+        "their boot disk. See [swap](kubeadm.md#swap).",
     )
     kube_proxy: KubeProxyDocument = option(
         {},

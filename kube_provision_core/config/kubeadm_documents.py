@@ -76,7 +76,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "enableServer": "must be left out: the API server asks the kubelet for logs",
         "healthzPort": "must be left out: kubeadm and upgrades ask 10248",
         "healthzBindAddress": "must be left out: kubeadm and upgrades ask on localhost",
-        "failSwapOn": "must be left out: swap is turned off wherever the kernel is the machine's own",
+        "failSwapOn": "is the key `swap`",
     },
     "KubeProxyConfiguration": {
         "clientConnection.kubeconfig": "must be left out: kubeadm makes it",

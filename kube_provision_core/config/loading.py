@@ -73,6 +73,8 @@ def load(
             rules.check_role(outcome.config, partial(validator.place, role=role), problems)
             if declared(target, "shares_kernel", False):
                 rules.check_shared_kernel(outcome.config, partial(validator.place, role=role), problems)
+    known = {role: outcome.config for role, outcome in by_role.items() if outcome.config}
+    rules.check_swap(known, validator.place, problems)
     if masters := by_role[Role.MASTER].config:
         rules.check_masters(masters, partial(validator.place, role=Role.MASTER), problems)
     problems.raise_if_any()
@@ -80,13 +82,14 @@ def load(
     chosen = tuple(_choose(driver, configs) for driver, configs in outcomes)
     document = _rename(core, chosen)
     cores = PerRole({role: _rename(outcome, chosen) for role, outcome in by_role.items()})
+    swappable = {} if declared(target, "shares_kernel", False) else {role: known[role] for role in known if role in used}
     misspelt = misspelt_variables(environ, vocabulary.names)
     warnings = [f"{name} in the environment is no key; did you mean {meant}?" for name, meant in misspelt.items()]
     return Config(
         document,
         cores,
         chosen,
-        warnings=(*warnings, *rules.warnings(document)),
+        warnings=(*warnings, *rules.warnings(document), *rules.swap_warnings(swappable)),
         options=tuple(options(paths, extra, flags, vocabulary)),
         unwritten=unwritten,
         telling_places=Places(validator, settings.roles).telling,

@@ -23,6 +23,7 @@ from .api_server import ARGUMENTS
 from .core import DEFAULT_CNI, CoreConfig
 from .problems import Place, Problems
 from .registries import DOCKER_HUB, faults
+from .swap import ROOM_GIB, file_gib
 from .values import Way
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -96,6 +97,20 @@ def check_role(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
         problems.add(place("sysctls", way=(name,)), f"sysctls.{name} takes away the IPv6 that a dual-stack cluster needs")
 
 
+def check_swap(by_role: Mapping[Role, CoreConfig], place: PlaceOf, problems: Problems) -> None:
+    """Add files that the boot disk cannot hold, and what a role without a kubelet says of it for itself alone."""
+    for role, core in by_role.items():
+        here = place("swap", role=role)
+        if role is Role.DISCOVERY:
+            if here != place("swap"):
+                problems.add(
+                    here, "swap: discovery's machine has no kubelet, and keeps its template's swap; leave it out here"
+                )
+        elif core.boot_disk_size and (size := file_gib(core.swap)) and core.boot_disk_size < size + ROOM_GIB:
+            needed = f"with the {ROOM_GIB} that the system needs that is more than boot_disk_size: {core.boot_disk_size}"
+            problems.add(here, f"swap: a file of {size} GiB does not fit on the boot disk: {needed}")
+
+
 def check_shared_kernel(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
     """Add what would be set for the host of such machines, and so for all of them. `place`: as for a machine of the role."""
     theirs = f"machines of target {core.target} share with their host: set"
@@ -107,6 +122,8 @@ def check_shared_kernel(core: CoreConfig, place: PlaceOf, problems: Problems) ->
     for name in core.sysctls:
         if not _OWN_PARAMETERS.match(name):
             problems.add(place("sysctls", way=(name,)), f"sysctls.{name} belongs to the kernel, which {theirs} it there")
+    if core.swap:
+        problems.add(place("swap"), f"swap belongs to the kernel, which {theirs} it up there")
     if core.ntp_servers:
         problems.add(place("ntp_servers"), f"ntp_servers: the clock belongs to the kernel, which {theirs} its servers there")
 
@@ -187,6 +204,16 @@ def warnings(core: CoreConfig) -> Iterator[str]:
         blocks = 2 ** (NODE_NETWORKS[network.version] - network.prefixlen)
         if nodes > blocks:
             yield f"pod_subnet {network} has networks for {blocks} nodes; {nodes} are wanted"
+
+
+def swap_warnings(by_role: Mapping[Role, CoreConfig]) -> Iterator[str]:
+    """`by_role`: of roles whose machines have a kernel of their own."""
+    idle = [role for role, core in by_role.items() if "memorySwap" in core.kubelet and not core.swap]
+    if names := ", ".join(_ROLES.get(role, f"pools.{role.pool}") for role in idle if role is not Role.DISCOVERY):
+        yield f"kubelet.memorySwap changes nothing for {names}: their machines have no swap; give them some with swap"
+
+
+_ROLES = {Role.MASTER: "masters", Role.WORKER: "workers"}
 
 
 def _check_names(core: CoreConfig, machines: int, place: PlaceOf, problems: Problems) -> None:

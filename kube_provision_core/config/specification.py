@@ -23,7 +23,7 @@ MACHINE_KEYS = ("cpu", "mem", "boot_disk_size", "data_volume", "data_volume_moun
 GIVEN_KEYS = ("data_volumes",)
 """More of these, which count only where they are given: machines that were made before there were any have not changed."""
 
-NODE_KEYS = ("kubelet", "taints", "cloud_provider")
+NODE_KEYS = ("kubelet", "taints", "cloud_provider", "swap")
 """The core's keys that a machine of the cluster is made a node with. Defaults do not count, so that a version with more of
 them makes no machine look changed."""
 
@@ -73,8 +73,9 @@ def changes(stamp: Stamp, document: Document) -> tuple[Change, ...]:
     if not stamp.made_of:
         return (OTHER,)
     old, new = (dict(_flat(_merged(made_of))) for made_of in (stamp.made_of, told(document)))
+    old, new = ({**made_of, "swap": made_of.get("swap", False)} for made_of in (old, new))  # as it is where nobody says it
     named = [Change(key, old.get(key), new.get(key)) for key in (*new, *(old.keys() - new.keys()))]
-    named = sorted((it for it in named if it.old != it.new), key=lambda it: it.key)
+    named = sorted((it for it in named if json.dumps(it.old) != json.dumps(it.new)), key=lambda it: it.key)
     more = digest(_put_back(document, stamp.made_of)) != stamp.spec
     return (*named, OTHER) if more else tuple(named)
 

@@ -114,9 +114,9 @@ class Stamp:
     spec: str
     """Hash of the machine's specification; another hash means that the configuration has changed. It covers `cpu`, `mem`,
     `boot_disk_size`, `data_volume`, `data_volume_mount`; `data_volumes`, where given; of a master or a worker `kubelet`,
-    `taints`, `cloud_provider`, `kubeadm.join` and `kubeadm_patches`, where given; and of the target's and the operating
-    system's keys those that may differ per role, where they are not their defaults. It covers no secret, no key that says
-    only how to reach the target, none of the cluster as a whole, and nothing else of what the machine boots with."""
+    `taints`, `cloud_provider`, `swap`, `kubeadm.join` and `kubeadm_patches`, where given; and of the target's and the
+    operating system's keys those that may differ per role, where they are not their defaults. It covers no secret, no key
+    that says only how to reach the target, none of the cluster as a whole, and nothing else of what the machine boots with."""
     carries_ca: bool = False
     """This machine was given the certificate authorities and may initialise the cluster."""
     instance: str = ""
@@ -187,6 +187,8 @@ class Node:
     """Where it is to be made, of those that the target names for its role; None: it names none."""
     interface: str = ""
     """Name, inside the machine, of the network interface that has the node's address; empty: any may have it."""
+    swaps: bool = False
+    """Of a master or a worker: the swap that its template brings is kept. Else nothing may bring any."""
 
     def labels(self, configured: Mapping[str, str]) -> Mapping[str, str]:
         """Those of its Kubernetes node: what is configured for its role, and what its failure domain adds."""

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 from cryptography import x509
-from machines.standins import certificates, configuration, master
+from machines.standins import certificates, configuration, kubelet, master, preflight
 from machines.standins.faults import StandInError
 from servers.cluster_objects import CONFIG_MAPS, NODES, ClusterObjects
 from servers.control_plane import Call
@@ -198,3 +198,27 @@ def names(certificate: x509.Certificate) -> list[str]:
     except x509.ExtensionNotFound:
         return []
     return [str(name.value) for name in extension.value]
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows", "runs"),
+    [({}, [], True), ({}, ["/swapfile file 9 0 -2"], False), ({"failSwapOn": False}, ["/swapfile file 9 0 -2"], True)],
+)
+def test_a_kubelet_runs_beside_swap_only_where_it_is_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], rows: list[str], runs: bool
+) -> None:
+    monkeypatch.setattr(preflight, "SWAPS", tmp_path / "swaps")
+    preflight.SWAPS.write_text("\n".join(["Filename Type Size Used Priority", *rows, ""]))
+    with nullcontext() if runs else pytest.raises(SystemExit, match="running with swap on is not supported"):
+        kubelet.refuse_swap(settings)
+
+
+def test_kubeadm_only_warns_of_swap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(preflight, "SWAPS", tmp_path / "swaps")
+    monkeypatch.setattr(preflight, "_runtime", lambda: [])
+    monkeypatch.setattr(preflight, "_unset", lambda *names: [])
+    preflight.SWAPS.write_text("Filename Type Size Used Priority\n/swapfile file 9 0 -2\n")
+    assert not [problem for problem in preflight._system() if "swap" in problem.lower()]
+    assert "[WARNING Swap]: swap is supported for cgroup v2 only." in capfd.readouterr().err

@@ -53,7 +53,7 @@ class DnfSystem(PackageSystem):
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
         more = self._config[node.role].firewall_ports
         return BootFragment(
-            files=(*firewall.files(node.role, cluster, more), *_node_files(node.role)),
+            files=(*firewall.files(node.role, cluster, more), *_node_files(node)),
             packages=_port_packages(node.role, cluster.proxy_port),
             steps=(
                 self.release_step(),
@@ -104,13 +104,13 @@ class DnfSystem(PackageSystem):
             yield Step("repositories", Stage.PREPARE, replace, timeout=60)
 
 
-def _node_files(role: Role) -> Iterator[File]:
-    """An empty file in place of the one with defaults: no compressed memory as swap, which the kubelet refuses.
-
-    And the network plugin's devices for it alone.
+def _node_files(node: Node) -> Iterator[File]:
+    """An empty file in place of the one with defaults: no compressed memory as swap, which the kubelet refuses unless its
+    role may swap. And the network plugin's devices for it alone.
     """
-    if role is not Role.DISCOVERY:
-        yield File(ZRAM, "# No zram: swap is off on the nodes of a cluster.\n")
+    if node.role is not Role.DISCOVERY:
+        if not node.swaps:
+            yield File(ZRAM, "# No zram: swap is off on the nodes of a cluster.\n")
         yield File(NETWORK_MANAGER, text("dnf/NetworkManager/kube-provision.conf"))
 
 

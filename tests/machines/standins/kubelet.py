@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from machines.standins import mirror
+from machines.standins import mirror, preflight
 from machines.standins.api import NODES, Api, connect
 from machines.standins.faults import StandInError
 from machines.standins.places import ADMIN, KUBELET, KUBELET_CONFIG, KUBELET_FLAGS, MANIFESTS
@@ -40,7 +40,10 @@ def main() -> None:
         sys.exit(f"failed to load kubelet config file, path: {KUBELET_CONFIG}")
     if (found := yaml.safe_load(KUBELET_CONFIG.read_text())).get("kind") != "KubeletConfiguration":
         sys.exit(f"failed to load kubelet config file, path: {KUBELET_CONFIG}, error: no kind {found.get('kind')!r}")
-    identity = _identity(KUBELET_FLAGS.read_text())
+    options = _options(KUBELET_FLAGS.read_text())
+    settings = found | _settings(options.get("config-dir", ""))
+    refuse_swap(settings)
+    identity = _identity(options, settings)
     health = ThreadingHTTPServer(("127.0.0.1", HEALTH_PORT), _Health)
     threading.Thread(target=health.serve_forever, daemon=True).start()
     running: dict[str, str] = {}
@@ -61,10 +64,21 @@ class _Health(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-def _identity(flags: str) -> dict[str, str]:
-    """Name and addresses of the node, and how many pods it takes, by the environment file that kubeadm writes."""
-    options = dict(option.lstrip("-").split("=", 1) for option in shlex.split(flags.partition("=")[2].strip('"\n ')))
-    pods = _settings(options.get("config-dir", "")).get("maxPods", 110)
+def refuse_swap(settings: dict[str, Any]) -> None:
+    """Ends the program with the real one's words."""
+    if settings.get("failSwapOn", True) and (found := preflight.swaps()):
+        why = "running with swap on is not supported, please disable swap or set --fail-swap-on flag to false"
+        sys.exit(f'"command failed" err="failed to run Kubelet: {why}. /proc/swaps contained: {found}"')
+
+
+def _options(flags: str) -> dict[str, str]:
+    """Of the environment file that kubeadm writes."""
+    return dict(option.lstrip("-").split("=", 1) for option in shlex.split(flags.partition("=")[2].strip('"\n ')))
+
+
+def _identity(options: dict[str, str], settings: dict[str, Any]) -> dict[str, str]:
+    """Name and addresses of the node, and how many pods it takes."""
+    pods = settings.get("maxPods", 110)
     return {"name": options["hostname-override"], "addresses": options["node-ip"], "pods": str(pods)}
 
 

@@ -21,6 +21,7 @@ KUBELET_CONFIG = KUBELET_DATA / "config.yaml"
 """What the cluster tells all kubelets; none runs without."""
 KUBELET_FLAGS = KUBELET_DATA / "kubeadm-flags.env"
 """What this one alone is told: who it is, and where."""
+SWAPS = Path("/proc/swaps")
 ETCD_DATA = Path("/var/lib/etcd")
 CALLS = Path("/var/log/kubeadm-calls")
 """When each call of kubeadm began and ended."""

@@ -11,13 +11,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from machines.standins.faults import StandInError
-from machines.standins.places import API_PORT, BOOTSTRAP, ETCD_DATA, KUBELET, MANIFESTS, PKI
+from machines.standins.places import API_PORT, BOOTSTRAP, ETCD_DATA, KUBELET, MANIFESTS, PKI, SWAPS
 from machines.standins.release import Release, own
 
 RUNTIME = "/run/containerd/containerd.sock"
 OLDEST_KUBELET = 3
 """Minors by which it may be older than kubeadm."""
 ADVICE = "[preflight] If you know what you are doing, you can make a check non-fatal with `--ignore-preflight-errors=...`"
+
+SWAP = (
+    "swap is supported for cgroup v2 only. The kubelet must be properly configured to use swap, or disable swap on the node"
+)
+"""A warning since Kubernetes 1.23: it is the kubelet that refuses."""
 
 
 def check(version: str = "", *, master: bool, networking: Mapping[str, str] = {}, ignored: Collection[str] = ()) -> None:
@@ -59,11 +64,16 @@ def _files(master: bool) -> list[str]:
 
 def _system() -> list[str]:
     found = _unset("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables")
-    if len(Path("/proc/swaps").read_text().splitlines()) > 1:
-        found.append("Swap]: swap is supported for cgroup v2 only when NodeSwap is enabled")
+    if swaps():
+        print(f"\t[WARNING Swap]: {SWAP}", file=sys.stderr)
     if not re.search(r"^cgroup\S* /sys/fs/cgroup cgroup2 ", Path("/proc/mounts").read_text(), re.MULTILINE):
         found.append("SystemVerification]: cgroups v1 support is gone")
     return [*found, *_runtime()]
+
+
+def swaps() -> list[str]:
+    """What the kernel swaps to."""
+    return SWAPS.read_text().splitlines()[1:]
 
 
 def _ipv6(networking: Mapping[str, str]) -> list[str]:

@@ -359,6 +359,22 @@ def test_settings_of_a_kubelet_lie_where_it_is_told_to_look(
     assert DROP_IN not in paths(fragment(make_node(role)))
 
 
+@pytest.mark.parametrize("role", [Role.MASTER, Role.WORKER])
+@pytest.mark.parametrize("swap", [True, 4])
+def test_a_kubelet_that_may_run_beside_swap_is_told_so_where_its_own_settings_are(
+    fragment: Fragment, make_node: Callable[..., Node], role: Role, swap: bool | int
+) -> None:
+    behaviour = {"memorySwap": {"swapBehavior": "LimitedSwap"}}
+    for own in ({}, behaviour):
+        rendered = fragment(make_node(role, carries_ca=role is Role.MASTER), swap=swap, kubelet=own)
+        told = yaml.safe_load(content(rendered, DROP_IN))
+        assert {key: it for key, it in told.items() if key not in ("apiVersion", "kind")} == {"failSwapOn": False, **own}
+        registration = documents(rendered, "join")["JoinConfiguration"]["nodeRegistration"]
+        assert {"name": "config-dir", "value": "/etc/kubernetes/kubelet.conf.d"} in registration["kubeletExtraArgs"]
+    if role is Role.MASTER:
+        assert "failSwapOn" not in documents(rendered, "init")["KubeletConfiguration"]
+
+
 def leaves(value: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict) and value:
         for key, item in value.items():

@@ -46,6 +46,7 @@ def keys(request: pytest.FixtureRequest, tmp_path: Path, authority: str) -> dict
         "proxy_password": "pass word",
         "no_proxy": ["10.0.0.0/8"],
         "image_repository": "registry.example/k8s",
+        "swap": 4,
         "docker_proxy": "https://mirror.example/hub",
         "registries": {
             "quay.io": {"mirrors": ["https://a.example/v2/quay", "https://b.example"], "ca": authority},

@@ -43,6 +43,14 @@ def test_an_interface_without_a_name_is_its_authors_to_mend(tmp_path: Path) -> N
         _ = session.desired
 
 
+def test_every_plugin_is_told_which_machines_keep_their_swap(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    with site.session(masters=1, workers=1) as session:
+        assert not any(node.swaps for node in session.desired.all)
+    with site.session(masters=1, workers=1, swap=4) as session:
+        assert all(node.swaps for node in (*session.desired.masters, *session.desired.workers))
+
+
 class Fixed(MemoryTarget):
     fixed_addresses = {Role.MASTER: ["10.0.0.11", "10.0.0.12"], Role.WORKER: ["10.0.0.21"]}  # noqa: RUF012 - nobody changes it
 

@@ -340,6 +340,8 @@ def test_a_targets_own_network_is_kept_free(complaints, install, key: str) -> No
             "kube_proxy: {conntrack: {min: 4}}",
             "kube_proxy.conntrack.min belongs to the kernel, which {theirs} it there",
         ),
+        ("swap: 4", "swap belongs to the kernel, which {theirs} it up there"),
+        ("workers: {swap: true}", "swap belongs to the kernel, which {theirs} it up there"),
         ("ntp_servers: [time.example]", "ntp_servers: the clock belongs to the kernel, which {theirs} its servers there"),
     ],
 )

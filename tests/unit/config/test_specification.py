@@ -60,6 +60,9 @@ def change(load_text):
         ("", "workers: {template: u}\n", "template: t → u"),
         ("", "taints: ['a=b:NoSchedule']\n", 'taints: unset → ["a=b:NoSchedule"]'),
         ("", "cloud_provider: external\n", "cloud_provider: unset → external"),
+        ("", "swap: true\n", "swap: false → true"),
+        ("swap: 4\n", "", "swap: 4 → false"),
+        ("swap: true\n", "swap: 1\n", "swap: true → 1"),
     ],
 )
 def test_a_change_is_named_by_its_key_with_what_was_said_before(change, before: str, after: str, text: str) -> None:
@@ -73,6 +76,17 @@ def test_all_that_has_changed_is_named_by_keys_in_their_order(change) -> None:
 
 def test_of_a_machine_that_is_as_it_was_made_nothing_is_told(change) -> None:
     assert change("kubelet: {maxPods: 110}\n", "kubelet: {maxPods: 110}\ncommands: [a]\nlabels: {a: b}\n") == ()
+
+
+def test_swap_that_is_off_counts_for_nothing(load_text) -> None:
+    """Machines that were made before there was the key are what they would be made of today."""
+    was, now = load_text(MINIMAL), load_text(MINIMAL + "swap: false\nworkers: {swap: false}\n")
+    assert now.spec(Role.WORKER) == was.spec(Role.WORKER)
+    assert "swap" not in was.made_of(Role.WORKER)["core"]
+    assert now.changes(Role.WORKER, stamp(was)) == ()
+    swapping = load_text(MINIMAL + "swap: 4\n")
+    assert swapping.spec(Role.DISCOVERY) == was.spec(Role.DISCOVERY)
+    assert swapping.changes(Role.DISCOVERY, stamp(was, Role.DISCOVERY)) == ()
 
 
 def test_a_role_is_told_of_alone(change) -> None:

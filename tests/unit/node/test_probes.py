@@ -75,6 +75,34 @@ def test_swap_is_not_seen_where_there_is_no_table(tmp_path: Path) -> None:
     assert Probes(tmp_path).swaps() == ()
 
 
+CLUSTERS = "apiVersion: kubelet.config.k8s.io/v1beta1\nfailSwapOn: {}\nmemorySwap: {{}}\n"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "own", "allows"),
+    [
+        (None, {}, False),
+        ("", {}, False),
+        (CLUSTERS.format("true"), {}, False),
+        (CLUSTERS.format("false"), {}, True),
+        ("", {"50-kube-provision.conf": "failSwapOn: false\nmaxPods: 9\n"}, True),
+        ("", {"50-kube-provision.conf": "maxPods: 9\n"}, False),
+        ("", {"50-kube-provision.conf": "failSwapOn: false\n", "60-more.conf": "maxPods: 9\n"}, True),
+        ("", {"50-kube-provision.conf.before": "failSwapOn: false\n"}, False),
+    ],
+)
+def test_whether_the_kubelet_may_run_beside_swap_is_read_where_it_reads_it(
+    tmp_path: Path, cluster: str | None, own: dict[str, str], allows: bool
+) -> None:
+    looks = Probes(kubelet=tmp_path / "config.yaml", drop_ins=tmp_path / "kubelet.conf.d")
+    if cluster is not None:
+        looks.kubelet.write_text(cluster)
+        looks.drop_ins.mkdir()
+    for name, text in own.items():
+        (looks.drop_ins / name).write_text(text)
+    assert looks.allows_swap() is allows
+
+
 @contextmanager
 def server(headers: dict[str, str], body: bytes = b"", *, delay: float = 0.0) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):

@@ -712,6 +712,12 @@ class TestAChangedSetting:
         self.change(site, Change("kubelet.systemReserved.cpu", "1", "2"), names=["w-prod-2"])
         assert "stamp w-prod-2" in keys(site.plan())
 
+    def test_of_swap_needs_another_machine(self, site: Site) -> None:
+        self.change(site, MORE_PODS, Change("swap", False, True), names=["w-prod-2"])
+        made = site.plan()
+        assert made.actions == ()
+        assert made.notes[-1].startswith("swap: false → true: applied to machines that are made anew")
+
     def test_needs_another_machine_where_the_target_cannot_stamp(self, site: Site) -> None:
         self.change(site, MORE_PODS)
         site.facts["restamps"] = False

@@ -82,6 +82,13 @@ def test_one_that_was_made_without_any_is_told_where_they_lie(machine: Machine, 
     assert machine.left == set()
 
 
+def test_a_kubelet_beside_swap_goes_on_being_told_to_run_there(machine: Machine, make_node: MakeNode) -> None:
+    swapping = config(maxPods=200).model_copy(update={"swap": True})
+    assert machine.do(kubelet_settings(make_node(Role.WORKER), swapping)).returncode == 0
+    told = yaml.safe_load(machine.settings.read_text())
+    assert (told["failSwapOn"], told["maxPods"]) == (False, 200)
+
+
 def test_others_take_the_place_of_those_of_before_and_the_kubelet_is_told_once(
     machine: Machine, task: Callable[..., Task]
 ) -> None:
