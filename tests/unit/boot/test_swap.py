@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from kube_provision_core import Boot, Node
+from kube_provision_core.boot.templating import render as render_template
 
 ZRAM = "/etc/systemd/zram-generator.conf"
 UNIT = "kube_provision_swap.swap"
@@ -48,3 +53,30 @@ def test_the_unit_swaps_to_the_file_once_the_step_has_made_it(
     assert "WantedBy=swap.target\n" in content(boot, UNIT)
     assert content(boot, "kubeadm-swap.sh").endswith(f"systemctl --quiet enable --now {UNIT}\n")
     assert f"enable {UNIT}" not in boot.user_data
+
+
+ZRAM_TOOLS = "[Service]\nType=oneshot\nExecStart=/usr/sbin/zramswap start\n[Install]\nWantedBy=multi-user.target\n"
+"""The part of Debian's unit that says when it is started."""
+
+
+@pytest.mark.parametrize("folder", ["", "usr/lib/systemd/system", "etc/systemd/system"])
+def test_no_later_boot_brings_any_that_is_not_wanted(tmp_path: Path, folder: str) -> None:
+    root, tools = tmp_path / "root", tmp_path / "tools"
+    units = root / "etc/systemd/system"
+    for path in (tools, units, root / "usr/lib/systemd/system"):
+        path.mkdir(parents=True)
+    real = shutil.which("systemctl") or pytest.fail("systemctl is missing: apt-get install systemd")
+    for name, script in {"swapoff": "true", "systemctl": f'exec {real} --root={root} "$@"'}.items():
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tools / name).chmod(0o755)
+    if folder:
+        (root / folder / "zramswap.service").write_text(ZRAM_TOOLS)
+        subprocess.run([real, f"--root={root}", "--quiet", "enable", "zramswap.service"], check=True, timeout=60)
+        assert list(units.glob("multi-user.target.wants/*"))
+    command = ["bash", "-euo", "pipefail", "-c", render_template("steps/no-swap.sh")]
+    for _ in range(2):
+        env = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+        ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert (units / "swap.target").readlink() == Path("/dev/null")
+    assert not list(units.glob("multi-user.target.wants/*"))
