@@ -174,13 +174,13 @@ def swap_is_on(evidence: Evidence, probes: Probes) -> Diagnosis | None:
     """kubeadm only warns; the kubelet refuses, and all that kubeadm can tell is that it is not healthy."""
     said = evidence.says(r"\[ERROR Swap\]|unning with swap on is not supported|swapoff(?:: | failed)")
     refused = evidence.says(r"kubelet is not healthy|kubelet isn't running|:10248/healthz")
-    swaps = probes.swaps() if said or (refused and not probes.allows_swap()) else ()
+    swaps = probes.swaps() if said or refused else ()
     if not said and not swaps:
         return None
     return Diagnosis(
         "swap",
         f"swap is on{_in_brackets(swaps)}, and the kubelet refuses to run with it",
-        "take swap out of the template: its line in /etc/fstab, its systemd unit, zram; or let the node swap (swap: true)",
+        "take swap out of the template: its line in /etc/fstab, its systemd unit, zram; or set swap: true",
     )
 
 

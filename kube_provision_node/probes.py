@@ -40,8 +40,11 @@ class Probes:
     join: Path = Path("/etc/kube-provision/kubeadm-join.yaml")
     """What kubeadm is told to join with."""
     resolver: Path = Path("/etc/resolv.conf")
-    kubelet: Path = Path("/var/lib/kubelet/config.yaml")
-    drop_ins: Path = Path("/etc/kubernetes/kubelet.conf.d")
+    kubelet: tuple[Path, ...] = (
+        Path("/var/lib/kubelet/config.yaml"),
+        Path("/etc/kubernetes/kubelet.conf.d/50-kube-provision.conf"),
+    )
+    """What it is told, with all others and by itself."""
 
     def has_default_route(self) -> bool | None:
         """Whether there is a way to addresses outside of the machine's own networks."""
@@ -62,13 +65,10 @@ class Probes:
         return True
 
     def swaps(self) -> tuple[str, ...]:
-        """Devices and files that are swapped to."""
+        """Devices and files that are swapped to, unless the kubelet is told to run beside them."""
+        if any("\nfailSwapOn: false" in path.read_text() for path in self.kubelet if path.exists()):
+            return ()
         return tuple(entry[0] for entry in (self._table("swaps") or [])[1:])
-
-    def allows_swap(self) -> bool:
-        """Whether the kubelet is told to run beside swap, by what the cluster keeps for all or by its own settings."""
-        told = (path.read_text() for path in (self.kubelet, *self.drop_ins.glob("*.conf")) if path.exists())
-        return any(re.search("^failSwapOn: false", text, re.MULTILINE) for text in told)
 
     def clock_ahead(self, urls: Iterable[str]) -> float | None:
         """Seconds that this machine's clock is ahead of the first of these servers that tells its time; negative: behind.

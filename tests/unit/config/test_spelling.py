@@ -44,7 +44,7 @@ CAPV = """cloneMode VSPHERE_STORAGE_POLICY CONTROL_PLANE_ENDPOINT_IP VIP_NETWORK
 OTHERS = """gpu gpus node api server agent proxy host zone vpc subnet keypair instance_type iam spot
     autoscaling min max flavor floating_ip router vip keepalived haproxy lb storage_class nfs ceph token
     secrets psk cri runtime docker podman audit rbac admission api_server_args controller_manager_args
-    scheduler_args kubelet_args feature_gates swap selinux firewall bridge static nameserver bond
+    scheduler_args kubelet_args feature_gates selinux firewall bridge static nameserver bond
     bootstrap scripts post_commands environment user_data meta_data sshd sudo shell home
     locale kernel modules grub upgrade drain cordon architecture release channel repos pkg apt helm manifests
     quota affinity probe health port_range sans cert issuer model modem macs macro volume_mounts

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 from servers.token_judge import api_server
 
+from kube_provision_core.boot import kubelet
 from kube_provision_core.folder.pki import Pki, create_pki
 from kube_provision_node import probes
 from kube_provision_node.probes import Probes
@@ -75,32 +77,32 @@ def test_swap_is_not_seen_where_there_is_no_table(tmp_path: Path) -> None:
     assert Probes(tmp_path).swaps() == ()
 
 
-CLUSTERS = "apiVersion: kubelet.config.k8s.io/v1beta1\nfailSwapOn: {}\nmemorySwap: {{}}\n"
+BEGUN = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"
 
 
 @pytest.mark.parametrize(
-    ("cluster", "own", "allows"),
+    ("cluster", "own", "seen"),
     [
-        (None, {}, False),
-        ("", {}, False),
-        (CLUSTERS.format("true"), {}, False),
-        (CLUSTERS.format("false"), {}, True),
-        ("", {"50-kube-provision.conf": "failSwapOn: false\nmaxPods: 9\n"}, True),
-        ("", {"50-kube-provision.conf": "maxPods: 9\n"}, False),
-        ("", {"50-kube-provision.conf": "failSwapOn: false\n", "60-more.conf": "maxPods: 9\n"}, True),
-        ("", {"50-kube-provision.conf.before": "failSwapOn: false\n"}, False),
+        (None, None, True),
+        ("", None, True),
+        ("failSwapOn: true\n", "maxPods: 9\n", True),
+        ("failSwapOn: false\n", None, False),
+        ("", "failSwapOn: false\nmaxPods: 9\n", False),
     ],
 )
-def test_whether_the_kubelet_may_run_beside_swap_is_read_where_it_reads_it(
-    tmp_path: Path, cluster: str | None, own: dict[str, str], allows: bool
+def test_swap_that_the_kubelet_is_told_to_run_beside_is_nothing_to_see(
+    tmp_path: Path, cluster: str | None, own: str | None, seen: bool
 ) -> None:
-    looks = Probes(kubelet=tmp_path / "config.yaml", drop_ins=tmp_path / "kubelet.conf.d")
-    if cluster is not None:
-        looks.kubelet.write_text(cluster)
-        looks.drop_ins.mkdir()
-    for name, text in own.items():
-        (looks.drop_ins / name).write_text(text)
-    assert looks.allows_swap() is allows
+    told = (tmp_path / "config.yaml", tmp_path / "50-kube-provision.conf")
+    for path, text in zip(told, (cluster, own), strict=True):
+        if text is not None:
+            path.write_text(BEGUN + text)
+    on = machine(tmp_path, swaps="Filename Type Size Used Priority\n/swapfile file 2097148 0 -3\n")
+    assert replace(on, kubelet=told).swaps() == (("/swapfile",) if seen else ())
+
+
+def test_what_a_kubelet_is_told_is_looked_for_where_it_is_written() -> None:
+    assert str(Probes().kubelet[1]) == kubelet.SETTINGS
 
 
 @contextmanager

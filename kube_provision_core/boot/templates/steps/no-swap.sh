@@ -1,5 +1,4 @@
+<# Every swap unit, whether from fstab or found on a disk, is started by the target; that of Debian's zram-tools is none. #>
 swapoff --all
-# Every swap unit, whether from fstab or found on a disk, is started by this target.
 systemctl --quiet mask swap.target
-# Debian's zram-tools, where a template has them, swap by themselves.
 systemctl --quiet disable zramswap.service 2>/dev/null || true
