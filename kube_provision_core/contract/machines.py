@@ -116,7 +116,7 @@ class Stamp:
     `boot_disk_size`, `data_volume`, `data_volume_mount`; `data_volumes`, where given; of a master or a worker `kubelet`,
     `taints`, `cloud_provider`, `swap`, `kubeadm.join` and `kubeadm_patches`, where given; and of the target's and the
     operating system's keys those that may differ per role, where they are not their defaults. It covers no secret, no key
-    that says only how to reach the target, none of the cluster as a whole, and nothing else of what the machine boots with."""
+    that says only how to reach the target, none of the cluster as a whole, and nothing else of what it boots with."""
     carries_ca: bool = False
     """This machine was given the certificate authorities and may initialise the cluster."""
     instance: str = ""
