@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from machines import leaks
-from machines.home import IMAGE, Home
+from machines.home import DATA_VOLUMES, IMAGE, SWAP_GIB, Home
 from machines.lab import Run
 from machines.template import IMAGES as BAKED_IMAGES
 from machines.template import BakedTemplate, baked_template
@@ -25,6 +25,8 @@ SERVER, MASTER = "consul-home", "m-home-1"
 MACHINES = (SERVER, MASTER)
 RECOVERY = 300.0
 """Seconds for what follows by itself when machines run."""
+DISKS = {"/var/lib/etcd": "ext4 kube-data", "/srv/data": "ext4 kube-data-2", "/srv/fast": "xfs kube-data-3"}
+SWAPS = f"/kube_provision_swap {SWAP_GIB * 1024}M"
 FIRST_BOOT = (
     "cat /var/lib/cloud/data/instance-id; ls /var/lib/cloud/instances; sha256sum /etc/ssh/ssh_host_*; cat /etc/machine-id"
 )
@@ -163,6 +165,20 @@ class TestNetworkCards:
         assert agents == {SERVER: "10.0.2.10", MASTER: "10.0.2.11"}
 
 
+class TestFurtherDisks:
+    """Those of the master, of which two are as large as each other, and its swap file."""
+
+    def test_are_mounted_as_listed(self, cluster: Home) -> None:
+        assert disks(cluster) == DISKS
+
+    def test_have_a_cluster_beside_swap(self, cluster: Home) -> None:
+        assert swaps(cluster) == SWAPS
+        assert cluster.ssh(MASTER, "stat --format='%a %U' /kube_provision_swap") == "600 root"
+
+    def test_hold_what_is_written_to_them(self, cluster: Home) -> None:
+        cluster.ssh(MASTER, "for it in /srv/data /srv/fast; do echo $it >$it/whose; done; sync")
+
+
 class TestSecrets:
     @pytest.mark.parametrize("name", MACHINES)
     def test_are_left_on_no_machine_but_for_one_that_was_planted(self, scrubbed: Home, name: str) -> None:
@@ -198,6 +214,10 @@ class TestAfterAPowerOff:
         self, cluster: Home, before: dict[str, str], resumed: Run, name: str
     ) -> None:
         assert cluster.ssh(name, FIRST_BOOT) == before[name]
+
+    def test_disks_and_swap_are_there_as_before(self, cluster: Home, resumed: Run) -> None:
+        assert (disks(cluster), swaps(cluster)) == (DISKS, SWAPS)
+        assert cluster.ssh(MASTER, "cat /srv/data/whose /srv/fast/whose").split() == ["/srv/data", "/srv/fast"]
 
     def test_the_cluster_is_not_initialised_again(self, cluster: Home, resumed: Run) -> None:
         calls = cluster.ssh(MASTER, "cat /var/log/kubeadm-calls")
@@ -246,6 +266,17 @@ def address(card: Mapping[str, Any]) -> str | None:
     """The IPv4 address of an interface, as `ip` tells of it."""
     found = [f"{it['local']}/{it['prefixlen']}" for it in card["addr_info"] if it["family"] == "inet"]
     return ", ".join(found) or None
+
+
+def disks(home: Home) -> dict[str, str]:
+    """By where they are mounted: file system and label."""
+    listed = " ".join(str(disk["mount"]) for disk in DATA_VOLUMES)
+    shown = home.ssh(MASTER, f"for it in {listed}; do findmnt --noheadings --output TARGET,FSTYPE,LABEL $it; done")
+    return {line.split()[0]: " ".join(line.split()[1:]) for line in shown.splitlines()}
+
+
+def swaps(home: Home) -> str:
+    return " ".join(home.ssh(MASTER, "/sbin/swapon --show=NAME,SIZE --noheadings").split())
 
 
 def images(home: Home) -> set[str]:

@@ -36,6 +36,12 @@ NAME = "home"
 USER = "ann"
 SSH, CONSUL = 22, 8501
 IMAGE = "site.example/app:1"
+DATA_VOLUMES = (
+    {"size": 1, "mount": "/var/lib/etcd"},
+    {"size": 1, "mount": "/srv/data"},
+    {"size": 2, "mount": "/srv/fast", "format": "xfs"},
+)
+SWAP_GIB = 1
 _SSH_OPTIONS = (
     *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"),
     *("-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=60"),
@@ -78,7 +84,13 @@ class Home:
         path = self.folder / "config.yml"
         users = [{"name": USER, "ssh_keys": [self._key.with_suffix(".pub").read_text().strip()]}]
         roles = {
-            "masters": {"count": 1, "mem": 2, "networks": _networks("10.9.0.11")},
+            "masters": {
+                "count": 1,
+                "mem": 2,
+                "networks": _networks("10.9.0.11"),
+                "data_volumes": DATA_VOLUMES,
+                "swap": SWAP_GIB,
+            },
             "workers": {"count": 0},
             # Its card on the cluster's own wire is the second one.
             "consul": {"mem": 1, "networks": sorted(_networks("10.9.0.10"), key=lambda card: card["role"] != "storage")},

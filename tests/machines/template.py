@@ -135,7 +135,7 @@ def _configure(made: BakedTemplate, mirror: str, key: str, archive: str) -> None
     (made.folder / "config.yml").write_text(written)
     (made.folder / "site.asc").write_text(key)
     (made.folder / "network.yaml").write_text(SEED_MANIFEST)
-    (made.folder / "more.yml").write_text(json.dumps({"qemu_accelerator": "tcg", "packages": ["jq"]}))
+    (made.folder / "more.yml").write_text(json.dumps({"qemu_accelerator": "tcg", "packages": ["jq", "xfsprogs"]}))
 
 
 def _run(*arguments: str, limit: float) -> str:
