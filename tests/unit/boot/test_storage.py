@@ -155,18 +155,21 @@ class Disks:
             (programs / name).write_text(f"#!/bin/bash\n{text}")
             (programs / name).chmod(0o755)
         environment = {"PATH": f"{programs}:/usr/sbin:{os.environ['PATH']}"}
+        script = self._script(**keys).replace('"/etc/systemd/system', f'"{self.folder}/units')
         return subprocess.run(
-            ["bash", "-c", self._script(**keys)], capture_output=True, text=True, check=False, env=environment, timeout=60
+            ["bash", "-c", script], capture_output=True, text=True, check=False, env=environment, timeout=60
         )
 
     def labels(self) -> dict[str, str]:
         """`ext4 kube-data` by the name of a disk that holds a file system."""
-        found = {disk.name: self._probe(disk) for disk in sorted(self.folder.glob("sd?"))}
+        found = {disk.name: self._probe(disk, "TYPE", "LABEL") for disk in sorted(self.folder.glob("sd?"))}
         return {name: text for name, text in found.items() if text}
 
+    def uuid(self, name: str) -> str:
+        return self._probe(self.folder / name, "UUID")
+
     @staticmethod
-    def _probe(disk: Path) -> str:
-        tags = ("TYPE", "LABEL")
+    def _probe(disk: Path, *tags: str) -> str:
         command = ("/usr/sbin/blkid", "--probe", "--output", "value", "--match-tag")
         said = [subprocess.run([*command, it, disk], capture_output=True, text=True, timeout=20).stdout for it in tags]
         return " ".join(filter(None, (line.strip() for line in said)))
@@ -266,6 +269,17 @@ def test_each_of_several_disks_is_found_by_its_size(disks: Disks, sizes: tuple[f
         f"sd{'bcde'[sizes.index(20)]}": 20
     }
     assert ran.stdout.endswith("systemctl start var-lib-etcd.mount srv.mount 'var-lib-my\\x2dapp.mount'\n".replace("'", ""))
+
+
+def test_from_the_next_boot_on_each_is_mounted_by_what_no_other_disk_has(disks: Disks) -> None:
+    disks.plug(20, 10, 10)
+    assert disks.boot(data_volumes=SEVERAL).returncode == 0
+    mounted = {path.parent.name.removesuffix(".mount.d"): path.read_text() for path in disks.folder.glob("units/*/*.conf")}
+    by_label = {label.split()[1]: disks.uuid(name) for name, label in disks.labels().items()}
+    assert mounted == {
+        unit: f"[Mount]\nWhat=/dev/disk/by-uuid/{by_label[label]}\n"
+        for unit, label in (("var-lib-etcd", "kube-data"), ("srv", "kube-data-2"), ("var-lib-my\\x2dapp", "kube-data-3"))
+    }
 
 
 def test_several_disks_are_formatted_once(disks: Disks) -> None:

@@ -3,6 +3,7 @@
 labels=({{ labels | join(" ") }})
 sizes=({{ sizes | join(" ") }})
 kinds=({{ kinds | join(" ") }})
+units=({{ units | map("shell") | join(" ") }})
 devices=() missing=()
 declare -A bytes_of
 
@@ -73,8 +74,10 @@ fi
 for number in "${!labels[@]}"; do
   device=${devices[number]} kind=${kinds[number]} label=${labels[number]}
   {% include "steps/format.sh" %}
+  # From the next boot on by what no other disk has: whoever writes to one that is plugged in later may label it alike.
+  install -D --mode 0644 /dev/stdin "/etc/systemd/system/${units[number]}.d/kube-provision-disk.conf" <<<"[Mount]
+What=/dev/disk/by-uuid/$(blkid --probe --output value --match-tag UUID "$device")"
 done
 udevadm settle --timeout 60
 systemctl daemon-reload
-systemctl start{% for unit in units %} {{ unit | shell }}{% endfor %}
-
+systemctl start "${units[@]}"
