@@ -17,6 +17,10 @@ from .talk import PROGRAM, complain, say, warnings_told
 
 BAD_INPUT = 2
 
+KEPT = 100_000
+"""Things after which cycles among them are looked for, in place of Python's 700: modules, and what a run makes, stay, and to
+look through them again and again takes a tenth of a plan's processor time."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (the process's own when None) and return its exit code.
@@ -26,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_what_is_closed()
     if arguments is None:
         end_at_a_second()
+        gc.set_threshold(KEPT)
     with terminate_as_interrupt(), warnings_told():
         try:
             code = program.main(arguments, PROGRAM, standalone_mode=False)
