@@ -16,7 +16,7 @@ from kube_provision_core import Boot, BootError, BootFragment, Cluster, FailureD
 from kube_provision_core.boot.kubeadm import KubeadmPart
 from kube_provision_core.config.kubeadm_arguments import REFUSED as ARGUMENTS
 from kube_provision_core.config.kubeadm_documents import REFUSED
-from kube_provision_core.folder.pki import JoinSecrets, Pki, Snapshot
+from kube_provision_core.folder.pki import JoinSecrets, Snapshot, create_pki
 
 Fragment = Callable[..., BootFragment | None]
 
@@ -178,13 +178,13 @@ def test_another_registry_serves_the_clusters_images_and_the_pause_image(
     assert "--image-repository registry.example/k8s | grep /pause:" in step.script
 
 
-def test_damaged_authorities_are_refused(
+def test_authorities_that_kubeadm_would_make_anew_are_refused(
     secrets: JoinSecrets, configure: Callable[..., Any], make_node: Callable[..., Node], cluster: Cluster
 ) -> None:
-    damaged = Pki({**secrets.pki.files, "sa.pub": b""})
+    ended = create_pki("old", now=datetime(2000, 1, 1, tzinfo=UTC))
     part = KubeadmPart(configure().by_role)
-    with pytest.raises(Exception, match=r"authorities: sa\.pub is damaged"):
-        part.render_boot(make_node(carries_ca=True), cluster, replace(secrets, pki=damaged))
+    with pytest.raises(BootError, match=r"authorities: ca\.crt is valid from"):
+        part.render_boot(make_node(carries_ca=True), cluster, replace(secrets, pki=ended))
 
 
 def test_archives_of_images_are_imported_for_the_kubelet_and_for_the_users_containers(

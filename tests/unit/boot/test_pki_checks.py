@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from kube_provision_core import BootError
 from kube_provision_core.boot.pki_checks import check_pki
-from kube_provision_core.folder.pki import JoinSecrets, Pki, create_pki
+from kube_provision_core.folder.pki import JoinSecrets, Pki
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
@@ -44,17 +44,6 @@ def test_ours_pass(secrets: JoinSecrets) -> None:
 @pytest.mark.parametrize("key", [ec.generate_private_key(ec.SECP384R1()), rsa.generate_private_key(65537, 2048)])
 def test_other_accepted_kinds_of_keys_pass(secrets: JoinSecrets, key: Key) -> None:
     check_with(secrets, authority(key))
-
-
-@pytest.mark.parametrize("path", ["sa.pub", "sa.key", "ca.crt", "etcd/ca.key", "front-proxy-ca.crt"])
-def test_a_file_of_another_cluster_is_noticed(secrets: JoinSecrets, path: str) -> None:
-    with pytest.raises(BootError, match=f"{path} is damaged, or belongs to another key"):
-        check_with(secrets, {path: create_pki("other").files[path]})
-
-
-def test_an_empty_file_is_noticed(secrets: JoinSecrets) -> None:
-    with pytest.raises(BootError, match=r"ca\.crt is damaged"):
-        check_with(secrets, {"ca.crt": b""})
 
 
 @pytest.mark.parametrize("key", [ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP521R1())])
