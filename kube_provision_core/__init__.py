@@ -214,8 +214,10 @@ _PARTS = (
     "contract.subnets",
     "contract.hosts",
     "contract.urls",
+    "contract.networks",
     "datasources.vmware",
     "datasources.nocloud",
+    "datasources.network_config",
     "families.package_set",
     "families.apt.archive",
     "families.apt.system",
@@ -223,10 +225,8 @@ _PARTS = (
     "families.dnf.config",
     "families.dnf.system",
     "support.hiding",
-    "contract.networks",
-    "datasources.network_config",
 )
-"""Pydantic comes last: `kube-provision --help` needs none of it."""
+"""Pydantic comes late, as `kube-provision --help` needs none of it, and last what few plugins ask for."""
 
 
 def __getattr__(name: str) -> Any:
