@@ -93,8 +93,7 @@ class Pki:
         It is derived, so that nothing has to be kept for a machine, and nothing can be lost.
         """
         info = "\n".join(("kube-provision machine", cluster_id, name, instance)).encode()
-        secret = private_number(load_key(self.files["ca.key"]))
-        return HKDF(hashes.SHA256(), length=32, salt=None, info=info).derive(secret).hex()
+        return HKDF(hashes.SHA256(), length=32, salt=None, info=info).derive(_number(self.files["ca.key"])).hex()
 
     def damaged(self) -> tuple[str, ...]:
         """The files that are no certificate or key, or that do not belong to their key; empty when all is well."""
@@ -145,6 +144,12 @@ def _pin(certificate: bytes) -> str:
     """Asked for once more by every machine's boot data."""
     key = x509.load_pem_x509_certificate(certificate).public_key()
     return "sha256:" + hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _number(private: bytes) -> bytes:
+    """As `_pin`."""
+    return private_number(load_key(private))
 
 
 def create_pki(cluster_name: str, now: datetime | None = None) -> Pki:
