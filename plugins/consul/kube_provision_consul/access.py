@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from kube_provision_core import Cluster, Node, Role
@@ -51,7 +52,7 @@ def of_operator(cluster: str, names: Iterable[str]) -> tuple[Right, ...]:
         Right("service", layout.service_name(cluster), "read", "the healthy masters"),
         *(
             Right("node_prefix", prefix, "write", "whose names these are; machines that are gone leave the catalog")
-            for prefix in _prefixes(names)
+            for prefix in _prefixes(frozenset(names))
         ),
         Right("operator", "", "write", "they leave the gossip, too"),
     )
@@ -60,7 +61,7 @@ def of_operator(cluster: str, names: Iterable[str]) -> tuple[Right, ...]:
 def of_node(node: Node, names: Iterable[str]) -> tuple[Right, ...]:
     """Of a master's or a worker's token, which its agent uses for itself, too. `names`: as for the operator's."""
     own = _prefix(node.name)
-    return _of(node.role, node.stamp.cluster, "_prefix", own, [prefix for prefix in _prefixes(names) if prefix != own])
+    return _of(node.role, node.stamp.cluster, "_prefix", own, [it for it in _prefixes(frozenset(names)) if it != own])
 
 
 def of_machine(role: Role, cluster: str, name: str) -> tuple[Right, ...]:
@@ -143,8 +144,10 @@ def _policy(name: str, rights: Sequence[Right]) -> str:
     return f"policy {name} <<'END'\n{rules}END\n"
 
 
-def _prefixes(names: Iterable[str]) -> list[str]:
-    return sorted(set(map(_prefix, names)))
+@lru_cache(maxsize=16)
+def _prefixes(names: frozenset[str]) -> tuple[str, ...]:
+    """Asked for once more by every machine's boot data."""
+    return tuple(sorted(set(map(_prefix, names))))
 
 
 def _prefix(name: str) -> str:
