@@ -171,9 +171,10 @@ def no_resolver_file(evidence: Evidence, probes: Probes) -> Diagnosis | None:
 
 
 def swap_is_on(evidence: Evidence, probes: Probes) -> Diagnosis | None:
-    """kubeadm only warns; the kubelet refuses, and all that kubeadm can tell is that it is not healthy."""
-    said = evidence.says(r"\[ERROR Swap\]|unning with swap on is not supported|swapoff(?:: | failed)")
-    refused = evidence.says(r"kubelet is not healthy|kubelet isn't running|:10248/healthz")
+    """kubeadm only warns; the kubelet refuses, and all that kubeadm can tell is that it is not healthy. On the master that
+    initialises the cluster it does not come as far, and tells that no API server answers."""
+    said = evidence.says(r"unning with swap on is not supported|swapoff(?:: | failed)")
+    refused = evidence.says(r"kubelet is not healthy|kubelet isn't running|:10248/healthz|unable to create ClusterRoleB")
     swaps = probes.swaps() if said or refused else ()
     if not said and not swaps:
         return None

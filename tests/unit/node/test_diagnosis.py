@@ -250,15 +250,22 @@ class TestSwap:
         "\tThe HTTP call equal to 'curl -sSL http://127.0.0.1:10248/healthz' returned error: context deadline exceeded",
     )
 
+    INITIALISING = (
+        "[kubelet-start] Starting the kubelet",
+        "error: error execution phase wait-control-plane: cannot obtain client without bootstrap: could not bootstrap the "
+        "admin user in file admin.conf: unable to create ClusterRoleBinding: client rate limiter Wait returned an error: "
+        "rate: Wait(n=1) would exceed context deadline",
+    )
+
     @pytest.mark.parametrize(
         "lines",
         [
-            ("\t[ERROR Swap]: running with swap on is not supported. Please disable swap",),
             ('"command failed" err="failed to run Kubelet: running with swap on is not supported, please disable swap"',),
             ("swapoff: /dev/sda2: swapoff failed: Cannot allocate memory",),
             KUBELET,
+            INITIALISING,
         ],
-        ids=["preflight", "kubelet", "swapoff", "unhealthy"],
+        ids=["kubelet", "swapoff", "unhealthy", "initialising"],
     )
     def test_that_is_on_is_named_with_its_device(self, lines: tuple[str, ...]) -> None:
         machine = Machine(swap=("/dev/sda2",))
