@@ -34,7 +34,7 @@ def test_a_mount_of_a_server_waits_for_the_network_and_for_packages(render: Rend
 def test_a_volume_is_formatted_mounted_and_given_to_its_owner(render: Render, content: Content) -> None:
     rendered = render(volumes=[{"dev": "/dev/sdc", "mount": "/var/lib/my-app", "format": "xfs", "owner": "app"}])
     script = content(rendered, "10-prepare/script-volume-1.sh")
-    assert "device=/dev/sdc kind=xfs label=\n" in script
+    assert "device=/dev/sdc kind=xfs\n" in script
     assert "systemctl start 'var-lib-my\\x2dapp.mount'" in script
     assert content(rendered, "30-discover/script-volume-owners.sh").endswith("chown app /var/lib/my-app\n")
     assert "Type=xfs" in content(rendered, "var-lib-my\\x2dapp.mount")
@@ -103,16 +103,20 @@ STAND_INS = {
   *) echo 'what is there' ;;
 esac
 """,
-    "blkid": """if [ "$1" = --label ]; then
-  for disk in {folder}/sd?; do
-    if [ "$(/usr/sbin/blkid --probe --output value --match-tag LABEL $disk)" = "$2" ]; then echo $disk; fi
-  done
-else
-  exec /usr/sbin/blkid "$@"
-fi
+    "blkid": """case $1 in
+  --label | --uuid)
+    tag=${1#--} found=2
+    for disk in {folder}/sd?; do
+      if [ "$(/usr/sbin/blkid --probe --output value --match-tag ${tag^^} $disk)" = "$2" ]; then echo $disk; found=0; fi
+    done
+    exit $found ;;
+esac
+exec /usr/sbin/blkid "$@"
 """,
     "mkfs.ext4": 'echo "${0##*/} $*"\n{cut_off}\nexec /usr/sbin/mkfs.ext4 "$@"\n',
     "mkfs.xfs": 'echo "${0##*/} $*"\n{cut_off}\nexec /usr/sbin/mkfs.xfs "$@"\n',
+    "e2label": '{cut_off_unlabelled}\nexec /usr/sbin/e2label "$@"\n',
+    "xfs_admin": '{cut_off_unlabelled}\nexec /usr/sbin/xfs_admin "$@"\n',
     "findmnt": "echo /dev/sda1\n",
     "systemctl": 'echo "${0##*/} $*"\n',
     "udevadm": "",
@@ -138,14 +142,16 @@ class Disks:
         subprocess.run([f"/usr/sbin/mkfs.{kind}", "-q", "-L", label, self.folder / name], check=True, timeout=60)
 
     def boot(
-        self, *, root_is_known: bool = True, listed: str = "", cut_off: str = "", **keys: Any
+        self, *, root_is_known: bool = True, listed: str = "", cut_off: str = "", unlabelled: str = "", **keys: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Run the step with these keys of the configuration. `cut_off`: a disk before whose format the power goes."""
+        """Run the step with these keys of the configuration. `cut_off`: a disk before whose format the power goes;
+        `unlabelled`: one after whose."""
         said = {
             "{folder}": str(self.folder),
             "{root}": "false" if root_is_known else "true",
             "{listed}": listed,
             "{cut_off}": f"case $* in *{cut_off}) kill -9 $PPID; exit 1;; esac" if cut_off else "",
+            "{cut_off_unlabelled}": f"case $* in *{unlabelled}*) kill -9 $PPID; exit 1;; esac" if unlabelled else "",
         }
         programs = self.folder / "bin"
         programs.mkdir(exist_ok=True)
@@ -242,12 +248,22 @@ def test_a_second_disk_that_is_formatted_is_found_by_its_label(disks: Disks) -> 
     assert ran.stdout.endswith("systemctl start data.mount\n")
 
 
-def test_a_second_disk_that_is_not_blank_is_left_as_it_is(disks: Disks) -> None:
+@pytest.mark.parametrize(("kind", "label"), [("xfs", "mine"), ("ext4", "mine"), ("ext4", "")])
+def test_a_second_disk_that_is_not_blank_is_left_as_it_is(disks: Disks, kind: str, label: str) -> None:
     disks.plug(10)
-    disks.mkfs("sdb", "xfs", label="mine")
+    disks.mkfs("sdb", kind, label)
     ran = disks.boot(data_volume=10)
-    assert (ran.returncode, disks.labels()) == (1, {"sdb": "xfs mine"})
-    assert "sdb is not blank and holds xfs instead of ext4: it is left as it is" in ran.stderr
+    assert (ran.returncode, disks.labels()) == (1, {"sdb": f"{kind} {label}".strip()})
+    assert ran.stderr.startswith("data_volumes: of 10 GiB, blank disks wanted: 1, free: 0, among: ")
+    assert not list(disks.folder.glob("units/*"))
+
+
+def test_a_labelled_disk_of_another_kind_is_left_as_it_is(disks: Disks) -> None:
+    disks.plug(10)
+    disks.mkfs("sdb", "xfs", label="kube-data")
+    ran = disks.boot(data_volume=10)
+    assert (ran.returncode, disks.labels()) == (1, {"sdb": "xfs kube-data"})
+    assert ran.stderr.endswith("sdb is labelled kube-data and holds xfs instead of ext4: it is left as it is\n")
 
 
 SEVERAL = [
@@ -299,6 +315,26 @@ def test_a_boot_that_is_cut_off_between_formats_goes_on(disks: Disks, cut_off: s
     ran = disks.boot(data_volumes=SEVERAL)
     assert (ran.returncode, set(disks.labels().values())) == (0, DONE), ran.stderr
     assert before.items() <= disks.labels().items()
+
+
+@pytest.mark.parametrize("unlabelled", ["sdb", "sdc", "sdd"])
+def test_a_format_that_is_cut_off_is_made_anew(disks: Disks, unlabelled: str) -> None:
+    """What it has left is no file system yet, whatever it looks like."""
+    disks.plug(10, 20, 10)
+    assert disks.boot(unlabelled=unlabelled, data_volumes=SEVERAL).returncode != 0
+    half_made = disks.labels()[unlabelled], disks.uuid(unlabelled)
+    assert half_made[0] in ("ext4", "xfs")
+    ran = disks.boot(data_volumes=SEVERAL)
+    assert (ran.returncode, set(disks.labels().values())) == (0, DONE), ran.stderr
+    assert disks.uuid(unlabelled) != half_made[1]
+
+
+def test_what_somebody_has_labelled_otherwise_is_no_format_that_was_cut_off(disks: Disks) -> None:
+    disks.plug(10, 20, 10)
+    assert disks.boot(unlabelled="sdb", data_volumes=SEVERAL).returncode != 0
+    subprocess.run(["/usr/sbin/e2label", disks.folder / "sdb", "mine"], check=True, timeout=20)
+    ran = disks.boot(data_volumes=SEVERAL)
+    assert (ran.returncode, disks.labels()["sdb"]) == (1, "ext4 mine")
 
 
 @pytest.mark.parametrize("own", [10, 20])

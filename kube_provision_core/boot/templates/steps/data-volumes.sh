@@ -1,5 +1,6 @@
-# A further disk is found by its label. Until it has one, it is a blank disk of its size that neither carries the root file
-# system nor is configured as a volume; those of one size may stand in for each other. A machine's only one may have any size.
+# A further disk is found by its label, which it gets when its format is whole. Until then it is a blank disk of its size that
+# neither carries the root file system nor is configured as a volume; those of one size may stand in for each other. A machine's
+# only one may have any size.
 labels=({{ labels | join(" ") }})
 sizes=({{ sizes | join(" ") }})
 kinds=({{ kinds | join(" ") }})
@@ -22,11 +23,36 @@ is_blank() {
   [ "$found" -eq 2 ]
 }
 
+tag() {
+  blkid --probe --output value --match-tag "$1" "$2" || true
+}
+
+drop_in() {
+  echo "/etc/systemd/system/${units[$1]}.d/kube-provision-disk.conf"
+}
+
+# From the next boot on by what no other disk has: whoever writes to one that is plugged in later may label it alike.
+mount_by_uuid() {
+  install -D --mode 0644 /dev/stdin "$(drop_in "$1")" <<<"[Mount]
+What=/dev/disk/by-uuid/$2"
+  sync "$(drop_in "$1")"
+}
+
+# What is left of a format that was cut off bears the UUID that was chosen for it, and no label yet.
+forget_half_made() {
+  local uuid half
+  uuid=$(sed --quiet 's|^What=/dev/disk/by-uuid/||p' "$(drop_in "$1")" 2>/dev/null) || return 0
+  if [ -n "$uuid" ] && half=$(blkid --uuid "$uuid") && [ -z "$(tag LABEL "$half")" ]; then
+    wipefs --all --quiet "$half"
+  fi
+}
+
 udevadm settle --timeout 60
 for number in "${!labels[@]}"; do
   devices[number]=$(blkid --label "${labels[number]}" || true)
   if [ -z "${devices[number]}" ]; then
     missing+=("$number")
+    forget_half_made "$number"
   fi
 done
 if [ "${#missing[@]}" -gt 0 ]; then
@@ -48,14 +74,13 @@ if [ "${#missing[@]}" -gt 0 ]; then
     fi
   done < <(lsblk --noheadings --nodeps --bytes --paths --list --output NAME,SIZE,TYPE,RO |
     awk '$3 == "disk" && $4 == 0 && $1 !~ /^\/dev\/(fd|zram)/ {print $1, $2}')
-  if [ "${#labels[@]}:${#free[@]}" = 1:1 ]; then
-    devices=("${free[0]}") missing=()
-  fi
   for number in "${missing[@]}"; do
     size=${sizes[number]} fitting=() wanted=0
     for name in "${free[@]}"; do
-      if [ "${bytes_of[$name]}" -eq $((size * 1024 ** 3)) ] && is_free "$name" && is_blank "$name"; then
-        fitting+=("$name")
+      if [ "${bytes_of[$name]}" -eq $((size * 1024 ** 3)) ] || [ "${#labels[@]}:${#free[@]}" = 1:1 ]; then
+        if is_free "$name" && is_blank "$name"; then
+          fitting+=("$name")
+        fi
       fi
     done
     for other in "${missing[@]}"; do
@@ -64,19 +89,34 @@ if [ "${#missing[@]}" -gt 0 ]; then
       fi
     done
     if [ "${#fitting[@]}" -ne "$wanted" ]; then
-      echo "data_volumes: of $size GiB, blank disks wanted: $wanted, free: ${#fitting[@]}, among: $(lsblk --noheadings --nodeps --output NAME,SIZE,TYPE | paste --serial --delimiters=,)" >&2
+      echo "data_volumes: of $size GiB, blank disks wanted: $wanted, free: ${#fitting[@]}, among: $(lsblk --noheadings --nodeps --output NAME,SIZE,TYPE,FSTYPE | paste --serial --delimiters=,)" >&2
       exit 1
     fi
     devices[number]=${fitting[0]}
     taken+=("${fitting[0]}")
   done
+  for number in "${missing[@]}"; do
+    device=${devices[number]} label=${labels[number]} uuid=$(cat /proc/sys/kernel/random/uuid)
+    mount_by_uuid "$number" "$uuid"
+    case ${kinds[number]} in
+      ext4)
+        mkfs.ext4 -q -U "$uuid" "$device"
+        e2label "$device" "$label"
+        ;;
+      xfs)
+        mkfs.xfs -q -m uuid="$uuid" "$device"
+        xfs_admin -L "$label" "$device" >/dev/null
+        ;;
+    esac
+  done
 fi
 for number in "${!labels[@]}"; do
-  device=${devices[number]} kind=${kinds[number]} label=${labels[number]}
-  {% include "steps/format.sh" %}
-  # From the next boot on by what no other disk has: whoever writes to one that is plugged in later may label it alike.
-  install -D --mode 0644 /dev/stdin "/etc/systemd/system/${units[number]}.d/kube-provision-disk.conf" <<<"[Mount]
-What=/dev/disk/by-uuid/$(blkid --probe --output value --match-tag UUID "$device")"
+  device=${devices[number]} kind=${kinds[number]} holds=$(tag TYPE "${devices[number]}")
+  if [ "$holds" != "$kind" ]; then
+    echo "data_volumes: $device is labelled ${labels[number]} and holds $holds instead of $kind: it is left as it is" >&2
+    exit 1
+  fi
+  mount_by_uuid "$number" "$(tag UUID "$device")"
 done
 udevadm settle --timeout 60
 systemctl daemon-reload

@@ -2,7 +2,7 @@
 found=0
 present=$(blkid --probe --output value --match-tag TYPE "$device") || found=$?
 case "$found:$present" in
-  2:*) "mkfs.$kind" -q ${label:+-L "$label"} "$device" ;;
+  2:*) "mkfs.$kind" -q "$device" ;;
   0:"$kind") ;;
   *)
     echo "$device is not blank and holds ${present:-something} instead of $kind: it is left as it is" >&2

@@ -1,4 +1,4 @@
-device={{ device | shell }} kind={{ kind }} label=
+device={{ device | shell }} kind={{ kind }}
 udevadm settle --timeout 60
 if [ ! -b "$device" ]; then
   echo "volumes: there is no block device $device" >&2
