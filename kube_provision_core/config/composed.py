@@ -18,6 +18,7 @@ from . import specification
 from .core import CoreConfig
 from .kubeadm_patches import patches
 from .per_role import PerRole
+from .script import DataVolume
 from .shapes import shape_of
 
 _LARGE = 1024 * 1024
@@ -74,9 +75,7 @@ class Config:
     def _document(self, role: Role) -> dict[str, Any]:
         core = self.by_role[role]
         return {
-            "core": {key: getattr(core, key) for key in specification.MACHINE_KEYS}
-            | core.model_dump(mode="json", include={*specification.GIVEN_KEYS}, exclude_defaults=True)
-            | self._node(role),
+            "core": {key: getattr(core, key) for key in specification.MACHINE_KEYS} | _disks(core) | self._node(role),
             **{kind: _machine_keys(self.driver(kind).config[role]) for kind in ("target", "os")},
         }
 
@@ -111,6 +110,16 @@ class Config:
     def with_generated(self, values: Mapping[str, str]) -> Config:
         """This configuration with generated secrets filled in, in every role; what the user gave stays."""
         return replace(self, drivers=tuple(_fill_driver(driver, values) for driver in self.drivers))
+
+
+def _disks(core: CoreConfig) -> dict[str, Any]:
+    """Further disks, if any are listed. A single one that the short keys could say is said by them."""
+    match core.data_volumes:
+        case []:
+            return {}
+        case [DataVolume(format="ext4") as only]:
+            return {"data_volume": only.size, "data_volume_mount": only.mount}
+    return core.model_dump(mode="json", include={"data_volumes"}, exclude_defaults=True)
 
 
 def _plain(value: object) -> object:

@@ -21,7 +21,7 @@ MACHINE_KEYS = ("cpu", "mem", "boot_disk_size", "data_volume", "data_volume_moun
 """The core's keys that describe the machine itself."""
 
 GIVEN_KEYS = ("data_volumes",)
-"""More of these, which count only where they are given: machines that were made before there were any have not changed."""
+"""More of these, which count only where they are given."""
 
 NODE_KEYS = ("kubelet", "taints", "cloud_provider", "swap")
 """The core's keys that a machine of the cluster is made a node with. Defaults do not count, so that a version with more of

@@ -12,6 +12,7 @@ from kube_provision_core.config import Config
 from kube_provision_core.config.specification import OTHER, Change
 
 MINIMAL = "name: prod\ntarget: moon\nos: plain\ndiscovery: beacon\ntemplate: t\n"
+DISK, DISK_B = '{"size": 9, "mount": "/a"}', '{"size": 9, "mount": "/b"}'
 JOIN = "kubeadm: {join: {nodeRegistration: {kubeletExtraArgs: [{name: v, value: '%s'}]}}}\n"
 HEADER = "kubelet: {maxPods: %d, staticPodURLHeader: {Authorization: [%s]}}\n"
 
@@ -51,12 +52,13 @@ def change(load_text):
         ("cpu: 2\n", "cpu: 4\n", "cpu: 2 → 4"),
         ("", "boot_disk_size: 50\n", "boot_disk_size: unset → 50"),
         (
-            "data_volumes: [{size: 9, mount: /a}]\n",
             "data_volumes: [{size: 9, mount: /a, format: xfs}]\n",
-            'data_volumes: [{"size": 9, "mount": "/a"}] → [{"size": 9, "mount": "/a", "format": "xfs"}]',
+            "data_volumes: [{size: 8, mount: /a, format: xfs}]\n",
+            'data_volumes: [{"size": 9, "mount": "/a", "format": "xfs"}] → [{"size": 8, "mount": "/a", "format": "xfs"}]',
         ),
-        ("", "data_volumes: [{size: 9, mount: /a}]\n", 'data_volumes: unset → [{"size": 9, "mount": "/a"}]'),
-        ("data_volumes: [{size: 9, mount: /a}]\n", "", 'data_volumes: [{"size": 9, "mount": "/a"}] → unset'),
+        ("", f"data_volumes: [{DISK}, {DISK_B}]\n", f"data_volumes: unset → [{DISK}, {DISK_B}]"),
+        (f"data_volumes: [{DISK}, {DISK_B}]\n", "", f"data_volumes: [{DISK}, {DISK_B}] → unset"),
+        ("data_volume: 9\n", "data_volumes: [{size: 20, mount: /data}]\n", "data_volume: 9 → 20"),
         ("", "workers: {template: u}\n", "template: t → u"),
         ("", "taints: ['a=b:NoSchedule']\n", 'taints: unset → ["a=b:NoSchedule"]'),
         ("", "cloud_provider: external\n", "cloud_provider: unset → external"),
@@ -76,6 +78,11 @@ def test_all_that_has_changed_is_named_by_keys_in_their_order(change) -> None:
 
 def test_of_a_machine_that_is_as_it_was_made_nothing_is_told(change) -> None:
     assert change("kubelet: {maxPods: 110}\n", "kubelet: {maxPods: 110}\ncommands: [a]\nlabels: {a: b}\n") == ()
+
+
+def test_a_further_disk_is_the_same_by_whichever_key_it_is_said(load_text) -> None:
+    short, long = load_text(MINIMAL + "data_volume: 9\n"), load_text(MINIMAL + "data_volumes: [{size: 9, mount: /data}]\n")
+    assert (short.spec(Role.WORKER), short.made_of(Role.WORKER)) == (long.spec(Role.WORKER), long.made_of(Role.WORKER))
 
 
 def test_swap_that_is_off_counts_for_nothing(load_text) -> None:
