@@ -9,6 +9,9 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 LARGEST = 65536
 
+SYSTEM_GIB = 2
+"""What a template holds at least."""
+
 ROOM_GIB = 4
 """What a system needs of its boot disk besides: packages, images, and what a kubelet wants free before it evicts."""
 

@@ -38,7 +38,10 @@ def run(root: Path, tmp_path: Path) -> Iterator[Run]:
     """The step; in place of systemd, which is not this machine's first process, one that does what it does with the unit."""
     file, tools = root / "kube_provision_swap", tmp_path / "tools"
     tools.mkdir()
-    started = f"#!/bin/sh -e\n[ \"$*\" = '--quiet enable --now x.swap' ]\ngrep -q {file} /proc/swaps || swapon {file}\n"
+    started = (
+        "#!/bin/sh -e\n[ \"$*\" != '--quiet unmask swap.target' ] || exit 0\n"
+        f"[ \"$*\" = '--quiet enable --now x.swap' ]\ngrep -q {file} /proc/swaps || swapon {file}\n"
+    )
     (tools / "systemctl").write_text(started)
     (tools / "systemctl").chmod(0o755)
 
@@ -71,6 +74,15 @@ def test_a_kernel_swaps_to_the_file_wherever_its_making_was_cut_off(root: Path, 
         assert swapped_to(root) == [str(file)]
     assert (file.stat().st_size, oct(file.stat().st_mode)) == (GIB, "0o100600")
     assert sorted(root.glob("kube*")) == [file]
+
+
+def test_a_file_that_a_template_has_is_made_anew_where_it_is_of_another_size(root: Path, run: Run) -> None:
+    file = root / "kube_provision_swap"
+    file.write_bytes(b"\0" * 4096)
+    file.chmod(0o644)
+    ran = run()
+    assert (ran.returncode, ran.stderr, swapped_to(root)) == (0, "", [str(file)])
+    assert (file.stat().st_size, oct(file.stat().st_mode)) == (GIB, "0o100600")
 
 
 def test_the_system_keeps_room_on_its_disk(root: Path, run: Run) -> None:

@@ -55,6 +55,22 @@ def test_the_unit_swaps_to_the_file_once_the_step_has_made_it(
     assert f"enable {UNIT}" not in boot.user_data
 
 
+def test_it_is_swapped_to_at_later_boots_too_where_a_template_has_masked_that(
+    render: Callable[..., Boot], content: Callable[[Boot, str], str], tmp_path: Path
+) -> None:
+    root, real = tmp_path / "root", shutil.which("systemctl") or pytest.fail("systemctl is missing: apt-get install systemd")
+    boot, units = render(swap=4), root / "etc/systemd/system"
+    units.mkdir(parents=True)
+    (units / "swap.target").symlink_to("/dev/null")
+    (units / UNIT).write_text(content(boot, UNIT))
+    script = content(boot, "kubeadm-swap.sh")
+    for line in script[script.index("systemctl --quiet unmask") :].splitlines():
+        command = line.partition(" #")[0].replace("systemctl", f"{real} --root={root}").replace(" --now", "")
+        subprocess.run(["bash", "-c", command], check=True, timeout=60)
+    assert not (units / "swap.target").exists()
+    assert (units / "swap.target.wants" / UNIT).is_symlink()
+
+
 ZRAM_TOOLS = "[Service]\nType=oneshot\nExecStart=/usr/sbin/zramswap start\n[Install]\nWantedBy=multi-user.target\n"
 """The part of Debian's unit that says when it is started."""
 

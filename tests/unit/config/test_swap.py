@@ -46,14 +46,14 @@ def test_discoverys_machine_is_none_to_say_it_for(complaints, load_text) -> None
 
 
 def test_a_file_must_leave_the_system_room_on_the_boot_disk(complaints, load_text) -> None:
-    needs = "with the 4 that the system needs that is more than boot_disk_size: 11"
+    needs = "a system needs 6 besides, and boot_disk_size is 13"
     line = f"swap: a file of 8 GiB does not fit on the boot disk: {needs}"
-    assert complaints(f"{MINIMAL}boot_disk_size: 11\nworkers: {{swap: 8}}\n") == [f"config.yml:7: {line}"]
-    both = "with the 4 that the system needs that is more than boot_disk_size: 7"
+    assert complaints(f"{MINIMAL}boot_disk_size: 13\nworkers: {{swap: 8}}\n") == [f"config.yml:7: {line}"]
+    both = "a system needs 6 besides, and boot_disk_size is 7"
     assert complaints(f"{MINIMAL}boot_disk_size: 7\nswap: 4\n") == [
         f"config.yml:7: swap: a file of 4 GiB does not fit on the boot disk: {both}"
     ]
-    assert load_text(f"{MINIMAL}boot_disk_size: 12\nworkers: {{swap: 8}}\n")
+    assert load_text(f"{MINIMAL}boot_disk_size: 14\nworkers: {{swap: 8}}\n")
     assert load_text(f"{MINIMAL}boot_disk_size: 3\nswap: true\nbeacon: {{boot_disk_size: 3}}\n")
 
 

@@ -1,6 +1,6 @@
 file={{ file | shell }}
 size=$(({{ size_gib }} * 1024 ** 3))
-if [ ! -e "$file" ]; then
+if [ "$(stat --format=%s "$file" 2>/dev/null)" != "$size" ]; then # a template made of a node may have one
   folder=$(dirname "$file")
   kind=$(findmnt --noheadings --first-only --output FSTYPE --target "$folder")
   case $kind in
@@ -22,4 +22,6 @@ if [ ! -e "$file" ]; then
   mkswap "$file.new" >/dev/null # which syncs it, and gives it SELinux' type for such files
   mv "$file.new" "$file"
 fi
+chmod 0600 "$file"
+systemctl --quiet unmask swap.target # nothing swaps at later boots where a template has masked it
 systemctl --quiet enable --now {{ unit | shell }}
