@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -43,9 +44,22 @@ _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _KERNELS = ("/dev", "/proc", "/sys")
 _NEEDED = (
     *("/bin", "/boot", "/lib", "/lib64", "/sbin", "/usr/bin", "/usr/lib", "/usr/sbin", "/usr/share", "/var/lib/cloud"),
-    *(NODE_CONFIG_DIR, NODE_DIR, "/etc/kubernetes", "/var/lib/dpkg", "/var/lib/kube-provision", "/var/lib/rpm"),
+    *(
+        NODE_CONFIG_DIR,
+        NODE_DIR,
+        "/etc/kubernetes",
+        "/etc/systemd/system",
+        "/kube_provision_swap",
+        "/root",
+        "/run",
+        "/var/lib/dpkg",
+        "/var/lib/kube-provision",
+        "/var/lib/rpm",
+    ),
 )
 """What is there, or is written, before disks are mounted."""
+_LONGEST = 245
+"""Bytes of a mount point in the name of its unit, which is a file's: systemd writes four for what is no letter or digit."""
 
 PATTERNS = {
     _DNS_LABEL: "must be a DNS label: lower-case letters, digits and inner hyphens, at most 63",
@@ -79,6 +93,10 @@ def _mount_point(path: str) -> str:
     folder = f"/{posixpath.normpath(path).strip('/')}"
     if folder == "/":
         raise ValueError("must not be the root of the file system")
+    if not re.fullmatch(_LINE, path) or path.endswith((" ", "\t", "\\")):
+        raise ValueError("must be one line, without a blank or a backslash at its end")
+    if len(re.sub(rb"[^A-Za-z0-9:_./]", b"....", path.encode())) > _LONGEST:
+        raise ValueError("is too long for the name of a unit of systemd's")
     if {".", ".."} & {*path.split("/")}:
         raise ValueError("must not have `.` or `..` in it")
     if kernels := next((it for it in _KERNELS if f"{folder}/".startswith(f"{it}/")), ""):

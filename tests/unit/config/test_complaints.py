@@ -110,6 +110,17 @@ NO_REPOSITORIES = (
         ("data_volume_mount: /./a", "data_volume_mount: must not have `.` or `..` in it"),
         ("volumes: [{dev: /dev/sdb, mount: /proc/x}]", "volumes[0].mount: must not lie in /proc, which is the kernel's own"),
         ("data_volume_mount: //dev", "data_volume_mount: must not lie in /dev, which is the kernel's own"),
+        ("data_volume_mount: /run", "data_volume_mount: would hide /run, which the machine needs: mount it elsewhere"),
+        (
+            'mounts: {"/a ": /dev/sdb}',
+            "mounts./a…: is no key here: it must be one line, without a blank or a backslash at its end",
+        ),
+        (
+            'data_volume_mount: "/a\\nOptions=x"',
+            "data_volume_mount: must be one line, without a blank or a backslash at its end",
+        ),
+        ("data_volume_mount: '/a\\'", "data_volume_mount: must be one line, without a blank or a backslash at its end"),
+        (f"data_volume_mount: /{'é' * 40}", "data_volume_mount: is too long for the name of a unit of systemd's"),
         *(
             (f"data_volume_mount: {path}", f"data_volume_mount: would hide {hidden}, which the machine needs: mount it")
             for path, hidden in (
