@@ -23,7 +23,7 @@ from .api_server import ARGUMENTS
 from .core import DEFAULT_CNI, CoreConfig
 from .problems import Place, Problems
 from .registries import DOCKER_HUB, faults
-from .swap import ROOM_GIB, file_gib
+from .swap import ROOM_GIB, SYSTEM_GIB, file_gib
 from .values import Way
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -85,8 +85,8 @@ def check_role(core: CoreConfig, place: PlaceOf, problems: Problems) -> None:
         (short,) = core.further_disks
         problems.add(
             place("data_volumes"),
-            "data_volumes: data_volume is given for the same machines, and is short for one of these: write "
-            f"{{size: {short.size}, mount: {short.mount}}} here, and unset it (data_volume: null)",
+            f"data_volumes: data_volume is given for the same machines ({place('data_volume')}), and is short for "
+            f"{{size: {short.size}, mount: {short.mount}}}: keep one of them, with all disks in it",
         )
     for what, named in _named_once(core).items():
         _check_named_once(what, named, place, problems)
@@ -106,8 +106,8 @@ def check_swap(by_role: Mapping[Role, CoreConfig], place: PlaceOf, problems: Pro
                 problems.add(
                     here, "swap: discovery's machine has no kubelet, and keeps its template's swap; leave it out here"
                 )
-        elif core.boot_disk_size and (size := file_gib(core.swap)) and core.boot_disk_size < size + ROOM_GIB:
-            needed = f"with the {ROOM_GIB} that the system needs that is more than boot_disk_size: {core.boot_disk_size}"
+        elif core.boot_disk_size and (size := file_gib(core.swap)) and core.boot_disk_size < size + SYSTEM_GIB + ROOM_GIB:
+            needed = f"a system needs {SYSTEM_GIB + ROOM_GIB} besides, and boot_disk_size is {core.boot_disk_size}"
             problems.add(here, f"swap: a file of {size} GiB does not fit on the boot disk: {needed}")
 
 

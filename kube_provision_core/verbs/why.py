@@ -96,7 +96,7 @@ def _role(name: str, desired: Desired, seen: Observation) -> Role:
     }
     if name not in roles:
         known = ", ".join(sorted(roles, key=natural_order))
-        raise ConfigError(f"{name}: no such machine in cluster {seen.cluster.name}; it has {known}")
+        raise ConfigError(f"no machine {name} in cluster {seen.cluster.name}; it has {known}")
     return roles[name]
 
 

@@ -315,7 +315,7 @@ def test_why_of_an_unknown_name_says_the_known_ones(run, world) -> None:
     run(*PROVISION)
     ran = run("why", "w-prd-1", "-c", "config.yml", "-w", "2")
     assert ran.code == 2
-    assert ran.line == f"kube-provision: w-prd-1: no such machine in cluster prod; it has {', '.join(NAMES)}"
+    assert ran.line == f"kube-provision: no machine w-prd-1 in cluster prod; it has {', '.join(NAMES)}"
 
 
 def test_a_plan_names_a_machine_that_cannot_join_any_more(run, world) -> None:

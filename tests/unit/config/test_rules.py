@@ -290,17 +290,17 @@ def test_what_there_can_be_but_one_of_is_named_once(complaints, text: str, line:
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
+    ("text", "line", "short"),
     [
-        ("data_volume: 20\ndata_volumes: [{size: 10, mount: /a}]", 7),
-        ("data_volume: 20\nworkers:\n  data_volumes: [{size: 10, mount: /a}]", 8),
-        ("data_volumes: [{size: 10, mount: /a}]\nworkers:\n  data_volume: 20", 6),
+        ("data_volume: 20\ndata_volumes: [{size: 10, mount: /a}]", 7, 6),
+        ("data_volume: 20\nworkers:\n  data_volumes: [{size: 10, mount: /a}]", 8, 6),
+        ("data_volumes: [{size: 10, mount: /a}]\nworkers:\n  data_volume: 20", 6, 8),
     ],
 )
-def test_further_disks_are_given_by_one_key(complaints, text: str, line: int) -> None:
+def test_further_disks_are_given_by_one_key(complaints, text: str, line: int, short: int) -> None:
     assert complaints(MINIMAL + text) == [
-        f"config.yml:{line}: data_volumes: data_volume is given for the same machines, and is short for one of these: write "
-        "{size: 20, mount: /data} here, and unset it (data_volume: null)"
+        f"config.yml:{line}: data_volumes: data_volume is given for the same machines (config.yml:{short}), and is short "
+        "for {size: 20, mount: /data}: keep one of them, with all disks in it"
     ]
 
 
