@@ -27,8 +27,7 @@ HERE = "init"
 def initialise(path: Path, ignored: Collection[str] = ()) -> None:
     """`ignored`: checks that may fail. Raises `StandInError`."""
     init, cluster, kubelet = read(path, "InitConfiguration", "ClusterConfiguration", "KubeletConfiguration")
-    name, addresses = init["nodeRegistration"]["name"], node_addresses(init["nodeRegistration"])
-    address, *_ = addresses
+    name, (address, *_) = init["nodeRegistration"]["name"], node_addresses(init["nodeRegistration"])
     if init["localAPIEndpoint"]["advertiseAddress"] != address:
         raise StandInError("advertiseAddress is not the node's address")
     limit = seconds(init["timeouts"]["controlPlaneComponentHealthCheck"])
@@ -47,7 +46,7 @@ def initialise(path: Path, ignored: Collection[str] = ()) -> None:
     for pod in manifests.control_plane(cluster, address):
         manifests.write(pod, MANIFESTS)
     phase(HERE, "kubelet-start")
-    master.start_kubelet(name, addresses, yaml.safe_dump(kubelet))
+    master.start_kubelet(init["nodeRegistration"], yaml.safe_dump(kubelet))
     phase(HERE, "wait-control-plane")
     master.wait_until_ready(address, limit)
     api = connect()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
@@ -39,7 +38,7 @@ UNBOOTSTRAPPED = "failed while waiting for TLS bootstrap: context deadline excee
 def join(path: Path) -> None:
     """Raises `StandInError`."""
     (document,) = read(path, "JoinConfiguration")
-    name, addresses = document["nodeRegistration"]["name"], node_addresses(document["nodeRegistration"])
+    name = document["nodeRegistration"]["name"]
     phase(HERE, "preflight")
     preflight.check(master="controlPlane" in document)
     found = document["discovery"]["bootstrapToken"]
@@ -49,9 +48,9 @@ def join(path: Path) -> None:
     cluster = _cluster(api)
     preflight.check_kubelet(cluster["kubernetesVersion"])
     if "controlPlane" in document:
-        _join_master(api, document, cluster, name, addresses)
+        _join_master(api, document, cluster, name)
     else:
-        _join_worker(api, name, addresses, seconds(document["timeouts"]["tlsBootstrap"]))
+        _join_worker(api, document, name, seconds(document["timeouts"]["tlsBootstrap"]))
 
 
 def _cluster(api: Api) -> Document:
@@ -64,19 +63,19 @@ def _kubelet_configuration(api: Api) -> str:
     return str(api.expect("GET", f"{CONFIG_MAPS}/kubelet-config")["data"]["kubelet"])
 
 
-def _join_worker(api: Api, name: str, addresses: Sequence[str], limit: float) -> None:
+def _join_worker(api: Api, document: Document, name: str, limit: float) -> None:
     phase(HERE, "kubelet-start")
     _refuse_namesake(api, name)
     PKI.mkdir(parents=True, exist_ok=True)
     (PKI / "ca.crt").write_text(api.authority)
-    master.start_kubelet(name, addresses, _kubelet_configuration(api))
+    master.start_kubelet(document["nodeRegistration"], _kubelet_configuration(api))
     phase(HERE, "kubelet-check")
     _bootstrap(api, name, limit)
 
 
-def _join_master(api: Api, document: Document, cluster: Document, name: str, addresses: Sequence[str]) -> None:
+def _join_master(api: Api, document: Document, cluster: Document, name: str) -> None:
     """Its API server is begun before it has an etcd: it gives up, and is begun again."""
-    address, *_ = addresses
+    address, *_ = node_addresses(document["nodeRegistration"])
     limit = seconds(document["timeouts"]["controlPlaneComponentHealthCheck"])
     phase(HERE, "download-certs")
     _download_certificates(api, document["controlPlane"]["certificateKey"])
@@ -95,7 +94,7 @@ def _join_master(api: Api, document: Document, cluster: Document, name: str, add
     members = _check_members(others)
     phase(HERE, "kubelet-start")
     _refuse_namesake(api, name)
-    master.start_kubelet(name, addresses, _kubelet_configuration(api))
+    master.start_kubelet(document["nodeRegistration"], _kubelet_configuration(api))
     _join_etcd(cluster, name, address, others, members)
     phase(HERE, "kubelet-check")
     own = replace(api, server=master.own_server(address))

@@ -6,12 +6,13 @@ import shutil
 import ssl
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from http.client import HTTPException
 from pathlib import Path
 
 from machines.standins.api import Api, kubeconfig, refer_to
+from machines.standins.configuration import Document
 from machines.standins.etcd import Etcd, EtcdError
 from machines.standins.faults import StandInError
 from machines.standins.places import (
@@ -113,11 +114,13 @@ def write_kubelet_kubeconfig(server: str, authority: str, name: str, credential:
     write_private(KUBELET, refer_to(KUBELET_CERTIFICATE, text).encode())
 
 
-def start_kubelet(name: str, addresses: Sequence[str], configuration: str) -> None:
-    """With the cluster's configuration of all kubelets."""
+def start_kubelet(registration: Document, configuration: str) -> None:
+    """With the cluster's configuration of all kubelets, and the arguments of its own."""
+    arguments = {it["name"]: it["value"] for it in registration["kubeletExtraArgs"]}
+    flags = [f"--{key}={value}" for key, value in sorted({"hostname-override": registration["name"], **arguments}.items())]
     KUBELET_DATA.mkdir(parents=True, exist_ok=True)
     KUBELET_CONFIG.write_text(configuration)
-    KUBELET_FLAGS.write_text(f'KUBELET_KUBEADM_ARGS="--hostname-override={name} --node-ip={",".join(addresses)}"\n')
+    KUBELET_FLAGS.write_text(f'KUBELET_KUBEADM_ARGS="{" ".join(flags)}"\n')
     run("systemctl", "restart", "kubelet.service")
 
 
