@@ -173,7 +173,7 @@ class TestFurtherDisks:
 
     def test_have_a_cluster_beside_swap(self, cluster: Home) -> None:
         assert swaps(cluster) == SWAPS
-        assert cluster.ssh(MASTER, "stat --format='%a %U' /kube_provision_swap") == "600 root"
+        assert cluster.ssh(MASTER, "stat --format='%a %U' /kube_provision_swap").split() == ["600", "root"]
 
     def test_hold_what_is_written_to_them(self, cluster: Home) -> None:
         cluster.ssh(MASTER, "for it in /srv/data /srv/fast; do echo $it >$it/whose; done; sync")
