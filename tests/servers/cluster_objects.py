@@ -107,7 +107,7 @@ class ClusterObjects:
         with self._lock:
             if name in self._objects[collection]:
                 raise RefusedError(409, f"{_called(collection, name)} already exists")
-            return self._store(collection, document, str(uuid.uuid4()))
+            return self._store(collection, document, None)
 
     def replace(self, collection: str, name: str, document: Object) -> Object:
         """What was read before it was changed by others is refused, as its version says."""
@@ -120,7 +120,7 @@ class ClusterObjects:
                 raise RefusedError(422, "type: Invalid value: field is immutable")
             if old is not None and _version(document) not in ("", _version(old)):
                 raise RefusedError(409, f"Operation cannot be fulfilled on {_called(collection, name)}: {MODIFIED}")
-            return self._store(collection, document, old["metadata"]["uid"] if old else str(uuid.uuid4()))
+            return self._store(collection, document, old)
 
     def delete(self, collection: str, name: str) -> Object:
         with self._lock:
@@ -128,12 +128,19 @@ class ClusterObjects:
                 raise RefusedError(404, f"{_called(collection, name)} not found")
         return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
 
-    def _store(self, collection: str, document: Object, uid: str) -> Object:
+    def _store(self, collection: str, document: Object, old: Object | None) -> Object:
         version, kind = KINDS[collection]
+        uid = old["metadata"]["uid"] if old else str(uuid.uuid4())
         metadata = {**document["metadata"], "uid": uid, "resourceVersion": str(time.time_ns())}
         stored = {**document, "apiVersion": version, "kind": kind, "metadata": metadata}
-        self._objects[collection][metadata["name"]] = stored
+        if not self._exchange(collection, metadata["name"], old, stored):
+            raise RefusedError(409, f"Operation cannot be fulfilled on {_called(collection, metadata['name'])}: {MODIFIED}")
         return stored
+
+    def _exchange(self, collection: str, name: str, _: Object | None, stored: Object) -> bool:
+        """Whether the object was written in the old one's place: nobody else writes while the lock is held."""
+        self._objects[collection][name] = stored
+        return True
 
 
 def _called(collection: str, name: str) -> str:

@@ -53,16 +53,33 @@ TAKEN = (
 READY_KEPT = 0.3
 STARTING = 1.5
 """Seconds for which a server that begins knows nobody's rights yet, and forbids all of what it is asked."""
+CONFLICT = 409
+REPLACEMENTS = 50
+"""Times that a master tries to replace an object which others write at the same moment."""
 PATIENCE = 5.0
 """Seconds without etcd after which a server that begins gives up. Upstream's is 20; its kubelet starts it again, too."""
 
 
 class EtcdObjects(ClusterObjects):
-    """The objects of a cluster, which all its masters share."""
+    """The objects of a cluster, which all its masters share: of two that write one object at once, one is refused."""
 
     def __init__(self, etcd: Etcd, secrets: encryption.Plain) -> None:
         super().__init__()
-        self._objects = _Collections(etcd, secrets)
+        self._objects = self._collections = _Collections(etcd, secrets)
+
+    def replace(self, collection: str, name: str, document: dict[str, Any]) -> dict[str, Any]:
+        """Who names no version means whatever there is."""
+        tries = 1 if "resourceVersion" in document["metadata"] else REPLACEMENTS
+        for _ in range(tries - 1):
+            try:
+                return super().replace(collection, name, document)
+            except RefusedError as refusal:
+                if refusal.status != CONFLICT:
+                    raise
+        return super().replace(collection, name, document)
+
+    def _exchange(self, collection: str, name: str, old: dict[str, Any] | None, stored: dict[str, Any]) -> bool:
+        return bool(self._collections[collection].exchange(name, old, stored))
 
 
 class _Collections(defaultdict[str, Any]):

@@ -59,11 +59,21 @@ class Etcd:
         return {_decode(entry["key"]): _decode(entry["value"]) for entry in found}
 
     def get(self, key: str) -> str | None:
+        return self.versioned(key)[0]
+
+    def versioned(self, key: str) -> tuple[str | None, int]:
+        """With the revision at which it was written; None and 0 where it is not there."""
         found = self._ask("/v3/kv/range", {"key": _encode(key)}).get("kvs", ())
-        return _decode(found[0]["value"]) if found else None
+        return (_decode(found[0]["value"]), int(found[0]["mod_revision"])) if found else (None, 0)
 
     def put(self, key: str, value: str) -> None:
         self._ask("/v3/kv/put", {"key": _encode(key), "value": _encode(value)})
+
+    def exchange(self, key: str, revision: int, value: str) -> bool:
+        """Write it if it is still as it was at that revision, in one step; 0: if it is not there."""
+        unchanged = {"key": _encode(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(revision)}
+        written = {"request_put": {"key": _encode(key), "value": _encode(value)}}
+        return bool(self._ask("/v3/kv/txn", {"compare": [unchanged], "success": [written]}).get("succeeded"))
 
     def delete(self, key: str) -> bool:
         return bool(self._ask("/v3/kv/deleterange", {"key": _encode(key)}).get("deleted", "0") != "0")
@@ -105,6 +115,13 @@ class Keys(MutableMapping[str, Any]):
 
     def __setitem__(self, name: str, document: Any) -> None:
         self._etcd.put(self._prefix + name, self.written(document))
+
+    def exchange(self, name: str, old: Any, new: Any) -> bool:
+        """Write the new document in the old one's place, None being none, unless another has come there meanwhile."""
+        text, revision = self._etcd.versioned(self._prefix + name)
+        if (None if text is None else self.read(text)) != old:
+            return False
+        return self._etcd.exchange(self._prefix + name, revision, self.written(new))
 
     def read(self, text: str) -> Any:
         """As it lies in etcd."""
