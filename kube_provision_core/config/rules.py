@@ -60,7 +60,7 @@ def check(core: CoreConfig, machines: int, nodes: IPv4Network | None, place: Pla
             "kube_proxy: none leaves services to the network plugin, and the default one serves none; name one in "
             "seed_manifests that does, or [] to bring it later",
         )
-    if any(len(networks) > 1 for networks in core.cluster_networks.values()) and DEFAULT_CNI in core.seed_manifests:
+    if _is_dual_stack(core) and DEFAULT_CNI in core.seed_manifests:
         problems.add(
             place("pod_subnet") or place("service_subnet"),
             "pod_subnet: a dual-stack cluster needs a network plugin that gives pods both addresses, and the default one "
@@ -179,9 +179,13 @@ def _asked_before_the_cluster(core: CoreConfig) -> Iterator[Named]:
     yield from (("ntp_servers", (number,), server) for number, server in enumerate(core.ntp_servers))
 
 
+def _is_dual_stack(core: CoreConfig) -> bool:
+    return any(len(networks) > 1 for networks in core.cluster_networks.values())
+
+
 def _without_ipv6(core: CoreConfig) -> Iterator[str]:
     """Kernel parameters by which nodes of a dual-stack cluster would have no IPv6 address."""
-    if any(len(networks) > 1 for networks in core.cluster_networks.values()):
+    if _is_dual_stack(core):
         yield from (name for name, value in core.sysctls.items() if _NO_IPV6.fullmatch(name) and value.strip() != "0")
 
 

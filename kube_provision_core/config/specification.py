@@ -20,14 +20,11 @@ Document = Mapping[str, Any]
 MACHINE_KEYS = ("cpu", "mem", "boot_disk_size", "data_volume", "data_volume_mount")
 """The core's keys that describe the machine itself."""
 
-GIVEN_KEYS = ("data_volumes",)
-"""More of these, which count only where they are given."""
-
 NODE_KEYS = ("kubelet", "taints", "cloud_provider", "swap")
 """The core's keys that a machine of the cluster is made a node with. Defaults do not count, so that a version with more of
 them makes no machine look changed."""
 
-_CORE_KEYS = (*MACHINE_KEYS, *GIVEN_KEYS, *NODE_KEYS)
+_CORE_KEYS = (*MACHINE_KEYS, "data_volumes", *NODE_KEYS)
 
 _DRIVERS = ("target", "os")
 

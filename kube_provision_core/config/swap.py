@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-LARGEST = 65536
+from .script import MAX_DISK_GIB
 
 SYSTEM_GIB = 2
 """What a template holds at least."""
@@ -21,12 +21,12 @@ def _read(value: object) -> bool | int:
     text = str(value)
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    if re.fullmatch("[1-9][0-9]*", text) and len(text) <= len(str(LARGEST)) and int(text) <= LARGEST:
+    if re.fullmatch("[1-9][0-9]*", text) and len(text) <= len(str(MAX_DISK_GIB)) and int(text) <= MAX_DISK_GIB:
         return int(text)
-    raise ValueError(f"must be true, false, or the size of a swap file in whole GiB, 1 to {LARGEST}")
+    raise ValueError(f"must be true, false, or the size of a swap file in whole GiB, 1 to {MAX_DISK_GIB}")
 
 
-_AS_WRITTEN = [{"enum": [True, False, "true", "false"]}, {"type": "integer", "minimum": 1, "maximum": LARGEST}]
+_AS_WRITTEN = [{"enum": [True, False, "true", "false"]}, {"type": "integer", "minimum": 1, "maximum": MAX_DISK_GIB}]
 
 Swap = Annotated[bool | int, BeforeValidator(_read), WithJsonSchema({"anyOf": _AS_WRITTEN})]
 
