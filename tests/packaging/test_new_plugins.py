@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from servers.debian import require
-from servers.wheels import ROOT, environment, install, run, succeed, wheel
+from servers.wheels import ROOT, environment, install, run, succeed, uninstall, wheel
 
 pytestmark = pytest.mark.integration
 
@@ -60,10 +60,16 @@ def test_its_own_tests_pass_where_it_is_installed(programs: Path, kind: str) -> 
     assert "skipped" not in said, said
 
 
+@pytest.fixture(scope="module")
+def types(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the type checker knows of the core by its first plugin."""
+    return tmp_path_factory.mktemp("types")
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_strict_type_checker_has_no_objections(programs: Path, kind: str, tmp_path: Path) -> None:
+def test_a_strict_type_checker_has_no_objections(programs: Path, kind: str, types: Path) -> None:
     command = (sys.executable, "-m", "mypy", "--strict", f"--python-executable={programs / 'python'}")
-    succeed(*command, f"--cache-dir={tmp_path}", ".", cwd=project(programs, kind))
+    succeed(*command, f"--cache-dir={types}", ".", cwd=project(programs, kind))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -129,8 +135,7 @@ def twin(programs: Path, bad_programs: Path, tmp_path: Path) -> Iterator[str]:
     """The name of a package that offers a name which another one offers too, while it is installed."""
     install(bad_programs, variant(programs, "twin", "pyproject.toml", "\ntwin = ", "\nmy-target = ", tmp_path))
     yield "kube-provision-twin"
-    pip = (sys.executable, "-m", "pip", "--python", bad_programs / "python")
-    succeed(*pip, "uninstall", "-q", "-y", "kube-provision-twin")
+    uninstall(bad_programs, "kube-provision-twin")
 
 
 def problem_of(programs: Path, name: str, distribution: str = "") -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from machines.image import TRIXIE, image
-from servers.wheels import ROOT, distribution, projects, succeed, wheel
+from servers.wheels import ROOT, distribution, projects, succeed, uv, wheel
 
 pytestmark = pytest.mark.integration
 
@@ -29,11 +28,19 @@ Run = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What this machine's pip installs for the other Python."""
+    """What is installed for the other Python from this one."""
     folder = tmp_path_factory.mktemp("other") / "site"
-    there = ("--target", folder, "--python-version", VERSION, "--implementation", "cp", "--only-binary", ":all:")
-    pip = (sys.executable, "-m", "pip", "install", "-q", *there, "-c", ROOT / "constraints.txt")
-    succeed(*pip, *map(wheel, projects()), "pytest", "hypothesis", "jsonschema")
+    there = ("--target", folder, "--python-version", VERSION, "--only-binary", ":all:")
+    uv(
+        "install",
+        *there,
+        "--constraint",
+        ROOT / "constraints.txt",
+        *map(wheel, projects()),
+        "pytest",
+        "hypothesis",
+        "jsonschema",
+    )
     return folder
 
 

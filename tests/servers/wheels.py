@@ -57,7 +57,7 @@ def distribution(project: Path) -> str:
 def wheel(project: Path) -> Path:
     """Build a project's wheel, once per run."""
     folder = _folder() / distribution(project)
-    succeed(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, project)
+    succeed(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder, cwd=project)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -71,8 +71,16 @@ def environment(folder: Path, *wanted: Path | str) -> Path:
 
 def install(programs: Path, *wanted: Path | str) -> None:
     """Install into an environment, at the versions that the project is tested with."""
-    pip = (sys.executable, "-m", "pip", "--python", programs / "python", "install", "-q", "-c", ROOT / "constraints.txt")
-    succeed(*pip, *wanted)
+    uv("install", "--python", programs / "python", "--constraint", ROOT / "constraints.txt", *wanted)
+
+
+def uninstall(programs: Path, name: str) -> None:
+    uv("uninstall", "--python", programs / "python", name)
+
+
+def uv(verb: str, *arguments: str | Path) -> None:
+    """What pip does, in a tenth of its time."""
+    succeed(Path(sys.executable).with_name("uv"), "pip", verb, "--quiet", *arguments)
 
 
 @cache
