@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"pydantic", "jinja2", "cryptography", "rich", "yaml", "stevedore", "urllib3", "consul", "pyVmomi", "http", "ssl"}
+HEAVY = {"pydantic", "jinja2", "cryptography", "rich", "yaml", "stevedore", "urllib3", "pyVmomi", "http", "ssl"}
 DRIVERS = {"kube_provision_vsphere", "kube_provision_ubuntu", "kube_provision_consul"}
 PROGRAM = Path(sys.executable).with_name("kube-provision")
 
