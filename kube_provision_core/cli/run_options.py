@@ -112,7 +112,8 @@ class Runner(NamedTuple):
         `confirm`: as of `Running`; `archive`: as of a session; `agreed`: as of `run`.
         """
         from ..engine.verb import Options
-        from ..verbs.run import opened, run
+        from ..verbs.planning import opened
+        from ..verbs.run import run
         from .running import Running
 
         name = config.core.name if verb.of_cluster else verb.name

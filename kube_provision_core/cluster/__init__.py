@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .living import Living, control_plane, look
@@ -11,14 +12,18 @@ from .roll import Roll
 
 if TYPE_CHECKING:
     from .api import ClusterNode, ControlPlane, EtcdMember, EtcdQuorum
+    from .drain import Drain
+    from .places import Place
 
 __all__ = [
     "NOBODY_ASKED",
     "ClusterNode",
     "ControlPlane",
+    "Drain",
     "EtcdMember",
     "EtcdQuorum",
     "Living",
+    "Place",
     "Readiness",
     "Roll",
     "ask_readiness",
@@ -30,10 +35,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load the HTTPS client only for a run that asks a living cluster."""
-    if name in ("ClusterNode", "ControlPlane", "EtcdMember", "EtcdQuorum"):
-        from . import api
+_ASKING = {
+    **dict.fromkeys(("ClusterNode", "ControlPlane", "EtcdMember", "EtcdQuorum"), "api"),
+    "Drain": "drain",
+    "Place": "places",
+}
+"""What only a run that asks a living cluster loads, the HTTPS client with it, and the module of each."""
 
-        return getattr(api, name)
+
+def __getattr__(name: str) -> Any:
+    if name in _ASKING:
+        return getattr(import_module(f".{_ASKING[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -60,6 +60,10 @@ class Outcome:
     retryable: bool = True
     """Of one that has failed: it may succeed when the same is run again."""
 
+    @property
+    def done(self) -> bool:
+        return self.state is State.DONE
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:

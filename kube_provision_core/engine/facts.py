@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 from .. import cluster as alive
 from ..boot.tasks import Answer, read_answer, room_in
 from ..cluster import skew
-from ..cluster.drain import Drain
 from ..cluster.known import Known, Unknown, learn
 from ..cluster.observe import Observation, observe
-from ..cluster.places import Place
 from ..contract.errors import ControlPlaneError, PluginError
 from ..contract.kinds import ANSWER_LIMIT
 from ..contract.machines import FailureDomain, Role
@@ -245,8 +243,8 @@ class Facts:
             return ()
         with alive.control_plane(self.seen, self.folder.pki) as api:
             staying = [place for place in api.workloads.places() if place.name not in going]
-            places = [*staying, *map(Place, coming)]
-            each = [Drain(api.workloads, drain.name, drain.draining.force).objections(places) for drain in drains]
+            places = [*staying, *map(alive.Place, coming)]
+            each = [alive.Drain(api.workloads, drain.name, drain.draining.force).objections(places) for drain in drains]
             return tuple(line for lines in each for line in lines)
 
     def emptied(self, name: str) -> str:
@@ -256,7 +254,7 @@ class Facts:
             return ""
         try:
             with alive.control_plane(self.seen, self.folder.pki) as api:
-                left = Drain(api.workloads, name, looks_only=True).step()
+                left = alive.Drain(api.workloads, name, looks_only=True).step()
         except ControlPlaneError as error:
             left = str(error)
         cordoned = f"cordoned to be {node.purpose}" if node.purpose else "cordoned"

@@ -111,10 +111,10 @@ class Report:
 
 def _standing(mine: Sequence[Outcome]) -> tuple[State, str]:
     """The first failure, else the last that was done. One that was made and not looked at is left to itself."""
-    bad = [outcome for outcome in mine if outcome.state is not State.DONE]
+    bad = [outcome for outcome in mine if not outcome.done]
     if not bad:
         return State.DONE, mine[-1].text if mine else ""
-    done = [outcome.action.verb for outcome in mine if outcome.state is State.DONE and outcome.action.mark != "."]
+    done = [outcome.action.verb for outcome in mine if outcome.done and outcome.action.mark != "."]
     if done and bad[0].state is State.SKIPPED and bad[0].action.mark == ".":
         return State.ABANDONED, f"{done[-1]} is done; not awaited"
     return bad[0].state, bad[0].text
@@ -123,7 +123,7 @@ def _standing(mine: Sequence[Outcome]) -> tuple[State, str]:
 def exit_code(outcomes: Sequence[Outcome], *, interrupted: bool) -> int:
     if interrupted:
         return INTERRUPTED
-    bad = [outcome.action for outcome in outcomes if outcome.state is not State.DONE]
+    bad = [outcome.action for outcome in outcomes if not outcome.done]
     if not bad:
         return DONE
     return PARTLY if any(_counts(outcome) for outcome in outcomes) or all(action.tolerant for action in bad) else FAILED
@@ -139,4 +139,4 @@ def _roles_of(outcomes: Sequence[Outcome]) -> Iterator[Role]:
 
 def _counts(outcome: Outcome) -> bool:
     """Whether something has come of it, even though others failed."""
-    return outcome.state is State.DONE and outcome.action.mark != "." and not outcome.action.tolerant
+    return outcome.done and outcome.action.mark != "." and not outcome.action.tolerant

@@ -14,7 +14,7 @@ from ..contract.errors import ConfigError, ControlPlaneError
 from ..engine.facts import Facts, Unknown
 from ..engine.session import Session
 from ..folder.state import clusters_own
-from .run import look
+from .planning import look
 
 if TYPE_CHECKING:
     from ..backup import About, Place, Recipients

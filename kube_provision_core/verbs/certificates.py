@@ -12,7 +12,7 @@ from ..cluster.certificates import Certificate
 from ..contract.machines import Power, Role, Vm
 from ..engine.facts import Facts
 from ..engine.session import Session
-from .run import look
+from .planning import look
 
 OF_FILES = "a file of the machine, which no handshake shows: `certificates --files` asks for it"
 STALE = "the kubelet has not renewed it: systemctl restart kubelet.service on "

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..contract.errors import FolderError
-from ..engine.executor import State
 from ..engine.facts import Facts
 from ..engine.nodes import ForgetNodes
 from ..engine.plan import OfTask, ScrubNode
-from ..engine.report import Report
 from ..engine.session import Session
 from ..engine.verb import Options
 from ..folder.kubeconfig import API_PORT
+
+if TYPE_CHECKING:
+    from ..engine.report import Report
 
 REGISTER = "register"
 """The task without which nodes that the cluster has forgotten stay away from it; see `registering`."""
@@ -56,7 +58,7 @@ def _end_restoration(facts: Facts, report: Report) -> None:
     Where workers have yet to register again it is still being restored: else no run would have them do that. One that was to
     be destroyed for a restoration, and lives all the same, is as any other too: its nodes are its own.
     """
-    forgotten = any(isinstance(outcome.action, ForgetNodes) and outcome.state is State.DONE for outcome in report.outcomes)
+    forgotten = any(isinstance(outcome.action, ForgetNodes) and outcome.done for outcome in report.outcomes)
     if forgotten:
         facts.folder.mark_initialised()
     if (forgotten and not _unregistered(report)) or (facts.folder.abandoning and facts.answering):
@@ -66,7 +68,7 @@ def _end_restoration(facts: Facts, report: Report) -> None:
 def _unregistered(report: Report) -> bool:
     """A worker that was to register again may not have done it."""
     return any(
-        isinstance(outcome.action, OfTask) and outcome.action.task.verb == REGISTER and outcome.state is not State.DONE
+        isinstance(outcome.action, OfTask) and outcome.action.task.verb == REGISTER and not outcome.done
         for outcome in report.outcomes
     )
 
@@ -83,7 +85,7 @@ def _unscrubbed(report: Report) -> Iterator[str]:
     kept: dict[str, list[str]] = {}
     for outcome in report.outcomes:
         vm = report.observation.ours.get(outcome.action.subject)
-        if isinstance(outcome.action, ScrubNode) and outcome.state is State.DONE and vm and not vm.scrubbed:
+        if isinstance(outcome.action, ScrubNode) and outcome.done and vm and not vm.scrubbed:
             kept.setdefault(outcome.text, []).append(vm.name)
     for text, names in kept.items():
         yield f"{', '.join(names)}: {text}"

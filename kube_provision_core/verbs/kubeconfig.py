@@ -18,7 +18,7 @@ from ..contract.machines import Endpoint
 from ..engine.session import Session
 from ..folder.kubeconfig import API_PORT, OPERATOR, OPERATOR_LIFETIME, Access, Server, server_of
 from ..folder.pki import ADMINISTRATORS, Pki
-from .run import look
+from .planning import look
 
 EVERY_SERVER = "kubernetes"
 """A name that kubeadm writes into the certificate of each API server, whatever its master's address is."""

@@ -8,7 +8,6 @@ from ..boot.tasks import Task, asking
 from ..boot.tasks.programs import closure, command
 from ..cluster.desired import Desired
 from ..contract.machines import Node
-from ..engine.executor import State
 from ..engine.facts import Facts
 from ..engine.ownership import check_identity
 from ..engine.plan import AwaitTask, Plan, keys
@@ -38,11 +37,7 @@ def plan(desired: Desired, facts: Facts, options: Options) -> Plan:
 def read_files(session: Session, user: User) -> Mapping[str, bytes | str]:
     """What the masters have told, by their names, or why they have not."""
     report = run(READ_CERTIFICATES, session, Options(), user)
-    failed = {
-        it.action.subject: it.text
-        for it in report.outcomes
-        if it.state is not State.DONE and isinstance(it.action, AwaitTask)
-    }
+    failed = {it.action.subject: it.text for it in report.outcomes if not it.done and isinstance(it.action, AwaitTask)}
     return {name: _told(name, report, failed) for name in report.observation.ours}
 
 

@@ -10,8 +10,9 @@ from ..contract.errors import ConfigError, TargetError
 from ..contract.machines import Endpoint, Power, Vm
 from ..engine.session import Session
 from .asking import ask
+from .planning import look
 from .refusals import refuse_strangers
-from .run import User, look
+from .run import User
 
 PORT = 22
 _KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+=*", re.ASCII)

@@ -17,8 +17,8 @@ from ..engine.sight import is_overdue, silent, usually
 from ..folder.kubeconfig import API_PORT
 from . import backup
 from .certificates import warnings
+from .planning import look
 from .pools import refuse_strange_pool
-from .run import look
 
 SSH_PORT, ETCD_PORT = 22, 2379
 

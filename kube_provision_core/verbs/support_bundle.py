@@ -32,8 +32,9 @@ from ..support.collecting import Collection
 from ..support.known import Known as KnownSecrets
 from .asking import TOO_LONG, Told, ask_each, journal
 from .certificates import certificates
+from .planning import look, plan
 from .provision import PROVISION
-from .run import User, look, plan
+from .run import User
 from .status import standing
 from .why import explained
 

@@ -16,7 +16,7 @@ from ..contract.status import NodeStatus
 from ..engine.facts import Facts, Known, Unknown
 from ..engine.session import Session
 from ..engine.sight import is_overdue, silent, usually
-from .run import look
+from .planning import look
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def command(
     """
     from ...engine.verb import Options
     from ...verbs import named
-    from ...verbs.run import opened, plan
+    from ...verbs.planning import opened, plan
     from ..output import emit
     from ..plans import plan_data, plan_table
     from ..progress import errors_told

@@ -43,6 +43,13 @@ def test_a_run_loads_what_asks_a_living_cluster_only_where_one_lives() -> None:
     assert not {"kube_provision_core.cluster.https_client", "urllib3"} & set(ran.stdout.split())
 
 
+def test_a_plan_loads_nothing_that_carries_it_out() -> None:
+    probe = "import sys, kube_provision_core.verbs.planning, kube_provision_core.verbs.provision; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True)
+    rooms = ("engine.executor", "engine.handlers", "engine.watch", "verbs.run", "cluster.drain")
+    assert not {f"kube_provision_core.{room}" for room in rooms} & set(ran.stdout.split())
+
+
 def test_help_loads_no_other_command() -> None:
     commands = {name for name in loaded("--help") if name.startswith("kube_provision_core.cli.commands.")}
     assert commands == {"kube_provision_core.cli.commands.provision"}

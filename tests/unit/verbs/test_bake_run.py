@@ -22,7 +22,7 @@ from kube_provision_core.engine.report import Report
 from kube_provision_core.engine.verb import Options
 from kube_provision_core.engine.watch import PATIENCE
 from kube_provision_core.folder.on_disk import lock_templates
-from kube_provision_core.verbs import run
+from kube_provision_core.verbs import planning, run
 from kube_provision_core.verbs.bake import BAKE, script
 
 pytestmark = pytest.mark.usefixtures("look_often")
@@ -48,7 +48,7 @@ def site(tmp_path: Path, shelf: Shelf) -> Site:
 @pytest.fixture
 def bake(site: Site) -> Callable[..., Report]:
     def bake(options: Options | None = None) -> Report:
-        with run.opened(BAKE, site.config(), site.state, alone=True) as session:
+        with planning.opened(BAKE, site.config(), site.state, alone=True) as session:
             return run.run(BAKE, session, options or Options(), Operator(site))
 
     return bake
@@ -99,14 +99,14 @@ def test_a_second_run_waits_for_nobody(site: Site, bake: Callable[..., Report]) 
 
 
 def test_who_only_plans_needs_no_lock_and_a_kept_plan_is_carried_out(site: Site, shelf: Shelf) -> None:
-    with lock_templates(site.state), run.opened(BAKE, site.config(), site.state) as session:
-        plan, made = run.plan(BAKE, session, Options())
+    with lock_templates(site.state), planning.opened(BAKE, site.config(), site.state) as session:
+        plan, made = planning.plan(BAKE, session, Options())
     agreed = identity.read(json.dumps(plan_data(plan, made)), "plan.json")
     assert agreed.facts["templates"] == {"nodes": False}
-    with run.opened(BAKE, site.config(), site.state, alone=True) as session:
+    with planning.opened(BAKE, site.config(), site.state, alone=True) as session:
         run.run(BAKE, session, Options(), Operator(site), agreed)
     assert shelf.finished == ["nodes"]
-    with run.opened(BAKE, site.config(), site.state) as session, pytest.raises(ConfigError) as refused:
+    with planning.opened(BAKE, site.config(), site.state) as session, pytest.raises(ConfigError) as refused:
         run.run(BAKE, session, Options(), Operator(site), agreed)
     assert any(line.startswith("templates nodes: was no, is ") for line in refused.value.problems)
 

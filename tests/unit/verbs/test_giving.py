@@ -23,7 +23,7 @@ from kube_provision_core.engine.facts import Facts
 from kube_provision_core.engine.plan import ClearTask, Plan
 from kube_provision_core.engine.report import Report
 from kube_provision_core.engine.verb import Options, Verb
-from kube_provision_core.verbs import giving, run
+from kube_provision_core.verbs import giving, planning, run
 from kube_provision_core.verbs.provision import PROVISION
 
 pytestmark = pytest.mark.usefixtures("look_often")
@@ -157,7 +157,7 @@ def test_a_machine_that_is_off_is_waited_for(site: Site, monkeypatch: pytest.Mon
 def test_what_a_broken_off_run_has_left_is_taken_away_by_the_next(site: Site) -> None:
     site.world.tasks["w-prod-1"] = b"sealed"
     with site.session() as session:
-        plan, _ = run.plan(PROVISION, session, Options())
+        plan, _ = planning.plan(PROVISION, session, Options())
     assert [action.subject for action in plan.actions if isinstance(action, ClearTask)] == ["w-prod-1"]
     site.provision()
     assert site.world.tasks == {}
@@ -186,7 +186,7 @@ def test_a_plan_is_the_same_as_long_as_it_would_do_the_same(site: Site) -> None:
     def digest(script: str) -> str:
         chosen = verb(script)
         with site.session() as session:
-            return run.plan(chosen, session, Options())[1].digest
+            return planning.plan(chosen, session, Options())[1].digest
 
     assert digest("true") == digest("true") != digest("false")
 

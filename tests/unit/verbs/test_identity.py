@@ -21,7 +21,7 @@ from kube_provision_core.engine import identity
 from kube_provision_core.engine.identity import Identity
 from kube_provision_core.engine.session import open_session
 from kube_provision_core.engine.verb import Options, Verb
-from kube_provision_core.verbs import run
+from kube_provision_core.verbs import planning, run
 from kube_provision_core.verbs.destroy import DESTROY
 from kube_provision_core.verbs.provision import PROVISION
 
@@ -42,7 +42,7 @@ def site(tmp_path: Path) -> Site:
 def planned(site: Site, verb: Verb = PROVISION, options: Options | None = None, **keys: object) -> Identity:
     """As it is read from what `plan --output json` has printed."""
     with open_session(site.config(**(ONE_MORE | keys)), site.state) as session:
-        plan, made = run.plan(verb, session, options or Options())
+        plan, made = planning.plan(verb, session, options or Options())
     read = identity.read(json.dumps(plan_data(plan, made)), "plan.json")
     assert read == made
     return read
@@ -239,7 +239,7 @@ def test_a_file_that_is_no_plan_is_one_line(text: str) -> None:
 
 def test_a_plan_that_was_edited_is_refused(site: Site) -> None:
     with open_session(site.config(**ONE_MORE), site.state) as session:
-        plan, made = run.plan(PROVISION, session, Options())
+        plan, made = planning.plan(PROVISION, session, Options())
     data = plan_data(plan, made)
     data["actions"] = [action for action in data["actions"] if action["action"] != "create"]
     with pytest.raises(ConfigError, match=r"^plan\.json: was changed after it was planned"):

@@ -18,7 +18,7 @@ from kube_provision_core.engine.report import Report
 from kube_provision_core.engine.session import open_session
 from kube_provision_core.engine.verb import Options, Verb
 from kube_provision_core.folder.history import Chain, Run
-from kube_provision_core.verbs import run
+from kube_provision_core.verbs import planning, run
 from kube_provision_core.verbs.destroy import DESTROY
 from kube_provision_core.verbs.history import ClusterHistory, history
 from kube_provision_core.verbs.provision import PROVISION
@@ -61,7 +61,7 @@ def seen(site: Site) -> ClusterHistory:
 class TestARun:
     def test_that_changes_something_is_told_with_its_plan_and_its_end(self, site: Site) -> None:
         with site.session() as session:
-            _, identity = run.plan(PROVISION, session, Options())
+            _, identity = planning.plan(PROVISION, session, Options())
         site.provision()
         (told,) = runs(site)
         assert (told.verb, told.digest, told.program) == ("provision", identity.digest, __version__)
@@ -119,8 +119,8 @@ class TestARun:
 
     def test_that_bakes_is_about_no_cluster(self, site: Site) -> None:
         with open_session(site.config(), None) as session:
-            planned, identity = run.plan(PROVISION, session, Options())
-            seen = run.look(session).seen
+            planned, identity = planning.plan(PROVISION, session, Options())
+            seen = planning.look(session).seen
             with recorded(PROVISION, session, seen, planned, identity) as ends:
                 report = Report("prod", (), seen)
                 assert ends(report) is report

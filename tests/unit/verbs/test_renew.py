@@ -13,7 +13,7 @@ from kube_provision_core.contract.errors import ConfigError
 from kube_provision_core.contract.machines import Power
 from kube_provision_core.engine.plan import AwaitTask, GiveTask, Plan
 from kube_provision_core.engine.verb import Options
-from kube_provision_core.verbs import run
+from kube_provision_core.verbs import planning
 from kube_provision_core.verbs.renew import RENEW
 
 pytestmark = pytest.mark.usefixtures("look_often")
@@ -30,7 +30,7 @@ def site(tmp_path: Path) -> Site:
 
 def planned(site: Site, *nodes: str) -> Plan:
     with site.session() as session:
-        return run.plan(RENEW, session, Options(nodes=nodes))[0]
+        return planning.plan(RENEW, session, Options(nodes=nodes))[0]
 
 
 def refused(site: Site, *nodes: str) -> str:

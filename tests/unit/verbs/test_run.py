@@ -31,7 +31,7 @@ from kube_provision_core.engine.report import Report
 from kube_provision_core.engine.session import Session, open_session
 from kube_provision_core.engine.verb import Options, Verb
 from kube_provision_core.folder.store import Folder
-from kube_provision_core.verbs import run
+from kube_provision_core.verbs import planning, run
 from kube_provision_core.verbs.destroy import DESTROY
 from kube_provision_core.verbs.provision import PROVISION
 from kube_provision_core.verbs.render import preview
@@ -83,8 +83,8 @@ class TestWhatARunAsks:
 
     def test_a_plan_looks_once(self, standing: Site) -> None:
         once = {"list_vms": 1, "discover_masters": 1}
-        assert self.asked(standing, lambda session: run.plan(PROVISION, session, Options())) == once
-        assert self.asked(standing, lambda session: run.plan(DESTROY, session, Options())) == once
+        assert self.asked(standing, lambda session: planning.plan(PROVISION, session, Options())) == once
+        assert self.asked(standing, lambda session: planning.plan(DESTROY, session, Options())) == once
 
     def test_a_run_looks_again_under_discoverys_lock(self, standing: Site) -> None:
         def provision(session: Session) -> None:
@@ -101,7 +101,7 @@ class TestWhatARunAsks:
             session.plugins.add_hookcall_monitoring(
                 lambda name, *_: seen.setdefault(name, "_renderer" in vars(session)), lambda *_: None
             )
-            run.plan(verb, session, Options())
+            planning.plan(verb, session, Options())
         assert seen["list_vms"] is begun
 
     @pytest.mark.parametrize("look", [status, partial(explain, name="w-prod-1")])
@@ -366,7 +366,7 @@ class TestRefusals:
         config = replace(site.config(), options=("--consul-ip", site.address))
         told = r"forgotten there: kube-provision destroy --name prod --consul-ip 10\.200\.200\.1"
         with open_session(config, site.state) as session, pytest.raises(FolderError, match=told):
-            run.plan(PROVISION, session, Options())
+            planning.plan(PROVISION, session, Options())
         assert site.world.vms == {}
 
     def test_a_foreign_machine_is_never_touched(self, site: Site) -> None:
@@ -620,7 +620,7 @@ class TestStatus:
 
 def test_a_plan_changes_nothing(site: Site) -> None:
     with site.session() as session:
-        plan, _ = run.plan(PROVISION, session, Options())
+        plan, _ = planning.plan(PROVISION, session, Options())
     assert len(plan.changes) == 7
     assert (site.world.vms, site.folder) == ({}, None)
 
@@ -645,12 +645,12 @@ def test_a_machine_of_another_cluster_that_bears_a_needed_name_is_not_taken_for_
 
 
 def test_a_second_run_for_the_cluster_waits_for_nobody_and_who_only_looks_needs_no_lock(site: Site) -> None:
-    with run.opened(PROVISION, site.config(), site.state, alone=True):
-        with run.opened(PROVISION, site.config(), site.state) as session:
+    with planning.opened(PROVISION, site.config(), site.state, alone=True):
+        with planning.opened(PROVISION, site.config(), site.state) as session:
             assert session.desired.masters
         with (
             pytest.raises(FolderError, match="prod"),
-            run.opened(PROVISION, site.config(), site.state, alone=True),
+            planning.opened(PROVISION, site.config(), site.state, alone=True),
         ):
             pytest.fail("two runs act at once")
 
