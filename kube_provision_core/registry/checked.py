@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from functools import wraps
+from functools import cache, wraps
 from types import GenericAlias
 from typing import Any, NoReturn, get_type_hints
 
@@ -50,32 +50,43 @@ class Plugins(pluggy.PluginManager):
 
 
 def _checked(function: Callable[..., Any], options: Any, who: str, hook: str) -> Callable[..., Any]:
+    if options["wrapper"]:
+        return _wrapping(function, f"{who}: its wrapper of {hook} returns", hook)
+    return _answering(function, f"{who}: {hook} answers", hook)
+
+
+@cache
+def _answer(hook: str) -> Any:
+    """What a plugin is to answer; known when the first one does, since most are never asked."""
     spec = getattr(hookspecs, hook, None)
-    hint = get_type_hints(spec, include_extras=True)["return"] if spec else Any
-    if not options["wrapper"]:
-        return _answering(function, f"{who}: {hook} answers", hint)
+    return get_type_hints(spec, include_extras=True)["return"] if spec else Any
+
+
+def _answers(hook: str) -> Any:
+    """What all of them answer together, which a wrapper is given."""
+    spec = getattr(hookspecs, hook, None)
     all_count = spec is not None and not getattr(spec, f"{PROJECT}_spec")["firstresult"]
-    return _wrapping(function, f"{who}: its wrapper of {hook} returns", GenericAlias(list, (hint,)) if all_count else hint)
+    return GenericAlias(list, (_answer(hook),)) if all_count else _answer(hook)
 
 
-def _answering(function: Callable[..., Any], what: str, hint: Any) -> Callable[..., Any]:
+def _answering(function: Callable[..., Any], what: str, hook: str) -> Callable[..., Any]:
     @wraps(function)
     def answering(*arguments: Any) -> Any:
         answer = function(*arguments)
-        found = fault(answer, hint)
+        found = fault(answer, _answer(hook))
         return _refuse(what, found) if found else answer
 
     return answering
 
 
-def _wrapping(function: Callable[..., Any], what: str, hint: Any) -> Callable[..., Any]:
+def _wrapping(function: Callable[..., Any], what: str, hook: str) -> Callable[..., Any]:
     @wraps(function)
     def wrapping(*arguments: Any) -> Generator[None, Any, Any]:
         watched = _Watched(function(*arguments))
         answer = yield from watched
         if answer is None and watched.given is not None:
             _refuse(what, f"None in place of the answer that it was given, which is a {type(watched.given).__name__}")
-        found = fault(answer, hint)
+        found = fault(answer, _answers(hook))
         return _refuse(what, found) if found else answer
 
     return wrapping
