@@ -10,7 +10,7 @@ import textwrap
 from ..contract.boot import File, Step
 
 _END = "END_OF_FILE"
-_PLAIN = re.compile(r"[\t\n\x20-\x7e\u00a0-\U0010ffff]*")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def file_command(file: File) -> str:
@@ -40,4 +40,4 @@ def _text(content: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     exact = not text or text.endswith("\n")
-    return text if exact and _PLAIN.fullmatch(text) and _END not in text.splitlines() else None
+    return text if exact and not _CONTROL.search(text) and _END not in text.splitlines() else None

@@ -19,7 +19,7 @@ MAX_DEPTH = 50
 MAX_ITEMS = 100_000
 """Values in one document, aliases counted as often as they are used."""
 
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _YAML = "tag:yaml.org,2002:"
 _SCALARS = frozenset(_YAML + tag for tag in ("str", "int", "float", "bool", "null", "timestamp", "value"))
 _MERGE = _YAML + "merge"

@@ -29,7 +29,7 @@ UnitName = Annotated[
         re.compile(r"[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|path|mount|automount|target|slice|swap)").fullmatch,
     ),
 ]
-Owner = Annotated[str, Rule("user:group", re.compile(r"[a-z_][a-z0-9_.-]*:[a-z_][a-z0-9_.-]*", re.IGNORECASE).fullmatch)]
+Owner = Annotated[str, Rule("user:group", re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*:[A-Za-z_][A-Za-z0-9_.-]*").fullmatch)]
 Mode = Annotated[int, Rule("permissions such as 0o644", range(1, 0o10000).__contains__)]
 TaskDigest = Annotated[str, Rule("16 hex digits, or nothing where no task waits", re.compile(r"([0-9a-f]{16})?").fullmatch)]
 Count = Annotated[int, Rule("1 or more", (0).__lt__)]
