@@ -39,7 +39,7 @@ def assemble(plugins: Plugins, contributed: Sequence[NamedFragment], node: Node,
     merged = merge((*everything, _ownership(everything)), node.role, plugin_names("os", config.core.os))
     if _is_wrapped(plugins):
         recheck(merged.files, config.core.kubernetes_version)
-    files = (*map(_minified, merged.files), _steps_file(merged.steps))
+    files = (*map(minified, merged.files), _steps_file(merged.steps))
     user = config.by_role[node.role].cloud_init
     _refuse_private_key(user, node.role)
     return Boot(
@@ -55,7 +55,7 @@ def _is_wrapped(plugins: Plugins) -> bool:
     return any(impl.wrapper for impl in plugins.hook.render_boot.get_hookimpls())
 
 
-def _minified(file: File) -> File:
+def minified(file: File) -> File:
     """Programs of ours travel without their comments."""
     ours = file.path.startswith(f"{NODE_DIR}/") and file.path.endswith(".py") and isinstance(file.content, str)
     return _shortened(file) if ours else file

@@ -40,8 +40,9 @@ def minify(source: str) -> str:
         lines[row] = lines[row][:begin] + lines[row][end:]
     lines |= {row: "" for text in docstrings for row in range(text.start[0], text.end[0] + 1)}
     lines |= {indent.start[0]: "..." for indent in _emptied(code)}
-    inside = {row for token in code for row in range(token.start[0], token.end[0])}
-    depths, texts = dict(_depths(tokens)), set(_within_texts(code))
+    spanning = [token for token in code if token.start[0] != token.end[0] or token.type in _FORMATTED]
+    inside = {row for token in spanning for row in range(token.start[0], token.end[0])}
+    depths, texts = dict(_depths(tokens)), set(_within_texts(spanning))
     lines |= {row: " " * depths.get(row, 0) + line.lstrip() for row, line in lines.items() if row not in texts}
     body = [line if row in inside else line.rstrip() for row, line in lines.items() if row in inside or line.strip()]
     return "\n".join(body or [HEADER]) + "\n"
@@ -59,9 +60,8 @@ def _parted(tokens: Iterable[TokenInfo]) -> tuple[list[TokenInfo], list[TokenInf
     code: list[TokenInfo] = []
     before = NEWLINE
     for token, after in pairwise(token for token in tokens if token.type not in (COMMENT, NL)):
-        alone = before in (NEWLINE, INDENT, DEDENT) and after.type == NEWLINE
-        said = token.type == STRING and alone and _PLAIN_TEXT.match(token.string)
-        (docstrings if said else code).append(token)
+        alone = token.type == STRING and before in (NEWLINE, INDENT, DEDENT) and after.type == NEWLINE
+        (docstrings if alone and _PLAIN_TEXT.match(token.string) else code).append(token)
         before = token.type
     return docstrings, code
 
@@ -86,10 +86,10 @@ def _depths(tokens: Iterable[TokenInfo]) -> Iterator[tuple[int, int]]:
             begins = False
 
 
-def _within_texts(code: Iterable[TokenInfo]) -> Iterator[int]:
-    """Lines that begin in the midst of a text."""
+def _within_texts(spanning: Iterable[TokenInfo]) -> Iterator[int]:
+    """Lines that begin in the midst of a text. Given are tokens of several lines, and the ends of formatted texts."""
     formatted: list[int] = []
-    for token in code:
+    for token in spanning:
         step = _FORMATTED.get(token.type, 0)
         if step == 1:
             formatted.append(token.start[0])

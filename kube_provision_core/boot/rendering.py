@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .assemble import assemble
+from .assemble import assemble, minified
 from .bake_image import bake
 from .clock import ClockPart
 from .kubeadm import KubeadmPart
-from .minify import minify
 from .node_part import NodePart, programs
 from .relay import Relay
 from .script import ScriptPart
@@ -30,7 +29,7 @@ class Renderer:
         """Takes as long as a hundred machines, so that the first one takes no longer than the next."""
         self._plugins, self._config = plugins, config
         for program in programs():
-            minify(str(program.content))
+            minified(program)
         by_role = config.by_role
         self._relay = Relay(
             plugins,
