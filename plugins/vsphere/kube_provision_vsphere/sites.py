@@ -14,8 +14,6 @@ from . import naming, placement, privileges
 from .config import VsphereConfig
 from .inventory import Inventory, Item
 from .kind import Kind
-from .ova import Ova
-from .ova import look as look_at_ova
 from .placement import Placement
 from .problems import Problems
 from .resources import NOT_THERE_YET, LibraryItem
@@ -24,6 +22,7 @@ from .values import InLibrary, InOva
 if TYPE_CHECKING:
     from .client.templates import Place
     from .client.vcenter import Vcenter
+    from .ova import Ova
 
 BAKING, REPLACED = ".baking", ".replaced"
 LONGEST_NAME = 80 - len(REPLACED)
@@ -50,7 +49,7 @@ class Site:
     @property
     def hindrances(self) -> tuple[str, ...]:
         """What matters to whoever bakes, and to nobody else: an OVA may be on their machine alone."""
-        found = [self.item.problem] if isinstance(self.item, Ova) and self.item.problem else []
+        found = [self.item.problem] if self.item and not isinstance(self.item, LibraryItem) and self.item.problem else []
         if self.placement and self.placement.pool.kind == naming.VAPP:
             found.append(
                 f"resource_pool: {self.placement.pool.name} is a vApp, whose machines lie in no folder, as templates do; "
@@ -109,7 +108,9 @@ def _item(vcenter: Vcenter, config: VsphereConfig) -> LibraryItem | Ova | None:
         case InLibrary(library=library, item=item):
             return vcenter.library_item(library, item)
         case InOva(ova=path):
-            return look_at_ova(path)
+            from .ova import look
+
+            return look(path)
     return None
 
 

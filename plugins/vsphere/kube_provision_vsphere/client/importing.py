@@ -8,11 +8,10 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from threading import Event, Thread
 from time import monotonic, sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kube_provision_core import ConfigError, TargetError, tell
 
-from ..ova import Ova, Part
 from .faults import VcenterError, explain
 from .machines import Machines
 from .session import Session
@@ -21,6 +20,9 @@ from .tasks import LIMIT
 from .upload import Uploads
 from .vmomi import managed_id, vim
 from .waiting import Awaited, Seen, Values, Waiting
+
+if TYPE_CHECKING:
+    from ..ova import Ova, Part
 
 log = logging.getLogger(__name__)
 

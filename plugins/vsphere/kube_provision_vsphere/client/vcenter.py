@@ -6,11 +6,11 @@ import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from kube_provision_core import TargetError
 
 from ..inventory import Inventory, Item
-from ..ova import Ova
 from ..resources import LibraryItem, Policy, Resources, Tag, TagCategory
 from .attributes import Attributes, set_attributes
 from .cluster import ClusterRules
@@ -30,6 +30,9 @@ from .tasks import TASK_PATHS, Tasks
 from .templates import TemplateMachines
 from .upload import Uploads
 from .waiting import Waiting
+
+if TYPE_CHECKING:
+    from ..ova import Ova
 
 
 class Vcenter:
@@ -83,7 +86,7 @@ class Vcenter:
     def deploy(self, item: LibraryItem | Ova, order: Order) -> None:
         """Make a machine as ordered of an item or OVA in place of a template, and power it on. Also raises `ConfigError` for
         an OVA that is not what its manifest says."""
-        machine = self.imports.run(item, order) if isinstance(item, Ova) else deploy(self._rest, item, order)
+        machine = deploy(self._rest, item, order) if isinstance(item, LibraryItem) else self.imports.run(item, order)
         made = read_resources(self._session, [Item("VirtualMachine", machine, order.name)]).templates.get(machine)
         if made is None or not made.disks:
             raise TargetError(f"{order.name}: what was made of {item.name} has no disk, or is gone")
