@@ -58,10 +58,10 @@ coverage: $(READY) system  ## the tests of planners and engine, and what those d
 	COVERAGE_FILE=build/coverage $(BIN)/pytest --cov -q -p no:cacheprovider -n 3 $(PLANNERS)
 
 servers: $(READY) system  ## all other tests that boot no machine, or a single one
-	$(BIN)/pytest --cache-clear --durations=20 -m "not night" -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(HOSTS) $(PLANNERS)) || { test $$? -eq 1 && $(AGAIN); }
+	$(BIN)/pytest --cache-clear --durations=50 -m "not night" -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(HOSTS) $(PLANNERS)) || { test $$? -eq 1 && $(AGAIN); }
 
 hosts: $(READY) system  ## the tests of whole clusters that boot: baked, grown, killed, lost and healed
-	$(BIN)/pytest --cache-clear --durations=20 -m "not night" $(if $(KUBERNETES),$(REAL),-n 2 --dist loadfile --no-loadscope-reorder $(HOSTS)) || { test $$? -eq 1 && $(AGAIN); }
+	$(BIN)/pytest --cache-clear --durations=50 -m "not night" $(if $(KUBERNETES),$(REAL),-n 2 --dist loadfile --no-loadscope-reorder $(HOSTS)) || { test $$? -eq 1 && $(AGAIN); }
 
 # From which call on, and up to which: `make night WALK=17-`, `WALK=17-40`.
 WALK ?= all

@@ -16,12 +16,12 @@ pytestmark = pytest.mark.integration
 
 VERSION = "3.13"
 ROOMS = (
-    *("cluster", "config", "engine", "folder", "node", "public_api", "registry"),
-    pytest.param("verbs", marks=pytest.mark.night),
+    *("folder", "node", "public_api", "registry"),
+    *(pytest.param(room, marks=pytest.mark.night) for room in ("cluster", "config", "engine", "verbs")),
 )
-"""Of `tests/unit`: those that need nothing but Python, and take two minutes together without the planners. What Debian 13
-boots is run by this very Python, so that `node` shows most. The others need programs that the tree lacks (shellcheck, dnf,
-firewalld, mypy), and `testing` takes as long as all of these."""
+"""Of `tests/unit`: those that need nothing but Python. What Debian 13 boots is run by this very Python, so that `node` shows
+most; those that take longest wait for the night. The others need programs that the tree lacks (shellcheck, dnf, firewalld,
+mypy), and `testing` takes as long as all of these."""
 VARIABLES = ("PYTHONPATH=/mnt", "PYTHONDONTWRITEBYTECODE=1", "HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis")
 Run = Callable[..., str]
 
