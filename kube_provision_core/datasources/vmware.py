@@ -13,7 +13,8 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from ..contract.boot import NODE_DIR, RECEIVER, Boot, BootFragment, File, Stage, Step, Unit
+from ..contract.boot import NODE_DIR, PUBLISHER, RECEIVER, Boot, BootFragment, File, Stage, Step, Unit
+from ..contract.components import Component
 from ..contract.errors import TargetError
 
 _FAST, _BEST = 1, 9
@@ -29,7 +30,8 @@ class GuestInfo:
     `preflight`: VMware delivers 64 KiB per key. Equal boot data gives equal values.
 
     A task has a key of its own, TASK, which `GuestInfo.task(task)` is the value of, empty where none waits;
-    `GuestInfo.waiting(value)` are its bytes, `GuestInfo.receiver()` is the machine's side.
+    `GuestInfo.waiting(value)` are its bytes, `GuestInfo.receiver()` is the machine's side. `GuestInfo.node_part(target,
+    publisher)` is what `render_boot` answers: all that a node needs for it, the receiver included.
     """
 
     boot: Boot
@@ -88,15 +90,23 @@ class GuestInfo:
         return File(RECEIVER, script.replace("@KEY@", cls.TASK), mode=0o755)
 
     @classmethod
-    def emptied_by_the_node(cls) -> BootFragment:
-        """The node's own share: it empties its user-data once cloud-init has written what it says, before it joins.
+    def node_part(cls, target: str, publisher: str) -> BootFragment:
+        """The node's own share: VMware's agent, the receiver, `publisher` as `PUBLISHER`, and no other source of boot data.
+        Its files bear the name of the `target`.
 
-        Any process of a guest, a pod's too, can ask for guestinfo. What a guest sets may be forgotten with its power: each
-        boot empties it again.
+        The node empties its user-data once cloud-init has written what it says, before it joins: any process of a guest, a
+        pod's too, can ask for guestinfo. What a guest sets may be forgotten with its power: each boot empties it again.
         """
-        script = _EMPTY_USER_DATA.format(key=cls.USER_DATA, value=cls.scrubbed()[cls.USER_DATA])
+        emptier = _EMPTY_USER_DATA.format(key=cls.USER_DATA, value=cls.scrubbed()[cls.USER_DATA])
+        alone = f"/etc/cloud/cloud.cfg.d/90-kube-provision-{target}.cfg"  # another instance id would make a first boot
         return BootFragment(
-            files=(File(_EMPTIER, script, mode=0o755),),
+            components=frozenset({Component.VMWARE_TOOLS}),
+            files=(
+                File(PUBLISHER, publisher, mode=0o755),
+                cls.receiver(),
+                File(alone, "datasource_list: [VMware]\n"),
+                File(_EMPTIER, emptier, mode=0o755),
+            ),
             units=(Unit("kube-provision-user-data.service", _AT_EACH_BOOT),),
             steps=(Step("empty-user-data", Stage.PREPARE, _EMPTIER, timeout=60),),
         )

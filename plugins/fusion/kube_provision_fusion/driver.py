@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.resources import files
 from typing import ClassVar
 
 from kube_provision_core import (
@@ -26,7 +27,7 @@ from kube_provision_core import (
     node_card,
 )
 
-from . import boot, preflight
+from . import preflight
 from .baking.templates import Templates, Vmware
 from .cloning import Cloner
 from .config import FusionConfig
@@ -39,6 +40,13 @@ from .vmrun import LIMITS, Limits, Vmrun
 
 PARALLEL = 6
 """One machine is cloned while a few start; the rest would wait for the same disk."""
+
+
+@cache
+def _node_part(interface: str) -> BootFragment:
+    """`interface`: the one in the nodes' network, of several."""
+    publisher = files(__package__).joinpath("files", "publish").read_text()
+    return GuestInfo.node_part("fusion", publisher.replace("@INTERFACE@", interface))
 
 
 class Fusion(TargetDriver):
@@ -71,7 +79,7 @@ class Fusion(TargetDriver):
     def render_boot(self, node: Node, cluster: Cluster) -> BootFragment:
         for shortage in address_shortages([node], self._config[node.role].networks or (), cluster=cluster):
             raise BootError(shortage)
-        return boot.fragment(node.interface)
+        return _node_part(node.interface)
 
     @hookimpl
     def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
+from importlib.resources import files
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from kube_provision_core import (
     node_card,
 )
 
-from . import boot, tls
+from . import tls
 from .config import VsphereConfig
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ PARALLEL = 32
 
 ZONE, REGION = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
 """Well-known labels of Kubernetes, which its scheduler and storage drivers look at."""
+
+
+@cache
+def _node_part() -> BootFragment:
+    return GuestInfo.node_part("vsphere", files(__package__).joinpath("files", "publish").read_text())
+
 
 Connect = Callable[[VsphereConfig, int], "Vcenter"]
 
@@ -95,7 +102,7 @@ class Vsphere(TargetDriver):
         config = self._config[node.role]
         for shortage in address_shortages([node], config.cards, config.called, cluster):
             raise BootError(shortage)
-        return boot.fragment()
+        return _node_part()
 
     @hookimpl
     def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:

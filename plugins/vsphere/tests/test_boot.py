@@ -116,8 +116,10 @@ def test_later_boots_look_nowhere_else(fragment: BootFragment) -> None:
 
 def test_rendering_imports_no_vcenter_client() -> None:
     program = (
-        "import sys; from kube_provision_vsphere.boot import fragment; from kube_provision_vsphere.driver import Vsphere;"
-        "Vsphere({}); fragment();"
+        "import sys; from kube_provision_core import Role; from kube_provision_core.testing import cluster_of, node_of;"
+        "from kube_provision_vsphere.config import VsphereConfig; from kube_provision_vsphere.driver import Vsphere;"
+        "keys = {'vcenter_hostname': 'vc', 'vcenter_username': 'u', 'vcenter_password': 'p', 'template': 't'};"
+        "Vsphere(dict.fromkeys(Role, VsphereConfig(**keys))).render_boot(node_of('w-1'), cluster_of());"
         "assert not [name for name in sys.modules if name.startswith(('pyVmomi', 'pyVim'))]"
     )
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
