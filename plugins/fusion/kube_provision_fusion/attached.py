@@ -7,8 +7,7 @@ whatever is in it.
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,6 @@ from pathlib import Path
 from kube_provision_core import TargetError, telling_os_errors
 
 from . import disks, vmx
-from .vmx import Vmx
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +42,8 @@ def builders(vm_dir: Path, folder: Path) -> list[str]:
 
 
 def _builds_on(path: Path, folder: Path) -> bool:
-    """What cannot be read is not one of ours."""
-    with suppress(TargetError):
-        below = disks.below(path)
-        return below is not None and below.resolve().parent == folder.resolve()
-    return False
+    below = _below(path)
+    return below is not None and below.resolve().parent == folder.resolve()
 
 
 def _own(folder: Path, made_with: Collection[str] | None) -> set[Path]:
@@ -63,6 +58,7 @@ def _own(folder: Path, made_with: Collection[str] | None) -> set[Path]:
 
 
 def _below(path: Path) -> Path | None:
+    """None also of what cannot be read, which is not one of ours."""
     with suppress(TargetError):
         return disks.below(path)
     return None
@@ -86,15 +82,12 @@ def _detach(file: Path, own: Collection[Path]) -> None:
         return
     others = [disk for disk in disks.disks(settings, file.parent) if disk.file not in own]
     if others:
-        removed = dict.fromkeys(name for disk in others for name in _settings_of(settings, disk.slot))
+        slots = tuple(f"{disk.slot}." for disk in others)
+        removed = dict.fromkeys(name for name in settings.names() if name.startswith(slots))
         vmx.write(file, settings.changed(removed))
         for disk in others:
             if disk.file.parent != file.parent:
                 log.warning("%s: %s was not made with this machine; it stays where it is", file.stem, disk.file)
-
-
-def _settings_of(settings: Vmx, slot: str) -> Iterator[str]:
-    return (name for name in settings.names() if re.match(rf"{re.escape(slot)}\.", name))
 
 
 def _move_out(folder: Path, others: list[Path]) -> None:

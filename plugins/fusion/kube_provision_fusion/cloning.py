@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -31,30 +33,16 @@ class Origin:
     """None: that of the template's present state, or for a full clone the present state itself."""
 
 
-@dataclass(frozen=True)
-class _Order:
-    vmrun: Vmrun
-    origin: Origin
-    destination: Path
-    name: str
-    locks: tuple[int, ...]
-
-    def clone(self, *, linked: bool, snapshot: str | None) -> None:
-        self.vmrun.clone(
-            self.origin.template, self.destination, self.name, linked=linked, snapshot=snapshot, holding=self.locks
-        )
-
-
 class Cloner:
     """Thread-safe."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, host: Host, vmrun: Vmrun) -> None:
+        self._host, self._vmrun = host, vmrun
         self._lock = Lock()
         self._unlinked: set[Path] = set()
         """Templates of which this edition makes no linked clones."""
 
-    def clone(self, vmrun: Vmrun, origin: Origin, destination: Path, name: str, lock: int) -> None:
+    def clone(self, origin: Origin, destination: Path, name: str, lock: int) -> None:
         """Make `destination`, a .vmx in an empty folder that is locked by `lock`.
 
         Raises `TargetError`; something may be left in the folder then.
@@ -64,21 +52,25 @@ class Cloner:
         with locked(there.template.parent, QUEUE_TIMEOUT) as queue:
             if queue is None:
                 raise TargetError(f"template: there is no file {origin.template}")
-            order = _Order(vmrun, there, destination, name, (lock, queue))
-            if not (self._links(there) and self._linked(order)):
-                self._full(order)
+            locks = (lock, queue)
+            clone = partial(self._vmrun.clone, there.template, destination, name, holding=locks)
+            if self._links(there):
+                tell("is cloned")
+                snapshot = there.snapshot or current_snapshot(self._vmrun, there.template, locks)
+                if self._linked(partial(clone, linked=True, snapshot=snapshot), there.template):
+                    return
+                machines.clear(destination.parent)
+            tell("is copied: a full clone takes its time")
+            self._full(partial(clone, linked=False, snapshot=there.snapshot))
 
     def _links(self, origin: Origin) -> bool:
         with self._lock:
             return origin.linked and origin.template not in self._unlinked
 
-    def _linked(self, order: _Order) -> bool:
+    def _linked(self, clone: Callable[[], None], template: Path) -> bool:
         """False where the edition refuses."""
-        template = order.origin.template
-        tell("is cloned")
-        snapshot = order.origin.snapshot or current_snapshot(order.vmrun, template, order.locks)
         try:
-            order.clone(linked=True, snapshot=snapshot)
+            clone()
         except VmrunError as problem:
             if not problem.edition_refuses:
                 raise
@@ -89,14 +81,12 @@ class Cloner:
             )
             with self._lock:
                 self._unlinked.add(template)
-            machines.clear(order.destination.parent)
             return False
         return True
 
-    def _full(self, order: _Order) -> None:
-        tell("is copied: a full clone takes its time")
+    def _full(self, clone: Callable[[], None]) -> None:
         try:
-            order.clone(linked=False, snapshot=order.origin.snapshot)
+            clone()
         except VmrunError as problem:
             if not problem.edition_refuses:
                 raise

@@ -1,10 +1,13 @@
-"""The driver: each hook in a few lines. vmrun is looked for at the first hook that needs it."""
+"""The driver: one hook a paragraph. vmrun is looked for at the first hook that needs it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache, cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import ClassVar
 
 from kube_provision_core import (
@@ -16,9 +19,11 @@ from kube_provision_core import (
     GuestInfo,
     Image,
     Node,
+    Power,
     Role,
     Stamp,
     TargetDriver,
+    TargetError,
     Template,
     Vm,
     address_shortages,
@@ -27,19 +32,25 @@ from kube_provision_core import (
     node_card,
 )
 
-from . import preflight
-from .baking.templates import Templates, Vmware
+from . import attached, note, preflight, scrubbing, tasks
+from .baking.templates import Templates
 from .cloning import Cloner
 from .config import FusionConfig
-from .fleet import Fleet
+from .folder_lock import locked
 from .host import Host, this_host
-from .machines import Machines
+from .machines import Found, Machines
+from .making import Maker
 from .observer import Observer
 from .power import PowerSwitch
+from .template import real
 from .vmrun import LIMITS, Limits, Vmrun
+from .vmware import Vmware
 
 PARALLEL = 6
 """One machine is cloned while a few start; the rest would wait for the same disk."""
+
+LOCK_TIMEOUT = 5 * 3600.0
+"""Seconds to wait for whoever else works on a machine: it may be in the queue for its clone."""
 
 
 @cache
@@ -63,13 +74,14 @@ class Fusion(TargetDriver):
     answer_limit = 30 * 1024  # of guestinfo's 64 KiB: every look at the machines reads it again
 
     def __init__(self, config: Mapping[Role, FusionConfig], host: Host | None = None, limits: Limits = LIMITS) -> None:
-        self._config, self._limits = config, limits
-        self._host = host or this_host()
-        machines = Machines(config[Role.MASTER].vm_dir, self._host)
-        self._observer = Observer(self._host, machines, self._find_vmrun)
-        cloner, power = Cloner(self._host), PowerSwitch(self._host, self._find_vmrun)
-        self._fleet = Fleet(config, self._host, machines, self._find_vmrun, cloner, power)
-        self._templates = Templates(Vmware(self._host, limits, self._find_vmrun, machines, cloner, power), config)
+        self._config, self._host = config, host or this_host()
+        self._machines = Machines(config[Role.MASTER].vm_dir, self._host)
+        self._vmrun = Vmrun(config[Role.MASTER].vmrun, self._host, limits)
+        self._power = PowerSwitch(self._host, self._vmrun)
+        cloner = Cloner(self._host, self._vmrun)
+        vmware = Vmware(self._host, limits, self._vmrun, self._machines, cloner, self._power)
+        self._maker, self._templates = Maker(vmware, config), Templates(vmware, config)
+        self._observer = Observer(self._host, self._machines, self._vmrun)
 
     @property
     def node_interfaces(self) -> Mapping[Role, str]:
@@ -83,7 +95,7 @@ class Fusion(TargetDriver):
 
     @hookimpl
     def preflight(self, machines: Sequence[tuple[Node, Boot]]) -> Sequence[str]:
-        return preflight.problems(self._host, self._config, self._find_vmrun, machines)
+        return preflight.problems(self._host, self._config, self._vmrun, machines)
 
     @hookimpl
     def list_vms(self, cluster: Cluster) -> Sequence[Vm]:
@@ -91,21 +103,40 @@ class Fusion(TargetDriver):
 
     @hookimpl
     def provision_vm(self, node: Node, boot: Boot) -> Vm:
-        return self._fleet.provision(node, boot)
+        """Taken over where it exists with our stamp, else made."""
+        folder = self._machines.folder(node.name)
+        _refuse_foreign(node, self._machines.find(node.name))
+        with locked(folder, LOCK_TIMEOUT, create=True) as lock:
+            assert lock is not None, "the folder was made"
+            found = self._machines.find(node.name)
+            _refuse_foreign(node, found)
+            if found and found.complete:
+                self._power_on(found)
+                return Vm(found.name, str(found.file), Power.ON, found.stamp, where=str(folder))
+            file = self._maker.make(node, boot, found, lock)
+            self._power.start(file)
+        return Vm(node.name, str(file), Power.ON, node.stamp, where=str(folder))
 
     @hookimpl
     def start_vm(self, vm: Vm) -> bool:
-        self._fleet.start(vm)
+        with self._held(vm) as (found, _):
+            self._power_on(_whole(vm, found))
         return True
 
     @hookimpl
     def scrub_boot(self, vm: Vm) -> bool:
-        self._fleet.scrub(vm)
+        with self._held(vm) as (found, _):
+            machine = _whole(vm, found)
+            note.write(machine.folder, replace(machine.noted, scrubbed=True))
+            scrubbing.scrub(self._vmrun, machine.file, running=self._power.runs(machine.file))
         return True
 
     @hookimpl
     def restamp_vm(self, vm: Vm, stamp: Stamp) -> bool:
-        self._fleet.restamp(vm, stamp)
+        """In the note: a machine that runs would write the stamp that it has in its .vmx over another one when it stops."""
+        with self._held(vm) as (found, _):
+            machine = _whole(vm, found, stamp)
+            note.write(machine.folder, replace(machine.noted, stamp=stamp))
         return True
 
     @hookimpl
@@ -114,12 +145,23 @@ class Fusion(TargetDriver):
 
     @hookimpl
     def deliver_task(self, vm: Vm, task: bytes | None) -> bool:
-        self._fleet.deliver(vm, task)
+        with self._held(vm) as (found, _):
+            file = _whole(vm, found).file
+            tasks.deliver(self._vmrun, file, task, running=self._power.runs(file))
         return True
 
     @hookimpl
     def destroy_vm(self, vm: Vm) -> bool:
-        self._fleet.destroy(vm)
+        """Nothing to do is fine; another stamp than the given one is not."""
+        with self._held(vm) as (found, lock):
+            if lock is None or found is None:
+                return True
+            noted = _checked(vm, found).noted
+            self._refuse_to_cut_off(found.folder)
+            self._power.stop(found.file)
+            attached.spare(found.file, noted.disks)
+            note.write(found.folder, replace(noted, complete=False))
+            self._power.delete(found.file, lock)
         return True
 
     @hookimpl
@@ -136,9 +178,53 @@ class Fusion(TargetDriver):
         self._templates.finish(template)
         return True
 
-    def _find_vmrun(self) -> Vmrun:
-        return self._vmrun
+    @contextmanager
+    def _held(self, vm: Vm) -> Iterator[tuple[Found | None, int | None]]:
+        """What there is of the machine, and the lock on its folder, while that is held; None without a folder."""
+        file = self._machines.file(vm.name)
+        if Path(vm.id) != file:  # an id is a path, and not every path may be deleted
+            raise TargetError(f"{vm.id}: this machine does not lie where kube-provision makes machines; it is left alone")
+        with locked(file.parent, LOCK_TIMEOUT) as lock:
+            yield None if lock is None else self._machines.find(vm.name), lock
 
-    @cached_property
-    def _vmrun(self) -> Vmrun:
-        return Vmrun(self._host.find_vmrun(self._config[Role.MASTER].vmrun), self._host, self._limits)
+    def _power_on(self, found: Found) -> None:
+        if not self._power.runs(found.file):
+            if found.note and found.note.scrubbed:  # the machine wrote its old boot data back when it stopped
+                scrubbing.clean_file(found.file)
+            tasks.restore(found.file)
+            self._power.start(found.file)
+
+    def _refuse_to_cut_off(self, folder: Path) -> None:
+        """Clones, and templates, may build on the machine's disks: somebody has made a template of it."""
+        cut_off = attached.builders(folder.parent, folder)
+        templates = {config.template for config in self._config.values()}
+        cut_off += sorted(f"template {file}" for file in templates if real(file).parent == real(folder))
+        if cut_off:
+            raise TargetError(
+                f"{folder}: its disks are needed by {', '.join(cut_off)}; it is left alone. Destroy or move those first"
+            )
+
+
+def _refuse_foreign(node: Node, found: Found | None) -> None:
+    if found and (found.stamp is None or found.stamp.cluster_id != node.stamp.cluster_id):
+        raise TargetError(
+            f"{found.folder}: what lies here bears the name {node.name} and is not one of cluster {node.stamp.cluster}'s "
+            "machines; it is left alone. Rename it, or choose another name for the cluster"
+        )
+
+
+def _whole(vm: Vm, found: Found | None, *others: Stamp) -> Found:
+    """The machine as it is now, with nothing of its making left to do. `others`: stamps that will do as well."""
+    machine = _checked(vm, found, *others)
+    if not machine.complete:
+        raise TargetError(f"{vm.id}: this machine is only half there; the next run makes it anew")
+    return machine
+
+
+def _checked(vm: Vm, found: Found | None, *others: Stamp) -> Found:
+    """Read again just before something is done to the machine."""
+    if found is None:
+        raise TargetError(f"{vm.id}: this machine is gone")
+    if found.stamp is None or found.stamp not in (vm.stamp, *others):
+        raise TargetError(f"{found.folder}: its stamp is not the one that was observed; it is left alone")
+    return found

@@ -41,6 +41,12 @@ class Found:
     def complete(self) -> bool:
         return self.note is None or self.note.complete
 
+    @property
+    def noted(self) -> Note:
+        """Of a machine of ours, also where nobody has noted anything."""
+        assert self.stamp, "it is ours"
+        return self.note or Note(self.name, self.stamp, complete=True)
+
 
 class Machines:
     """Thread-safe. Methods raise `TargetError`."""
@@ -63,7 +69,9 @@ class Machines:
     def concerning(self, cluster: Cluster) -> list[Found]:
         """The cluster's machines, and whatever bears one of its names."""
         found = (self.find(name) if name in cluster.names else self._glance(name) for name in self._names())
-        return [one for one in found if one and _concerns(one, cluster)]
+        return [
+            one for one in found if one and (one.name in cluster.names or (one.stamp and one.stamp.cluster == cluster.name))
+        ]
 
     def network_cards(self) -> frozenset[str]:
         """Hardware addresses, lower case, that machines here already bear."""
@@ -125,10 +133,6 @@ def _newest(found: Stamp | None, noted: Note | None) -> Stamp | None:
         return found
     rewritten = replace(found, spec=noted.stamp.spec, made_of=noted.stamp.made_of)
     return rewritten if rewritten == noted.stamp else found
-
-
-def _concerns(found: Found, cluster: Cluster) -> bool:
-    return found.name in cluster.names or (found.stamp is not None and found.stamp.cluster == cluster.name)
 
 
 def _contents(folder: Path) -> list[str]:

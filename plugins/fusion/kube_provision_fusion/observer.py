@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ LOOKS = 4
 class Observer:
     """Thread-safe. Methods raise `TargetError`."""
 
-    def __init__(self, host: Host, machines: Machines, vmrun: Callable[[], Vmrun]) -> None:
+    def __init__(self, host: Host, machines: Machines, vmrun: Vmrun) -> None:
         self._host, self._machines, self._vmrun = host, machines, vmrun
         self._guests = Guests()
 
@@ -31,7 +31,7 @@ class Observer:
         found = self._machines.concerning(cluster)
         if not found:
             return ()
-        running = self._vmrun().running()
+        running = self._vmrun.running()
         leased = leases.read(self._host.leases)
 
         def see(one: Found) -> Vm:
@@ -49,7 +49,7 @@ class Observer:
             self._guests.forget(found.file)
             return replace(vm, scrubbed=scrubbing.is_clean(found.vmx))
         vm = replace(vm, on_since=machine_log.on_since(found.folder))
-        heard = self._guests.hear(self._vmrun(), found.file, several=bool(found.vmx.get(settings.CARD)))
+        heard = self._guests.hear(self._vmrun, found.file, several=bool(found.vmx.get(settings.CARD)))
         lease = leased.get(found.vmx.get(f"{settings.own_card(found.vmx)}.address").lower(), "")
         judged = judge_addresses([heard.address, lease], cluster, sure=[lease])
         notice = judged.notice or ("" if judged.usable else _why_nothing(found.vmx))
@@ -64,7 +64,7 @@ class Observer:
         """In the file and in the running machine, which writes the file anew when it stops."""
         if found.vmx is None or not scrubbing.is_clean(found.vmx):
             return False
-        return self._guests.runs_clean(self._vmrun(), found.file, found.version)
+        return self._guests.runs_clean(self._vmrun, found.file, found.version)
 
 
 def _why_nothing(vmx: Vmx) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -28,13 +27,13 @@ _CLOCKS = 1.0
 class PowerSwitch:
     """Thread-safe. Methods raise `TargetError`."""
 
-    def __init__(self, host: Host, vmrun: Callable[[], Vmrun]) -> None:
+    def __init__(self, host: Host, vmrun: Vmrun) -> None:
         self._host, self._vmrun = host, vmrun
         self._boots = BoundedSemaphore(BOOTS)
 
     def runs(self, file: Path) -> bool:
         """Whether the machine of this .vmx runs."""
-        return self._host.normal(file) in self._vmrun().running()
+        return self._host.normal(file) in self._vmrun.running()
 
     def start(self, file: Path) -> None:
         tell("waits for its turn to start")
@@ -42,7 +41,7 @@ class PowerSwitch:
             tell("is started")
             begun = time.time() - _CLOCKS
             try:
-                self._vmrun().start(file)
+                self._vmrun.start(file)
             except TargetError as problem:
                 # vmrun may lose sight of a machine without a window that starts all the same.
                 if not self.runs(file):
@@ -54,8 +53,7 @@ class PowerSwitch:
 
     def stop(self, file: Path, *, patiently: bool = False) -> None:
         """Kindly, then hard."""
-        vmrun = self._vmrun()
-        for stop in (partial(vmrun.shut_down, patiently=patiently), vmrun.switch_off):
+        for stop in (partial(self._vmrun.shut_down, patiently=patiently), self._vmrun.switch_off):
             if not self.runs(file):
                 return
             try:
@@ -70,7 +68,7 @@ class PowerSwitch:
         know it; then whatever it leaves, such as locks of a host that crashed."""
         if file.exists():
             try:
-                self._vmrun().delete(file, holding=[lock])
+                self._vmrun.delete(file, holding=[lock])
             except TargetError as problem:
                 log.debug("%s; its folder is removed", problem)
         if file.parent.exists():

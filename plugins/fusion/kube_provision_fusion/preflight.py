@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kube_provision_core import (
@@ -39,7 +39,7 @@ LINKED_BYTES = 2 * GIB
 _SUSPENDED = "checkpoint.vmState"
 
 
-def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[], Vmrun], machines: Machines) -> list[str]:
+def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Vmrun, machines: Machines) -> list[str]:
     """All of them at once. Raises `TargetError` when vmrun is there and does not answer."""
     found = [
         line
@@ -49,9 +49,9 @@ def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[]
     ]
     found += static_ip_problems((node, config[node.role].networks or ()) for node, _ in machines)
     found += dict.fromkeys(_network_problems(host, config, machines))
-    program, line = find(vmrun)
-    found += line
-    run = program.running_files() if program else []
+    missing = absence(vmrun)
+    found += missing
+    run = [] if missing else vmrun.running_files()
     running = frozenset(map(host.normal, run))
     with_its_cards = {config[node.role].template for node, _ in machines if not config[node.role].networks}
     templates: dict[Path, Template] = {}
@@ -67,9 +67,9 @@ def problems(host: Host, config: Mapping[Role, FusionConfig], vmrun: Callable[[]
     found += told(_folder_problems(config, templates, machines))
     found += memory_problems(sum(node.machine.memory_gib for node, _ in machines), run)
     found += dict.fromkeys(told(_size_problems(config, templates, machines)))
-    if program:
-        found += _disk_manager_problems(program, machines)
-        found += dict.fromkeys(_snapshot_problems(program, config, templates, machines))
+    if not missing:
+        found += _disk_manager_problems(vmrun, machines)
+        found += dict.fromkeys(_snapshot_problems(vmrun, config, templates, machines))
     return found
 
 
@@ -83,12 +83,13 @@ def _network_problems(host: Host, config: Mapping[Role, FusionConfig], machines:
                 yield f"{key_in_networks(number, 'name')}: VMware has no network {card.name}; {host.networks} has: {has}"
 
 
-def find(vmrun: Callable[[], Vmrun]) -> tuple[Vmrun | None, list[str]]:
-    """vmrun, or what is wrong with it."""
+def absence(vmrun: Vmrun) -> list[str]:
+    """A line where vmrun is not there."""
     try:
-        return vmrun(), []
+        _ = vmrun.program
     except TargetError as problem:
-        return None, [str(problem)]
+        return [str(problem)]
+    return []
 
 
 def told(lines: Iterable[str]) -> list[str]:

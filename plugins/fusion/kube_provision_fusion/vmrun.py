@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,8 @@ Variable = Literal["guestVar", "runtimeConfig"]
 
 _ERROR = re.compile(r"^Error: *(.*)", re.MULTILINE)
 """Progress lines of VMware's services may stand before it."""
+
+_HEADING = "Total snapshots:"
 
 _EDITION_REFUSES = "One of the parameters was invalid"
 """All that an edition without clones, or without linked ones, says about them."""
@@ -68,8 +71,13 @@ class Vmrun:
     `holding`: locks that the call keeps until it ends, even where the run that made it is killed.
     """
 
-    def __init__(self, program: Path, host: Host, limits: Limits = LIMITS) -> None:
-        self.program, self._host, self._limits = program, host, limits
+    def __init__(self, configured: Path | None, host: Host, limits: Limits = LIMITS) -> None:
+        self._configured, self._host, self._limits = configured, host, limits
+
+    @cached_property
+    def program(self) -> Path:
+        """Looked for at the first question. Raises `TargetError` where it is missing."""
+        return self._host.find_vmrun(self._configured)
 
     def running(self) -> frozenset[str]:
         """Normal paths of the .vmx files of all machines that run."""
@@ -83,7 +91,7 @@ class Vmrun:
     def snapshots(self, machine: Path) -> tuple[str, ...]:
         """Names, the oldest first."""
         text = self._call("listSnapshots", [machine], self._limits.look, f"list the snapshots of {machine}")
-        return tuple(line.strip() for line in text.splitlines() if line.strip() and not _is_heading(line))
+        return tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith(_HEADING))
 
     def take_snapshot(self, machine: Path, name: str, *, holding: Sequence[int] = ()) -> None:
         what = f"take snapshot {name} of {machine}"
@@ -135,7 +143,3 @@ class Vmrun:
             said = refused.group(1).strip() if refused else ""
             raise VmrunError(f"vmrun could not {what}", said or outcome.last_words)
         return outcome.text
-
-
-def _is_heading(line: str) -> bool:
-    return line.startswith("Total snapshots:")

@@ -14,7 +14,7 @@ from servers.vmware import Vmware, write_disk
 
 from kube_provision_core import Baked, Machine, Node, Role, Vm
 from kube_provision_core.testing import BakingContract, TargetContract
-from kube_provision_fusion import disks, fleet, note, vmx
+from kube_provision_fusion import disks, driver, note, vmx
 from kube_provision_fusion.driver import Fusion
 from kube_provision_fusion.folder_lock import locked
 from kube_provision_fusion.stamp import STAMP, STATUS
@@ -123,7 +123,7 @@ class TestFusion(TargetContract):
 
     @pytest.fixture
     def hold_lock(self, vmware: Vmware, monkeypatch: pytest.MonkeyPatch) -> Callable[[Node], AbstractContextManager[None]]:
-        monkeypatch.setattr(fleet, "LOCK_TIMEOUT", 0.1)
+        monkeypatch.setattr(driver, "LOCK_TIMEOUT", 0.1)
 
         @contextmanager
         def hold(node: Node) -> Iterator[None]:

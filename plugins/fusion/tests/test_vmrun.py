@@ -104,9 +104,11 @@ def test_a_machine_that_inherits_the_output_does_not_hold_up_the_call(vmware: Vm
 
 
 def test_a_missing_program_is_told(vmware: Vmware) -> None:
+    vmrun = vmware.vmrun()
+    assert vmrun.program == vmware.program
     vmware.program.unlink()
     with pytest.raises(TargetError, match=r"vmrun: cannot be run: No such file"):
-        vmware.vmrun().running()
+        vmrun.running()
 
 
 def test_programs_get_neither_our_secrets_nor_a_narrow_umask(vmware: Vmware, monkeypatch: pytest.MonkeyPatch) -> None:

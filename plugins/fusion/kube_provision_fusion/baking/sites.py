@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,12 +40,10 @@ def find(config: Mapping[Role, FusionConfig], roles: Iterable[Role]) -> tuple[Si
     return tuple(Site(Shelf(file), frozenset(users), source) for file, users in using.items())
 
 
-def problems(
-    sites: Iterable[Site], config: Mapping[Role, FusionConfig], host: Host, vmrun: Callable[[], Vmrun]
-) -> list[str]:
+def problems(sites: Iterable[Site], config: Mapping[Role, FusionConfig], host: Host, vmrun: Vmrun) -> list[str]:
     """All of them at once. Raises `TargetError` when vmrun is there and does not answer."""
-    program, found = preflight.find(vmrun)
-    running = program.running() if program else frozenset[str]()
+    found = preflight.absence(vmrun)
+    running = frozenset[str]() if found else vmrun.running()
     sites = [site for site in sites if site.source]
     for source in dict.fromkeys(site.source for site in sites if site.source):
         found += preflight.told(_source_problems(source, host, running))

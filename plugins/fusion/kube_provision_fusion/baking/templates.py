@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from kube_provision_core import (
@@ -24,14 +23,11 @@ from kube_provision_core import (
 )
 
 from .. import attached, machines, preflight, template
-from ..cloning import Cloner, Origin
+from ..cloning import Origin
 from ..config import FusionConfig
 from ..folder_lock import locked
 from ..guests import Guests
-from ..host import Host
-from ..machines import Machines
-from ..power import PowerSwitch
-from ..vmrun import Limits, Vmrun
+from ..vmware import Vmware
 from . import machine, mark
 from .mark import Mark
 from .shelf import Shelf
@@ -43,18 +39,6 @@ DONE = NodeStatus(Stage.FINISH, "done")
 
 LOCK_TIMEOUT = 2 * 3600.0
 """Seconds to wait for whoever else works on a version: vmrun goes on cloning where its run was killed."""
-
-
-@dataclass(frozen=True)
-class Vmware:
-    """What the rest of the driver offers."""
-
-    host: Host
-    limits: Limits
-    vmrun: Callable[[], Vmrun]
-    machines: Machines
-    cloner: Cloner
-    power: PowerSwitch
 
 
 class Templates:
@@ -73,7 +57,7 @@ class Templates:
                 raise ConfigError(*found)
             self._checked = True
         bakes = any(site.shelf.unfinished() for site in sites)
-        running = self._vmware.vmrun().running() if bakes else frozenset[str]()
+        running = self._vmware.vmrun.running() if bakes else frozenset[str]()
         return tuple(self._template(site, running) for site in sites)
 
     def begin(self, wanted: Template, image: Image) -> None:
@@ -85,7 +69,7 @@ class Templates:
             raise ConfigError(*oversize)
         for left, _ in site.shelf.unfinished():
             self._delete(site.shelf.vmx(left))
-        running = self._vmware.vmrun().running_files()
+        running = self._vmware.vmrun.running_files()
         for problem in (*space_problems(site), *preflight.memory_problems(image.machine.memory_gib, running)):
             raise TargetError(problem)
         version = site.shelf.new_version()
@@ -139,7 +123,7 @@ class Templates:
         if not made.complete or self._vmware.host.normal(file) not in running:
             self._guests.forget(file)
             return Baking(made.spec, running=False)
-        heard = self._guests.hear(self._vmware.vmrun(), file)
+        heard = self._guests.hear(self._vmware.vmrun, file)
         return Baking(made.spec, running=True, status=heard.status, baked=heard.baked)
 
     def _site(self, wanted: Template) -> Site:
@@ -152,7 +136,7 @@ class Templates:
         file, name = site.shelf.vmx(version), site.shelf.name
         try:
             mark.write(version, Mark(image.spec, complete=False))
-            self._vmware.cloner.clone(self._vmware.vmrun(), Origin(source, linked=False), file, f"{name}.baking", lock)
+            self._vmware.cloner.clone(Origin(source, linked=False), file, f"{name}.baking", lock)
             machine.prepare(file, name, image, self._vmware.machines.network_cards())
             mark.write(version, Mark(image.spec, complete=True))
         except TargetError:
@@ -176,7 +160,7 @@ class Templates:
         deadline = time.monotonic() + vmware.limits.close
         while machines.locks(file.parent) and time.monotonic() < deadline:
             time.sleep(0.1)
-        running = vmware.vmrun().running()
+        running = vmware.vmrun.running()
         if lines := list(preflight.template_problems(template.read(file), vmware.host, running)):
             raise TargetError(f"{file}: it has baked, and is no template yet: {'; '.join(lines)}; then run again")
 
@@ -192,7 +176,7 @@ class Templates:
         with locked(file.parent, self._vmware.limits.close) as lock:
             if lock is None:
                 return
-            if self._vmware.vmrun().snapshots(file):
+            if self._vmware.vmrun.snapshots(file):
                 raise TargetError("linked clones may build on its snapshots. Delete it in VMware when none is left")
             if clones := attached.builders(self._config[Role.MASTER].vm_dir, file.parent):
                 raise TargetError(f"disks of {', '.join(clones)} build on it. Delete it when none is left")
