@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kube_provision_core import Cluster, ConfigError, Role, TargetError, Vm
 
+from .client.attributes import set_attributes
 from .client.faults import VcenterError
+from .client.tags import set_tags
 from .inventory import Item
 from .kind import Kind
 from .naming import WITH_RULES
@@ -31,10 +33,10 @@ def arrange(target: Target, cluster: Cluster, vms: Sequence[Vm]) -> None:
     _join_groups(target, placed)
     attributes = {item: target.config[kind.role].vm_attributes for kind, items in ids.items() for item in items}
     if any(attributes.values()):
-        target.vcenter.set_attributes(attributes)
+        set_attributes(target.vcenter.session, attributes)
     tags = {item: target.tags(kind.role) for kind, items in ids.items() for item in items}
     if any(tags.values()):
-        target.vcenter.set_tags({item: its for item, its in tags.items() if its})
+        set_tags(target.vcenter.rest, {item: its for item, its in tags.items() if its})
 
 
 def release(target: Target, vm: Vm) -> None:
@@ -92,7 +94,7 @@ def _keep_apart_if_allowed(target: Target, cluster: str, role: Role, machines: M
 
 def _keep_apart(target: Target, rule: str, hosts: Item, machines: Sequence[str]) -> None:
     if hosts.kind == WITH_RULES:
-        target.vcenter.rules(hosts.id).keep_apart(rule, machines)
+        target.vcenter.rules.keep_apart(hosts.id, rule, machines)
 
 
 def _note_too_few(target: Target, hosts: Item, masters: int) -> None:
@@ -110,4 +112,4 @@ def _join_groups(target: Target, ids: Mapping[Kind, Sequence[str]]) -> None:
             for group in groups:
                 wanted[hosts][group] |= set(items)
     for hosts, members in wanted.items():
-        target.vcenter.rules(hosts).join(members)
+        target.vcenter.rules.join(hosts, members)

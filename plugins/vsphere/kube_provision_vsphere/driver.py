@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -29,11 +29,9 @@ from kube_provision_core import (
     node_card,
 )
 
-from . import tls
 from .config import VsphereConfig
 
 if TYPE_CHECKING:
-    from .client.vcenter import Vcenter
     from .target import Target
 
 PARALLEL = 32
@@ -49,18 +47,6 @@ def _node_part() -> BootFragment:
     return GuestInfo.node_part("vsphere", files(__package__).joinpath("files", "publish").read_text())
 
 
-Connect = Callable[[VsphereConfig, int], "Vcenter"]
-
-
-def connect(config: VsphereConfig, threads: int) -> Vcenter:
-    """The vCenter of the configuration; nothing is sent yet."""
-    from .client.vcenter import Vcenter
-
-    trust = partial(tls.context, config.address, ca_file=config.vcenter_ca_file, fingerprint=config.vcenter_thumbprint)
-    password = config.vcenter_password.get_secret_value()
-    return Vcenter(config.address, config.vcenter_username, password, trust, threads)
-
-
 def _domain(config: VsphereConfig, name: str) -> FailureDomain:
     region = config.failure_domains[name].region
     return FailureDomain(name, {ZONE: name, **({REGION: region} if region else {})})
@@ -74,8 +60,8 @@ class Vsphere(TargetDriver):
     parallel = PARALLEL
     answer_limit = 30 * 1024  # of guestinfo's 64 KiB: every look at the machines reads it again
 
-    def __init__(self, config: Mapping[Role, VsphereConfig], connect: Connect = connect) -> None:
-        self._config, self._connect = config, connect
+    def __init__(self, config: Mapping[Role, VsphereConfig]) -> None:
+        self._config = config
         self._lock = Lock()
         self._opened: Target | None = None
 
@@ -183,5 +169,5 @@ class Vsphere(TargetDriver):
 
         with self._lock:
             if self._opened is None:
-                self._opened = Target(self._connect(self._config[Role.MASTER], self.parallel), self._config)
+                self._opened = Target(self._config, self.parallel)
             return self._opened

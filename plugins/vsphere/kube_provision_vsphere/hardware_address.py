@@ -32,7 +32,8 @@ def _hardware_address(node: Node, card: NetworkCard, config: VsphereConfig, chos
         address = card.static_ip.address_of(node.index)
         return _format(int(address.ip)) if address else None
     if chosen:
-        return _format(_start(_whose(node, card, config)) + node.index * len(Role) + list(Role).index(node.role.kind))
+        start = int.from_bytes(hashlib.sha256(_whose(node, card, config).encode()).digest()[:4])
+        return _format(start + node.index * len(Role) + list(Role).index(node.role.kind))
     return None
 
 
@@ -40,10 +41,6 @@ def _whose(node: Node, card: NetworkCard, config: VsphereConfig) -> str:
     """What the place is chosen by."""
     own = [node.role.pool] if node.role.is_pool else []
     return "/".join([node.stamp.cluster_id, *own, *([card.name] if config.networks else [])])
-
-
-def _start(whose: str) -> int:
-    return int.from_bytes(hashlib.sha256(whose.encode()).digest()[:4])
 
 
 def _format(number: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -17,6 +17,8 @@ DATACENTER = "Datacenter"
 
 MOST_NAMES = 10
 """In one line."""
+
+_WAYS = 5
 
 ESCAPED = re.compile(r"%(2f|5c|25)", re.IGNORECASE)
 """vSphere escapes these three characters in names: slash, backslash, percent sign."""
@@ -47,16 +49,10 @@ class Wanted:
 
     key: str
     what: str
-    kinds: frozenset[str]
-    accept: Callable[[Item], bool]
-    below: str | None
+    kinds: tuple[str, ...]
+    accept: Callable[[Item], bool] = lambda _: True
+    below: str | None = None
     """The datacenter's top folder that it must lie below, or be."""
-
-
-def wanted(
-    key: str, what: str, *kinds: str, accept: Callable[[Item], bool] = lambda _: True, below: str | None = None
-) -> Wanted:
-    return Wanted(key, what, frozenset(kinds), accept, below)
 
 
 class Inventory:
@@ -123,12 +119,25 @@ class Inventory:
     def matches(self, what: Wanted, text: str) -> list[Item]:
         """By full path; else by the path below its top folder; else by its last parts, of which the name is the least; else
         (a port group) by its switch and its name; else by its id."""
-        candidates, written = self._of(what), Written.parse(text)
-        for fits in (self._is_path, self._is_below_top, self._is_end, self._is_on_switch, self._is_id):
-            found = [item for item in candidates if fits(item, written)]
+        written = Written.parse(text)
+        fitting = [(item, self._ways_to_name(item)) for item in self._of(what)]
+        for way in range(_WAYS):
+            found = [item for item, ways in fitting if any(map(written.means, ways[way]))]
             if found:
                 return found
         return []
+
+    def _ways_to_name(self, item: Item) -> Sequence[Sequence[Sequence[str]]]:
+        """`_WAYS`, in the order of `matches`; one may give several names, or none."""
+        names = self._names(item)
+        below_top = takewhile(lambda step: not self._is_top(step), self._line(item.id))
+        return (
+            [names],
+            [[step.name for step in below_top][::-1]],
+            [names[start:] for start in range(len(names))],
+            [[self._switch_name(item), item.name]] if item.switch else [],
+            [[item.id]],
+        )
 
     def pattern_matches(self, what: Wanted, pattern: str) -> list[Item]:
         """Every object whose name, or path where the pattern has a slash, fits a shell pattern."""
@@ -172,25 +181,8 @@ class Inventory:
     def _is_below(self, item: Item, top: str) -> bool:
         return any(step.name == top and self._is_top(step) for step in self._line(item.id))
 
-    def _is_path(self, item: Item, written: Written) -> bool:
-        return written.means(self._names(item))
-
-    def _is_below_top(self, item: Item, written: Written) -> bool:
-        below = takewhile(lambda step: not self._is_top(step), self._line(item.id))
-        return written.means([step.name for step in below][::-1])
-
-    def _is_end(self, item: Item, written: Written) -> bool:
-        names = self._names(item)
-        return any(written.means(names[start:]) for start in range(len(names)))
-
-    def _is_on_switch(self, item: Item, written: Written) -> bool:
-        return item.switch is not None and written.means([self._switch_name(item), item.name])
-
     def _switch_name(self, item: Item) -> str:
         return self.items[item.switch].name if item.switch in self.items else item.switch or ""
-
-    def _is_id(self, item: Item, written: Written) -> bool:
-        return written.means([item.id])
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,21 @@ from itertools import chain
 from kube_provision_core import ConfigError
 
 from .config import VsphereConfig
-from .inventory import Inventory, Item, Wanted, wanted
+from .inventory import Inventory, Item, Wanted
 from .problems import Problems
 
 WITH_RULES = "ClusterComputeResource"
 """A cluster of hosts, which has DRS rules; a single host has none."""
 CLUSTER_KINDS = (WITH_RULES, "ComputeResource")
-CLUSTER = wanted("cluster", "cluster", *CLUSTER_KINDS)
+CLUSTER = Wanted("cluster", "cluster", CLUSTER_KINDS)
 VAPP = "VirtualApp"
-POOL = wanted("resource_pool", "resource pool", "ResourcePool", VAPP)
-FOLDER = wanted("folder", "folder of machines", "Folder", below="vm")
-TEMPLATE = wanted("template", "template", "VirtualMachine", accept=lambda item: item.template)
-MACHINE = wanted("template", "template or machine", "VirtualMachine")
-DATASTORE = wanted("datastore", "datastore or datastore cluster", "Datastore", "StoragePod")
+POOL = Wanted("resource_pool", "resource pool", ("ResourcePool", VAPP))
+FOLDER = Wanted("folder", "folder of machines", ("Folder",), below="vm")
+TEMPLATE = Wanted("template", "template", ("VirtualMachine",), accept=lambda item: item.template)
+MACHINE = Wanted("template", "template or machine", ("VirtualMachine",))
+DATASTORE = Wanted("datastore", "datastore or datastore cluster", ("Datastore", "StoragePod"))
 OPAQUE_NETWORK = "OpaqueNetwork"
-NETWORK = wanted("network", "network or port group", "Network", "DistributedVirtualPortgroup", OPAQUE_NETWORK)
+NETWORK = Wanted("network", "network or port group", ("Network", "DistributedVirtualPortgroup", OPAQUE_NETWORK))
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,8 @@ def _networks(inventory: Inventory, config: VsphereConfig) -> tuple[tuple[Item, 
     for number, card in enumerate(config.cards):
         if card.name:
             with problems.collected():
-                found.append(_network(inventory, network_of(config, number), card.name))
+                what = network_of(config, number)
+                found.append(tuple(inventory.matches(what, card.name)) or (inventory.find(what, card.name),))
     problems.check()
     return tuple(found)
 
@@ -138,10 +139,6 @@ def _networks(inventory: Inventory, config: VsphereConfig) -> tuple[tuple[Item, 
 def network_of(config: VsphereConfig, number: int) -> Wanted:
     """What the name of a card's network may be."""
     return replace(NETWORK, key=config.called(number, "name"))
-
-
-def _network(inventory: Inventory, what: Wanted, text: str) -> tuple[Item, ...]:
-    return tuple(inventory.matches(what, text)) or (inventory.find(what, text),)
 
 
 def _datastores(inventory: Inventory, config: VsphereConfig) -> tuple[Item, ...]:

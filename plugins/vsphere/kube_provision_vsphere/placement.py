@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-from kube_provision_core import ConfigError
+from kube_provision_core import Boot, ConfigError, Node
 
-from . import naming
+from . import guestinfo, naming
+from .client.details import read_resources
+from .client.policies import read_policies
+from .client.specification import Order
+from .client.vcenter import Vcenter
 from .config import VsphereConfig
+from .hardware_address import hardware_addresses
 from .inventory import Inventory, Item, natural
 from .kind import Kind
 from .naming import TEMPLATE, Named
@@ -19,9 +23,6 @@ from .reach import problems as reach_problems
 from .reach import reached, reached_networks, reaches
 from .resources import Datastore, HostCluster, Network, Policy, Resources, Template
 from .values import Firmware
-
-if TYPE_CHECKING:
-    from .client.vcenter import Vcenter
 
 SECURE_BOOT = 13
 """The version of virtual hardware since which machines may have it: that of vSphere 6.5."""
@@ -47,6 +48,35 @@ class Placement:
     policy: str | None
     """Id of the storage policy."""
 
+    def order(
+        self,
+        node: Node,
+        boot: Boot,
+        config: VsphereConfig,
+        *,
+        turn: int,
+        datastore: str | None,
+        note: str,
+        extra_config: Mapping[str, str],
+    ) -> Order:
+        """A machine of this kind. `turn`: of the hosts; `extra_config`: beside its boot data."""
+        return Order(
+            name=node.name,
+            template=self.template,
+            folder=self.folder,
+            pool=self.pool,
+            host=self.hosts[turn % len(self.hosts)] if self.hosts else None,
+            datastore=datastore,
+            networks=self.networks,
+            policy=self.policy,
+            mac_addresses=hardware_addresses(node, config),
+            size=node.machine,
+            snapshot=self.snapshot if config.linked_clone else None,
+            firmware=config.firmware,
+            note=note,
+            extra_config={**extra_config, **guestinfo.of(node, boot, config).values()},
+        )
+
 
 def resolve(
     inventory: Inventory, configs: Mapping[Kind, VsphereConfig], vcenter: Vcenter, source: Template | None = None
@@ -60,9 +90,9 @@ def resolve(
     for kind, config in configs.items():
         with problems.collected(str(kind)):
             named[kind] = naming.find(inventory, config, with_template=source is None)
-    resources = vcenter.resources(item for names in named.values() for item in names.items)
+    resources = read_resources(vcenter.session, (item for names in named.values() for item in names.items))
     policies = {config.storage_policy for config in configs.values() if config.storage_policy}
-    resources = replace(resources, policies=vcenter.policies(policies, resources.datastores))
+    resources = replace(resources, policies=read_policies(vcenter.session, policies, resources.datastores))
     placed: dict[Kind, Placement] = {}
     for kind, names in named.items():
         with problems.collected(str(kind)):
@@ -105,9 +135,8 @@ def _place(
     if not hosts:
         problems.append(f"cluster: {inventory.path(cluster.id)} has no connected host that is out of maintenance")
     elif not (cluster.places_machines or placement.hosts):
-        problems.append(
-            f"cluster: {inventory.path(cluster.id)} has no host that reaches both the datastore and {_those(networks)}"
-        )
+        those = "the networks" if len(networks) > 1 else "the network"
+        problems.append(f"cluster: {inventory.path(cluster.id)} has no host that reaches both the datastore and {those}")
     if problems:
         raise ConfigError(*problems)
     return placement
@@ -185,7 +214,3 @@ def _place_problems(place: Placement, named: Named, inventory: Inventory, config
         if len(networks) == 1 and networks[0].id not in known:
             key = config.called(number, "name")
             yield f"{key}: the switch of {inventory.path(networks[0].id)} cannot be read by the account"
-
-
-def _those(networks: Collection[Network]) -> str:
-    return "the networks" if len(networks) > 1 else "the network"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 
@@ -107,30 +106,21 @@ def _disk_problems(target: Target, places: Mapping[Kind, Placement], machines: M
 
 def _tag_problems(target: Target, machines: Machines) -> Sequence[str]:
     problems = Problems()
-    try:
-        for role in dict.fromkeys(node.role for node, _ in machines):
-            with problems.collected(str(role)):
-                target.tags(role)
-        problems.check()
-    except ConfigError as error:
-        return error.problems
-    return []
+    for role in dict.fromkeys(node.role for node, _ in machines):
+        with problems.collected(str(role)):
+            target.tags(role)
+    return problems.lines
 
 
 def _privilege_problems(target: Target, places: Mapping[Kind, Placement]) -> Iterator[str]:
-    needed: dict[tuple[str, str], set[str]] = defaultdict(set)
+    needed: list[privileges.Needed] = []
     for kind, place in places.items():
-        for thing, these in privileges.needed(place, target.keys(kind)):
-            needed[thing].update(these)
+        needed += privileges.needed(place, target.keys(kind))
         hosts = target.cluster(kind)
         if kind.role is not Role.MASTER and target.apart(kind.role) and hosts.kind == WITH_RULES:
-            needed[hosts.kind, hosts.id].update(privileges.FOR_GROUPS)
-    yield from _missing(target, needed)
+            needed.append(((hosts.kind, hosts.id), privileges.FOR_GROUPS))
+    yield from privileges.missing(target.vcenter, target.inventory(), needed)
     tagged = {place.folder for kind, place in places.items() if target.keys(kind).vm_tags}
     if tagged:  # by themselves: a vCenter that does not know one privilege tells nothing of the others
-        yield from _missing(target, {("Folder", folder): privileges.FOR_TAGS for folder in sorted(tagged)})
-
-
-def _missing(target: Target, needed: Mapping[tuple[str, str], Collection[str]]) -> Iterator[str]:
-    for item, missing in target.vcenter.missing_privileges(needed).items():
-        yield f"the vCenter account lacks on {target.inventory().path(item)}: {', '.join(missing)}"
+        for_tags = [(("Folder", folder), privileges.FOR_TAGS) for folder in sorted(tagged)]
+        yield from privileges.missing(target.vcenter, target.inventory(), for_tags)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
+from .client.privileges import missing_privileges
+from .client.vcenter import Vcenter
 from .config import VsphereConfig
+from .inventory import Inventory
 from .naming import VAPP
 from .placement import Placement
 
@@ -41,8 +45,20 @@ FOR_BAKING = ("VirtualMachine.Config.Rename", "VirtualMachine.Provisioning.MarkA
 FOR_SNAPSHOTS = ("VirtualMachine.State.CreateSnapshot",)
 
 
-def needed(place: Placement, config: VsphereConfig) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
-    """Privileges by object's type and id."""
+Needed = tuple[tuple[str, str], tuple[str, ...]]
+"""An object's type and id, and privileges there."""
+
+
+def missing(vcenter: Vcenter, inventory: Inventory, needed: Iterable[Needed]) -> Iterator[str]:
+    """A line for each object on which the account lacks some; none where vCenter cannot tell. One call."""
+    by_object: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for thing, these in needed:
+        by_object[thing].update(these)
+    for item, lacking in missing_privileges(vcenter.session, by_object).items():
+        yield f"the vCenter account lacks on {inventory.path(item)}: {', '.join(lacking)}"
+
+
+def needed(place: Placement, config: VsphereConfig) -> Iterator[Needed]:
     if place.template.id:
         yield ("VirtualMachine", place.template.id), ON_TEMPLATE if place.template.is_template else ON_MACHINE
     else:

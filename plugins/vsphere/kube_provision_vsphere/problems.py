@@ -25,10 +25,13 @@ class Problems:
             for line in error.problems:
                 self._lines.setdefault(line, set()).add(whom)
 
-    def check(self) -> None:
-        """Raise them all, if there are any. A line that does not concern everybody says whom it concerns."""
-        if self._lines:
-            raise ConfigError(*(self._line(text, whom) for text, whom in self._lines.items()))
+    @property
+    def lines(self) -> list[str]:
+        """One that does not concern everybody says whom it concerns."""
+        found = self._lines.items()
+        return [text if whom == self._everybody else f"{text} (for: {', '.join(sorted(whom))})" for text, whom in found]
 
-    def _line(self, text: str, whom: set[str]) -> str:
-        return text if whom == self._everybody else f"{text} (for: {', '.join(sorted(whom))})"
+    def check(self) -> None:
+        """Raise them all, if there are any."""
+        if self._lines:
+            raise ConfigError(*self.lines)

@@ -12,8 +12,6 @@ from typing import Any
 class Disk:
     key: int
     gib: float
-    linked: bool = False
-    """Its own changes lie above another machine's disk."""
 
 
 @dataclass(frozen=True)
@@ -21,22 +19,22 @@ class Template:
     """The machine that is cloned."""
 
     id: str
-    is_template: bool
-    running: bool
-    created: datetime | None
-    snapshot: str | None
-    """Id of its current snapshot."""
-    snapshots: tuple[tuple[str, str], ...]
-    """Names and ids of all, the oldest first; vCenter lets several have one name."""
     disks: tuple[Disk, ...]
     """The boot disk first."""
-    hardware: str
-    """Version of its virtual hardware, `vmx-19`; empty where it is not told."""
     has_card: bool
     """There is a network card."""
-    datastores: frozenset[str]
+    is_template: bool = False
+    running: bool = False
+    created: datetime | None = None
+    snapshot: str | None = None
+    """Id of its current snapshot."""
+    snapshots: tuple[tuple[str, str], ...] = ()
+    """Names and ids of all, the oldest first; vCenter lets several have one name."""
+    hardware: str = ""
+    """Version of its virtual hardware, `vmx-19`; empty where it is not told."""
+    datastores: frozenset[str] = frozenset()
     """Ids of those that hold its disks."""
-    networks: frozenset[str]
+    networks: frozenset[str] = frozenset()
     """Ids of those that its cards are connected to."""
     free_places: tuple[tuple[int, int], ...] = ()
     """Where further disks can be plugged in: keys of controllers, and units."""
@@ -53,19 +51,7 @@ class Template:
         )
 
 
-NOT_THERE_YET = Template(
-    id="",
-    is_template=False,
-    running=False,
-    created=None,
-    snapshot=None,
-    snapshots=(),
-    disks=(Disk(0, 0.0),),
-    hardware="",
-    has_card=True,
-    datastores=frozenset(),
-    networks=frozenset(),
-)
+NOT_THERE_YET = Template(id="", disks=(Disk(0, 0.0),), has_card=True)
 """A machine that is deployed or imported when it is needed: nothing of it is known before."""
 
 

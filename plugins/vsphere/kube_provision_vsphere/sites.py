@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
@@ -11,8 +10,11 @@ from typing import TYPE_CHECKING
 from kube_provision_core import ConfigError, Role, StaticIp, node_card
 
 from . import naming, placement, privileges
+from .client.library import find_item
+from .client.templates import Place
+from .client.vcenter import Vcenter
 from .config import VsphereConfig
-from .inventory import Inventory, Item
+from .inventory import Inventory
 from .kind import Kind
 from .placement import Placement
 from .problems import Problems
@@ -20,8 +22,6 @@ from .resources import NOT_THERE_YET, LibraryItem
 from .values import InLibrary, InOva
 
 if TYPE_CHECKING:
-    from .client.templates import Place
-    from .client.vcenter import Vcenter
     from .ova import Ova
 
 BAKING, REPLACED = ".baking", ".replaced"
@@ -106,7 +106,7 @@ def _find(
 def _item(vcenter: Vcenter, config: VsphereConfig) -> LibraryItem | Ova | None:
     match config.bake_from:
         case InLibrary(library=library, item=item):
-            return vcenter.library_item(library, item)
+            return find_item(vcenter.rest, library, item)
         case InOva(ova=path):
             from .ova import look
 
@@ -133,15 +133,11 @@ def _source(
 def _check_privileges(vcenter: Vcenter, inventory: Inventory, site: Site, config: VsphereConfig) -> None:
     if site.placement is None:
         return
-    needed: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for thing, these in privileges.needed(site.placement, bake_config(config)):
-        needed[thing].update(these)
-    needed["Folder", site.folder].update(privileges.FOR_BAKING, privileges.FOR_SNAPSHOTS if site.linked else ())
-    missing = vcenter.missing_privileges(needed)
-    if missing:
-        raise ConfigError(
-            *(f"the vCenter account lacks on {inventory.path(item)}: {', '.join(these)}" for item, these in missing.items())
-        )
+    needed = [*privileges.needed(site.placement, bake_config(config)), (("Folder", site.folder), privileges.FOR_BAKING)]
+    if site.linked:
+        needed.append((("Folder", site.folder), privileges.FOR_SNAPSHOTS))
+    if missing := list(privileges.missing(vcenter, inventory, needed)):
+        raise ConfigError(*missing)
 
 
 def _locate(inventory: Inventory, text: str, config: VsphereConfig) -> tuple[str, str]:
@@ -150,7 +146,7 @@ def _locate(inventory: Inventory, text: str, config: VsphereConfig) -> tuple[str
     if len(found) > 1:
         raise ConfigError(inventory.ambiguity(naming.TEMPLATE, text, found))
     if found:
-        return _place_of(found[0], inventory)
+        return found[0].parent or inventory.top("vm").id, found[0].name
     if set(text) & set("*?["):
         raise ConfigError(f"template: {text!r} is a pattern, and bake makes one template: write its name")
     path, _, leaf = text.strip("/").rpartition("/")
@@ -159,10 +155,6 @@ def _locate(inventory: Inventory, text: str, config: VsphereConfig) -> tuple[str
     named = path or config.folder
     folder = inventory.find(naming.FOLDER, f"/{path}" if path and text.startswith("/") else named) if named else None
     return (folder or inventory.top("vm")).id, leaf
-
-
-def _place_of(item: Item, inventory: Inventory) -> tuple[str, str]:
-    return item.parent or inventory.top("vm").id, item.name
 
 
 def bake_config(config: VsphereConfig) -> VsphereConfig:

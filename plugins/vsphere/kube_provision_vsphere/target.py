@@ -7,8 +7,9 @@ from threading import Lock
 
 from kube_provision_core import Boot, Machine, Node, Role, node_card
 
-from . import guestinfo, naming, placement, stamp, tags
+from . import naming, placement, stamp, tags
 from .client.specification import Order
+from .client.tags import read_categories
 from .client.vcenter import Vcenter
 from .config import VsphereConfig
 from .fleet import Fleet
@@ -31,10 +32,10 @@ GIB = 1024**3
 class Target:
     """Thread-safe. Methods raise `TargetError`, and `ConfigError` for names that cannot be resolved."""
 
-    def __init__(self, vcenter: Vcenter, config: Mapping[Role, VsphereConfig]) -> None:
-        self.vcenter, self.config = vcenter, config
-        self.fleet = Fleet(vcenter.machines, self.inventory, config)
-        self.templates = Templates(vcenter, self.inventory, config)
+    def __init__(self, config: Mapping[Role, VsphereConfig], threads: int) -> None:
+        self.vcenter, self.config = Vcenter(config[Role.MASTER], threads), config
+        self.fleet = Fleet(self.vcenter.machines, self.inventory, config)
+        self.templates = Templates(self.vcenter, self.inventory, config)
         self._lock = Lock()
         self._inventory: Inventory | None = None
         self._placements: dict[Kind, Placement] = {}
@@ -76,40 +77,22 @@ class Target:
         with self._lock:
             if self._categories is None:
                 names = {name for config in self.config.values() for name in config.vm_tags}
-                self._categories = self.vcenter.tag_categories(names) if names else ()
+                self._categories = read_categories(self.vcenter.rest, names) if names else ()
         return tags.find(self.config[role], self._categories)
 
     def order(self, node: Node, boot: Boot) -> Order:
         kind = Kind.of(node)
         place, config = self.place([kind])[kind], self.keys(kind)
-        machine = node.machine
-        return Order(
-            name=node.name,
-            template=place.template,
-            folder=place.folder,
-            pool=place.pool,
-            host=place.hosts[_turn(node) % len(place.hosts)] if place.hosts else None,
-            datastore=self._choose_datastore(place, machine),
-            networks=place.networks,
-            policy=place.policy,
-            mac_addresses=hardware_addresses(node, config),
-            cpu=machine.cpu,
-            memory_mib=machine.memory_gib * 1024,
-            boot_disk_gib=machine.boot_disk_gib,
-            data_volumes_gib=machine.data_volumes_gib,
-            snapshot=place.snapshot if config.linked_clone else None,
-            firmware=config.firmware,
-            note=stamp.note(node.stamp),
-            extra_config={
-                **NOTHING_SAID,
-                stamp.STAMP: node.stamp.text,
-                **ENABLE_DISK_UUID,
-                stamp.ADDRESS: _static_address(node, config),
-                stamp.CARD: _card(node, config),
-                stamp.DOMAIN: kind.domain,
-                **guestinfo.of(node, boot, config).values(),
-            },
-        )
+        extra_config = {
+            **NOTHING_SAID,
+            stamp.STAMP: node.stamp.text,
+            **ENABLE_DISK_UUID,
+            stamp.ADDRESS: _static_address(node, config),
+            stamp.CARD: _card(node, config),
+            stamp.DOMAIN: kind.domain,
+        }
+        store, note = self._choose_datastore(place, node.machine), stamp.note(node.stamp)
+        return place.order(node, boot, config, turn=_turn(node), datastore=store, note=note, extra_config=extra_config)
 
     def _choose_datastore(self, place: Placement, machine: Machine) -> str | None:
         """Of a datastore cluster, the one with the most room left after what this run has placed already."""

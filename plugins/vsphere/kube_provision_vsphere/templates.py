@@ -14,13 +14,11 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from kube_provision_core import (
     Baked,
     Baking,
-    Boot,
     ConfigError,
     Image,
     Node,
@@ -34,16 +32,13 @@ from kube_provision_core import (
 )
 
 from . import guestinfo, stamp
+from .client.specification import Order
+from .client.templates import TemplateSighting
+from .client.vcenter import Vcenter
 from .config import VsphereConfig
-from .hardware_address import hardware_addresses
 from .inventory import Inventory
 from .sites import BAKING, REPLACED, Site, bake_config
 from .sites import find as sites_of
-
-if TYPE_CHECKING:
-    from .client.specification import Order
-    from .client.templates import TemplateSighting
-    from .client.vcenter import Vcenter
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +49,9 @@ NO_GUEST_DATA = {
     stamp.STATUS: "",
 }
 """Without boot data a machine's first boot is not mistaken for another's; without a status none looks finished."""
+
+NO_OTHER_LIFE = dict.fromkeys((stamp.STAMP, stamp.SCRUBBED, stamp.ADDRESS, stamp.CARD, stamp.DOMAIN, stamp.BAKED), "")
+"""Nothing that the source may have kept of another life says anything about the machine that bakes."""
 
 
 class Templates:
@@ -149,8 +147,6 @@ class Templates:
         self._vcenter.imports.remove(found.name, found.id, running=found.power is not Power.OFF)
 
     def _order(self, site: Site, image: Image) -> Order:
-        from .client.specification import Order
-
         place = site.placement
         if place is None:
             raise TargetError(f"template {site.name}: there is nothing to bake it from")
@@ -160,25 +156,9 @@ class Templates:
         node = Node(name, role, 1, image.machine, Stamp("", nobodys, role, image.spec))
         if problems := list(guestinfo.of(node, image.boot, config).problems(name, "vSphere")):
             raise ConfigError(*problems)
-        return Order(
-            name=name,
-            template=place.template,
-            folder=site.folder,
-            pool=place.pool,
-            host=place.hosts[0] if place.hosts else None,
-            datastore=max(place.datastores, key=lambda store: store.free_bytes).id if place.datastores else None,
-            networks=place.networks,
-            policy=place.policy,
-            mac_addresses=hardware_addresses(node, config),
-            cpu=image.machine.cpu,
-            memory_mib=image.machine.memory_gib * 1024,
-            boot_disk_gib=None,
-            data_volumes_gib=(),
-            snapshot=None,
-            firmware=config.firmware,
-            note=_note(site),
-            extra_config=_extra_config(node, image.boot, config, image.spec),
-        )
+        store = max(place.datastores, key=lambda store: store.free_bytes).id if place.datastores else None
+        extra_config = {**NO_GUEST_DATA, **NO_OTHER_LIFE, stamp.BAKING: image.spec}
+        return place.order(node, image.boot, config, turn=0, datastore=store, note=_note(site), extra_config=extra_config)
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
@@ -214,12 +194,6 @@ class Templates:
 def _note(site: Site) -> str:
     """By which a machine that was deployed or imported, and not come to be configured, is known to be ours."""
     return f"kube-provision: becomes the template {site.leaf}"
-
-
-def _extra_config(node: Node, boot: Boot, config: VsphereConfig, spec: str) -> dict[str, str]:
-    """Nothing that the source may have kept of another life says anything about this machine."""
-    nobodys = dict.fromkeys((stamp.STAMP, stamp.SCRUBBED, stamp.ADDRESS, stamp.CARD, stamp.DOMAIN, stamp.BAKED), "")
-    return {**NO_GUEST_DATA, **nobodys, stamp.BAKING: spec, **guestinfo.of(node, boot, config).values()}
 
 
 def _baked(seen: TemplateSighting) -> Baked | None:

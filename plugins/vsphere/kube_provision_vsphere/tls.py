@@ -45,7 +45,7 @@ def context(address: tuple[str, int], *, ca_file: Path | None, fingerprint: str 
 
 def _pinned(address: tuple[str, int], fingerprint: str) -> ssl.SSLContext:
     """Trusts exactly the server's own certificate, whoever signed it, whatever names it carries."""
-    certificate = _certificate(address, _blind())
+    certificate = _certificate(address, blind())
     if hashlib.sha256(certificate).hexdigest() != fingerprint:
         raise TargetError(
             f"vcenter_thumbprint: {_name(address)} presents another certificate, with the SHA-256 fingerprint "
@@ -63,14 +63,14 @@ def _pinned(address: tuple[str, int], fingerprint: str) -> ssl.SSLContext:
 
 
 def _untrusted(address: tuple[str, int], error: ssl.SSLCertVerificationError) -> str:
-    fingerprint = _fingerprint(_certificate(address, _blind()))
+    fingerprint = _fingerprint(_certificate(address, blind()))
     return (
         f"{_name(address)}: its certificate is not trusted: {error.verify_message}. Set vcenter_ca_file to the authority "
         f"that signed it, or, if the server's SHA-256 fingerprint really is this one, set vcenter_thumbprint: {fingerprint}"
     )
 
 
-def _blind() -> ssl.SSLContext:
+def blind() -> ssl.SSLContext:
     """For reading a certificate only: nothing secret is sent over such a connection."""
     blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     blind.check_hostname = False

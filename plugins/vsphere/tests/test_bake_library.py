@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from kube_provision_core import Baked, Boot, ConfigError, Image, Role, TargetErr
 from kube_provision_core import Machine as Size
 from kube_provision_vsphere import stamp
 from kube_provision_vsphere.client import session
+from kube_provision_vsphere.client.library import find_item
 from kube_provision_vsphere.driver import Vsphere
 
 pytestmark = pytest.mark.integration
@@ -230,7 +232,7 @@ class TestBadInput:
     def test_of_many_items_some_are_named_and_no_time_is_lost(self, simulate: Simulate, driver_for: MakeDriver) -> None:
         many = [LibraryItem("images", f"debian-{number}") for number in range(40)]
         vcenter = simulate(inventory=Inventory(items=many), call_delay=0.1)
-        ask = driver_for(vcenter)._target.vcenter.library_item
+        ask = partial(find_item, driver_for(vcenter)._target.vcenter.rest)
         assert ask("images", "debian-7").name == "images/debian-7, version 1"
         begun = time.monotonic()
         with pytest.raises(ConfigError) as refused:
@@ -261,7 +263,7 @@ class TestBadInput:
         vcenter = simulate(inventory=Inventory(datastores=2, items=both))
         (line,) = problems(driver_for(vcenter, **source("ubuntu", "IMAGES")))
         assert line.endswith("vCenter has: Images, images")
-        assert driver_for(vcenter)._target.vcenter.library_item("Images", "debian").name == "Images/debian, version 1"
+        assert find_item(driver_for(vcenter)._target.vcenter.rest, "Images", "debian").name == "Images/debian, version 1"
 
     def test_an_item_of_another_type(self, vcenter: Simulator, driver_for: MakeDriver) -> None:
         assert problems(driver_for(vcenter, **source("installer", "tools"))) == [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kube_provision_core import ConfigError
-from kube_provision_vsphere.inventory import Inventory, Item, natural, unescape, wanted
+from kube_provision_vsphere.inventory import Inventory, Item, Wanted, natural, unescape
 
 ITEMS = [
     Item("Folder", "europe", "europe"),
@@ -31,10 +31,10 @@ ITEMS = [
     Item("VirtualMachine", "t9", "image-9", "lab", template=True),
     Item("VirtualMachine", "t10", "image-10", "lab", template=True),
 ]
-FOLDER = wanted("folder", "folder", "Folder", below="vm")
-NETWORK = wanted("network", "network", "Network", "DistributedVirtualPortgroup")
-STANDARD = wanted("network", "network", "Network", accept=lambda item: item.id == "net")
-TEMPLATE = wanted("template", "template", "VirtualMachine", accept=lambda item: item.template)
+FOLDER = Wanted("folder", "folder", ("Folder",), below="vm")
+NETWORK = Wanted("network", "network", ("Network", "DistributedVirtualPortgroup"))
+STANDARD = Wanted("network", "network", ("Network",), accept=lambda item: item.id == "net")
+TEMPLATE = Wanted("template", "template", ("VirtualMachine",), accept=lambda item: item.template)
 
 
 @pytest.fixture

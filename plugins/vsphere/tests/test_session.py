@@ -17,6 +17,7 @@ from servers.simulator import Machine, Simulator
 from kube_provision_core import Boot, Cluster, Node, TargetError
 from kube_provision_vsphere import tls
 from kube_provision_vsphere.client import session
+from kube_provision_vsphere.client.tags import read_categories
 from kube_provision_vsphere.driver import Vsphere
 
 pytestmark = pytest.mark.integration
@@ -276,7 +277,7 @@ def test_a_call_that_is_never_answered_fails_while_others_are(
 
     with ThreadPoolExecutor(2) as pool:
         looking = pool.submit(look)
-        asking = pool.submit(driver._target.vcenter.tag_categories, [])
+        asking = pool.submit(read_categories, driver._target.vcenter.rest, [])
         try:
             with pytest.raises(TargetError, match=r"^read tags: no answer from vCenter .*: it answers 503$"):
                 asking.result(30)
@@ -290,7 +291,7 @@ def test_an_answer_to_another_thread_in_the_midst_of_silence_harms_nobody(
 ) -> None:
     vcenter.create(Machine("k8s/w-prod-1"))
     driver.list_vms(cluster)
-    vcenter_session = driver._target.vcenter._session
+    vcenter_session = driver._target.vcenter.session
 
     def answered() -> float:
         vcenter_session._silent_since = None
@@ -359,7 +360,7 @@ def test_a_connection_that_the_server_has_closed_is_opened_anew(
 ) -> None:
     vcenter.create(Machine("k8s/w-prod-1"))
     driver.list_vms(cluster)
-    for connection, _ in driver._target.vcenter._session._stub.pool:
+    for connection, _ in driver._target.vcenter.session._stub.pool:
         connection.sock.shutdown(socket.SHUT_RDWR)
     assert len(driver.list_vms(cluster)) == 1
 

@@ -9,6 +9,7 @@ import pytest
 from servers.simulator import Inventory, Simulator
 
 from kube_provision_core import Boot, Node, TargetError
+from kube_provision_vsphere.client.policies import read_policies
 from kube_provision_vsphere.driver import Vsphere
 
 pytestmark = pytest.mark.integration
@@ -89,5 +90,5 @@ def test_a_session_that_expires_is_renewed_for_policies_too(vcenter: Simulator, 
     driver = driver_for(vcenter)
     inventory = driver._target.inventory()
     vcenter.expire_sessions()
-    found = driver._target.vcenter.policies({"gold"}, [item.id for item in inventory.all("Datastore")])
+    found = read_policies(driver._target.vcenter.session, {"gold"}, [item.id for item in inventory.all("Datastore")])
     assert [len(policy.datastores) for policy in found if policy.name == "gold"] == [1]

@@ -12,6 +12,7 @@ from servers.simulator import Category, Inventory, Simulator
 
 from kube_provision_core import Boot, Cluster, Node, Role, TargetError, Vm
 from kube_provision_vsphere.client import session, tags
+from kube_provision_vsphere.client.tags import read_categories
 from kube_provision_vsphere.driver import Vsphere
 
 pytestmark = pytest.mark.integration
@@ -221,7 +222,7 @@ def test_it_ends_with_the_run(vcenter: Simulator, driver_for: MakeDriver, make: 
     driver.close()
     assert vcenter.sessions() == 0
     with pytest.raises(TargetError, match="the run is over"):
-        driver._target.vcenter.tag_categories([])
+        read_categories(driver._target.vcenter.rest, [])
 
 
 def test_it_is_left_to_a_server_that_is_gone(
@@ -291,7 +292,7 @@ def test_the_password_and_the_session_are_told_nowhere(
     tagging()
     driver = driver_for(vcenter, vm_tags=TAGS)
     driver._target.tags(Role.WORKER)
-    rest = driver._target.vcenter._rest
+    rest = driver._target.vcenter.rest
     told = caplog.text + repr(driver._target.vcenter.__dict__) + repr(driver._config)
     assert rest._key
     for secret in (vcenter.password, rest._credentials, rest._credentials.split()[1], rest._key):

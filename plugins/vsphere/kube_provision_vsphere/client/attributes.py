@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .faults import VcenterError
-from .read import Select, retrieve
+from .read import Select, retrieve, select_machines
 from .session import Session
 from .vmomi import managed_id, vim
 
@@ -25,34 +25,29 @@ def set_attributes(session: Session, wanted: Attributes) -> None:
         session,
         DOING,
         Select({"CustomFieldsManager": ["field"]}, [("CustomFieldsManager", manager)]),
-        Select({"VirtualMachine": ["customValue"]}, [("VirtualMachine", machine) for machine in wanted]),
+        select_machines(["customValue"], wanted),
     )
     values = {one.id: one.values for one in found}
+    current = {item: {it.key: it.value for it in its.get("customValue") or ()} for item, its in values.items()}
     keys = _keys(session, manager, values[manager].get("field") or (), {name for names in wanted.values() for name in names})
 
     def set_one(change: tuple[str, int, str]) -> None:
         machine, key, value = change
-        session.call(
-            DOING, lambda: _manager(session, manager).SetField(session.managed("VirtualMachine", machine), key, value)
-        )
+        session.call(DOING, lambda: _manager(session, manager).SetField(session.machine(machine), key, value))
 
     changes = [
         (machine, keys[name], value)
         for machine, attributes in wanted.items()
         for name, value in attributes.items()
-        if machine in values and _current(values[machine]).get(keys[name]) != value
+        if machine in current and current[machine].get(keys[name]) != value
     ]
     with ThreadPoolExecutor(THREADS, thread_name_prefix="attributes") as pool:
         list(pool.map(set_one, changes))
 
 
-def _current(values: Mapping[str, Any]) -> dict[int, str]:
-    return {entry.key: entry.value for entry in values.get("customValue") or ()}
-
-
 def _keys(session: Session, manager: str, fields: Any, names: set[str]) -> dict[str, int]:
     """Keys of the attributes by name; one that is not defined is defined, for virtual machines."""
-    keys = {field.name: field.key for field in fields if field.managedObjectType in (None, _machine_type())}
+    keys = {field.name: field.key for field in fields if field.managedObjectType in (None, vim.VirtualMachine)}
     for name in sorted(names - keys.keys()):
         keys[name] = _define(session, manager, name)
     return keys
@@ -60,7 +55,7 @@ def _keys(session: Session, manager: str, fields: Any, names: set[str]) -> dict[
 
 def _define(session: Session, manager: str, name: str) -> int:
     try:
-        return int(session.call(DOING, lambda: _manager(session, manager).AddCustomFieldDef(name, _machine_type()).key))
+        return int(session.call(DOING, lambda: _manager(session, manager).AddCustomFieldDef(name, vim.VirtualMachine).key))
     except VcenterError as error:
         if error.kind != "DuplicateName":
             raise
@@ -70,11 +65,3 @@ def _define(session: Session, manager: str, name: str) -> int:
 
 def _manager(session: Session, manager: str) -> Any:
     return session.managed("CustomFieldsManager", manager)
-
-
-def _machine(session: Session, machine: str) -> Any:
-    return session.managed("VirtualMachine", machine)
-
-
-def _machine_type() -> Any:
-    return vim.VirtualMachine

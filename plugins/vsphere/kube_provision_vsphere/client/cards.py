@@ -16,6 +16,10 @@ NEW = -2
 """Key of the first new card; the others count down, far from where those of new disks begin."""
 
 
+def change(operation: str, device: Any) -> Any:
+    return vim.vm.device.VirtualDeviceSpec(operation=operation, device=device)
+
+
 def cards(devices: Iterable[Any]) -> list[Any]:
     """The network cards in the order in which the guest numbers them."""
     found = [device for device in devices if isinstance(device, vim.vm.device.VirtualEthernetCard)]
@@ -27,23 +31,23 @@ def keep(devices: Iterable[Any], mac_address: str | None) -> Iterator[Any]:
     found = cards(devices)
     if mac_address:
         first, *found = found
-        yield _change("edit", _changed(first, addressType=MANUAL, macAddress=mac_address))
+        yield change("edit", _changed(first, addressType=MANUAL, macAddress=mac_address))
     yield from forget_addresses(found)
 
 
 def replace(session: Session, devices: Iterable[Any], wanted: Iterable[tuple[Network, str | None]]) -> Iterator[Any]:
     """New cards on these networks, each with its hardware address, in place of all of a template's."""
     for card in cards(devices):
-        yield _change("remove", card)
+        yield change("remove", card)
     for number, (network, mac_address) in enumerate(wanted):
-        yield _change("add", _new_card(session, NEW - number, network, mac_address))
+        yield change("add", _new_card(session, NEW - number, network, mac_address))
 
 
 def forget_addresses(devices: Iterable[Any]) -> Iterator[Any]:
     """Where somebody chose a card's address, vCenter is to choose another: two machines with one address ruin both."""
     for card in cards(devices):
         if str(card.addressType).lower() == MANUAL:
-            yield _change("edit", _changed(card, addressType=ASSIGNED, macAddress=""))
+            yield change("edit", _changed(card, addressType=ASSIGNED, macAddress=""))
 
 
 def _changed(card: Any, **values: Any) -> Any:
@@ -84,7 +88,3 @@ def _backing(session: Session, network: Network) -> Any:
         return card.NetworkBackingInfo(deviceName=network.name, network=session.managed("Network", network.id))
     port = vim.dvs.PortConnection(switchUuid=network.switch, portgroupKey=network.id)
     return card.DistributedVirtualPortBackingInfo(port=port)
-
-
-def _change(operation: str, card: Any) -> Any:
-    return vim.vm.device.VirtualDeviceSpec(operation=operation, device=card)

@@ -31,53 +31,49 @@ RACES = {"ConcurrentAccess", "InvalidArgument", "InvalidState", "TaskInProgress"
 
 
 class ClusterRules:
-    """Of one cluster of hosts. Every method raises `TargetError`."""
+    """Of clusters of hosts, by their ids. Every method raises `TargetError`."""
 
-    def __init__(self, session: Session, tasks: Tasks, cluster: str, one_at_a_time: Lock) -> None:
-        """`one_at_a_time` keeps the threads of this run from racing each other."""
-        self._session, self._tasks, self._cluster, self._one_at_a_time = session, tasks, cluster, one_at_a_time
+    def __init__(self, session: Session, tasks: Tasks) -> None:
+        self._session, self._tasks = session, tasks
+        self._one_at_a_time = Lock()
+        """Keeps the threads of this run from racing each other."""
 
-    def keep_apart(self, rule: str, machines: Collection[str]) -> None:
+    def keep_apart(self, cluster: str, rule: str, machines: Collection[str]) -> None:
         """Have a rule that exactly these machines run on different hosts. Fewer than two need none: it is removed."""
-        self._ensure(f"DRS rule {rule}", lambda config: self._rule_changes(config, rule, machines))
-
-    def join(self, groups: Mapping[str, Collection[str]]) -> None:
-        """Add machines to groups that exist; whoever is in them stays."""
-        self._ensure(f"DRS groups {', '.join(sorted(groups))}", lambda config: _group_changes(config, self._managed, groups))
-
-    def _ensure(self, what: str, changes: Callable[[Any], Any]) -> None:
-        """`changes` tells what is to be changed in a configuration: None for nothing."""
         with self._one_at_a_time:
-            self._change(what, changes)
+            self._ensure(cluster, f"DRS rule {rule}", lambda config: self._rule_changes(config, rule, machines))
 
-    def _change(self, what: str, changes: Callable[[Any], Any]) -> None:
+    def join(self, cluster: str, groups: Mapping[str, Collection[str]]) -> None:
+        """Add machines to groups that exist; whoever is in them stays."""
+        what = f"DRS groups {', '.join(sorted(groups))}"
+        with self._one_at_a_time:
+            self._ensure(cluster, what, lambda config: _group_changes(config, self._session.machine, groups))
+
+    def _ensure(self, cluster: str, what: str, changes: Callable[[Any], Any]) -> None:
+        """`changes` tells what is to be changed in a configuration: None for nothing."""
         for attempt in range(ATTEMPTS):
-            spec = changes(self._read(what))
+            spec = changes(self._read(cluster, what))
             if spec is None:
                 return
             if attempt:
                 time.sleep(PAUSE * (0.5 + random.random()))  # noqa: S311 - so that two runs do not collide again
             try:
-                self._tasks.run("cluster", what, partial(self._reconfigure, spec))
+                self._tasks.run("cluster", what, partial(self._reconfigure, cluster, spec))
             except VcenterError as error:
                 if error.kind not in RACES or attempt == ATTEMPTS - 1:
                     raise
-        if changes(self._read(what)) is not None:
+        if changes(self._read(cluster, what)) is not None:
             raise TargetError(f"{what}: somebody else keeps changing the cluster's configuration; run again")
 
-    def _read(self, what: str) -> Any:
-        select = Select({KIND: ["configurationEx"]}, [(KIND, self._cluster)])
+    def _read(self, cluster: str, what: str) -> Any:
+        select = Select({KIND: ["configurationEx"]}, [(KIND, cluster)])
         found = retrieve(self._session, what, select)
         if not found or "configurationEx" not in found[0].values:
             raise TargetError(f"{what}: the cluster's configuration cannot be read")
         return found[0].values["configurationEx"]
 
-    def _reconfigure(self, spec: Any) -> Any:
-        cluster = self._session.managed(KIND, self._cluster)
-        return cluster.ReconfigureComputeResource_Task(spec=spec, modify=True)
-
-    def _managed(self, machine: str) -> Any:
-        return self._session.managed("VirtualMachine", machine)
+    def _reconfigure(self, cluster: str, spec: Any) -> Any:
+        return self._session.managed(KIND, cluster).ReconfigureComputeResource_Task(spec=spec, modify=True)
 
     def _rule_changes(self, config: Any, name: str, machines: Collection[str]) -> Any:
         existing = next((rule for rule in config.rule if rule.name == name), None)
@@ -87,7 +83,7 @@ class ClusterRules:
         if existing and members == set(machines) and existing.enabled:
             return None
         rule = vim.cluster.AntiAffinityRuleSpec(name=name, enabled=True, mandatory=False, userCreated=True)
-        rule.vm = [self._managed(machine) for machine in sorted(machines)]
+        rule.vm = [self._session.machine(machine) for machine in sorted(machines)]
         if existing:
             rule.key = existing.key
         return _rule_spec("edit" if existing else "add", info=rule)

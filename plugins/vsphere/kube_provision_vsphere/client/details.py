@@ -9,7 +9,7 @@ from ..inventory import Item, unescape
 from ..resources import Datastore, Disk, Host, HostCluster, Network, Resources, Template
 from .cards import cards
 from .disks import disks, free_places
-from .read import Found, Select, retrieve
+from .read import Found, Select, retrieve, select_machines
 from .session import Session
 from .users import DEVICES
 from .vmomi import managed_id, vim
@@ -50,8 +50,8 @@ def read_resources(session: Session, items: Iterable[Item]) -> Resources:
 
 def has_properties(session: Session, name: str, machine: str) -> bool:
     """Whether it has those of an OVF template, by which cloud-init would take its boot data from there."""
-    select = Select({"VirtualMachine": [PROPERTIES]}, [("VirtualMachine", machine)])
-    return any(one.values.get(PROPERTIES) for one in retrieve(session, f"{name}: read its properties", select))
+    found = retrieve(session, f"{name}: read its properties", select_machines([PROPERTIES], [machine]))
+    return any(one.values.get(PROPERTIES) for one in found)
 
 
 def _of(kind: str, found: Iterable[Found]) -> Iterator[Found]:
@@ -69,7 +69,7 @@ def _template(one: Found) -> Template:
         created=one.values.get(CREATED),
         snapshot=managed_id(current) if current else None,
         snapshots=tuple(_snapshots(snapshots.rootSnapshotList if snapshots else ())),
-        disks=tuple(_disk(device) for device in disks(devices)),
+        disks=tuple(Disk(it.key, (it.capacityInBytes or it.capacityInKB * 1024) / GIB) for it in disks(devices)),
         hardware=str(one.values.get(HARDWARE) or ""),
         has_card=bool(cards(devices)),
         datastores=_ids(getattr(disk.backing, "datastore", None) for disk in disks(devices)),
@@ -83,11 +83,6 @@ def _snapshots(trees: Iterable[Any]) -> Iterator[tuple[str, str]]:
     for tree in trees:
         yield unescape(tree.name), managed_id(tree.snapshot)
         yield from _snapshots(tree.childSnapshotList)
-
-
-def _disk(device: Any) -> Disk:
-    size = device.capacityInBytes or device.capacityInKB * 1024
-    return Disk(device.key, size / GIB, linked=getattr(device.backing, "parent", None) is not None)
 
 
 def _datastore(one: Found) -> Datastore:

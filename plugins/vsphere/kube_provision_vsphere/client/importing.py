@@ -17,7 +17,7 @@ from .machines import Machines
 from .session import Session
 from .specification import Order, profile
 from .tasks import LIMIT
-from .upload import Uploads
+from .upload import send
 from .vmomi import managed_id, vim
 from .waiting import Awaited, Seen, Values, Waiting
 
@@ -43,9 +43,9 @@ HELD = {"InvalidState", "MethodDisabled", "TaskInProgress"}
 class Imports:
     """Thread-safe. Every method raises `TargetError`."""
 
-    def __init__(self, session: Session, waiting: Waiting, uploads: Uploads, machines: Machines) -> None:
+    def __init__(self, session: Session, waiting: Waiting, machines: Machines) -> None:
         """`waiting` reads `LEASE_PATHS` of leases."""
-        self._session, self._waiting, self._uploads, self._machines = session, waiting, uploads, machines
+        self._session, self._waiting, self._machines = session, waiting, machines
 
     def run(self, ova: Ova, order: Order) -> str:
         """The id of the machine, which has nothing of the order but its name, notes and place, and is off. What fails leaves
@@ -114,7 +114,8 @@ class Imports:
                     part, place = parts[item.path], places[item.deviceId]
                     content = sent.counted(part, part.read(archive), self._session.check)
                     thumbprint = place.sslThumbprint or ""
-                    self._uploads.send(doing, place.url, thumbprint, content, part.size, create=bool(item.create))
+                    create = bool(item.create)
+                    send(self._session, doing, place.url, thumbprint, content, part.size, create=create)
         except OSError as error:
             raise ConfigError(f"bake_from: {ova.path} cannot be read: {error.strerror or error}") from error
 
@@ -141,11 +142,10 @@ class Imports:
         try:
             self._session.call(doing, lambda: self._session.managed(LEASE, lease).HttpNfcLeaseComplete())
         except VcenterError as error:
-            if error.kind != "InvalidState" or self._state(doing, lease) != vim.HttpNfcLease.State.done:
+            if error.kind != "InvalidState":
                 raise
-
-    def _state(self, doing: str, lease: str) -> Any:
-        return self._session.call(doing, lambda: self._session.managed(LEASE, lease).state)
+            if self._session.call(doing, lambda: self._session.managed(LEASE, lease).state) != vim.HttpNfcLease.State.done:
+                raise
 
 
 class _Sent:

@@ -11,14 +11,10 @@ from kube_provision_core import TargetError
 
 from .. import stamp
 from . import disks
+from .cards import change
 from .faults import VcenterError
-from .identity import (
-    IDENTITY,
-    INSTANCE,
-    is_copy,
-    walk_machines,
-)
-from .read import Found, Select, retrieve
+from .identity import IDENTITY, INSTANCE, is_copy, walk_machines
+from .read import Found, Select, retrieve, select_machines
 from .session import Session
 from .sightings import ADDRESS, CARD, CHANGING, DOMAIN, GUEST, POWER, USER_DATA, Sighting, seen_again, sighting
 from .specification import Order, clone_spec, config_spec, options, size_spec
@@ -79,10 +75,10 @@ class Machines:
         found = retrieve(
             self._session,
             "look at the machines",
-            _select([*IDENTITY, *CHANGING, *GUEST, USER_DATA, ADDRESS, CARD, DOMAIN], ids),
-            _select([*CHANGING, *GUEST], [one.id for one in known]),
-            _select(CHANGING, [one.id for one in settled]),
-            _select([USER_DATA], [one.id for one in before.values() if one.marked]),
+            select_machines([*IDENTITY, *CHANGING, *GUEST, USER_DATA, ADDRESS, CARD, DOMAIN], ids),
+            select_machines([*CHANGING, *GUEST], [one.id for one in known]),
+            select_machines(CHANGING, [one.id for one in settled]),
+            select_machines([USER_DATA], [one.id for one in before.values() if one.marked]),
         )
         return [seen_again(before[one.id], one) if one.id in before else sighting(one) for one in found]
 
@@ -126,7 +122,7 @@ class Machines:
         def begin() -> Any:
             spec = config_spec(self._session, order)
             spec.vAppConfigRemoved = without_properties or None
-            return self._session.managed("VirtualMachine", machine).ReconfigVM_Task(spec)
+            return self._session.machine(machine).ReconfigVM_Task(spec)
 
         self._tasks.run("ReconfigVM_Task", f"{order.name}: configure", begin)
         self.power_on(order.name, machine)
@@ -158,7 +154,7 @@ class Machines:
     def set_options(self, name: str, machine: str, values: Mapping[str, str], doing: str) -> None:
         """Change keys of extraConfig, of a running machine too."""
         spec = vim.vm.ConfigSpec(extraConfig=options(values))
-        self._run(f"{name}: {doing}", machine, "ReconfigVM_Task", spec)
+        self._tasks.of_machine(f"{name}: {doing}", machine, "ReconfigVM_Task", spec)
 
     def destroy(self, name: str, machine: str, *, running: bool) -> None:
         """Power off and delete, with the disks that it was made with. Others are detached and kept, or, where that is
@@ -167,7 +163,7 @@ class Machines:
             self._look_at_disks(name, machine)  # what is refused goes on running
             self.power_off(name, machine)
         self._detach_others(name, machine)  # a storage driver may have attached one until now
-        self._run(f"{name}: delete", machine, "Destroy_Task")
+        self._tasks.of_machine(f"{name}: delete", machine, "Destroy_Task")
 
     def _look_at_disks(self, name: str, machine: str) -> disks.Disks:
         found = disks.look(self._session, self._users, name, machine)
@@ -183,15 +179,17 @@ class Machines:
         found = self._look_at_disks(name, machine)
         if not found.others:
             return
-        removals = [vim.vm.device.VirtualDeviceSpec(operation="remove", device=disk) for disk in found.others]
-        self._run(f"{name}: detach {found.files}", machine, "ReconfigVM_Task", vim.vm.ConfigSpec(deviceChange=removals))
+        removals = [change("remove", disk) for disk in found.others]
+        self._tasks.of_machine(
+            f"{name}: detach {found.files}", machine, "ReconfigVM_Task", vim.vm.ConfigSpec(deviceChange=removals)
+        )
         log.warning("%s: not its own alone, so detached before it is deleted, and kept: %s", name, found.files)
         left = self._look_at_disks(name, machine)
         if left.others:
             raise TargetError(f"{name}: {left.files} is not its own alone and cannot be detached; nothing is deleted")
 
     def _begin_clone(self, order: Order) -> Any:
-        template = self._session.managed("VirtualMachine", order.template.id)
+        template = self._session.machine(order.template.id)
         folder = self._session.managed("Folder", order.folder)
         return template.CloneVM_Task(folder=folder, name=order.name, spec=clone_spec(self._session, order))
 
@@ -199,7 +197,7 @@ class Machines:
         def judge(values: Values | None, waited: float) -> Seen[_Settled] | None:
             seen = values or {}
             on = seen.get(POWER) == vim.VirtualMachine.PowerState.poweredOn
-            right = seen.get(CPU) == order.cpu and seen.get(MEMORY) == order.memory_mib
+            right = seen.get(CPU) == order.size.cpu and seen.get(MEMORY) == order.size.memory_gib * 1024
             instance = str(seen[INSTANCE]) if is_copy(seen) else ""
             self._whole = self._whole + 1 if on and right and not instance else 0
             if on or not right or waited > POWER_GRACE:
@@ -216,19 +214,12 @@ class Machines:
         if not settled.right_size:
             if settled.on:
                 self.power_off(order.name, settled.id)
-            self._run(f"{order.name}: set the size", settled.id, "ReconfigVM_Task", size_spec(order))
+            self._tasks.of_machine(f"{order.name}: set the size", settled.id, "ReconfigVM_Task", size_spec(order))
         self.power_on(order.name, settled.id)
 
     def _power(self, doing: str, machine: str, method: str) -> None:
         try:
-            self._run(doing, machine, method)
+            self._tasks.of_machine(doing, machine, method)
         except VcenterError as error:
             if error.kind != "InvalidPowerState":  # it is in that state already
                 raise
-
-    def _run(self, doing: str, machine: str, method: str, *arguments: Any) -> None:
-        self._tasks.run(method, doing, lambda: getattr(self._session.managed("VirtualMachine", machine), method)(*arguments))
-
-
-def _select(paths: Collection[str], machines: Collection[str]) -> Select:
-    return Select({"VirtualMachine": paths}, [("VirtualMachine", item) for item in machines])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..inventory import DATACENTER, Inventory, Item, unescape, wanted
+from ..inventory import DATACENTER, Inventory, Item, Wanted, unescape
 from .details import SWITCH
 from .identity import IDENTITY, STAMP, TEMPLATE, is_copy, option_text, parent_of, walk_machines
 from .read import Found, Select, retrieve, walk
@@ -22,7 +22,7 @@ def read_inventory(session: Session, datacenter: str | None, templates: Collecti
     doing = "read vCenter's inventory"
     above = _datacenters(session, doing)
     names = Inventory(_item(found) for found in above)
-    what = wanted("datacenter", "datacenter", DATACENTER)
+    what = Wanted("datacenter", "datacenter", (DATACENTER,))
     chosen = names.find(what, datacenter) if datacenter else names.only(what)
     tops = next(found.values for found in above if found.id == chosen.id)
     inside = _inside(session, doing, {key: managed_id(tops[key]) for key in TOP_FOLDERS})

@@ -37,6 +37,11 @@ class Select:
     """Traversal specifications: what they reach is read too."""
 
 
+def select_machines(paths: Collection[str], ids: Collection[str]) -> Select:
+    """Virtual machines, and nothing from there."""
+    return Select({"VirtualMachine": paths}, [("VirtualMachine", item) for item in ids])
+
+
 def retrieve(session: Session, doing: str, *selects: Select) -> list[Found]:
     """One call (and one per further page) for everything; objects that no longer exist are left out.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.client import HTTPException
@@ -43,16 +43,8 @@ class Rest:
     A call without an answer is made again as `session` does it, so every call must be one that can be repeated. Thread-safe.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        address: tuple[str, int],
-        username: str,
-        password: str,
-        trust: Callable[[], ssl.SSLContext],
-        threads: int,
-    ) -> None:
-        self._session, self._address, self._trust, self._threads = session, address, trust, threads
+    def __init__(self, session: Session, username: str, password: str) -> None:
+        self._session = session
         self._credentials = f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
         self._lock = Lock()
         """Guards what follows."""
@@ -63,7 +55,7 @@ class Rest:
         """Why no session is begun any more."""
 
     def __repr__(self) -> str:
-        return "Rest({}:{})".format(*self._address)
+        return "Rest({}:{})".format(*self._session.address)
 
     def call(
         self, doing: str, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float = CALL_TIMEOUT
@@ -100,32 +92,20 @@ class Rest:
         with self._lock:
             if self._ended:
                 raise self._ended
-            self._pool = self._pool or self._connect()
+            self._pool = self._pool or connections(self._session.address, self._session.trust(), self._session.threads)
             if self._key == expired:
                 self._key = self._log_in(self._pool)
             return self._pool, self._key
 
     def _log_in(self, pool: urllib3.HTTPSConnectionPool) -> str:
         """Only under the lock. Refused credentials are never tried a second time."""
-        doing = "log in to the REST API of {}:{}".format(*self._address)
+        doing = "log in to the REST API of {}:{}".format(*self._session.address)
         headers = {"Authorization": self._credentials, "vmware-use-header-authn": "true"}
         answer = self._send(pool, "POST", SESSION, headers)
         if answer.status == UNAUTHENTICATED:
             self._ended = VcenterError(f"{doing}: {REFUSED}", KINDS[UNAUTHENTICATED])
             raise self._ended
         return str(_value(doing, answer))
-
-    def _connect(self) -> urllib3.HTTPSConnectionPool:
-        """Directly: the environment's proxies are for other traffic."""
-        trust = self._trust()
-        host, port = self._address
-        return urllib3.HTTPSConnectionPool(
-            host,
-            port,
-            maxsize=self._threads,
-            ssl_context=trust,
-            assert_hostname=None if trust.check_hostname else False,  # a pinned certificate may be for other names
-        )
 
     def _send(
         self,
@@ -151,6 +131,16 @@ class Rest:
             if isinstance(error.__cause__, (OSError, HTTPException)):
                 raise error.__cause__ from error
             raise ConnectionError(str(error)) from error
+
+
+def connections(address: tuple[str, int], trust: ssl.SSLContext, most: int = 1) -> urllib3.HTTPSConnectionPool:
+    """To whom is trusted. Directly: the environment's proxies are for other traffic."""
+    return urllib3.HTTPSConnectionPool(
+        *address,
+        maxsize=most,
+        ssl_context=trust,
+        assert_hostname=None if trust.check_hostname else False,  # a pinned certificate may be for other names
+    )
 
 
 def _value(doing: str, answer: urllib3.BaseHTTPResponse) -> Any:

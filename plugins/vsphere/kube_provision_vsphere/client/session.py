@@ -55,8 +55,8 @@ class Session:
         self, address: tuple[str, int], username: str, password: str, trust: Callable[[], ssl.SSLContext], threads: int
     ) -> None:
         """`trust` is called once, at the first call; `threads` is how many connections are kept."""
-        self._address, self._username, self._password = address, username, password
-        self._trust, self._threads = trust, threads
+        self.address, self._username, self._password = address, username, password
+        self.trust, self.threads = trust, threads
         self._lock = Lock()
         self._stub: Any = None
         self._content: Any = None
@@ -74,7 +74,7 @@ class Session:
         """Inventory path of an object's id, for messages."""
 
     def __repr__(self) -> str:
-        return "Session({}:{})".format(*self._address)
+        return "Session({}:{})".format(*self.address)
 
     @property
     def content(self) -> Any:
@@ -94,6 +94,10 @@ class Session:
     def managed(self, kind: str, item_id: str) -> Any:
         """The managed object of that type and id. Only for functions that `call` calls."""
         return getattr(vim, kind)(item_id, self._stub)
+
+    def machine(self, item_id: str) -> Any:
+        """The virtual machine of that id, as `managed`."""
+        return self.managed("VirtualMachine", item_id)
 
     def call(self, doing: str, function: Callable[[], T]) -> T:
         """What the function returns. Raises `TargetError` that begins with `doing`; `VcenterError` for vCenter's faults.
@@ -184,7 +188,7 @@ class Session:
             raise
 
     def _log_in_now(self) -> None:
-        doing = "log in to {}:{}".format(*self._address)
+        doing = "log in to {}:{}".format(*self.address)
         try:
             self._stub = self._stub or self._connect()
             self._stub.SetSessionId(None)
@@ -199,15 +203,15 @@ class Session:
             raise self._lost(doing, error) from error
 
     def _connect(self, path: str = "/sdk", version: str = VERSION, context: Mapping[str, str] | None = None) -> Any:
-        host, port = self._address
+        host, port = self.address
         stub = SoapStubAdapter(
             host=f"[{host}]" if ":" in host else host,
             port=port,
             path=path,
             version=version,
             requestContext=context,
-            sslContext=self._trust(),
-            poolSize=self._threads,
+            sslContext=self.trust(),
+            poolSize=self.threads,
             httpConnectionTimeout=CALL_TIMEOUT,
             connectionPoolTimeout=IDLE_SECONDS,
         )
@@ -216,4 +220,4 @@ class Session:
 
     def _lost(self, doing: str, error: Exception) -> NoAnswerError:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return NoAnswerError("{}: no answer from vCenter {}:{}: {}".format(doing, *self._address, reason))
+        return NoAnswerError("{}: no answer from vCenter {}:{}: {}".format(doing, *self.address, reason))

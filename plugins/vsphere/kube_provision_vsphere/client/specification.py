@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from kube_provision_core import TargetError
+from kube_provision_core import Machine, TargetError
 
 from .. import stamp
 from ..inventory import Item
@@ -42,10 +42,7 @@ class Order:
     """Id of the storage policy; None: the datastore's."""
     mac_addresses: Sequence[str | None]
     """Of its cards, where the template's are kept of the first one; None: vCenter chooses it."""
-    cpu: int
-    memory_mib: int
-    boot_disk_gib: int | None
-    data_volumes_gib: Sequence[int]
+    size: Machine
     snapshot: str | None
     """Of the template: a linked clone builds on it. None: a full clone."""
     firmware: Firmware | None
@@ -73,7 +70,7 @@ def clone_spec(session: Session, order: Order) -> Any:
 
 
 def size_spec(order: Order) -> Any:
-    return vim.vm.ConfigSpec(numCPUs=order.cpu, numCoresPerSocket=1, memoryMB=order.memory_mib)
+    return vim.vm.ConfigSpec(numCPUs=order.size.cpu, numCoresPerSocket=1, memoryMB=order.size.memory_gib * 1024)
 
 
 def options(values: Mapping[str, str]) -> list[Any]:
@@ -94,22 +91,23 @@ def config_spec(session: Session, order: Order) -> Any:
     spec.extraConfig = options({**order.extra_config, **own})
     spec.deviceChange = [
         *_grown_disks(order, inherited[0]),
-        *(_change("add", disk, file="create", profile=profile(order)) for disk in added),
+        *(_created(order, disk) for disk in added),
         *_card_changes(session, order),
     ]
     return spec
 
 
 def _grown_disks(order: Order, boot_disk: Any) -> Iterator[Any]:
-    if order.boot_disk_gib and order.boot_disk_gib > order.template.disks[0].gib:
-        yield _change("edit", _grown(boot_disk, order.boot_disk_gib))
+    wanted = order.size.boot_disk_gib
+    if wanted and wanted > order.template.disks[0].gib:
+        yield cards.change("edit", _grown(boot_disk, wanted))
 
 
 def _added_disks(order: Order) -> list[Any]:
     """Raises `TargetError` where the template has no room for them."""
-    if fault := order.template.lack_of_room(order.data_volumes_gib):
+    if fault := order.template.lack_of_room(order.size.data_volumes_gib):
         raise TargetError(f"{order.name}: {fault}")
-    wanted = zip(order.data_volumes_gib, order.template.free_places, strict=False)
+    wanted = zip(order.size.data_volumes_gib, order.template.free_places, strict=False)
     return [_new_disk(NEW_DISK - number, gib, *place) for number, (gib, place) in enumerate(wanted)]
 
 
@@ -158,8 +156,7 @@ def _located(order: Order, disk: Disk, datastore: Any) -> Any:
     return kind(diskId=disk.key, datastore=datastore, diskMoveType=move, profile=profile(order))
 
 
-def _change(operation: str, device: Any, *, file: str | None = None, profile: Sequence[Any] = ()) -> Any:
-    change = vim.vm.device.VirtualDeviceSpec(operation=operation, device=device)
-    if file:
-        change.fileOperation, change.profile = file, list(profile)
+def _created(order: Order, disk: Any) -> Any:
+    change = cards.change("add", disk)
+    change.fileOperation, change.profile = "create", profile(order)
     return change

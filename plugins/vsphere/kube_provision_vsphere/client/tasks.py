@@ -56,6 +56,10 @@ class Tasks:
         """The task's result. `begin` calls vCenter and returns the task. Raises `TargetError`."""
         return self.run_then(sort, doing, begin, lambda result: Seen(result))
 
+    def of_machine(self, doing: str, machine: str, method: str, *arguments: Any) -> None:
+        """Run a task that a method of a virtual machine begins. Raises `TargetError`."""
+        self.run(method, doing, lambda: getattr(self._session.machine(machine), method)(*arguments))
+
     def run_then(self, sort: str, doing: str, begin: Callable[[], Any], then: Callable[[Any], Seen[T]]) -> T | None:
         """As `run`, but what comes after success is decided by `then`, which may name a next object to wait for."""
         task, teller = self._session.call(doing, lambda: managed_id(begin())), _Teller(doing)

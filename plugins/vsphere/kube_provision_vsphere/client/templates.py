@@ -13,7 +13,7 @@ from ..inventory import escape
 from .cards import forget_addresses
 from .faults import VcenterError
 from .identity import INSTANCE, NOTED_INSTANCE, TEMPLATE, is_copy, option_path, option_text
-from .read import Found, Select, retrieve
+from .read import Found, retrieve, select_machines
 from .session import Session
 from .sightings import POWER, POWERS
 from .specification import options
@@ -76,7 +76,7 @@ class TemplateMachines:
 
         doing = f"{name}: shut down"
         try:
-            self._session.call(doing, lambda: self._machine(machine).ShutdownGuest())
+            self._session.call(doing, lambda: self._session.machine(machine).ShutdownGuest())
         except VcenterError as error:
             return error.kind == "InvalidPowerState"
         off = self._tasks.waiting.wait(Awaited("VirtualMachine", machine, judge))
@@ -86,18 +86,20 @@ class TemplateMachines:
         """Set its notes and keys of its extraConfig; an empty value deletes a key. A hardware address is not kept."""
         changes = list(forget_addresses(self._devices(name, machine)))
         spec = vim.vm.ConfigSpec(annotation=note, extraConfig=options(values), deviceChange=changes)
-        self._run(f"{name}: describe", machine, "ReconfigVM_Task", spec)
+        self._tasks.of_machine(f"{name}: describe", machine, "ReconfigVM_Task", spec)
 
     def take_snapshot(self, name: str, machine: str) -> None:
         """For linked clones to build on."""
-        self._run(f"{name}: take a snapshot", machine, "CreateSnapshot_Task", "base", "for linked clones", False, False)
+        self._tasks.of_machine(
+            f"{name}: take a snapshot", machine, "CreateSnapshot_Task", "base", "for linked clones", False, False
+        )
 
     def mark(self, name: str, machine: str) -> None:
         """Make the machine, which is powered off, a template."""
-        self._session.call(f"{name}: mark as template", lambda: self._machine(machine).MarkAsTemplate())
+        self._session.call(f"{name}: mark as template", lambda: self._session.machine(machine).MarkAsTemplate())
 
     def rename(self, name: str, machine: str, new: str) -> None:
-        self._run(f"{name}: rename to {new}", machine, "Rename_Task", escape(new))
+        self._tasks.of_machine(f"{name}: rename to {new}", machine, "Rename_Task", escape(new))
 
     def _child(self, place: Place) -> str | None:
         folder, name = place
@@ -110,19 +112,11 @@ class TemplateMachines:
         return self._session.call(f"look for {name}", ask)
 
     def _look(self, ids: Collection[str]) -> list[TemplateSighting]:
-        select = Select({"VirtualMachine": STATE}, [("VirtualMachine", item) for item in ids])
-        return [_sighting(one) for one in retrieve(self._session, "look at the templates", select)]
+        return [_sighting(one) for one in retrieve(self._session, "look at the templates", select_machines(STATE, ids))]
 
     def _devices(self, name: str, machine: str) -> Iterable[Any]:
-        select = Select({"VirtualMachine": [DEVICES]}, [("VirtualMachine", machine)])
-        found = retrieve(self._session, f"{name}: read its devices", select)
+        found = retrieve(self._session, f"{name}: read its devices", select_machines([DEVICES], [machine]))
         return [device for one in found for device in one.values.get(DEVICES) or ()]
-
-    def _machine(self, machine: str) -> Any:
-        return self._session.managed("VirtualMachine", machine)
-
-    def _run(self, doing: str, machine: str, method: str, *arguments: Any) -> None:
-        self._tasks.run(method, doing, lambda: getattr(self._machine(machine), method)(*arguments))
 
 
 def _sighting(one: Found) -> TemplateSighting:
