@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from kube_provision_core import (
     Cluster,
@@ -25,20 +24,42 @@ from kube_provision_core import (
 
 from . import stamp
 from .addresses import judge
+from .client.faults import VcenterError
+from .client.machines import Machines
+from .client.sightings import Sighting
+from .client.specification import Order
 from .config import VsphereConfig
 from .inventory import Inventory, Item
 from .kind import Kind
-
-if TYPE_CHECKING:
-    from .client.machines import Machines
-    from .client.sightings import Sighting
-    from .client.specification import Order
 
 log = logging.getLogger(__name__)
 
 SCAN_SECONDS = 30.0
 """How long a look at the whole datacenter is good for. Between two of them only the machines that matter are looked at:
 what others make meanwhile under one of our names is noticed at the latest when vCenter refuses the name."""
+
+
+@dataclass
+class _Known:
+    """What is known of a machine of the datacenter."""
+
+    name: str
+    stamp: Stamp | None
+    """Of a copy, that of what it was copied from."""
+    copy: bool = False
+    seen: Sighting | None = None
+    """As last seen, once it was complete."""
+    address: MachineAddresses | None = None
+    """Where it has one: what guest tools report of it is read again at the next scan only."""
+
+    def concerns(self, cluster: Cluster) -> bool:
+        return self.name in cluster.names or (self.stamp is not None and self.stamp.cluster == cluster.name)
+
+    def is_like(self, vm: Vm) -> bool:
+        """Of the same cluster and role, and no copy."""
+        if self.copy or self.stamp is None or vm.stamp is None:
+            return False
+        return (self.stamp.cluster_id, self.stamp.role) == (vm.stamp.cluster_id, vm.stamp.role)
 
 
 class Fleet:
@@ -48,14 +69,8 @@ class Fleet:
         self._machines, self._inventory, self._config = machines, inventory, config
         self._lock = Lock()
         self._scanned: float | None = None
-        self._known: dict[str, tuple[str, Stamp | None]] = {}
-        """Name and stamp of every machine of the datacenter, by id; of a copy, the stamp of what it was copied from."""
-        self._copies: set[str] = set()
-        """Ids of machines that are copies of stamped ones."""
-        self._seen: dict[str, Sighting] = {}
-        """Machines that are complete, as last seen."""
-        self._addresses: dict[str, MachineAddresses] = {}
-        """Of the machines that have one: what guest tools report of them is read again at the next scan only."""
+        self._known: dict[str, _Known] = {}
+        """Every machine of the datacenter, by id."""
         self._going: set[str] = set()
         """Ids of machines that are being destroyed, of those that a rule keeps apart."""
 
@@ -63,27 +78,25 @@ class Fleet:
         """The cluster's machines, and any that bear one of its names: one call, another one when a scan is due."""
         self._scan_when_due()
         with self._lock:
-            ids = [item for item, (name, found) in self._known.items() if _concerns(cluster, name, found)]
-            unknown = [item for item in ids if item not in self._seen]
-            known = [self._seen[item] for item in ids if item in self._seen and item not in self._addresses]
-            settled = [self._seen[item] for item in ids if item in self._seen and item in self._addresses]
+            mine = {item: one for item, one in self._known.items() if one.concerns(cluster)}
+            unknown = [item for item, one in mine.items() if one.seen is None]
+            known = [one.seen for one in mine.values() if one.seen and one.address is None]
+            settled = [one.seen for one in mine.values() if one.seen and one.address]
         sightings = self._machines.look(unknown, known, settled)
-        self._note(ids, sightings)
+        self._note(mine, sightings)
         return tuple(sorted((self._vm(one, cluster) for one in sightings if one.complete), key=lambda vm: vm.name))
 
     def static_addresses(self) -> Mapping[str, str]:
         """Names of the machines that were looked at and have one, by that."""
         with self._lock:
-            return {one.expected: one.name for one in self._seen.values() if one.expected}
+            seen = [one.seen for one in self._known.values() if one.seen]
+        return {one.expected: one.name for one in seen if one.expected}
 
     def provision(self, node: Node, order: Callable[[], Order]) -> Vm:
         """The machine of that name: taken over where it exists with our stamp, else cloned as ordered."""
-        from .client.faults import VcenterError
-        from .client.sightings import Sighting
-
         self._scan_when_due(first_only=True)
         with self._lock:
-            namesakes = [item for item, (name, _) in self._known.items() if name == node.name]
+            namesakes = [item for item, one in self._known.items() if one.name == node.name]
         existing = self._take_over(node, namesakes)
         if existing:
             return existing
@@ -117,8 +130,9 @@ class Fleet:
         values = {**GuestInfo.scrubbed(), stamp.SCRUBBED: "true"}
         self._machines.set_options(vm.name, vm.id, values, "replace the boot data")
         with self._lock:
-            if vm.id in self._seen:
-                self._seen[vm.id] = replace(self._seen[vm.id], marked=True)
+            known = self._known.get(vm.id)
+            if known and known.seen:
+                known.seen = replace(known.seen, marked=True)
 
     def deliver(self, vm: Vm, task: bytes | None) -> None:
         """The task, and which one it is, in one step: nobody sees the one without the other."""
@@ -130,14 +144,13 @@ class Fleet:
         self._own(vm, "stamp", its_stamp)
         self._machines.set_options(vm.name, vm.id, {stamp.STAMP: its_stamp.text}, "rewrite the stamp")
         with self._lock:
-            self._known[vm.id] = (vm.name, its_stamp)
-            if vm.id in self._seen:
-                self._seen[vm.id] = replace(self._seen[vm.id], stamp=its_stamp.text)
+            known = self._known.setdefault(vm.id, _Known(vm.name, its_stamp))
+            known.stamp = its_stamp
+            if known.seen:
+                known.seen = replace(known.seen, stamp=its_stamp.text)
 
     def destroy(self, vm: Vm) -> None:
         """Nothing to do is fine; another stamp than the given one is not."""
-        from .client.faults import VcenterError
-
         found = self._machines.look([vm.id])
         if found:
             self._check_stamp(vm, found[0])
@@ -153,15 +166,8 @@ class Fleet:
         self._scan_when_due(first_only=True)
         with self._lock:
             self._going.add(vm.id)
-            alike = [
-                item
-                for item, (_, found) in self._known.items()
-                if item not in self._going | self._copies
-                and found
-                and vm.stamp
-                and (found.cluster_id, found.role) == (vm.stamp.cluster_id, vm.stamp.role)
-            ]
-            known = {item: self._seen[item].domain for item in alike if item in self._seen}
+            alike = {item: one for item, one in self._known.items() if item not in self._going and one.is_like(vm)}
+            known = {item: one.seen.domain for item, one in alike.items() if one.seen}
         unseen = self._machines.look([item for item in alike if item not in known])
         return known | {one.id: one.domain for one in unseen}
 
@@ -211,26 +217,20 @@ class Fleet:
         else:
             self._scanned = monotonic()
             seen = self._machines.scan(inventory.top("vm").id)
-        seen = list(seen)
-        self._known = {one.id: (one.name, Stamp.parse(one.stamp)) for one in seen}
-        self._copies = {one.id for one in seen if one.copy}
-        self._seen.clear()
-        self._addresses.clear()
+        self._known = {one.id: _Known(one.name, Stamp.parse(one.stamp), one.copy) for one in seen}
 
     def _remember(self, seen: Sighting, its_stamp: Stamp) -> None:
         with self._lock:
-            self._known[seen.id] = (seen.name, its_stamp)
-            self._seen[seen.id] = seen
+            self._known[seen.id] = _Known(seen.name, its_stamp, seen=seen)
 
     def _note(self, ids: Iterable[str], sightings: Collection[Sighting]) -> None:
         """What a look at these machines has shown; those that it did not show are gone."""
-        gone = set(ids) - {one.id for one in sightings}
         with self._lock:
-            self._seen |= {one.id: one for one in sightings if one.complete}
-            for item in gone:
+            for one in sightings:
+                if one.complete and one.id in self._known:
+                    self._known[one.id].seen = one
+            for item in set(ids) - {one.id for one in sightings}:
                 self._known.pop(item, None)
-                self._seen.pop(item, None)
-                self._addresses.pop(item, None)
 
     def _vm(self, seen: Sighting, cluster: Cluster) -> Vm:
         found = _own_stamp(seen)
@@ -253,16 +253,12 @@ class Fleet:
 
     def _address(self, seen: Sighting, cluster: Cluster, role: Role) -> MachineAddresses:
         """What is known stays known while the machine runs."""
-        if seen.power is not Power.ON:
-            with self._lock:
-                self._addresses.pop(seen.id, None)
-            return MachineAddresses()
-        only_in = self._config[role].wait_for_ip_address_subnet
+        on, only_in = seen.power is Power.ON, self._config[role].wait_for_ip_address_subnet
         found = judge(seen.told, cluster, expected=seen.expected, only_in=only_in, mac_address=seen.card)
         with self._lock:
-            if found.usable:
-                self._addresses[seen.id] = found
-            return self._addresses.get(seen.id, found)
+            known = self._known.get(seen.id) or _Known(seen.name, None)
+            known.address = (found if found.usable else known.address) if on else None
+            return (known.address or found) if on else MachineAddresses()
 
     def _where(self, seen: Sighting) -> str:
         return f"{self._inventory().path(seen.folder or '')}/{seen.name}"
@@ -271,7 +267,3 @@ class Fleet:
 def _own_stamp(seen: Sighting) -> Stamp | None:
     """A copy's is another machine's."""
     return None if seen.copy else Stamp.parse(seen.stamp)
-
-
-def _concerns(cluster: Cluster, name: str, found: Stamp | None) -> bool:
-    return name in cluster.names or (found is not None and found.cluster == cluster.name)
