@@ -170,7 +170,7 @@ class QemuConfig(DriverConfig):
     @property
     def node_network(self) -> str:
         """The network of this host in which machines are nodes; empty: the cluster's own wire."""
-        return host_networks.node_network(self.networks)
+        return next((wire_of(card) for card in self.networks or () if card.role == "node"), "")
 
     @property
     def node_static_ip(self) -> StaticIp | None:

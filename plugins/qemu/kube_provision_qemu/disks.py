@@ -63,7 +63,7 @@ def check(image_tool: Path, record: Record, folder: Path) -> None:
             "its disk is void. Bring the old template back, or destroy the machine and provision it again"
         )
     for disk in (BOOT_DISK, *record.data_disks):
-        _check(image_tool, folder / disk, record.name, "Destroy the machine and provision it again, or repair it")
+        check_image(image_tool, folder / disk, record.name, "Destroy the machine and provision it again, or repair it")
 
 
 def builds_on(disk: Path, folder: Path) -> bool:
@@ -75,12 +75,8 @@ def builds_on(disk: Path, folder: Path) -> bool:
     return any(path.is_relative_to(folder.resolve()) for path in layers)
 
 
-def check_image(image_tool: Path, disk: Path, what: str) -> None:
+def check_image(image_tool: Path, disk: Path, what: str, advice: str) -> None:
     """Raise `TargetError` for a disk that is corrupt."""
-    _check(image_tool, disk, what, "Run again, or repair it")
-
-
-def _check(image_tool: Path, disk: Path, what: str, advice: str) -> None:
     ended = _start(image_tool, "check", "-q", "-f", "qcow2", str(disk))
     if ended.returncode in (0, _LEAKED):
         return

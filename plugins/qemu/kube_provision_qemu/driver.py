@@ -304,15 +304,7 @@ class Qemu(TargetDriver):
         base = template.read(config.template)
         with self._network(node.stamp.cluster):
             taken = {made.address for made in self._records(node.stamp.cluster)}
-            return machines.create(
-                self._places,
-                self._emulator,
-                base,
-                node,
-                boot,
-                taken=taken,
-                config=config,
-            )
+            return machines.create(self._places, self._emulator.image_tool, base, node, boot, taken, config)
 
     def _start(self, made: Record, folder: Path) -> None:
         disks.check(self._emulator.image_tool, made, folder)

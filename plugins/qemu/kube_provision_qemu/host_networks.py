@@ -12,7 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,11 +76,6 @@ def kind_of(name: str) -> Kind | None:
 def has_interface(name: str) -> bool:
     """Whether the name is of a network of this host; an ill-formed one has no kind."""
     return ":" in name
-
-
-def node_network(cards: Sequence[NetworkCard] | None) -> str:
-    """The name of the host's network in which machines with these cards are nodes; empty: the cluster's own wire."""
-    return next((wire_of(card) for card in cards or () if card.role == "node"), "")
 
 
 def wire_of(card: NetworkCard) -> str:

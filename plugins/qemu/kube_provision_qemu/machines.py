@@ -10,7 +10,6 @@ from kube_provision_core import Boot, NetworkCard, NoCloudSeed, Node, Role, Targ
 
 from . import addresses, disks, record, static_addresses
 from .config import QemuConfig
-from .emulator import Emulator
 from .places import SEED, Places
 from .record import Record
 from .template import Template
@@ -22,14 +21,7 @@ _PORTS = {Role.DISCOVERY: (SSH, DISCOVERY, DISCOVERY_TLS), Role.MASTER: (SSH, AP
 
 
 def create(
-    places: Places,
-    emulator: Emulator,
-    template: Template,
-    node: Node,
-    boot: Boot,
-    *,
-    taken: Collection[str],
-    config: QemuConfig,
+    places: Places, image_tool: Path, template: Template, node: Node, boot: Boot, taken: Collection[str], config: QemuConfig
 ) -> Record:
     """Make the machine, powered off; the locks of the machine and of its network are held. Raises `TargetError` or OSError.
 
@@ -38,9 +30,15 @@ def create(
     for problem in static_addresses.problems(places, [(node, config.networks or ())]):
         raise TargetError(f"{node.name} cannot be created: {problem}")
     made = _record(node, template, _address(node, config, taken), config)
+    cards = list(zip(config.networks or [addresses.OWN], (mac for _, mac in made.cards), strict=True))
+    network = addresses.network_text(made.address, cards, node.index, config.dns_servers)
     folder = places.draft(node.name)
     try:
-        _fill(folder, emulator, template, node, boot, made, config)
+        disks.create_overlay(image_tool, template, folder, node.machine.boot_disk_gib)
+        for name, size_gib in zip(made.data_disks, node.machine.data_volumes_gib, strict=True):
+            disks.create_blank(image_tool, folder / name, size_gib)
+        NoCloudSeed(boot, network).write(folder / SEED)
+        record.write(folder, made)
         folder.rename(places.machine(node.name))
     except BaseException:
         places.clear(node.name)
@@ -79,21 +77,3 @@ def _record(node: Node, template: Template, address: str, config: QemuConfig) ->
         node_network=config.node_network,
         static_addresses=static_addresses.given(networks, node.index),
     )
-
-
-def _fill(
-    folder: Path,
-    emulator: Emulator,
-    template: Template,
-    node: Node,
-    boot: Boot,
-    made: Record,
-    config: QemuConfig,
-) -> None:
-    disks.create_overlay(emulator.image_tool, template, folder, node.machine.boot_disk_gib)
-    for name, size_gib in zip(made.data_disks, node.machine.data_volumes_gib, strict=True):
-        disks.create_blank(emulator.image_tool, folder / name, size_gib)
-    cards = list(zip(config.networks or [addresses.OWN], (mac for _, mac in made.cards), strict=True))
-    network = addresses.network_text(made.address, cards, node.index, config.dns_servers)
-    NoCloudSeed(boot, network).write(folder / SEED)
-    record.write(folder, made)

@@ -243,7 +243,7 @@ def _forward(router: Qmp, records: Sequence[Record], ports: Ports) -> Ports:
 def _add(router: Qmp, record: Record, port: int, ports: Ports) -> int:
     """Forward one port. Its host port is the recorded one, or the next that nobody has."""
     recorded = ports.get(record.name, {}).get(port)
-    others = _recorded(ports) - {recorded}
+    others = {host_port for of in ports.values() for host_port in of.values()} - {recorded}
     free = (candidate for candidate in forwards.candidates(record.name, port) if candidate not in others)
     for host_port in [*([recorded] if recorded else []), *islice(free, MOST_TRIES)]:
         if forwards.add(router, Forward(host_port, record.address, port)):
@@ -252,7 +252,3 @@ def _add(router: Qmp, record: Record, port: int, ports: Ports) -> int:
         f"{record.name}: none of {MOST_TRIES} ports of this host from {forwards.FIRST} on is free for its port {port}: "
         "end what listens there"
     )
-
-
-def _recorded(ports: Ports) -> set[int | None]:
-    return {host_port for of in ports.values() for host_port in of.values()}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 from .sockets import connect
@@ -24,24 +25,18 @@ class QmpError(Exception):
 class Qmp:
     """A session. Made by `session`."""
 
-    def __init__(self, path: Path, timeout: float) -> None:
-        self._timeout = timeout
-        self._connection = connect(path, timeout)
-        self._buffer = b""
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def greet(self) -> None:
+    def __init__(self, connection: socket) -> None:
         """Wait for the greeting, which comes when no other client is served, and enter command mode."""
-        if "QMP" not in self._receive(time.monotonic() + self._timeout):
+        self._connection = connection
+        self._buffer = b""
+        if "QMP" not in self._receive(time.monotonic() + TIMEOUT):
             raise QmpError("no greeting")
         self.execute("qmp_capabilities")
 
     def execute(self, command: str, **arguments: Any) -> Any:
         """The command's result. Raises QmpError when it is refused or when no answer comes in time."""
         self._connection.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + TIMEOUT
         while True:
             answer = self._receive(deadline)
             if "return" in answer:
@@ -73,11 +68,7 @@ class Qmp:
 def session(path: Path) -> Iterator[Qmp]:
     """A session in command mode. Every failure inside, the system's too, leaves it as a QmpError."""
     try:
-        qmp = Qmp(path, TIMEOUT)
-        try:
-            qmp.greet()
-            yield qmp
-        finally:
-            qmp.close()
+        with connect(path, TIMEOUT) as connection:
+            yield Qmp(connection)
     except OSError as problem:
         raise QmpError("it does not answer in time" if isinstance(problem, TimeoutError) else str(problem)) from problem

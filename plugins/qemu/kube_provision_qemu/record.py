@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter
 
 from kube_provision_core import Stamp, replace_file
 
@@ -18,10 +21,12 @@ _LARGEST = 64 * 1024
 
 @dataclass(frozen=True)
 class Record:
+    __pydantic_config__ = ConfigDict(extra="forbid")  # a later version may have made of it what this one does not know
+
     name: str
     uuid: str
     """By which its QEMU process is known, and the guest's product uuid."""
-    stamp: Stamp
+    stamp: Annotated[Stamp, BeforeValidator(Stamp.of)]
     address: str
     mac: str
     cpu: int
@@ -60,16 +65,16 @@ class Record:
         return (*others[: self.own_card], (0, self.mac), *others[self.own_card :])
 
 
+_RECORDS = TypeAdapter(Record)
+
+
 def write(folder: Path, record: Record) -> None:
     fields = asdict(record) | {"template": str(record.template), "has_data_disk": record.data_disk_count > 0}
     if record.data_disk_count <= 1:
         del fields["data_disk_count"]
-    if not record.further_networks:  # an earlier version reads what it knows
-        del fields["further_networks"], fields["own_card"]
-    if not record.node_network:
-        del fields["node_network"]
-    if not record.static_addresses:
-        del fields["static_addresses"]
+    for name in ("further_networks", "own_card", "node_network", "static_addresses"):
+        if not fields[name]:  # an earlier version reads what it knows
+            del fields[name]
     replace_file(folder / RECORD, json.dumps({"format": FORMAT, **fields}, indent=1).encode() + b"\n")
 
 
@@ -77,8 +82,12 @@ def read(folder: Path) -> Record | None:
     """The record of the machine in that folder; None where there is none of ours: the folder is somebody else's."""
     try:
         with (folder / RECORD).open("rb") as file:
-            return _parse(json.loads(file.read(_LARGEST)), folder.name)
-    except (OSError, ValueError, TypeError, KeyError):
+            fields = json.loads(file.read(_LARGEST))
+        if fields.pop("format") != FORMAT or fields["name"] != folder.name:
+            return None
+        one = bool(fields.pop("has_data_disk", False))
+        return _RECORDS.validate_python({"data_disk_count": int(one)} | fields)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
@@ -86,31 +95,3 @@ def read_all(places: Places) -> list[Record]:
     """Those of all machines, powered on or not."""
     found = (read(places.machine(name)) for name in places.names())
     return [made for made in found if made]
-
-
-def _parse(said: dict[str, object], name: str) -> Record:
-    """Raises ValueError, TypeError or KeyError for what `write` has not written, or has written for another folder."""
-    fields = dict(said)
-    if fields.pop("format") != FORMAT or fields["name"] != name:
-        raise ValueError("another format or another machine")
-    stamp, fingerprint = Stamp.of(fields.pop("stamp")), fields.pop("fingerprint")
-    template, ports, further = fields.pop("template"), fields.pop("ports"), fields.pop("further_networks", [])
-    static_addresses, one = fields.pop("static_addresses", []), fields.pop("has_data_disk", False)
-    if not (stamp and isinstance(fingerprint, dict) and isinstance(ports, list)):
-        raise TypeError("not a record")
-    return Record(
-        stamp=stamp,
-        fingerprint=Fingerprint.parse(fingerprint),
-        template=Path(str(template)),
-        ports=tuple(map(int, ports)),
-        further_networks=_pairs(further),
-        static_addresses=_pairs(static_addresses),
-        **{"data_disk_count": int(bool(one))} | fields,  # type: ignore[arg-type]  # unknown or missing keys raise TypeError; who can write here could start QEMU anyway
-    )
-
-
-def _pairs(said: object) -> tuple[tuple[str, str], ...]:
-    """Raises ValueError or TypeError."""
-    if not isinstance(said, list):
-        raise TypeError("not a record")
-    return tuple((str(name), str(value)) for name, value in said)

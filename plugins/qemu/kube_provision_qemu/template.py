@@ -42,12 +42,6 @@ class Fingerprint:
         first, *rest = layers
         return cls(first.size, first.changed_ns, cls.of(rest) if rest else None)
 
-    @classmethod
-    def parse(cls, said: Mapping[str, Any]) -> Fingerprint:
-        """From `dataclasses.asdict`. Raises TypeError for anything else."""
-        below = said.get("below")
-        return cls(**{**said, "below": cls.parse(below) if below else None})
-
     def fits(self, now: Fingerprint) -> bool:
         """Whether nothing that was noted has changed. A disk that builds on something else now has changed itself."""
         if (self.size, self.changed_ns) != (now.size, now.changed_ns):

@@ -56,15 +56,11 @@ def publish(image_tool: Path, made: template.Template, baked: Baked, path: Path)
         )
         replace_link(path, disk.name)
     except BaseException:  # half a template takes a gigabyte, and nobody would know whose it is
-        if not _leads_to(path, disk):  # Ctrl-C may come when all is done
+        if not (path.is_symlink() and path.readlink() == Path(disk.name)):  # Ctrl-C may come when all is done
             for left in (part, *(disk.with_suffix(ending) for ending in _ENDINGS)):
                 left.unlink(missing_ok=True)
         raise
     return disk
-
-
-def _leads_to(path: Path, disk: Path) -> bool:
-    return path.is_symlink() and path.readlink() == Path(disk.name)
 
 
 def _free(path: Path, baked: Baked) -> Path:

@@ -69,7 +69,8 @@ class Templates:
         with telling_os_errors(f"template {site.path} cannot be baked"), self._lock(site):
             self._remove(site)
             origin.require_space(self._places.root)
-            self._require_memory(image)
+            for problem in host_memory().problems(image.machine.memory_gib, memory_in_use(Places(self._root))):
+                raise TargetError(problem)
             folder = self._places.draft(name)
             log = self._places.root / f"{name}.log"
             replace_file(log, b"")
@@ -98,7 +99,7 @@ class Templates:
                 machine.stop(folder, BOUNDS)
                 tell("checks its disk and copies it")
                 image_tool = self._emulator().image_tool
-                disks.check_image(image_tool, folder / BOOT_DISK, f"template {site.path}")
+                disks.check_image(image_tool, folder / BOOT_DISK, f"template {site.path}", "Run again, or repair it")
                 origin.require_space(site.path.parent)
                 shelf.publish(image_tool, template.read(folder / BOOT_DISK), baked, site.path)
             self._remove(site)
@@ -132,10 +133,6 @@ class Templates:
             yield from _problems(lambda: origin.require(source, self._emulator()))
             for folder in (self._places.root, site.path.parent):
                 yield from _problems(partial(origin.require_space, folder))
-
-    def _require_memory(self, image: Image) -> None:
-        for problem in host_memory().problems(image.machine.memory_gib, memory_in_use(Places(self._root))):
-            raise TargetError(problem)
 
     def _sites(self, roles: frozenset[Role]) -> tuple[Site, ...]:
         using: dict[Path, set[Role]] = {}
