@@ -40,7 +40,7 @@ class Host:
     def find_vmrun(self, configured: Path | None) -> Path:
         """Raises `TargetError` where there is none."""
         if configured:
-            _check_program(configured, "vmrun")
+            _check_program(configured)
             return configured
         found = next((program for program in self.programs if program.is_file()), None)
         on_path = shutil.which("vmrun")
@@ -51,7 +51,7 @@ class Host:
             raise TargetError(
                 f"vmrun: there is no {looked}, and none on PATH. Install {self.name}, or set vmrun to its path"
             )
-        _check_program(found, "vmrun")
+        _check_program(found)
         return found
 
     def network_numbers(self) -> frozenset[int]:
@@ -101,11 +101,11 @@ def workstation(architecture: str) -> Host:
     )
 
 
-def _check_program(path: Path, key: str) -> None:
+def _check_program(path: Path) -> None:
     if not path.is_file():
-        raise TargetError(f"{key}: there is no program {path}")
+        raise TargetError(f"vmrun: there is no program {path}")
     if not os.access(path, os.X_OK):
-        raise TargetError(f"{key}: {path} is not executable")
+        raise TargetError(f"vmrun: {path} is not executable")
 
 
 def _apple_architecture() -> str:

@@ -151,7 +151,7 @@ def _is_encrypted(vmx: Vmx) -> bool:
 
 
 def _lock_problems(each: Template) -> Iterator[str]:
-    if found := locks(each.folder):
+    if found := locks(each.file.parent):
         yield (
             f"it is locked by {', '.join(found)}. Close it in VMware; if no VMware program has it open, a crash left the "
             "lock, and it can be deleted"

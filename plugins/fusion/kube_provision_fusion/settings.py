@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 
 from kube_provision_core import Boot, GuestInfo, Machine, Node, network_config, node_card
 
@@ -84,10 +85,7 @@ def forgotten(vmx: Vmx) -> Iterator[str]:
 
 def _cards(vmx: Vmx, taken: Collection[str]) -> dict[str, str | None]:
     changes: dict[str, str | None] = {}
-    chosen = set(taken)
-    for card in cards(vmx):
-        address = _fresh_address(chosen)
-        chosen.add(address)
+    for card, address in zip(cards(vmx), _fresh_addresses(taken), strict=False):
         changes |= {
             f"{card}.addressType": "static",
             f"{card}.address": address,
@@ -103,13 +101,13 @@ def _several(
     """New cards, of the kind of the template's first one, in place of all that it has; and what the machine is told."""
     kind = next((vmx.get(f"{card}.virtualDev") for card in cards(vmx)), "vmxnet3")
     changes: dict[str, str | None] = dict.fromkeys(name for name in vmx.names() if _OF_CARD.match(name))
-    addresses: list[str] = []
-    for number, card in enumerate(config.networks or ()):
-        addresses.append(_fresh_address({*taken, *addresses}))
-        changes |= _new_card(f"ethernet{number}", card.name, addresses[-1], kind, host)
+    wanted = config.networks or []
+    addresses = list(islice(_fresh_addresses(taken), len(wanted)))
+    for number, (card, address) in enumerate(zip(wanted, addresses, strict=True)):
+        changes |= _new_card(f"ethernet{number}", card.name, address, kind, host)
     return {
         **changes,
-        CARD: f"ethernet{node_card(config.networks or ())}",
+        CARD: f"ethernet{node_card(wanted)}",
         **guest_info(node, boot, config, addresses).values(),
     }
 
@@ -134,9 +132,12 @@ def guest_info(node: Node, boot: Boot, config: FusionConfig, addresses: Sequence
     return GuestInfo(boot, {"network": told} if told else {})
 
 
-def _fresh_address(taken: Collection[str]) -> str:
+def _fresh_addresses(taken: Collection[str]) -> Iterator[str]:
+    """As many as are asked for, none twice."""
+    chosen = set(taken)
     while True:
         tail = secrets.randbelow(0x40).to_bytes() + secrets.token_bytes(2)
         address = f"{_VMWARE_STATIC}:{tail.hex(':')}"
-        if address not in taken:
-            return address
+        if address not in chosen:
+            chosen.add(address)
+            yield address

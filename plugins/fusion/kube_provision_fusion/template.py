@@ -31,10 +31,6 @@ class Template:
     disks: tuple[Disk, ...]
     """The one that it boots from first."""
 
-    @property
-    def folder(self) -> Path:
-        return self.file.parent
-
     def allocated(self) -> int:
         """Bytes that its disks take, and so does a full clone."""
         parts = (part for disk in self.disks for part in disk.file.parent.glob(f"{disk.file.stem}*.vmdk"))
@@ -94,7 +90,7 @@ def _recall(template: Template) -> str | None:
 
 def _remember(template: Template, snapshot: str) -> None:
     content = json.dumps({"snapshot": snapshot, "state": template.state()}).encode() + b"\n"
-    with telling_os_errors(f"{template.folder}: cannot be written"):
+    with telling_os_errors(f"{template.file.parent}: cannot be written"):
         replace_file(_memory(template), content)
 
 

@@ -87,7 +87,8 @@ class Shelf:
         """A folder that does not exist, and that comes after all that do."""
         now = datetime.now(UTC)
         times = (now + timedelta(seconds=seconds) for seconds in count())
-        return next(folder for time in times if not (folder := self._folder(time)).exists())
+        folders = (self.place / f"{self.name}.{time:{_TIME}}{self._ending}" for time in times)
+        return next(folder for folder in folders if not folder.exists())
 
     def vmx(self, version: Path) -> Path:
         return version / self.file.name
@@ -100,9 +101,6 @@ class Shelf:
     @property
     def _ending(self) -> str:
         return BUNDLE if self.link.name.endswith(BUNDLE) else ""
-
-    def _folder(self, time: datetime) -> Path:
-        return self.place / f"{self.name}.{time:{_TIME}}{self._ending}"
 
     def _versions(self) -> list[Path]:
         """The oldest first."""
