@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +14,6 @@ from .talk import note
 
 if TYPE_CHECKING:
     from ..engine.session import Session
-    from ..folder.state import State
     from ..verbs.asking import Told
     from ..verbs.run import User
     from .progress import Progress
@@ -34,15 +32,13 @@ def interruptible(user: User) -> Iterator[None]:
         raise
 
 
-def ask(given: Input, state: State | Path, progress: Progress, node: str, asked: Callable[[Session, User], Told]) -> int:
+def ask(given: Input, progress: Progress, node: str, asked: Callable[[Session, User], Told]) -> int:
     """Print what it says, on stdout alone. Returns what its program has returned, or that a page is lost."""
-    from ..engine.session import open_session
     from .running import Running
 
-    config = given.load()
     with (
-        open_session(config, state, alone=True) as session,
-        Running(config.core.name, progress, shows_plan=False) as user,
+        given.session(alone=True) as session,
+        Running(session.config.core.name, progress, shows_plan=False) as user,
     ):
         with interruptible(user):
             told = asked(session, user)

@@ -10,10 +10,8 @@ import click
 from ..contract.errors import ConfigError
 
 
-def confirmation(verb: str, cluster: str, yes: bool) -> Callable[[], None]:
+def confirmation(verb: str, cluster: str) -> Callable[[], None]:
     """What is done between the plan and its first action. Raises `UsageError` where nobody could be asked."""
-    if yes:
-        return lambda: None
     if not sys.stdin.isatty():
         raise click.UsageError(f"{verb} asks for the cluster's name on a terminal, and this is none; --yes does not ask.")
     return lambda: _ask_for(cluster)

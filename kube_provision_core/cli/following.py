@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..contract.errors import BusyError, TargetError
@@ -14,15 +13,14 @@ from .output import write_told
 from .talk import note
 
 if TYPE_CHECKING:
-    from ..config import Config
     from ..engine.executor import Event
     from ..engine.identity import Identity
     from ..engine.plan import Plan
     from ..engine.report import Report
     from ..engine.session import Session
-    from ..folder.state import State
     from ..verbs.asking import Told
     from ..verbs.run import User
+    from .options import Input
 
 PAUSE = 20.0
 """Seconds between two questions: as long as one takes, so that runs of other hosts, which wait for nobody, find
@@ -48,23 +46,22 @@ class Follower:
         pass
 
 
-def follow(config: Config, state: State | Path, node: str, look: Look, lines: int) -> int:
+def follow(given: Input, node: str, look: Look, lines: int) -> int:
     """Print what comes, as it comes, until the user ends it or something fails. Returns the exit code.
 
     The cluster's lock is held for one question at a time: runs of this host wait for its end, and are waited for.
     """
     from ..engine.report import INTERRUPTED
-    from ..engine.session import open_session
     from ..folder.store import Folder
     from .running import GIVEN, LOCK
 
     follower, busy = Follower(), ""
     since: str | int = lines
     stop = follower.interrupt.stop
-    with open_session(config, state) as session, requests(follower.interrupt.request, left=f"{GIVEN}; {LOCK}"):
+    with given.session() as session, requests(follower.interrupt.request, left=f"{GIVEN}; {LOCK}"):
         while not stop.is_set():
             try:
-                with Folder.lock(state, config.core.name, briefly=True):
+                with Folder.lock(given.state, session.config.core.name, briefly=True):
                     since, busy = _look_once(session, node, look, since, follower), ""
             except BusyError as error:  # on this host, or on another one that discovery knows of
                 busy = _told_once(str(error), busy)

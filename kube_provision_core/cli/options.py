@@ -15,10 +15,13 @@ from .output import FORMATS
 from .program import debug
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ..config import Config
+    from ..engine.session import Session
     from ..engine.verb import Verb
+    from ..folder.state import State
     from ..registry import FoundDriver
 
 Command = Callable[..., Any]
@@ -37,13 +40,26 @@ class FilePath(click.Path):
 class Input(NamedTuple):
     """A configuration as the command line gives it: files, `-e` values, and the flags that are keys."""
 
-    paths: tuple[str, ...]
-    extra: tuple[str, ...]
-    flags: Mapping[str, object]
-    state: tuple[str, ...] = ()
-    """What was said of the state on the command line, in words for the next one."""
+    paths: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    flags: Mapping[str, object] = {}
+    found_state: State | Path | None = None
+    said_of_state: tuple[str, ...] = ()
+    """What was said of it on the command line, in words for the next one."""
     unwritten: Mapping[Path, bytes] = {}
     """Content of files that are not there yet."""
+
+    @property
+    def state(self) -> State | Path:
+        """Where clusters' folders are, in a command that has the options of `state`."""
+        assert self.found_state is not None
+        return self.found_state
+
+    def session(self, *, alone: bool = False) -> AbstractContextManager[Session]:
+        """Of the cluster that is configured; see `open_session`."""
+        from ..engine.session import open_session
+
+        return open_session(self.load(), self.state, alone=alone)
 
     def load(self, defaults: Mapping[str, object] = {}) -> Config:
         """Read and check it all; `defaults` stand for what is given nowhere. Raises `ConfigError`."""
@@ -61,7 +77,7 @@ class Input(NamedTuple):
             defaults=defaults,
             unwritten=self.unwritten,
         )
-        return replace(config, options=(*config.options, *self.state))
+        return replace(config, options=(*config.options, *self.said_of_state))
 
     def load_for(self, verb: Verb) -> Config:
         """A template has no name: in progress and reports the verb's own stands for it."""
@@ -80,6 +96,9 @@ class Input(NamedTuple):
         drivers = choose_drivers(given, problems)
         problems.raise_if_any()
         return drivers
+
+
+_NOTHING = Input()
 
 
 def _dropped(flag: str, instead: str) -> Callable[[Command], Command]:
@@ -157,15 +176,16 @@ STATE = {
 
 
 def state(command: Command) -> Command:
-    """Add them; the command gets one `State`, or a path."""
+    """Add them; the command finds what they say in its `Input`, below whose own options they stand."""
 
     @functools.wraps(command)
-    def with_state(**options: Any) -> Any:
+    def with_state(given: Input = _NOTHING, **options: Any) -> Any:
         from .state_option import Said
 
         of_stores = given_among(parameter for parameter in STATE if parameter != "state")
-        said = Said(*(options.pop(parameter) for parameter in STATE))
-        return command(state=said.state(too_much=of_stores), **options)
+        words = tuple(_state_said(options))
+        found = Said(*(options.pop(parameter) for parameter in STATE)).state(too_much=of_stores)
+        return command(given=given._replace(found_state=found, said_of_state=words), **options)
 
     return with_options(list(STATE.values()), with_state)
 
@@ -259,7 +279,7 @@ def configuration(command: Command) -> Command:
     @functools.wraps(command)
     def with_input(*, paths: tuple[str, ...], extra: tuple[str, ...], **options: Any) -> Any:
         flags = {key: value for key in (*_KEYS, *plugins) if (value := options.pop(key)) is not None}
-        return command(given=Input(paths, extra, flags, tuple(_state_said(options))), **options)
+        return command(given=Input(paths, extra, flags), **options)
 
     return with_options([*_FILES, *_KEYS.values(), *plugins.values(), *_DROPPED], with_input)
 

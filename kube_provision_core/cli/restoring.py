@@ -18,7 +18,6 @@ from .talk import note
 if TYPE_CHECKING:
     from ..backup import Archive
     from ..engine.wish import Wish
-    from ..folder.state import State
 
 abandon_old = click.option("--abandon-old", is_flag=True, help="Destroy first what is left of the cluster's machines.")
 
@@ -42,7 +41,7 @@ def _as_meant(args: Sequence[str]) -> Iterator[str]:
         yield _MASTERS_ONLY if word == _MASTERS and not number else word
 
 
-def backed_up(given: Input, wish: Wish, opening: Opening, state: State | Path) -> tuple[Input, Archive | None]:
+def backed_up(given: Input, wish: Wish, opening: Opening) -> tuple[Input, Archive | None]:
     """The backup that is wished for, and the configuration that is given, else the one in the backup, which the run keeps.
 
     Where none is wished for, the configuration alone. Raises `BackupError`, and `FolderError` where another one is kept.
@@ -50,14 +49,14 @@ def backed_up(given: Input, wish: Wish, opening: Opening, state: State | Path) -
     if not wish.archive:
         return given, None
     archive = opening.archive(wish.archive)
-    return (given if given.paths else _with_the_one_in(archive, given, state)), archive
+    return (given if given.paths else _with_the_one_in(archive, given)), archive
 
 
-def _with_the_one_in(archive: Archive, given: Input, state: State | Path) -> Input:
+def _with_the_one_in(archive: Archive, given: Input) -> Input:
     from ..folder.configuration import changed, folder_of
 
     about = archive.about
-    folder = folder_of(state, about.cluster)
+    folder = folder_of(given.state, about.cluster)
     unwritten = {folder / document: content for document, content in archive.configuration.items()}
     documents = [folder / document for document in about.documents]
     _refuse_changed(changed(unwritten), [path for path in documents if path.exists()], folder)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ..contract.errors import ConfigError
+from .confirming import confirmation
 from .options import Command, FilePath, output, parallel, state, with_options
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ..backup import Archive
-    from ..config import Config
     from ..engine.identity import Identity
     from ..engine.verb import Verb
     from ..engine.wish import Wish
-    from ..folder.state import State
+    from .options import Input
     from .progress import Progress
 
 TELLING = ("progress", "report", "metrics")
@@ -92,7 +92,6 @@ def progress(command: Command) -> Command:
 class Runner(NamedTuple):
     """Carries out a plan as the command line says."""
 
-    state: State | Path
     progress: Progress
     form: str
     parallel: int | None = None
@@ -101,25 +100,29 @@ class Runner(NamedTuple):
     def carry_out(
         self,
         verb: Verb,
-        config: Config,
+        given: Input,
         wish: Wish,
-        confirm: Callable[[], None] = lambda: None,
+        *,
+        asks: str = "",
         archive: Archive | None = None,
         agreed: Identity | None = None,
     ) -> int:
         """One run, from lock to report; the exit code.
 
-        `confirm`: as of `Running`; `archive`: as of a session; `agreed`: as of `run`.
+        `asks`: what the user is asked about first, by the cluster's name; empty: nobody is asked. `archive`: as of a
+        session; `agreed`: as of `run`.
         """
         from ..engine.verb import Options
         from ..verbs.planning import opened
         from ..verbs.run import run
         from .running import Running
 
+        config = given.load_for(verb)
         name = config.core.name if verb.of_cluster else verb.name
+        confirm = confirmation(asks, name) if asks else lambda: None
         options = Options(**vars(wish), finish_timeout=self.wait_timeout, parallel=self.parallel)
         with (
-            opened(verb, config, self.state, alone=True, archive=archive) as session,
+            opened(verb, config, given.state, alone=True, archive=archive) as session,
             Running(name, self.progress, confirm) as user,
         ):
             report = run(verb, session, options, user, agreed)
@@ -132,13 +135,12 @@ def runs(command: Command) -> Command:
     @functools.wraps(command)
     def with_runner(
         *,
-        state: State | Path,
         progress: Progress,
         form: str,
         parallel: int | None,
         wait_timeout: int | None = None,
         **options: Any,
     ) -> Any:
-        return command(runner=Runner(state, progress, form, parallel, wait_timeout), **options)
+        return command(runner=Runner(progress, form, parallel, wait_timeout), **options)
 
     return with_options([state, parallel, progress, output], with_runner)

@@ -28,5 +28,5 @@ def command(given: Input, plan: str, opening: Opening, runner: Runner) -> int:
 
     agreed = read_plan(plan)
     verb = named(agreed.verb)
-    source, archive = backed_up(given, agreed.wish, opening, runner.state)
-    return runner.carry_out(verb, source.load_for(verb), agreed.wish, archive=archive, agreed=agreed)
+    source, archive = backed_up(given, agreed.wish, opening)
+    return runner.carry_out(verb, source, agreed.wish, archive=archive, agreed=agreed)

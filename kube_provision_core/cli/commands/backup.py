@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...backup import Recipients
-    from ...folder.state import State
 
 
 SAID = "command-line.yml"
@@ -50,7 +49,6 @@ def command(
     keep: int | None,
     verify: bool,
     opening: Opening,
-    state: State | Path,
     form: str,
 ) -> None:
     """Write the cluster into FILE, encrypted: all its objects, its folder of secrets, its configuration.
@@ -64,17 +62,16 @@ def command(
     if verify:
         _verify(file, opening, form)
     else:
-        _make(given, file, _recipients(recipients, files, opening.passphrase_file), keep, state, form)
+        _make(given, file, _recipients(recipients, files, opening.passphrase_file), keep, form)
 
 
-def _make(given: Input, file: str, recipients: Recipients, keep: int | None, state: State | Path, form: str) -> None:
+def _make(given: Input, file: str, recipients: Recipients, keep: int | None, form: str) -> None:
     from ...backup import place
-    from ...engine.session import open_session
     from ...verbs.backup import backup
 
     where = place(file)
     left = f"what was begun of {file}, encrypted, under a name that begins with .kube-provision."
-    with open_session(given.load(), state) as session, leaving(left):
+    with given.session() as session, leaving(left):
         made = backup(session, where, recipients, _documents(given), keep)
     for name in made.deleted:
         note(f"{name} is deleted: {keep} are kept")

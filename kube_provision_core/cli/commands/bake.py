@@ -47,13 +47,12 @@ def command(given: Input, again: bool, script: bool, sections: tuple[str, ...], 
 
     if script and (option := given_among(("report", "metrics"))):
         raise click.UsageError(f"{option} does not go with --script: nothing is run.")
-    config = given.load_for(BAKE)
     if script:
-        _print_script(config, sections)
+        _print_script(given.load_for(BAKE), sections)
         return 0
     if sections:
         raise click.UsageError("--role goes with --script: templates are baked for all roles that use them.")
-    return runner.carry_out(BAKE, config, Wish(again=again))
+    return runner.carry_out(BAKE, given, Wish(again=again))
 
 
 def _print_script(config: Config, sections: Iterable[str]) -> None:

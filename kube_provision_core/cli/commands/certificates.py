@@ -36,7 +36,7 @@ def _nothing_else(_: click.Context, __: click.Parameter, value: str | None) -> s
 @progress
 @output
 def command(
-    given: Input, renew: str | None, nodes: tuple[str, ...], files: bool, state: State | Path, progress: Progress, form: str
+    given: Input, renew: str | None, nodes: tuple[str, ...], files: bool, progress: Progress, form: str
 ) -> int | None:
     """Show when the certificates of the cluster's masters end, and those of its folder.
 
@@ -45,14 +45,22 @@ def command(
     With `renew`: have masters renew all of theirs now, or those that are named, one after another. The control plane of each
     starts anew for that; `plan renew` shows it beforehand.
     """
+    from ...engine.session import open_session
+    from ...engine.wish import Wish
+    from ...verbs.certificates import certificates
+    from ...verbs.renew import RENEW
+
     if renew and files:
         raise click.UsageError("--files goes with `certificates`, which shows them, and not with `certificates renew`.")
     if not (renew or files) and (option := given_among(TELLING)):
         raise click.UsageError(f"{option} goes with `certificates renew` and `--files`: nothing is waited for otherwise.")
-    config = given.load()
     if renew:
-        return _renew(config, state, nodes, progress, form)
-    _show(config, state, form, _ask(config, state, progress) if files else {})
+        return Runner(progress, form).carry_out(RENEW, given, Wish(nodes=nodes))
+    config = given.load()
+    told = _ask(config, given.state, progress) if files else {}
+    with open_session(config, given.state) as session:
+        found = certificates(session, told)
+    emit(plain(found), form, lambda: table(plain(found.certificates), "machine", "certificate", "ends", "days", "text"))
     return None
 
 
@@ -64,19 +72,3 @@ def _ask(config: Config, state: State | Path, progress: Progress) -> Mapping[str
 
     with open_session(config, state, alone=True) as session, Running(config.core.name, progress) as user:
         return read_files(session, user)
-
-
-def _show(config: Config, state: State | Path, form: str, told: Mapping[str, bytes | str]) -> None:
-    from ...engine.session import open_session
-    from ...verbs.certificates import certificates
-
-    with open_session(config, state) as session:
-        found = certificates(session, told)
-    emit(plain(found), form, lambda: table(plain(found.certificates), "machine", "certificate", "ends", "days", "text"))
-
-
-def _renew(config: Config, state: State | Path, nodes: tuple[str, ...], progress: Progress, form: str) -> int:
-    from ...engine.wish import Wish
-    from ...verbs.renew import RENEW
-
-    return Runner(state, progress, form).carry_out(RENEW, config, Wish(nodes=nodes))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..confirming import confirmation
 from ..options import Input, configuration, given_among, nodes, pool, yes
 from ..program import subcommand
 from ..run_options import Runner, runs
@@ -35,6 +34,5 @@ def command(given: Input, nodes: tuple[str, ...], pool: str, draining: Draining 
         raise click.UsageError("--node and --pool: one of the two.")
     if not (nodes or pool) and (option := given_among(DRAINING)):
         raise click.UsageError(f"{option} goes with --node or --pool: a whole cluster is not drained.")
-    config = given.load()
-    confirm = confirmation("destroy", config.core.name, yes)
-    return runner.carry_out(DESTROY, config, Wish(nodes=nodes, pool=pool, draining=draining), confirm)
+    wish = Wish(nodes=nodes, pool=pool, draining=draining)
+    return runner.carry_out(DESTROY, given, wish, asks="" if yes else "destroy")

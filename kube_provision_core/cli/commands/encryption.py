@@ -12,10 +12,6 @@ from ..program import subcommand
 from ..run_options import TELLING, Runner, progress
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ...config import Config
-    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -25,32 +21,21 @@ if TYPE_CHECKING:
 @state
 @progress
 @output
-def command(given: Input, rotate: str | None, state: State | Path, progress: Progress, form: str) -> int | None:
+def command(given: Input, rotate: str | None, progress: Progress, form: str) -> int | None:
     """Show with which key the cluster encrypts Secrets at rest, by its name, and how far the next one has come.
 
     With `rotate`: give masters another key, one after another, in three stages, and have all Secrets written with it. Each
     master's API server starts anew for that, three times; `plan rotate` shows it beforehand. What was broken off goes on.
     """
-    if not rotate and (option := given_among(TELLING)):
-        raise click.UsageError(f"{option} goes with `encryption rotate`: nothing is waited for otherwise.")
-    config = given.load()
-    if rotate:
-        return _rotate(config, state, progress, form)
-    _show(config, state, form)
-    return None
-
-
-def _show(config: Config, state: State | Path, form: str) -> None:
-    from ...engine.session import open_session
-    from ...verbs.encryption import encryption
-
-    with open_session(config, state) as session:
-        found = encryption(session)
-    emit(plain(found), form, lambda: table([plain(found)], "cluster", "key", "next", "stage"))
-
-
-def _rotate(config: Config, state: State | Path, progress: Progress, form: str) -> int:
     from ...engine.wish import Wish
+    from ...verbs.encryption import encryption
     from ...verbs.rotate import ROTATE
 
-    return Runner(state, progress, form).carry_out(ROTATE, config, Wish())
+    if not rotate and (option := given_among(TELLING)):
+        raise click.UsageError(f"{option} goes with `encryption rotate`: nothing is waited for otherwise.")
+    if rotate:
+        return Runner(progress, form).carry_out(ROTATE, given, Wish())
+    with given.session() as session:
+        found = encryption(session)
+    emit(plain(found), form, lambda: table([plain(found)], "cluster", "key", "next", "stage"))
+    return None

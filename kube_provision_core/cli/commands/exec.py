@@ -12,9 +12,6 @@ from ..program import subcommand
 from ..run_options import progress
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -27,11 +24,11 @@ if TYPE_CHECKING:
 @configuration
 @state
 @progress
-def command(given: Input, node: str, program: tuple[str, ...], timeout: int, state: State | Path, progress: Progress) -> int:
+def command(given: Input, node: str, program: tuple[str, ...], timeout: int, progress: Progress) -> int:
     """Run COMMAND on NODE, as root, and print what it writes: its end, where the way back has no room for all.
 
     There is no shell (`-- sh -c '…'`) and no input. The exit code is the command's own, 124 where it took too long.
     """
     from ...verbs.asking import execute
 
-    return ask(given, state, progress, node, lambda session, user: execute(session, node, program, timeout, user))
+    return ask(given, progress, node, lambda session, user: execute(session, node, program, timeout, user))

@@ -12,10 +12,7 @@ from ..program import subcommand
 from ..talk import note, one_line
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ...folder.history import Run
-    from ...folder.state import State
     from ...verbs.history import ClusterHistory
 
 HEAD = ("BEGUN", "BY", "VERB", "CHANGES", "PLAN", "ENDED", "HOW")
@@ -27,17 +24,16 @@ SHOWN = 12
 @configuration
 @state
 @output
-def command(given: Input, state: State | Path, form: str) -> None:
+def command(given: Input, form: str) -> None:
     """Show who has changed what of the cluster, when, and how that ended; the newest last.
 
     It lies in the cluster's folder. Where it was cut, or changed, that is said, and the exit code is 2.
     """
     from ...contract.errors import FolderError
-    from ...engine.session import open_session
     from ...verbs.history import history
 
-    with open_session(given.load(), state) as session:
-        found = history(session, state)
+    with given.session() as session:
+        found = history(session, given.state)
     emit(plain(found), form, lambda: _table(found))
     if found.unknown:
         note(f"it was not compared with what discovery knows: {found.unknown}")

@@ -13,10 +13,7 @@ from ..program import subcommand
 from ..talk import note
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ...folder.kubeconfig import Access
-    from ...folder.state import State
 
 
 @subcommand("kubeconfig")
@@ -32,19 +29,18 @@ if TYPE_CHECKING:
 @click.option("--allow-system", "system", is_flag=True, help="Take names that begin with `system:` too.")
 @configuration
 @state
-def command(given: Input, state: State | Path, merge: bool, use: bool, called: str | None, **wish: Any) -> None:
+def command(given: Input, merge: bool, use: bool, called: str | None, **wish: Any) -> None:
     """Print a kubeconfig for this cluster, which holds a private key; or merge it into the one of kubectl.
 
     A client certificate is made for it. It lasts for `--days` and cannot be withdrawn; what its user and groups may do can.
     """
-    from ...engine.session import open_session
     from ...verbs.kubeconfig import Wish, kubeconfig
 
     if use and not merge:
         raise click.UsageError("--use goes with --merge: nothing is changed otherwise.")
     if wish["user"] is None and (option := given_among(("groups", "system"))):
         raise click.UsageError(f"{option} goes with --user: the operator's own group is always the same.")
-    with open_session(given.load(), state) as session:
+    with given.session() as session:
         made = kubeconfig(session, Wish(name=called, **wish))
     for text in made.notes:
         note(text)

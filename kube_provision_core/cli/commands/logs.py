@@ -12,9 +12,6 @@ from ..program import subcommand
 from ..run_options import TELLING, progress
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -28,9 +25,7 @@ if TYPE_CHECKING:
 @configuration
 @state
 @progress
-def command(
-    given: Input, node: str, unit: str | None, lines: int, follows: bool, state: State | Path, progress: Progress
-) -> int:
+def command(given: Input, node: str, unit: str | None, lines: int, follows: bool, progress: Progress) -> int:
     """Print the last lines of NODE's journal, those of one UNIT (kubelet, containerd, …) or of all.
 
     The machine is asked through its hypervisor, so that neither its API server nor its network has to be well. With
@@ -42,5 +37,5 @@ def command(
     if follows and (option := given_among(TELLING)):
         raise click.UsageError(f"{option} goes without --follow, which is no run: it has no progress, and no end.")
     if follows:
-        return follow(given.load(), state, node, lambda s, since, user: follow_journal(s, node, unit, since, user), lines)
-    return ask(given, state, progress, node, lambda session, user: read_journal(session, node, unit, lines, user))
+        return follow(given, node, lambda s, since, user: follow_journal(s, node, unit, since, user), lines)
+    return ask(given, progress, node, lambda session, user: read_journal(session, node, unit, lines, user))

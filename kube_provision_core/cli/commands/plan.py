@@ -14,10 +14,7 @@ from ..restoring import Restoring, abandon_old, backed_up
 from ..turn_options import DRAINING, MASTERS_ONLY, ROLLING, UPGRADING, draining, rolling, upgrading
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ...engine.wish import Draining, Rolling
-    from ...folder.state import State
 
 ONE_OF = (
     (("wait",), ("provision",)),
@@ -56,7 +53,6 @@ def command(
     file: str | None,
     opening: Opening,
     abandon_old: bool,
-    state: State | Path,
     wait: bool,
     nodes: tuple[str, ...],
     drifted: bool,
@@ -112,8 +108,8 @@ def command(
     )
     chosen = named(verb)
     with errors_told(form):
-        source, archive = backed_up(given, options, opening, state)
-        with opened(chosen, source.load_for(chosen), state, archive=archive) as session:
+        source, archive = backed_up(given, options, opening)
+        with opened(chosen, source.load_for(chosen), source.state, archive=archive) as session:
             planned, identity = plan(chosen, session, options)
     for text in planned.notes:
         note(text)

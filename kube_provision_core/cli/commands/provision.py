@@ -17,4 +17,4 @@ def command(given: Input, wait: bool, runner: Runner) -> int:
     from ...engine.wish import Wish
     from ...verbs.provision import PROVISION
 
-    return runner.carry_out(PROVISION, given.load(), Wish(wait=wait))
+    return runner.carry_out(PROVISION, given, Wish(wait=wait))

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from ..options import FilePath, Input, configuration, output, state
 from ..output import emit, table
 from ..program import subcommand
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ...folder.state import State
 
 
 @subcommand("render")
@@ -23,7 +16,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace what an earlier run wrote to FOLDER.")
 @state
 @output
-def command(given: Input, folder: str, with_secrets: bool, force: bool, state: State | Path, form: str) -> None:
+def command(given: Input, folder: str, with_secrets: bool, force: bool, form: str) -> None:
     """Write every machine's boot files to FOLDER: NODE/user-data, and its files under NODE/rootfs.
 
     No server is asked. The secrets are the cluster's own where its folder exists, else made for the occasion. A discovery
@@ -31,10 +24,9 @@ def command(given: Input, folder: str, with_secrets: bool, force: bool, state: S
     """
     from pathlib import Path
 
-    from ...engine.session import open_session
     from ...verbs.render import preview, write
 
-    with open_session(given.load(), state) as session:
+    with given.session() as session:
         shown = tuple(preview(session))
     write(Path(folder), shown, secrets=with_secrets, force=force)
     data = [

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..confirming import confirmation
 from ..options import Input, configuration, drifted, pool, wait_timeout, yes
 from ..program import subcommand
 from ..run_options import Runner, runs
@@ -46,7 +45,5 @@ def command(
 
     if bool(nodes) == (drifted or bool(pool)):
         raise click.UsageError("Name the machines that are to be replaced, or say --drifted or --pool, and not both.")
-    config = given.load()
-    confirm = confirmation("replace", config.core.name, yes)
     wish = Wish(wait=True, nodes=nodes, drifted=drifted, pool=pool, rolling=rolling, draining=draining)
-    return runner.carry_out(REPLACE, config, wish, confirm)
+    return runner.carry_out(REPLACE, given, wish, asks="" if yes else "replace")

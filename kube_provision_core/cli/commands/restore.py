@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from ..confirming import confirmation
 from ..opening import Opening, opening
 from ..options import FilePath, Input, configuration, wait_timeout, yes
 from ..program import subcommand
@@ -34,7 +33,6 @@ def command(
     from ...verbs.restore import RESTORE
 
     wish = Wish(wait=True, archive=file, only=Role.MASTER.value if masters_only else "", abandon_old=abandon_old)
-    source, archive = backed_up(given, wish, opening, runner.state)
-    config = source.load()
-    confirm = confirmation("restore --abandon-old", config.core.name, yes or not abandon_old)
-    return runner.carry_out(RESTORE, config, wish, confirm, archive)
+    source, archive = backed_up(given, wish, opening)
+    asks = "restore --abandon-old" if abandon_old and not yes else ""
+    return runner.carry_out(RESTORE, source, wish, asks=asks, archive=archive)

@@ -36,7 +36,6 @@ def command(
     program: tuple[str, ...],
     login: str | None,
     accept_new: bool,
-    state: State | Path,
     progress: Progress,
 ) -> None:
     """Log in on NODE by the system's ssh, with its address, port and host key, or run COMMAND there.
@@ -50,11 +49,11 @@ def command(
     if not shutil.which("ssh"):
         raise ConfigError("there is no program ssh here: install OpenSSH's client")
     config = given.load()
-    with open_session(config, state) as session:
+    with open_session(config, given.state) as session:
         found = way(session, node, login)
         words = command_line(session, found, program, accept_new=accept_new)
     if not found.known and not accept_new:
-        _learn(config, state, node, found, progress)
+        _learn(config, given.state, node, found, progress)
     os.execvp(words[0], words)
 
 

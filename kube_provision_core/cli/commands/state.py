@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import STATE, Command, FilePath, output, state, with_options
+from ..options import STATE, Command, FilePath, Input, output, state, with_options
 from ..output import columns, emit, plain, table
 from ..program import SUMMARIES, Subgroup
 from ..talk import note
 
 if TYPE_CHECKING:
-    from ...folder.state import State
     from ...state import SealedState
 
 
@@ -112,7 +111,7 @@ def rotate_recipients(cluster: str, prune: bool, state: SealedState) -> None:
 @click.argument("archive", type=FilePath(path_type=Path))
 @click.option("--values", type=FilePath(path_type=Path), metavar="FILE", help="Values made for drivers, as YAML.")
 @state
-def rebuild(cluster: str, archive: Path, values: Path | None, state: State | Path) -> None:
+def rebuild(given: Input, cluster: str, archive: Path, values: Path | None) -> None:
     """Make the folder of a cluster that lives anew, in a store or on a disk, from ARCHIVE, which was made on a master.
 
     \b
@@ -121,7 +120,7 @@ def rebuild(cluster: str, archive: Path, values: Path | None, state: State | Pat
     from ...folder.rebuilding import read_values
     from ...folder.rebuilding import rebuild as rebuilt
 
-    folder = rebuilt(state, cluster, archive, read_values(values))
+    folder = rebuilt(given.state, cluster, archive, read_values(values))
     note(f"{folder.where} is that of cluster {folder.cluster_id}")
     note(f"{archive} holds the keys of its authorities: delete it on both hosts")
     if not folder.generated:

@@ -11,9 +11,7 @@ from ..talk import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
-    from ...folder.state import State
     from ...verbs.status import NodeStatusRow, Status
 
 COLUMNS = ("name", "role", "power", "address", "stage", "healthy", "ready", "version", "drifted", "scrubbed")
@@ -24,12 +22,11 @@ COLUMNS = ("name", "role", "power", "address", "stage", "healthy", "ready", "ver
 @pool
 @state
 @output
-def command(given: Input, pool: str, state: State | Path, form: str) -> None:
+def command(given: Input, pool: str, form: str) -> None:
     """Show the cluster's machines as the target and discovery see them now."""
-    from ...engine.session import open_session
     from ...verbs.status import status
 
-    with open_session(given.load(), state) as session:
+    with given.session() as session:
         found = status(session, pool)
     emit(plain(found), form, lambda: _table(found))
 

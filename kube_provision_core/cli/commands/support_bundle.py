@@ -13,9 +13,6 @@ from ..run_options import progress
 from ..talk import complain, note
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ...folder.state import State
     from ..progress import Progress
 
 
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 @configuration
 @state
 @progress
-def command(given: Input, file: str, state: State | Path, progress: Progress) -> int:
+def command(given: Input, file: str, progress: Progress) -> int:
     """Write to FILE, a new .tar.zst, what helps somebody else to see what is wrong with this cluster.
 
     Secrets are looked for and hidden; names and addresses are in it. Whatever cannot be asked is missing, and is told.
@@ -33,20 +30,18 @@ def command(given: Input, file: str, state: State | Path, progress: Progress) ->
     from pathlib import Path
 
     from ...engine.report import INTERRUPTED
-    from ...engine.session import open_session
     from ...support import archive, new_file
     from ...verbs.support_bundle import collect
     from ..running import Running
 
     path, now = Path(file).absolute(), time.time()
     new_file.check(path)
-    config = given.load()
-    with open_session(config, state) as session, Running(config.core.name, progress, shows_plan=False) as user:
-        bundle = collect(session, state, user)
+    with given.session() as session, Running(session.config.core.name, progress, shows_plan=False) as user:
+        bundle = collect(session, given.state, user)
     if user.interrupt.stop.is_set():
         complain(f"interrupted: {path} is not written")
         return INTERRUPTED
-    archive.write(path, f"{config.core.name}-support", bundle.texts, now)
+    archive.write(path, f"{session.config.core.name}-support", bundle.texts, now)
     for line in bundle.missing:
         note(f"not in it: {line}")
     write(str(path))

@@ -41,7 +41,6 @@ def command(
     from ...engine.wish import Wish
     from ...verbs import named
 
-    config = given.load()
     wish = Wish(
         wait=True,
         rolling=rolling,
@@ -52,4 +51,4 @@ def command(
         backup=backup,
         removed_apis=removed_apis,
     )
-    return runner.carry_out(named("upgrade"), config, wish)
+    return runner.carry_out(named("upgrade"), given, wish)

@@ -12,9 +12,6 @@ from ..program import subcommand
 from ..talk import one_line
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ...folder.state import State
     from ...verbs.why import Explanation
 
 
@@ -23,12 +20,11 @@ if TYPE_CHECKING:
 @configuration
 @state
 @output
-def command(given: Input, node: str, state: State | Path, form: str) -> None:
+def command(given: Input, node: str, form: str) -> None:
     """Say why NODE is not further, and what helps: from what it tells its hypervisor, without entering it."""
-    from ...engine.session import open_session
     from ...verbs.why import explain
 
-    with open_session(given.load(), state) as session:
+    with given.session() as session:
         found = explain(session, node)
     emit(plain(found), form, lambda: _table(found))
 
