@@ -9,8 +9,11 @@ from urllib.parse import urlencode
 from ..contract.errors import ControlPlaneError
 from ..folder.pki import ADMINISTRATORS
 from .https_client import FORBIDDEN, Answer, HttpsClient
+from .kubeadm_objects import NAMESPACE
 
 NODES = "/api/v1/nodes"
+CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+"""Of Kubernetes' own namespace."""
 
 PAGE = 250
 MOST_PAGES = 10_000
@@ -35,6 +38,13 @@ class RefusedError(ControlPlaneError):
     retryable = False
 
 
+class Calls:
+    """Calls to a living cluster's API: repeatable, and raising `ControlPlaneError` as others do."""
+
+    def __init__(self, client: HttpsClient) -> None:
+        self._client = client
+
+
 def expect(answer: Answer, trouble: str) -> Answer:
     """The answer, where it is none but a success. Raises `ControlPlaneError`: the master does what `trouble` says; where the
     same would be refused again, a `RefusedError`."""
@@ -43,6 +53,12 @@ def expect(answer: Answer, trouble: str) -> Answer:
     final = 400 <= answer.status < 500 and answer.status not in _PASSING
     kind = RefusedError if final else ControlPlaneError
     raise kind(f"the master at {answer.server} {trouble} ({answer.status}: {answer.reason}){_advice(answer)}")
+
+
+def find(client: HttpsClient, path: str, trouble: str) -> dict[str, Any]:
+    """The object there; an empty one where there is none. Raises as `expect` does."""
+    answer = client.call("GET", path)
+    return {} if answer.status == NOT_FOUND else expect(answer, trouble).document
 
 
 def put(client: HttpsClient, collection: str, document: dict[str, Any]) -> None:

@@ -19,10 +19,10 @@ from ..folder.kubeconfig import API_PORT
 from ..folder.pki import Pki, create_token
 from ..folder.x509 import KeyPair
 from . import kubeadm_objects
-from .answers import CONFLICT, NODES, NOT_FOUND, expect, items, put
+from .answers import CONFIG_MAPS, CONFLICT, NODES, NOT_FOUND, expect, find, items, put
 from .backups import BackupCalls
 from .cluster_node import ClusterNode, read_node
-from .etcd import Etcd, EtcdMember, EtcdQuorum, EtcdStanding
+from .etcd import Etcd
 from .https_client import HttpsClient
 from .inventory import Inventory
 from .kubeadm_configuration import KubeadmConfiguration
@@ -31,8 +31,6 @@ from .secrets_at_rest import SecretsAtRest
 from .snapshot import EtcdSnapshot, snapshot
 from .versions import VersionCalls
 from .workloads import Workloads
-
-__all__ = ["ClusterNode", "ControlPlane", "EtcdMember", "EtcdQuorum"]
 
 ETCD_PORT = 2379
 
@@ -47,8 +45,6 @@ OUR_LIFETIME = timedelta(hours=1)
 
 SECRETS = f"/api/v1/namespaces/{kubeadm_objects.NAMESPACE}/secrets"
 RBAC = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{kubeadm_objects.NAMESPACE}"
-
-KUBEADM_CONFIG = f"/api/v1/namespaces/{kubeadm_objects.NAMESPACE}/configmaps/kubeadm-config"
 
 TOKEN_ATTEMPTS = 3
 
@@ -93,20 +89,10 @@ class ControlPlane:
         document = expect(self._api.call("GET", "/version"), "does not say its version").document
         return str(document.get("gitVersion", "")).removeprefix("v")
 
-    def kubeadm_version(self) -> str:
-        """Of Kubernetes, as the whole cluster has it: `1.37.1`; empty if kubeadm has not written it down.
-
-        Masters that join get this one, whichever an API server has that answers in the middle of an upgrade.
-        """
-        return self.kubeadm_configuration().version
-
     def kubeadm_configuration(self) -> KubeadmConfiguration:
         """What kubeadm keeps in the cluster; an empty one if it is not there."""
-        answer = self._api.call("GET", KUBEADM_CONFIG)
-        if answer.status == NOT_FOUND:
-            return KubeadmConfiguration()
-        data = expect(answer, "does not show kubeadm's configuration").document.get("data", {})
-        return KubeadmConfiguration(data.get("ClusterConfiguration", ""))
+        kept = find(self._api, f"{CONFIG_MAPS}/kubeadm-config", "does not show kubeadm's configuration")
+        return KubeadmConfiguration(kept.get("data", {}).get("ClusterConfiguration", ""))
 
     def mint_token(self, seconds: int) -> str:
         """A new bootstrap token, good for joining until `seconds` from now."""
@@ -163,32 +149,14 @@ class ControlPlane:
         """What of it may be shown to anybody."""
         return Inventory(self._api)
 
-    def etcd_members(self) -> tuple[EtcdMember, ...]:
-        """Every member of the cluster's etcd, learners too."""
-        return self._etcd.members()
-
-    def etcd_quorum(self) -> EtcdQuorum:
-        """Which etcd members answer; works without a quorum, too."""
-        return self._etcd.quorum()
-
-    def etcd_standing_at(self, address: str) -> EtcdStanding:
-        """Who the etcd of one master is, and whom it follows. Raises ControlPlaneError where it does not say so."""
-        return self._etcd.standing_at(address)
-
-    def check_quorum(self) -> EtcdQuorum:
-        """The quorum, where there is one. Raises ControlPlaneError, saying who is missing, unless a majority answers."""
-        return self._etcd.check_quorum()
+    @property
+    def etcd(self) -> Etcd:
+        """Its members, and whether they have a quorum."""
+        return Etcd(self._etcd_client)
 
     def etcd_snapshot(self) -> AbstractContextManager[EtcdSnapshot]:
         """etcd's own snapshot, as it arrives: in it is all that was acknowledged before. Raises ControlPlaneError."""
         return snapshot(self._etcd_client)
-
-    def remove_etcd_member(self, member_id: str) -> None:
-        """Remove a member that is gone for good; one that is removed already is fine.
-
-        Without a quorum, or where it would cost the quorum, raises ControlPlaneError and changes nothing.
-        """
-        self._etcd.remove(member_id)
 
     @property
     def answering(self) -> str:
@@ -207,10 +175,6 @@ class ControlPlane:
 
     def _client(self, port: int, authority: bytes, credential: KeyPair) -> HttpsClient:
         return HttpsClient(self._addresses, port, authority, credential, timeout=self._timeout, endpoint=self._endpoint)
-
-    @property
-    def _etcd(self) -> Etcd:
-        return Etcd(self._etcd_client)
 
     def _create_token(self, build: Callable[[str], kubeadm_objects.Object]) -> tuple[str, kubeadm_objects.Object]:
         """A new token and its Secret as the server stored it.

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .answers import NOT_FOUND, expect, put
+from .answers import CONFIG_MAPS, Calls, find, put
 from .kubeadm_objects import NAMESPACE
 
-if TYPE_CHECKING:
-    from .https_client import HttpsClient
-
 NAME = "kube-provision-backup"
-CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -34,18 +30,10 @@ class LastBackup:
         return timedelta(minutes=-5) <= now - self.created <= age
 
 
-class BackupCalls:
-    """Calls to a living cluster's API: repeatable, and raising `ControlPlaneError` as others do."""
-
-    def __init__(self, client: HttpsClient) -> None:
-        self._client = client
-
+class BackupCalls(Calls):
     def last(self) -> LastBackup | None:
         """None where none was made, or somebody has written something else there."""
-        answer = self._client.call("GET", f"{CONFIG_MAPS}/{NAME}")
-        if answer.status == NOT_FOUND:
-            return None
-        return _read(expect(answer, "does not tell of its last backup").document.get("data") or {})
+        return _read(find(self._client, f"{CONFIG_MAPS}/{NAME}", "does not tell of its last backup").get("data") or {})
 
     def record(self, backup: LastBackup) -> None:
         """That it was made, and can be read. Replaces what is said of an earlier one."""

@@ -126,7 +126,7 @@ class Etcd:
         return _members(answer)
 
     def quorum(self) -> EtcdQuorum:
-        """Ask every member at once. Answers without a quorum, too, from what the first reachable member knows."""
+        """Ask every member at once which answer. Works without a quorum, too, from what the first reachable member knows."""
         members = self._local_members()
         with ThreadPoolExecutor(max_workers=max(1, min(16, len(members)))) as pool:
             answers = dict(zip((member.id for member in members), pool.map(self._ask, members), strict=True))
@@ -150,7 +150,7 @@ class Etcd:
         )
 
     def standing_at(self, host: str) -> EtcdStanding:
-        """Of the member at this address, as it says itself. Raises where it does not."""
+        """Of the member at this address: who it is and whom it follows, as it says itself. Raises where it does not."""
         answer = self._client.call_at(host, "POST", "/v3/maintenance/status", {}, timeout=PROBE_TIMEOUT)
         if answer.status != OK:
             raise ControlPlaneError(f"{answer.server} answers {answer.status} ({answer.reason})")
@@ -158,7 +158,10 @@ class Etcd:
         return EtcdStanding(str(header.get("member_id", "")), str(answer.document.get("leader", "")))
 
     def remove(self, member_id: str) -> None:
-        """Remove a member; one that is gone already is fine. Refuses what would itself cost the quorum."""
+        """Remove a member that is gone for good; one that is removed already is fine.
+
+        Without a quorum, or where it would cost the quorum, raises and changes nothing.
+        """
         answer = self._ask_for_removal(member_id)
         if answer.status not in (200, NOT_FOUND):
             raise ControlPlaneError(

@@ -5,21 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from ..contract.errors import ControlPlaneError
-from .answers import NODES, expect, items
-from .kubeadm_objects import NAMESPACE
-
-if TYPE_CHECKING:
-    from .https_client import HttpsClient
+from .answers import CONFIG_MAPS, NODES, Calls, expect, items
 
 Object = Mapping[str, Any]
 
 PODS, EVENTS = "/api/v1/pods", "/api/v1/events"
-CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 
 UNREADY = (500, 503)
 
@@ -44,12 +39,7 @@ _EVENT = ("type", "reason", "message", "count", "firstTimestamp", "lastTimestamp
 _OBJECT = ("kind", "namespace", "name")
 
 
-class Inventory:
-    """Calls to a living cluster's API: repeatable, and raising `ControlPlaneError` as others do."""
-
-    def __init__(self, client: HttpsClient) -> None:
-        self._client = client
-
+class Inventory(Calls):
     @property
     def questions(self) -> Mapping[str, Callable[[], object]]:
         """All of them, by the names of files."""

@@ -45,7 +45,7 @@ class KubeadmConfiguration:
     @property
     def api_server_paths(self) -> frozenset[str]:
         """What arguments of API servers name on the disk of each master."""
-        return frozenset(value for value in self._api_server_values() if value.startswith("/"))
+        return frozenset(value for _, value in _arguments(self._document(), "apiServer") if value.startswith("/"))
 
     def other_arguments(self, wanted: Any) -> tuple[str, ...]:
         """Of a user's document, `kubeadm.cluster`: arguments that this one lacks, or has another value of, by their keys.
@@ -71,12 +71,6 @@ class KubeadmConfiguration:
             return yaml.safe_load(self.text)
         except (yaml.YAMLError, ValueError, RecursionError):  # the second: what only looks like a date
             return None
-
-    def _api_server_values(self) -> list[str]:
-        try:
-            return [str(argument["value"]) for argument in self._document()["apiServer"].get("extraArgs") or ()]
-        except (LookupError, TypeError, AttributeError):
-            return []
 
 
 def _arguments(document: Any, place: str) -> set[tuple[str, str]]:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from ..contract.errors import ControlPlaneError
-from .answers import NODES, RefusedError, expect, patch
-from .https_client import HttpsClient
+from .answers import NODES, Calls, RefusedError, expect, patch
 
 REGISTRATION = 120.0
 """Seconds in which a kubelet that has joined has told the cluster of its node: it does that right after it has begun."""
@@ -16,12 +15,7 @@ REGISTRATION = 120.0
 _PAUSE = 2.0
 
 
-class Labels:
-    """Calls to a living cluster's API: repeatable, and raising `ControlPlaneError` as others do."""
-
-    def __init__(self, client: HttpsClient) -> None:
-        self._client = client
-
+class Labels(Calls):
     def give(self, node: str, labels: Mapping[str, str]) -> None:
         """Idempotent; other labels stay. A node that the cluster does not count yet is waited for, and so is a cluster that
         does not answer as it should: masters that join or start keep others from that for a moment."""

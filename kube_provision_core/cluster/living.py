@@ -11,8 +11,9 @@ from .kubeadm_configuration import KubeadmConfiguration
 
 if TYPE_CHECKING:
     from ..folder.pki import Pki
-    from .api import ControlPlane, EtcdMember, EtcdQuorum
+    from .api import ControlPlane
     from .cluster_node import ClusterNode
+    from .etcd import EtcdMember, EtcdQuorum
     from .observe import Observation
 
 
@@ -58,7 +59,7 @@ def look(seen: Observation, pki: Pki, *, etcd: bool = True) -> Living:
     """
     with control_plane(seen, pki) as api:
         quorum = _check(api) if etcd else None
-        members = api.etcd_members() if etcd else ()
+        members = api.etcd.members() if etcd else ()
         kept = api.kubeadm_configuration()
         version, paths = kept.version or api.version(), kept.api_server_paths
         return Living(api.nodes(), members, version, quorum, kept.endpoint, paths, kept)
@@ -79,9 +80,9 @@ def _check(api: ControlPlane) -> EtcdQuorum:
         api.check()
     except ControlPlaneError as unready:
         try:
-            quorum = api.etcd_quorum()
+            quorum = api.etcd.quorum()
         except ControlPlaneError:
             raise unready from None
         if quorum.holds:
             raise
-    return api.check_quorum()
+    return api.etcd.check_quorum()

@@ -55,6 +55,6 @@ def _standing(api: ControlPlane, vm: Vm) -> EtcdStanding | ControlPlaneError:
     if not vm.address:
         return ControlPlaneError("it tells no address")
     try:
-        return api.etcd_standing_at(vm.address)
+        return api.etcd.standing_at(vm.address)
     except ControlPlaneError as error:
         return error

@@ -6,25 +6,16 @@ https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/#ensure-all-sec
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from .answers import CONFLICT, NOT_FOUND, expect, items
-
-if TYPE_CHECKING:
-    from .https_client import HttpsClient
+from .answers import CONFLICT, NOT_FOUND, Calls, expect, find, items
 
 SECRETS = "/api/v1/secrets"
 PAGE = 50
 """Each may have a megabyte."""
 
 
-class SecretsAtRest:
-    """Calls to a living cluster's API: repeatable, and raising `ControlPlaneError` as others do."""
-
-    def __init__(self, client: HttpsClient) -> None:
-        self._client = client
-
+class SecretsAtRest(Calls):
     def rewrite(self) -> int:
         """Write every Secret as it is; how many. One that is deleted or changed meanwhile needs it no more: whoever changes
         it writes it with the new key.
@@ -43,11 +34,8 @@ class SecretsAtRest:
             yield f"/api/v1/namespaces/{quote(about['namespace'], safe='')}/secrets/{quote(about['name'], safe='')}"
 
     def _rewrite(self, path: str) -> None:
-        found = self._client.call("GET", path)
-        if found.status == NOT_FOUND:
-            return
         name = path.removeprefix("/api/v1/namespaces/").replace("/secrets/", "/")
-        secret = expect(found, f"does not show Secret {name}").document
-        written = self._client.call("PUT", path, secret)
-        if written.status not in (NOT_FOUND, CONFLICT):
-            expect(written, f"does not write Secret {name} anew")
+        if secret := find(self._client, path, f"does not show Secret {name}"):
+            written = self._client.call("PUT", path, secret)
+            if written.status not in (NOT_FOUND, CONFLICT):
+                expect(written, f"does not write Secret {name} anew")

@@ -7,16 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .answers import NOT_FOUND, expect, items
+from .answers import CONFIG_MAPS, Calls, expect, find, items
 from .kubeadm_objects import NAMESPACE
 from .settings import Setting, unread
 from .skew import numbers
 
 if TYPE_CHECKING:
-    from .https_client import Answer, HttpsClient
+    from .https_client import Answer
 
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
-CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}"
 
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -50,12 +49,7 @@ def behind(pods: Iterable[StaticPod], version: str) -> str:
     return ""
 
 
-class VersionCalls:
-    """Calls to a living cluster's API: repeatable, and raising `ControlPlaneError` as others do."""
-
-    def __init__(self, client: HttpsClient) -> None:
-        self._client = client
-
+class VersionCalls(Calls):
     def control_planes(self) -> dict[str, list[StaticPod]]:
         """By the names of their masters."""
         masters: dict[str, list[StaticPod]] = {}
@@ -81,10 +75,7 @@ class VersionCalls:
 
     def _kept(self, name: str, key: str) -> str:
         """What kubeadm keeps in the cluster; empty where it does not."""
-        answer = self._client.call("GET", f"{CONFIG_MAPS}/{name}")
-        if answer.status == NOT_FOUND:
-            return ""
-        return str(expect(answer, f"does not show {name}").document.get("data", {}).get(key, ""))
+        return str(find(self._client, f"{CONFIG_MAPS}/{name}", f"does not show {name}").get("data", {}).get(key, ""))
 
     def addons_behind(self, version: str) -> str:
         """Which of CoreDNS and kube-proxy is not what a version brings, or not everywhere yet; empty where all is.
@@ -98,8 +89,7 @@ class VersionCalls:
         return f"{' and '.join(rolling)} {'is' if len(rolling) == 1 else 'are'} being rolled out" if rolling else ""
 
     def _addon(self, name: str) -> dict[str, Any]:
-        answer = self._client.call("GET", f"{APPS}/{name}")
-        return {} if answer.status == NOT_FOUND else expect(answer, f"does not show {name}").document
+        return find(self._client, f"{APPS}/{name}", f"does not show {name}")
 
 
 def _version(pod: Mapping[str, Any]) -> str:

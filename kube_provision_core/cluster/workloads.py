@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from .answers import NODES, NOT_FOUND, TOO_MANY_REQUESTS, expect, items, patch
+from .answers import NODES, NOT_FOUND, TOO_MANY_REQUESTS, Calls, expect, find, items, patch
 from .cordon import CORDONED, Purpose, is_ours, purpose
-from .https_client import Answer, HttpsClient
+from .https_client import Answer
 from .places import Place, place, selector
 from .pods import Budget, Pod
 
@@ -20,12 +20,7 @@ _FINISHED = ("Succeeded", "Failed")
 _MIRROR = "kubernetes.io/config.mirror"
 
 
-class Workloads:
-    """Calls to a living cluster's API: repeatable, and raising `ControlPlaneError` as others do."""
-
-    def __init__(self, client: HttpsClient) -> None:
-        self._client = client
-
+class Workloads(Calls):
     def cordon(self, node: str, why: Purpose) -> None:
         """Have no more pods begin there; what somebody else has cordoned stays so. A node that nobody knows is fine."""
         document = self._node(node)
@@ -109,8 +104,7 @@ class Workloads:
 
     def _node(self, name: str) -> dict[str, Any]:
         """Empty where the cluster knows none of that name."""
-        answer = self._client.call("GET", _node(name))
-        return {} if answer.status == NOT_FOUND else expect(answer, f"does not show node {name}").document
+        return find(self._client, _node(name), f"does not show node {name}")
 
 
 def _node(name: str) -> str:

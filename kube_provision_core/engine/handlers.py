@@ -39,7 +39,7 @@ from .plan import (
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..cluster import ControlPlane
+    from ..cluster.api import ControlPlane
 
 TOKEN_SECONDS = 45 * 60
 """A minted token's life: 30 minutes past the quarter of an hour that a machine may take to boot."""
@@ -158,7 +158,7 @@ class Performer:
     def _(self, action: RemoveMember) -> str:
         with self._control_plane() as api:
             for member_id in _members(api, action):
-                api.remove_etcd_member(member_id)
+                api.etcd.remove(member_id)
         return "no longer in etcd"
 
     @_perform.register
@@ -267,4 +267,4 @@ def _members(api: ControlPlane, action: RemoveMember) -> list[str]:
     """Ids of what etcd counts of that machine."""
     if action.member:
         return [action.member]
-    return [member.id for member in api.etcd_members() if member.name == action.name]
+    return [member.id for member in api.etcd.members() if member.name == action.name]

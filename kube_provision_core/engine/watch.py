@@ -23,7 +23,7 @@ from .session import Session
 from .sight import Awaited, History, judge, judge_baking, judge_task
 
 if TYPE_CHECKING:
-    from ..cluster import ControlPlane
+    from ..cluster.api import ControlPlane
     from ..contract.status import NodeStatus
 
 PATIENCE = 3

@@ -18,7 +18,7 @@ from .planning import look
 
 if TYPE_CHECKING:
     from ..backup import About, Place, Recipients
-    from ..cluster import ControlPlane
+    from ..cluster.api import ControlPlane
 
 OLD = timedelta(days=7)
 """A cluster without a backup for so long is warned of."""
@@ -65,7 +65,7 @@ def backup(
     files = {f"config/{name}": content for name, content in documents.items()}
     files |= {f"folder/{name}": content for name, content in clusters_own(folder.files).items()}
     with control_plane(_living(facts), folder.pki) as api:
-        kubernetes = api.kubeadm_version() or api.version()
+        kubernetes = api.kubeadm_configuration().version or api.version()
         with api.etcd_snapshot() as snapshot:
             about = _about(facts, api, kubernetes, snapshot.version, tuple(documents))
             file = place.below(file_name(about)) if kept else place

@@ -199,7 +199,7 @@ def _ask_cluster(found: Collection, seen: Observation, session: Session) -> None
     with control_plane(seen, session.folder.pki) as api:
         for name, question in api.inventory.questions.items():
             found.ask(f"cluster/{name}", question)
-        found.ask("cluster/etcd.json", api.etcd_quorum)
+        found.ask("cluster/etcd.json", lambda: api.etcd.quorum())
 
 
 # --- what nodes tell -----------------------------------------------------------------------------------------------

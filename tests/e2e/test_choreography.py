@@ -74,7 +74,7 @@ class TestTheFirstRun:
 
     def test_makes_every_master_a_voter_of_etcd(self, cluster: Lab) -> None:
         with cluster.control_plane() as api:
-            members = {member.name: member.learner for member in api.etcd_members()}
+            members = {member.name: member.learner for member in api.etcd.members()}
         assert members == dict.fromkeys(cluster.masters, False)
 
     def test_leaves_no_secret_in_etcd_that_is_not_encrypted(self, cluster: Lab) -> None:

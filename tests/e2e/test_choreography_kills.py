@@ -167,7 +167,7 @@ def test_an_initialisation_that_was_killed_is_undone_and_begun_again(cluster: La
 def test_a_join_that_was_interrupted_leaves_no_member_too_many(cluster: Lab) -> None:
     assert "m-prod-2" in [name for name, _, _ in cluster.calls("reset")]
     with cluster.control_plane() as api:
-        members = sorted((member.name, member.learner) for member in api.etcd_members())
+        members = sorted((member.name, member.learner) for member in api.etcd.members())
     assert members == [(f"m-prod-{number}", False) for number in range(1, 4)]
 
 

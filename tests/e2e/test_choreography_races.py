@@ -39,7 +39,7 @@ def test_one_of_three_initialises(lab: Lab, round_: int) -> None:
     assert len(lab.calls("init", failed=True)) == 1
     assert len(lab.calls("join")) == 2
     with lab.control_plane() as api:
-        assert sorted((member.name, member.learner) for member in api.etcd_members()) == [
+        assert sorted((member.name, member.learner) for member in api.etcd.members()) == [
             (name, False) for name in sorted(lab.masters)
         ]
     for name in list(lab.masters):

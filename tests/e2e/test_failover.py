@@ -134,7 +134,7 @@ class TestTheFirstMaster:
 
     def test_leaves_no_member_of_etcd_behind(self, replaced: Lab) -> None:
         with replaced.control_plane() as api:
-            members = {(member.name, *member.hosts) for member in api.etcd_members()}
+            members = {(member.name, *member.hosts) for member in api.etcd.members()}
         assert members == {(name, host.address) for name, host in replaced.masters.items()}
 
     def test_was_not_given_the_permission_to_initialise(self, replaced: Lab) -> None:
@@ -179,7 +179,7 @@ class TestReplacing:
 
     def test_leaves_no_member_of_etcd_behind_and_nobody_cordoned(self, replaced: Lab) -> None:
         with replaced.control_plane() as api:
-            members = {(member.name, *member.hosts) for member in api.etcd_members()}
+            members = {(member.name, *member.hosts) for member in api.etcd.members()}
             assert [node.name for node in api.nodes() if not node.schedulable] == []
         assert members == {(name, host.address) for name, host in replaced.masters.items()}
 

@@ -21,7 +21,7 @@ from machines.lab import PROGRAM, RUN_LIMIT, Lab, Measured, Run, until
 from machines.nspawn import Host
 from servers import etcdutl
 
-from kube_provision_core.cluster import ControlPlane
+from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.folder.pki import Pki
 
@@ -185,7 +185,7 @@ def test_a_cluster_that_is_lost_comes_back_from_one_file(lab: Lab, path: Path, r
     with lab.control_plane() as api:
         assert written <= names(api)
         assert put(api, "after", "it goes on") in (200, 201)
-        assert {member.name for member in api.etcd_members()} == set(lab.masters)
+        assert {member.name for member in api.etcd.members()} == set(lab.masters)
     for host in lab.masters.values():
         assert bulk(host) == {f"{BULK}{number}" for number in range(1, COUNT + 1)}
         assert revision(host) > seen + 900_000_000, "whoever has seen a later state takes the restored one for it"

@@ -270,7 +270,7 @@ def assert_all_at(lab: Lab, release: Kubernetes) -> None:
     names = {*lab.masters, *lab.workers}
     assert versions(lab) == dict.fromkeys(names, release.version)
     with lab.control_plane() as cluster:
-        assert cluster.kubeadm_version() == release.version
+        assert cluster.kubeadm_configuration().version == release.version
         assert [cluster.versions.behind(master, release.version) for master in lab.masters] == [""] * len(lab.masters)
         assert cluster.versions.addons_behind(release.version) == ""
     assert lab.ready() == names
@@ -279,7 +279,7 @@ def assert_all_at(lab: Lab, release: Kubernetes) -> None:
 
 def kubeadm_version(lab: Lab) -> str:
     with suppress(ControlPlaneError), lab.control_plane() as cluster:
-        return cluster.kubeadm_version()
+        return cluster.kubeadm_configuration().version
     return ""
 
 

@@ -50,7 +50,7 @@ def test_a_power_cut_anywhere_is_mended_by_the_master_itself(lab: Lab) -> None:
         assert {node.name: node.kubelet for node in cluster.nodes()} == dict.fromkeys(lab.ready(), patch.version)
         assert [cluster.versions.behind(master, patch.version) for master in lab.masters] == [""] * 3
         assert cluster.versions.addons_behind(patch.version) == ""
-        assert len(cluster.etcd_members()) == 3
+        assert len(cluster.etcd.members()) == 3
     assert lab.ready() == {*lab.masters, *lab.workers}
     for host in lab.masters.values():
         assert not host.succeeds("sh", "-c", "ls -d /etc/kubernetes/tmp/kubeadm-backup-etcd-*")

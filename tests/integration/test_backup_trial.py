@@ -19,7 +19,7 @@ from servers.etcd import EtcdServers
 
 from kube_provision_core.backup import About, Archive, Keys, Recipients, place, try_backup
 from kube_provision_core.backup import keep as keep_backup
-from kube_provision_core.cluster import ControlPlane
+from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.contract.errors import BackupError
 from kube_provision_core.folder.store import Folder
 

@@ -23,8 +23,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from servers.cluster_objects import NODES, RBAC, SECRETS
 from servers.control_plane import ControlPlaneServer, Fault, server_context
 
-from kube_provision_core.cluster import ClusterNode, ControlPlane, answers, look
+from kube_provision_core.cluster import answers
+from kube_provision_core.cluster.api import ControlPlane
+from kube_provision_core.cluster.cluster_node import ClusterNode
 from kube_provision_core.cluster.https_client import HttpsClient
+from kube_provision_core.cluster.living import look
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract import kept_files
 from kube_provision_core.contract.errors import ControlPlaneError
@@ -104,9 +107,9 @@ def test_kubeadms_configuration_tells_the_version_of_the_whole_cluster_whichever
     api: ControlPlane, server: ControlPlaneServer, written: str
 ) -> None:
     server.version = "v1.37.1"
-    assert api.kubeadm_version() == ""
+    assert api.kubeadm_configuration().version == ""
     server.objects.configure("kubernetesVersion", written)
-    assert api.kubeadm_version() == "1.36.2"
+    assert api.kubeadm_configuration().version == "1.36.2"
 
 
 def test_a_node_tells_the_version_of_its_kubelet_once_it_has_joined(api: ControlPlane, server: ControlPlaneServer) -> None:

@@ -10,7 +10,7 @@ from servers.cluster_objects import NODES
 from servers.control_plane import ControlPlaneServer, Fault
 from servers.workloads import Workloads
 
-from kube_provision_core.cluster import ControlPlane
+from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.cluster.cordon import CORDONED, Purpose
 from kube_provision_core.cluster.drain import Drain
 from kube_provision_core.folder.pki import Pki

@@ -14,9 +14,11 @@ from queue import Queue
 import pytest
 from servers.etcd import EtcdServers
 
-from kube_provision_core.cluster import ControlPlane, leaders, quorum
+from kube_provision_core.cluster import quorum
+from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.cluster.etcd import EtcdMember, EtcdQuorum
 from kube_provision_core.cluster.observe import Observation
+from kube_provision_core.cluster.quorum import leaders
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.contract.machines import Cluster, Endpoint, Power, Role, Stamp, Vm
 from kube_provision_core.folder.pki import Pki, create_pki
@@ -39,7 +41,7 @@ def api(pki: Pki) -> Iterator[ControlPlane]:
 
 
 def ids(api: ControlPlane) -> dict[str, str]:
-    return {member.name: member.id for member in api.etcd_members()}
+    return {member.name: member.id for member in api.etcd.members()}
 
 
 def trouble(call: Callable[[], object]) -> str:
@@ -49,14 +51,14 @@ def trouble(call: Callable[[], object]) -> str:
 
 
 def test_a_member_that_is_gone_for_good_is_removed_through_a_survivor(three: EtcdServers, api: ControlPlane) -> None:
-    members = api.etcd_members()
+    members = api.etcd.members()
     assert {member.name: member.hosts for member in members} == {name: {host} for name, host in MASTERS.items()}
     gone = ids(api)["m-1"]
     three.kill("m-1")
-    api.remove_etcd_member(gone)
-    api.remove_etcd_member(gone)
+    api.etcd.remove(gone)
+    api.etcd.remove(gone)
     assert set(ids(api)) == {"m-2", "m-3"}
-    api.check_quorum()
+    api.etcd.check_quorum()
 
 
 def test_a_member_can_be_removed_right_after_another_one_has_come_back(three: EtcdServers, api: ControlPlane) -> None:
@@ -64,7 +66,7 @@ def test_a_member_can_be_removed_right_after_another_one_has_come_back(three: Et
     three.kill("m-3")
     three.start("m-3")
     three.wait_until_healthy("m-3")
-    api.remove_etcd_member(ids(api)["m-2"])
+    api.etcd.remove(ids(api)["m-2"])
     assert set(ids(api)) == {"m-1", "m-3"}
 
 
@@ -74,8 +76,8 @@ def test_an_etcd_that_is_slow_is_none_that_is_off(three: EtcdServers, pki: Pki) 
         ports = {host: ways.enter_context(slow_way(host, seconds=4)) for host in MASTERS.values()}
         endpoint = lambda host, port: Endpoint("127.63.0.9", ports[host])  # noqa: E731
         with ControlPlane(list(MASTERS.values()), pki, endpoint=endpoint) as api:
-            assert api.etcd_quorum().holds
-            api.remove_etcd_member(ids(api)["m-3"])
+            assert api.etcd.quorum().holds
+            api.etcd.remove(ids(api)["m-3"])
             assert set(ids(api)) == {"m-1", "m-2"}
 
 
@@ -114,7 +116,7 @@ def slow_way(host: str, seconds: float) -> Iterator[int]:
 
 def test_a_member_whose_leaving_would_cost_the_quorum_is_not_removed(three: EtcdServers, api: ControlPlane) -> None:
     three.kill("m-3")
-    said = trouble(lambda: api.remove_etcd_member(ids(api)["m-2"]))
+    said = trouble(lambda: api.etcd.remove(ids(api)["m-2"]))
     silence = "m-3: 127.63.0.3:2379 cannot be reached (Connection refused)"
     assert f"lose its quorum: 1 of 2 voters follow a leader (no answer: {silence}), 2 are needed. Nothing was" in said
     assert set(ids(api)) == set(MASTERS)
@@ -125,7 +127,7 @@ def test_without_a_quorum_nothing_is_changed_then_or_later(three: EtcdServers, a
     three.kill("m-2")
     three.kill("m-3")
     begin = time.monotonic()
-    message = trouble(lambda: api.remove_etcd_member(gone))
+    message = trouble(lambda: api.etcd.remove(gone))
     assert time.monotonic() - begin < 60
     silences = (f"{name}: {MASTERS[name]}:2379 cannot be reached (Connection refused)" for name in ("m-2", "m-3"))
     lost = f"0 of 3 voters follow a leader (no answer: {', '.join(silences)}), 2 are needed"
@@ -160,8 +162,8 @@ def test_those_who_are_about_to_elect_a_leader_have_a_quorum(
     monkeypatch.setattr(quorum, "LOOKS", 60)  # a starved host elects as slowly as it likes
     masters = {name: master(name, address) for name, address in MASTERS.items()}
     with ControlPlane(list(MASTERS.values()), pki) as api:
-        leader = api.etcd_standing_at(MASTERS["m-1"]).leader
-        members = {member.name: member.id for member in api.etcd_members()}
+        leader = api.etcd.standing_at(MASTERS["m-1"]).leader
+        members = {member.name: member.id for member in api.etcd.members()}
     name = next(name for name, member in members.items() if member == leader)
     three.kill(name)
     said = leaders(seen(*(replace(vm, power=Power.OFF) if vm.name == name else vm for vm in masters.values())), pki)
@@ -186,27 +188,27 @@ def test_a_learner_that_never_started_is_seen_counts_for_nothing_and_can_be_remo
     three: EtcdServers, api: ControlPlane
 ) -> None:
     three.announce_learner("127.63.0.4")
-    (learner,) = (member for member in api.etcd_members() if member.learner)
+    (learner,) = (member for member in api.etcd.members() if member.learner)
     assert learner.name == ""
     assert learner.hosts == {"127.63.0.4"}
-    assert api.etcd_quorum().needed == 2
-    api.remove_etcd_member(learner.id)
+    assert api.etcd.quorum().needed == 2
+    api.etcd.remove(learner.id)
     assert set(ids(api)) == set(MASTERS)
 
 
 def test_the_last_member_is_not_removed(pki: Pki) -> None:
     with EtcdServers(pki, {"m-1": MASTERS["m-1"]}), ControlPlane([MASTERS["m-1"]], pki) as api:
-        assert "would lose its quorum" in trouble(lambda: api.remove_etcd_member(ids(api)["m-1"]))
+        assert "would lose its quorum" in trouble(lambda: api.etcd.remove(ids(api)["m-1"]))
 
 
 def test_another_clusters_etcd_is_told(pki: Pki) -> None:
     with EtcdServers(pki, {"m-1": MASTERS["m-1"]}), ControlPlane([MASTERS["m-1"]], create_pki("prod")) as api:
-        assert "another cluster answers there" in trouble(api.etcd_members)
+        assert "another cluster answers there" in trouble(api.etcd.members)
 
 
 def test_if_no_master_answers_each_is_named(pki: Pki) -> None:
     with ControlPlane(list(MASTERS.values()), pki) as api:
-        message = trouble(api.etcd_members)
+        message = trouble(api.etcd.members)
     assert all(f"{host}:2379 cannot be reached" in message for host in MASTERS.values())
 
 
@@ -223,4 +225,4 @@ def test_a_quorum_is_more_than_half_of_the_voters(voters: int, following: int, h
 def test_etcds_own_client_agrees_about_the_members(pki: Pki) -> None:
     with EtcdServers(pki, {"m-1": MASTERS["m-1"]}) as etcd, ControlPlane([MASTERS["m-1"]], pki) as api:
         listed = subprocess.run(etcd.etcdctl("member", "list"), capture_output=True, text=True, timeout=60, check=True)
-        assert [f"{int(member.id):x}" for member in api.etcd_members()] == [listed.stdout.split(", ")[0]]
+        assert [f"{int(member.id):x}" for member in api.etcd.members()] == [listed.stdout.split(", ")[0]]

@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 from servers.etcd import EtcdServers
 
-from kube_provision_core.cluster import ControlPlane
 from kube_provision_core.cluster import snapshot as snapshots
+from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.folder.pki import Pki
 from kube_provision_core.folder.x509 import sign_server
@@ -78,7 +78,7 @@ def test_one_that_is_left_in_the_middle_leaves_the_client_usable(pki: Pki, etcd:
     with ControlPlane([ADDRESS], pki) as api:
         with api.etcd_snapshot() as snapshot:
             next(iter(snapshot))
-        assert [member.name for member in api.etcd_members()] == ["m-1"]
+        assert [member.name for member in api.etcd.members()] == ["m-1"]
         with api.etcd_snapshot() as snapshot:
             assert sum(map(len, snapshot)) == snapshot.size
 

@@ -9,7 +9,7 @@ import pytest
 from servers.cluster_objects import CONFIG_MAPS, EVENTS, NODES, PODS
 from servers.control_plane import ControlPlaneServer, Fault
 
-from kube_provision_core.cluster import ControlPlane
+from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.folder.pki import Pki
 from kube_provision_core.support.collecting import Collection

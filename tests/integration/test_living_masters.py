@@ -13,7 +13,8 @@ import pytest
 from servers.living_masters import LivingMasters
 
 from kube_provision_core import Power, Role, Stamp, Vm
-from kube_provision_core.cluster import ControlPlane, look
+from kube_provision_core.cluster.api import ControlPlane
+from kube_provision_core.cluster.living import look
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.folder.pki import create_pki
@@ -31,10 +32,10 @@ def test_a_killed_master_is_replaced_through_the_others() -> None:
     with LivingMasters(pki, MASTERS, {"w-prod-1": "127.64.0.9"}) as masters:
         masters.kill("m-prod-1")
         with ControlPlane(list(MASTERS.values()), pki) as api:
-            (gone,) = (member.id for member in api.etcd_members() if member.name == "m-prod-1")
-            api.remove_etcd_member(gone)
+            (gone,) = (member.id for member in api.etcd.members() if member.name == "m-prod-1")
+            api.etcd.remove(gone)
             api.delete_node("m-prod-1")
-            assert {member.name for member in api.etcd_members()} == {"m-prod-2", "m-prod-3"}
+            assert {member.name for member in api.etcd.members()} == {"m-prod-2", "m-prod-3"}
         assert masters.nodes == {"m-prod-2", "m-prod-3", "w-prod-1"}
 
 
@@ -72,11 +73,11 @@ def test_the_program_waits_for_the_folder_lives_and_ends_without_a_trace(tmp_pat
             assert program.stdout.readline() == b"ready\n"
             with ControlPlane(["127.64.0.1"], folder.pki) as api:
                 api.check()
-                api.check_quorum()
+                api.etcd.check_quorum()
             program.send_signal(signal.SIGTERM)
             assert program.wait(60) == 0
         finally:
             program.kill()
     with ControlPlane(["127.64.0.1"], folder.pki) as api, pytest.raises(ControlPlaneError):
-        api.etcd_members()
+        api.etcd.members()
     assert [item.name for item in tmp_path.iterdir()] == ["prod"]

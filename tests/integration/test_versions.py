@@ -10,7 +10,8 @@ from servers.cluster_objects import CONFIG_MAPS
 from servers.control_plane import ControlPlaneServer, Fault
 from servers.workloads import Workloads
 
-from kube_provision_core.cluster import ControlPlane, https_client
+from kube_provision_core.cluster import https_client
+from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.folder.pki import Pki
 

@@ -30,7 +30,7 @@ from machines.packages import consul_package
 from machines.repository import TOOLS, Mirror, kubernetes_of
 from servers.debian import install
 
-from kube_provision_core.cluster import ControlPlane
+from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.folder.store import Folder
 
 PROGRAM = Path(sys.executable).with_name("kube-provision")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from servers.etcd import EtcdServers
 
-from kube_provision_core.cluster import ControlPlane
+from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.folder.pki import Pki
 from kube_provision_node import etcd
 
@@ -26,7 +26,7 @@ def three(pki: Pki) -> Iterator[EtcdServers]:
 
 def members(pki: Pki) -> set[tuple[str, ...]]:
     with ControlPlane(list(MASTERS.values()), pki) as api:
-        return {tuple(member.hosts) for member in api.etcd_members()}
+        return {tuple(member.hosts) for member in api.etcd.members()}
 
 
 def hosts(*names: str) -> set[tuple[str, ...]]:

@@ -16,7 +16,8 @@ import pytest
 from kube_provision_core import Cluster, ConfigError
 from kube_provision_core.cli.progress import Progress
 from kube_provision_core.cli.running import Running, finish
-from kube_provision_core.cluster import ClusterNode, Readiness
+from kube_provision_core.cluster import Readiness
+from kube_provision_core.cluster.cluster_node import ClusterNode
 from kube_provision_core.cluster.known import Known
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.engine.executor import Event, Outcome, Sight, State, apply

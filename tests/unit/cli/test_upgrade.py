@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from kube_provision_core import cluster
-from kube_provision_core.cluster import ClusterNode, EtcdMember, EtcdQuorum, Living
+from kube_provision_core.cluster import Living
+from kube_provision_core.cluster.cluster_node import ClusterNode
+from kube_provision_core.cluster.etcd import EtcdMember, EtcdQuorum
 from kube_provision_core.cluster.versions import CONTROL_PLANE, StaticPod
 from kube_provision_core.contract.machines import Power
 from kube_provision_core.engine.facts import Facts, Known

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from kube_provision_core.cluster import leaders, quorum
+from kube_provision_core.cluster import quorum
 from kube_provision_core.cluster.etcd import EtcdStanding
 from kube_provision_core.cluster.observe import Observation
+from kube_provision_core.cluster.quorum import leaders
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.contract.machines import Cluster, Power, Role, Stamp, Vm
 from kube_provision_core.folder.pki import Pki
@@ -31,7 +32,11 @@ def asked(*looks: Mapping[str, str | ControlPlaneError], pki: Pki, patch: pytest
             raise error
         return EtcdStanding(f"id of {name}", str(look[name]))
 
-    patch.setattr(quorum, "control_plane", lambda seen, pki: nullcontext(SimpleNamespace(etcd_standing_at=standing_at)))
+    patch.setattr(
+        quorum,
+        "control_plane",
+        lambda seen, pki: nullcontext(SimpleNamespace(etcd=SimpleNamespace(standing_at=standing_at))),
+    )
     patch.setattr(quorum, "PAUSE", 0.0)
     vms = tuple(Vm(it, it, Power.ON, Stamp("prod", "id-1", Role.MASTER, "spec"), (it,)) for it in NAMES)
     said = leaders(Observation(Cluster("prod", "id-1", "1.37", frozenset(NAMES)), vms), pki)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kube_provision_core.cluster import ClusterNode, Readiness, hint
+from kube_provision_core.cluster import Readiness, hint
+from kube_provision_core.cluster.cluster_node import ClusterNode
 
 KUBECONFIG = Path("/state/prod/kubeconfig")
 NO_NETWORK = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kube_provision_core.cluster import ClusterNode
 from kube_provision_core.cluster.advice import Remedies
+from kube_provision_core.cluster.cluster_node import ClusterNode
 from kube_provision_core.cluster.skew import adopted, adoption, drift, of_kubelets
 from kube_provision_core.contract.machines import Cluster
 

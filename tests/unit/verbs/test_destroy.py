@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from doubles.facts import GivenFacts
 
-from kube_provision_core.cluster import ClusterNode, EtcdMember, Living
+from kube_provision_core.cluster import Living
+from kube_provision_core.cluster.cluster_node import ClusterNode
+from kube_provision_core.cluster.etcd import EtcdMember
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.boot import Stage
 from kube_provision_core.contract.errors import ConfigError

@@ -17,8 +17,10 @@ from doubles.site import Site
 
 from kube_provision_core.backup import Archive
 from kube_provision_core.boot import api_server
-from kube_provision_core.cluster import ClusterNode, EtcdMember, Living
+from kube_provision_core.cluster import Living
+from kube_provision_core.cluster.cluster_node import ClusterNode
 from kube_provision_core.cluster.desired import to_render
+from kube_provision_core.cluster.etcd import EtcdMember
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.config.core import CoreConfig
 from kube_provision_core.contract.errors import ConfigError

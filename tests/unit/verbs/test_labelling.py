@@ -8,7 +8,8 @@ from typing import Any
 
 from doubles.facts import GivenFacts
 
-from kube_provision_core.cluster import ClusterNode, Living
+from kube_provision_core.cluster import Living
+from kube_provision_core.cluster.cluster_node import ClusterNode
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.contract.machines import Cluster, Machine, Node, Power, Role, Stamp, Vm

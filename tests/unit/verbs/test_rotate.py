@@ -13,7 +13,8 @@ from doubles.facts import GivenFacts
 from doubles.restoration import desire
 
 from kube_provision_core.boot.api_server import KEYS
-from kube_provision_core.cluster import ClusterNode, Living
+from kube_provision_core.cluster import Living
+from kube_provision_core.cluster.cluster_node import ClusterNode
 from kube_provision_core.cluster.desired import Desired
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.errors import ConfigError

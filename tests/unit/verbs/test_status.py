@@ -11,7 +11,8 @@ from doubles.services import MemoryDiscovery
 from doubles.site import Site
 
 from kube_provision_core import cluster
-from kube_provision_core.cluster import ClusterNode, Readiness
+from kube_provision_core.cluster import Readiness
+from kube_provision_core.cluster.cluster_node import ClusterNode
 from kube_provision_core.cluster.known import Known
 from kube_provision_core.cluster.kubeadm_configuration import KubeadmConfiguration
 from kube_provision_core.contract.boot import Stage

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from doubles.facts import GivenFacts
 
-from kube_provision_core.cluster import ClusterNode, EtcdMember, EtcdQuorum, Living
+from kube_provision_core.cluster import Living
 from kube_provision_core.cluster.advice import Remedies
 from kube_provision_core.cluster.backups import LastBackup
+from kube_provision_core.cluster.cluster_node import ClusterNode
 from kube_provision_core.cluster.desired import Desired
+from kube_provision_core.cluster.etcd import EtcdMember, EtcdQuorum
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.cluster.settings import Setting
 from kube_provision_core.cluster.versions import CONTROL_PLANE, StaticPod

@@ -13,8 +13,9 @@ from doubles.site import Site
 
 from kube_provision_core import cluster
 from kube_provision_core.boot.tasks import Answer
-from kube_provision_core.cluster import ClusterNode, Readiness
+from kube_provision_core.cluster import Readiness
 from kube_provision_core.cluster.advice import Remedies
+from kube_provision_core.cluster.cluster_node import ClusterNode
 from kube_provision_core.cluster.cordon import Purpose
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.boot import Stage
