@@ -2,7 +2,7 @@
 
 from .calling import answers, connect, construct, get, register, require
 from .checked import Plugins
-from .choosing import KINDS, InstalledPlugin, choose, find, installed, offers, own_names, suites
+from .choosing import KINDS, InstalledPlugin, choose, installed, offers, own_names, suites
 from .declared import declared, machines_of
 from .drivers import ChosenDriver, FoundDriver
 from .hooks import Hooks
@@ -20,7 +20,6 @@ __all__ = [
     "connect",
     "construct",
     "declared",
-    "find",
     "get",
     "install",
     "installed",

@@ -51,11 +51,6 @@ def installed(check: Check | None = None) -> list[InstalledPlugin]:
     return [plugin for kind in KINDS for plugin in _describe_kind(kind, offered, check)]
 
 
-def find(kind: str, name: str) -> type[Any]:
-    """The driver class of that name. Imports only that one. Raises `PluginError` as `choose` does."""
-    return choose(kind, name).cls
-
-
 def choose(kind: str, name: str, offered: Offers | None = None) -> FoundDriver:
     """The driver of that name, imported and checked against the contract.
 

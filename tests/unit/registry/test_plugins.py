@@ -66,7 +66,7 @@ def chosen(kind: str, name: str) -> plugins.ChosenDriver:
 
 def refusal(kind: str, name: str) -> str:
     with pytest.raises(PluginError) as caught:
-        plugins.find(kind, name)
+        plugins.choose(kind, name)
     return str(caught.value)
 
 
@@ -79,7 +79,7 @@ VM = Vm("w-1", "1", Power.ON, None)
 
 def test_a_driver_is_found_by_kind_and_name(install: Install) -> None:
     install("kp-moon", "target", "moon")
-    assert plugins.find("target", "moon").__module__ == "kp_moon"
+    assert plugins.choose("target", "moon").cls.__module__ == "kp_moon"
 
 
 def test_a_driver_knows_its_distribution_and_its_own_name(install: Install) -> None:
@@ -91,14 +91,14 @@ def test_a_driver_knows_its_distribution_and_its_own_name(install: Install) -> N
 def test_other_drivers_are_not_imported(install: Install) -> None:
     install("kp-moon", "target", "moon")
     install("kp-mars", "target", "mars")
-    plugins.find("target", "moon")
+    plugins.choose("target", "moon")
     assert "kp_mars" not in sys.modules
 
 
 def test_a_driver_installed_after_the_last_look_is_found(install: Install) -> None:
     refusal("target", "moon")
     install("kp-moon", "target", "moon")
-    assert plugins.find("target", "moon")
+    assert plugins.choose("target", "moon")
 
 
 @pytest.mark.parametrize("kind", plugins.KINDS)
@@ -153,14 +153,14 @@ def test_a_driver_that_cannot_be_imported_is_one_line_that_names_its_distributio
 def test_a_broken_driver_leaves_the_others_working(install: Install) -> None:
     install("kp-mars", "target", "mars", source="1/0")
     install("kp-moon", "target", "moon")
-    assert plugins.find("target", "moon")
+    assert plugins.choose("target", "moon")
 
 
 def test_a_damaged_distribution_leaves_the_others_working(install: Install) -> None:
     site = install("kp-mars", "target", "mars")
     (site / "kp_mars-1.2.dist-info" / "entry_points.txt").write_bytes(b"[kube_provision.target]\nmars = \xff\xfe\n")
     install("kp-moon", "target", "moon")
-    assert plugins.find("target", "moon")
+    assert plugins.choose("target", "moon")
 
 
 def test_an_entry_point_that_names_no_class_is_refused(install: Install) -> None:
