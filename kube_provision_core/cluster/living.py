@@ -27,10 +27,6 @@ class Living:
     """Of Kubernetes, such as `1.37.1`, as kubeadm keeps it for the whole cluster; empty where nobody was asked."""
     quorum: EtcdQuorum | None = None
     """Which members of etcd follow a leader; None where nobody was asked."""
-    endpoint: str = ""
-    """Where its nodes look for an API server, such as `localhost:8443`; empty where that is not known."""
-    api_server_paths: frozenset[str] = frozenset()
-    """What arguments of its API servers name on the disk of each master, those too that are yet to join."""
     kubeadm: KubeadmConfiguration = field(default_factory=KubeadmConfiguration)
     """What kubeadm keeps of it; empty where nobody was asked."""
 
@@ -61,8 +57,8 @@ def look(seen: Observation, pki: Pki, *, etcd: bool = True) -> Living:
         quorum = _check(api) if etcd else None
         members = api.etcd.members() if etcd else ()
         kept = api.kubeadm_configuration()
-        version, paths = kept.version or api.version(), kept.api_server_paths
-        return Living(api.nodes(), members, version, quorum, kept.endpoint, paths, kept)
+        version = kept.version or api.version()
+        return Living(api.nodes(), members, version, quorum, kept)
 
 
 def control_plane(seen: Observation, pki: Pki) -> ControlPlane:

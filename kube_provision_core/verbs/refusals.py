@@ -180,7 +180,7 @@ def refuse_other_encryption(facts: Facts) -> None:
 def refuse_unread_files(facts: Facts, living: Living) -> None:
     """What API servers are told to read is decided when a cluster is initialised: a master that is made without one of the
     files, since its key was taken away, would never serve."""
-    read = living.api_server_paths & api_server.FILES.keys()
+    read = living.kubeadm.api_server_paths & api_server.FILES.keys()
     missing = sorted(read - api_server.paths(facts.core(Role.MASTER))) if read else []
     if missing and facts.core(Role.MASTER).hardened and hardened.AUTHENTICATION not in read:
         raise ConfigError(
@@ -222,7 +222,7 @@ def refuse_other_networking(desired: Desired, living: Living) -> None:
                 f"{key}: cluster {desired.cluster.name} was made with {network}, and new machines would have {ours[key]}. "
                 f"Set it to {network}: a cluster keeps what it was made with"
             )
-    host, _, port = living.endpoint.rpartition(":")
+    host, _, port = living.kubeadm.endpoint.rpartition(":")
     if host == "localhost" and port != str(desired.cluster.proxy_port):
         raise ConfigError(
             f"proxy_port: nodes of cluster {desired.cluster.name} look for an API server on their own port {port}, and new "

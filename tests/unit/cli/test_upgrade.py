@@ -115,9 +115,7 @@ class Site:
             for name in (*MASTERS, "w-prod-1")
         ]
         members = tuple(EtcdMember(name, name, ()) for name in MASTERS)
-        self.living = Living(
-            tuple(nodes), members, "1.36.2", EtcdQuorum(members, dict.fromkeys(MASTERS, MASTERS[0])), "localhost:8443"
-        )
+        self.living = Living(tuple(nodes), members, "1.36.2", EtcdQuorum(members, dict.fromkeys(MASTERS, MASTERS[0])))
         self.removed: tuple[str, ...] = ()
         self.objections: tuple[str, ...] = ()
 

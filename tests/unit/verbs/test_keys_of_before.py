@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,7 @@ from kube_provision_core.cluster import Living
 from kube_provision_core.cluster.cluster_node import ClusterNode
 from kube_provision_core.cluster.desired import to_render
 from kube_provision_core.cluster.etcd import EtcdMember
+from kube_provision_core.cluster.kubeadm_configuration import KubeadmConfiguration
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.config.core import CoreConfig
 from kube_provision_core.contract.errors import ConfigError
@@ -200,4 +202,6 @@ def living(*paths: str) -> Living:
     names = ("m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1")
     nodes = tuple(ClusterNode(name, True, ("control-plane",) if name[0] == "m" else (), "10.0.0.5") for name in names)
     members = tuple(EtcdMember(name, name, ()) for name in names[:3])
-    return Living(nodes, members, "1.36.2", api_server_paths=frozenset(paths))
+    arguments = [{"name": "tls-cert-file", "value": path} for path in paths]
+    kept = KubeadmConfiguration(json.dumps({"apiServer": {"extraArgs": arguments}}))
+    return Living(nodes, members, "1.36.2", kubeadm=kept)

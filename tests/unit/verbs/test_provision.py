@@ -412,9 +412,10 @@ class TestTheVersionOfALivingCluster:
             planned(WHOLE, LIVES, desired=self.MORE, living=Living(version=running))
 
     def test_keep_the_port_that_the_cluster_was_made_with(self) -> None:
-        assert planned(WHOLE, LIVES, desired=self.MORE, living=Living(endpoint="localhost:8443")).actions
+        ours, other = (KubeadmConfiguration(f"controlPlaneEndpoint: localhost:{port}") for port in (8443, 7443))
+        assert planned(WHOLE, LIVES, desired=self.MORE, living=Living(kubeadm=ours)).actions
         with pytest.raises(ConfigError, match=r"own port 7443, and new machines would listen on 8443\. Set it to 7443"):
-            planned(WHOLE, LIVES, desired=self.MORE, living=Living(endpoint="localhost:7443"))
+            planned(WHOLE, LIVES, desired=self.MORE, living=Living(kubeadm=other))
 
     @pytest.mark.parametrize(("key", "ours"), [("pod", "10.244.0.0/16"), ("service", "10.96.0.0/12")])
     def test_keep_the_networks_that_the_cluster_was_made_with(self, key: str, ours: str) -> None:
