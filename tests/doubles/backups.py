@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pyrage
 
-from kube_provision_core.backup import About, Archive, Keys, Recipients, write_backup
+from kube_provision_core.backup import About, Archive, Keys, Recipients
+from kube_provision_core.backup.writer import write_backup
 from kube_provision_core.folder.store import Folder
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from doubles.facts import GivenFacts
 
-from kube_provision_core.backup import About, Archive, End, Keys
+from kube_provision_core.backup import About, Archive, Keys
+from kube_provision_core.backup.contents import End
 from kube_provision_core.cluster.advice import Remedies
 from kube_provision_core.cluster.desired import Desired
 from kube_provision_core.cluster.observe import Observation

@@ -17,7 +17,8 @@ import pytest
 from doubles.memory import World
 from servers.living_masters import LivingMasters
 
-from kube_provision_core.backup import Keys, check_backup, place
+from kube_provision_core.backup import Keys, place
+from kube_provision_core.backup.reader import check_backup
 from kube_provision_core.cli import main
 from kube_provision_core.folder.store import Folder
 

@@ -15,7 +15,8 @@ from doubles.site import Site
 from servers.cluster_objects import CONFIG_MAPS
 from servers.living_masters import LivingMasters
 
-from kube_provision_core.backup import Archive, Keys, Recipients, check_backup, place
+from kube_provision_core.backup import Archive, Keys, Recipients, place
+from kube_provision_core.backup.reader import check_backup
 from kube_provision_core.contract.errors import BackupError, ConfigError, ControlPlaneError
 from kube_provision_core.contract.kept_files import replace_file
 from kube_provision_core.contract.machines import Discovery

@@ -18,9 +18,11 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from kube_provision_core.backup import About, Backup, Keys, Recipients, check_backup, fit, open_backup, write_backup
+from kube_provision_core.backup import About, Keys, Recipients, fit
 from kube_provision_core.backup import contents as contents_of
 from kube_provision_core.backup.keys import ARMOR, ARMOR_END
+from kube_provision_core.backup.reader import Backup, check_backup, open_backup
+from kube_provision_core.backup.writer import write_backup
 from kube_provision_core.contract.errors import BackupError, ConfigError
 
 ABOUT = About(

@@ -17,8 +17,9 @@ import pyrage
 import pytest
 from doubles.backups import Snapshot
 
-from kube_provision_core.backup import About, Keys, Place, Recipients, check_backup, clear, file_name, keep, place
+from kube_provision_core.backup import About, Keys, Place, Recipients, clear, file_name, keep, place
 from kube_provision_core.backup.places import Remote
+from kube_provision_core.backup.reader import check_backup
 from kube_provision_core.contract.errors import BackupError, ControlPlaneError
 
 NOW = datetime(2026, 11, 29, 8, 30, tzinfo=UTC)
