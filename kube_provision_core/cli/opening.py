@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from .options import Command, FilePath, with_options
+from .options import FilePath, gathering
 
 if TYPE_CHECKING:
     from ..backup import Archive
@@ -91,11 +91,5 @@ def read_passphrase(path: str) -> str:
     return passphrase
 
 
-def opening(command: Command) -> Command:
-    """Add the options of what opens a backup; the command gets one `Opening`."""
-
-    @functools.wraps(command)
-    def with_opening(*, identity_files: tuple[str, ...], passphrase_file: str | None, **options: Any) -> Any:
-        return command(opening=Opening(identity_files, passphrase_file), **options)
-
-    return with_options(_OPENING, with_opening)
+opening = gathering("opening", _OPENING, OPENING, Opening)
+"""Adds the options of what opens a backup; the command gets one `Opening`."""

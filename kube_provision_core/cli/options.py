@@ -269,6 +269,22 @@ def with_options(options: Sequence[Callable[[Command], Command]], command: Comma
     return command
 
 
+def gathering(
+    name: str, options: Iterable[Callable[[Command], Command]], parameters: Iterable[str], make: Callable[..., Any]
+) -> Callable[[Command], Command]:
+    """Adds options; the command gets one thing of this name, which is made of what they say, None for one it has not."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_one(**given: Any) -> Any:
+            made = make(*(given.pop(parameter, None) for parameter in parameters))
+            return command(**{name: made}, **given)
+
+        return with_options(list(options), with_one)
+
+    return decorate
+
+
 again = click.option("--again", is_flag=True, help="Bake also what holds everything already.")
 
 

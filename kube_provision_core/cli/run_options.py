@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
@@ -11,8 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ..contract.errors import ConfigError
-from .confirming import confirmation
-from .options import Command, FilePath, output, parallel, state, with_options
+from .options import Command, FilePath, gathering, output, parallel, state, with_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ _TELLING = (
         "--report",
         type=FilePath(readable=False),
         metavar="FILE.html",
-        callback=_own_file(".page.file"),
+        callback=_own_file(".page.recorder"),
         help="Write a picture of the run there: one page, however it ends. Only an earlier one is replaced.",
     ),
     click.option(
@@ -119,7 +119,7 @@ class Runner(NamedTuple):
 
         config = given.load_for(verb)
         name = config.core.name if verb.of_cluster else verb.name
-        confirm = confirmation(asks, name) if asks else lambda: None
+        confirm = _confirmation(asks, name) if asks else lambda: None
         options = Options(**vars(wish), finish_timeout=self.wait_timeout, parallel=self.parallel)
         with (
             opened(verb, config, given.state, alone=True, archive=archive) as session,
@@ -129,18 +129,21 @@ class Runner(NamedTuple):
         return user.finish(report, self.form)
 
 
-def runs(command: Command) -> Command:
-    """Add the options of whatever carries out a plan; the command gets one `Runner`, to which it may add `wait_timeout`."""
+def _confirmation(verb: str, cluster: str) -> Callable[[], None]:
+    """Whoever deletes machines is asked for the cluster's name first, between the plan and its first action.
 
-    @functools.wraps(command)
-    def with_runner(
-        *,
-        progress: Progress,
-        form: str,
-        parallel: int | None,
-        wait_timeout: int | None = None,
-        **options: Any,
-    ) -> Any:
-        return command(runner=Runner(progress, form, parallel, wait_timeout), **options)
+    Raises `UsageError` where nobody could be asked.
+    """
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{verb} asks for the cluster's name on a terminal, and this is none; --yes does not ask.")
 
-    return with_options([state, parallel, progress, output], with_runner)
+    def ask() -> None:
+        typed = click.prompt(f"Type the cluster's name, {cluster}, to go on", err=True)
+        if typed != cluster:
+            raise ConfigError(f"{typed!r} is not the cluster's name: nothing was touched")
+
+    return ask
+
+
+runs = gathering("runner", [state, parallel, progress, output], ("progress", "form", "parallel", "wait_timeout"), Runner)
+"""Adds the options of whatever carries out a plan; the command may add `wait_timeout`."""

@@ -14,8 +14,7 @@ from ..engine.executor import Interrupt
 from .bakes import bake_data, bake_table
 from .interrupt import leaving, requests
 from .output import OUTPUT_LOST, emit
-from .page.recorded import recorded
-from .page.recorder import Recorder
+from .page.recorder import Recorder, recorded
 from .plans import plan_table
 from .progress import Progress, View, view
 from .reports import report_data, report_table

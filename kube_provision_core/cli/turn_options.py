@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .moments import moment
-from .options import Command, given_among, with_options
+from .options import Command, gathering, given_among, with_options
+
+if TYPE_CHECKING:
+    from ..engine.wish import Draining, Rolling
 
 DRAINING = ("drain", "drain_timeout", "force")
 ROLLING = ("max_unavailable", "burn_in", "pause", "until")
@@ -33,18 +36,17 @@ _DRAINING = (
 )
 
 
-def draining(command: Command) -> Command:
-    """Add the options of `destroy --node`; the command gets one `Draining`, None where nothing is drained."""
+def _drained(drain: bool, seconds: int, force: bool) -> Draining | None:
+    """None where nothing is drained."""
+    from ..engine.wish import Draining
 
-    @functools.wraps(command)
-    def with_draining(*, drain: bool, drain_timeout: int, force: bool, **options: Any) -> Any:
-        from ..engine.wish import Draining
+    if not drain and (option := given_among(("drain_timeout", "force"))):
+        raise click.UsageError(f"{option} says how nodes are drained, and --no-drain that they are not: one of the two.")
+    return Draining(seconds, force) if drain else None
 
-        if not drain and (option := given_among(("drain_timeout", "force"))):
-            raise click.UsageError(f"{option} says how nodes are drained, and --no-drain that they are not: one of the two.")
-        return command(draining=Draining(drain_timeout, force) if drain else None, **options)
 
-    return with_options(_DRAINING, with_draining)
+draining = gathering("draining", _DRAINING, DRAINING, _drained)
+"""Adds the options of `destroy --node`."""
 
 
 def _at_once(_: click.Context, __: click.Parameter, value: str) -> str:
@@ -77,16 +79,14 @@ _ROLLING = (
 )
 
 
-def rolling(command: Command) -> Command:
-    """Add the options of whatever goes from node to node; the command gets one `Rolling`."""
+def _rolled(*said: Any) -> Rolling:
+    from ..engine.wish import Rolling
 
-    @functools.wraps(command)
-    def with_rolling(*, max_unavailable: str, burn_in: int, pause: int, until: float, **options: Any) -> Any:
-        from ..engine.wish import Rolling
+    return Rolling(*said)
 
-        return command(rolling=Rolling(max_unavailable, burn_in, pause, until), **options)
 
-    return with_options(_ROLLING, with_rolling)
+rolling = gathering("rolling", _ROLLING, ROLLING, _rolled)
+"""Adds the options of whatever goes from node to node."""
 
 
 _UPGRADING = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -10,9 +10,6 @@ from ..options import Input, configuration, given_among, nodes, pool, yes
 from ..program import subcommand
 from ..run_options import Runner, runs
 from ..turn_options import DRAINING, draining
-
-if TYPE_CHECKING:
-    from ...engine.wish import Draining
 
 
 @subcommand("destroy")
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 @draining
 @yes
 @runs
-def command(given: Input, nodes: tuple[str, ...], pool: str, draining: Draining | None, yes: bool, runner: Runner) -> int:
+def command(given: Input, yes: bool, runner: Runner, **said: Any) -> int:
     """Delete the cluster's machines, let discovery forget it and move its folder aside; or delete single nodes, or a pool.
 
     Only machines that bear the cluster's stamp are deleted. A single node is drained first. Run it again after any failure.
@@ -30,9 +27,9 @@ def command(given: Input, nodes: tuple[str, ...], pool: str, draining: Draining 
     from ...engine.wish import Wish
     from ...verbs.destroy import DESTROY
 
-    if nodes and pool:
+    wish = Wish(**said)
+    if wish.nodes and wish.pool:
         raise click.UsageError("--node and --pool: one of the two.")
-    if not (nodes or pool) and (option := given_among(DRAINING)):
+    if not (wish.nodes or wish.pool) and (option := given_among(DRAINING)):
         raise click.UsageError(f"{option} goes with --node or --pool: a whole cluster is not drained.")
-    wish = Wish(nodes=nodes, pool=pool, draining=draining)
     return runner.carry_out(DESTROY, given, wish, asks="" if yes else "destroy")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -12,9 +12,6 @@ from ..options import FilePath, Input, again, configuration, drifted, given_amon
 from ..program import subcommand
 from ..restoring import Restoring, abandon_old, backed_up
 from ..turn_options import DRAINING, MASTERS_ONLY, ROLLING, UPGRADING, draining, rolling, upgrading
-
-if TYPE_CHECKING:
-    from ...engine.wish import Draining, Rolling
 
 ONE_OF = (
     (("wait",), ("provision",)),
@@ -47,25 +44,7 @@ ONE_OF = (
 @upgrading
 @again
 @output
-def command(
-    given: Input,
-    verb: str,
-    file: str | None,
-    opening: Opening,
-    abandon_old: bool,
-    wait: bool,
-    nodes: tuple[str, ...],
-    drifted: bool,
-    pool: str,
-    rolling: Rolling,
-    draining: Draining | None,
-    system: bool,
-    only: str,
-    backup: bool,
-    removed_apis: bool,
-    again: bool,
-    form: str,
-) -> None:
+def command(given: Input, verb: str, file: str | None, opening: Opening, form: str, **wish: Any) -> None:
     """Show what VERB (provision, upgrade, replace, destroy, renew, rotate, restore FILE, bake) would do now, and why.
 
     + makes, - removes, ~ changes. Changes nothing itself, and refuses what VERB would refuse. What `--output json` prints,
@@ -83,29 +62,15 @@ def command(
         if verb not in verbs and (option := given_among(parameters)):
             hint = " Machines are named by --node." if option == "file" else ""
             raise click.UsageError(f"{option} goes with `plan {'` and `plan '.join(verbs)}`.{hint}")
-    if nodes and pool:
+    options = Options(**wish, archive=file or "")
+    if options.nodes and options.pool:
         raise click.UsageError("--node and --pool: one of the two.")
-    if verb == "destroy" and not (nodes or pool) and (option := given_among(DRAINING)):
+    if verb == "destroy" and not (options.nodes or options.pool) and (option := given_among(DRAINING)):
         raise click.UsageError(f"{option} goes with --node or --pool: a whole cluster is not drained.")
     if verb == "restore" and file is None:
         raise click.UsageError("`plan restore` takes FILE: the backup.")
-    if verb == "replace" and bool(nodes) == (drifted or bool(pool)):
+    if verb == "replace" and bool(options.nodes) == (options.drifted or bool(options.pool)):
         raise click.UsageError("`plan replace`: name machines by --node, or say --drifted or --pool, and not both.")
-    options = Options(
-        wait=wait,
-        nodes=nodes,
-        drifted=drifted,
-        pool=pool,
-        rolling=rolling,
-        draining=draining,
-        system=system,
-        only=only,
-        backup=backup,
-        removed_apis=removed_apis,
-        again=again,
-        archive=file or "",
-        abandon_old=abandon_old,
-    )
     chosen = named(verb)
     with errors_told(form):
         source, archive = backed_up(given, options, opening)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -10,9 +10,6 @@ from ..options import Input, configuration, drifted, pool, wait_timeout, yes
 from ..program import subcommand
 from ..run_options import Runner, runs
 from ..turn_options import draining, rolling
-
-if TYPE_CHECKING:
-    from ...engine.wish import Draining, Rolling
 
 
 @subcommand("replace")
@@ -25,16 +22,7 @@ if TYPE_CHECKING:
 @yes
 @wait_timeout
 @runs
-def command(
-    given: Input,
-    nodes: tuple[str, ...],
-    drifted: bool,
-    pool: str,
-    rolling: Rolling,
-    draining: Draining | None,
-    yes: bool,
-    runner: Runner,
-) -> int:
+def command(given: Input, yes: bool, runner: Runner, **said: Any) -> int:
     """Make machines anew, turn by turn: drained, destroyed, created, and ready before the next one goes.
 
     Those that are named, --drifted, or all of a --pool; with both, those of the pool that have drifted. Run it again after
@@ -43,7 +31,7 @@ def command(
     from ...engine.wish import Wish
     from ...verbs.replace import REPLACE
 
-    if bool(nodes) == (drifted or bool(pool)):
+    wish = Wish(wait=True, **said)
+    if bool(wish.nodes) == (wish.drifted or bool(wish.pool)):
         raise click.UsageError("Name the machines that are to be replaced, or say --drifted or --pool, and not both.")
-    wish = Wish(wait=True, nodes=nodes, drifted=drifted, pool=pool, rolling=rolling, draining=draining)
     return runner.carry_out(REPLACE, given, wish, asks="" if yes else "replace")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import STATE, Command, FilePath, Input, output, state, with_options
+from ..options import STATE, FilePath, Input, gathering, output, state
 from ..output import columns, emit, plain, table
 from ..program import SUMMARIES, Subgroup
 from ..talk import note
@@ -17,17 +16,14 @@ if TYPE_CHECKING:
     from ...state import SealedState
 
 
-def _store(command: Command) -> Command:
-    """Add the options that say where it is; the command gets one `SealedState`."""
+def _said(*said: Any) -> SealedState:
+    from ..state_option import Said
 
-    @functools.wraps(command)
-    def with_store(**options: Any) -> Any:
-        from ..state_option import Said
+    return Said(*said).store()
 
-        said = Said(*(options.pop(parameter) for parameter in STATE))
-        return command(state=said.store(), **options)
 
-    return with_options(list(STATE.values()), with_store)
+_store = gathering("state", STATE.values(), STATE, _said)
+"""Adds the options that say where it is."""
 
 
 @click.group("state", cls=Subgroup, short_help=SUMMARIES["state"])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..options import Input, configuration, pool
 from ..program import subcommand
 from ..run_options import Runner, runs
 from ..turn_options import draining, rolling, upgrading
-
-if TYPE_CHECKING:
-    from ...engine.wish import Draining, Rolling
 
 
 @subcommand("upgrade")
@@ -20,17 +17,7 @@ if TYPE_CHECKING:
 @draining
 @upgrading
 @runs
-def command(
-    given: Input,
-    pool: str,
-    rolling: Rolling,
-    draining: Draining | None,
-    system: bool,
-    only: str,
-    backup: bool,
-    removed_apis: bool,
-    runner: Runner,
-) -> int:
+def command(given: Input, runner: Runner, **wish: Any) -> int:
     """Bring the cluster to `kubernetes_version`, or to --k8s-version: a patch of its minor, or of the next one.
 
     With --os: bring the packages of all nodes to their newest, and reboot those that need it.
@@ -41,14 +28,4 @@ def command(
     from ...engine.wish import Wish
     from ...verbs import named
 
-    wish = Wish(
-        wait=True,
-        rolling=rolling,
-        draining=draining,
-        system=system,
-        only=only,
-        pool=pool,
-        backup=backup,
-        removed_apis=removed_apis,
-    )
-    return runner.carry_out(named("upgrade"), given, wish)
+    return runner.carry_out(named("upgrade"), given, Wish(wait=True, **wish))

@@ -16,7 +16,7 @@ from ...contract.boot import Stage
 from ...support.hiding import hide
 from ..talk import one_line
 from .chart import Chart, counts, duration
-from .file import MARK
+from .recorder import MARK
 
 if TYPE_CHECKING:
     from ..ending import Ending

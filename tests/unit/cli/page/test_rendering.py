@@ -10,8 +10,7 @@ from doubles.told_run import HOSTILE, Told
 
 from kube_provision_core import BusyError, ConfigError
 from kube_provision_core.cli.ending import Ending, ending
-from kube_provision_core.cli.page.file import MARK
-from kube_provision_core.cli.page.recorder import Recorder
+from kube_provision_core.cli.page.recorder import MARK, Recorder
 from kube_provision_core.cli.page.rendering import page
 from kube_provision_core.cluster.observe import Observation
 from kube_provision_core.contract.machines import Cluster

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from doubles.told_run import Told
 
-from kube_provision_core.cli.page.file import MARK
+from kube_provision_core.cli.page.recorder import MARK
 from kube_provision_core.cli.program import SUMMARIES, program
 from kube_provision_core.cli.progress import Progress
 from kube_provision_core.cli.running import Running
