@@ -241,10 +241,13 @@ class Facts:
         """
         if not drains:
             return ()
+        from ..cluster.drain import Drain
+        from ..cluster.places import Place
+
         with alive.control_plane(self.seen, self.folder.pki) as api:
             staying = [place for place in api.workloads.places() if place.name not in going]
-            places = [*staying, *map(alive.Place, coming)]
-            each = [alive.Drain(api.workloads, drain.name, drain.draining.force).objections(places) for drain in drains]
+            places = [*staying, *map(Place, coming)]
+            each = [Drain(api.workloads, drain.name, drain.draining.force).objections(places) for drain in drains]
             return tuple(line for lines in each for line in lines)
 
     def emptied(self, name: str) -> str:
@@ -252,9 +255,11 @@ class Facts:
         node = self.node(name)
         if node is None or node.schedulable:
             return ""
+        from ..cluster.drain import Drain
+
         try:
             with alive.control_plane(self.seen, self.folder.pki) as api:
-                left = alive.Drain(api.workloads, name, looks_only=True).step()
+                left = Drain(api.workloads, name, looks_only=True).step()
         except ControlPlaneError as error:
             left = str(error)
         cordoned = f"cordoned to be {node.purpose}" if node.purpose else "cordoned"
