@@ -1,5 +1,7 @@
 """What every test may use."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -7,8 +9,23 @@ from kube_provision_core.folder.pki import Pki, create_pki
 
 pytest_plugins = ["pytester"]
 
+TESTS = Path(__file__).parent
+LAYERS = {
+    "integration": pytest.mark.integration,
+    "packaging": pytest.mark.integration,
+    "e2e": pytest.mark.e2e,
+    "machines": pytest.mark.e2e,
+}
+
 settings.register_profile("any-machine", deadline=None)  # how long one example takes says more of the machine than of us
 settings.load_profile("any-machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test is of the layer in whose folder it stands: none that boots a cluster gets among those that need no server."""
+    for item in items:
+        if TESTS in item.path.parents and (layer := LAYERS.get(item.path.relative_to(TESTS).parts[0])):
+            item.add_marker(layer)
 
 
 @pytest.fixture

@@ -17,8 +17,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from .conftest import PROGRAM, Site
 
-pytestmark = pytest.mark.e2e
-
 
 class Repository:
     """A cluster of two machines whose state is in a store, and whose configuration asks for a worker more."""

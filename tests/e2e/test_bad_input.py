@@ -9,8 +9,6 @@ from servers.simulator import NEVER_AN_ADDRESS, Guest, Machine, Template
 
 from .conftest import Run, Site, finish, until
 
-pytestmark = pytest.mark.e2e
-
 
 def lines(run: Run) -> list[str]:
     return [line for line in run.errors.splitlines() if line.startswith("kube-provision: ")]

@@ -14,8 +14,6 @@ import yaml
 
 from .conftest import Site, finish, interrupt, until
 
-pytestmark = pytest.mark.e2e
-
 STATUS = "guestinfo.kube-provision.status"
 
 

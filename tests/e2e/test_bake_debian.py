@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 from machines.template import IMAGES, BakedTemplate, baked_template
 
-pytestmark = pytest.mark.e2e
-
 PROGRAM = Path(sys.executable).with_name("kube-provision")
 
 

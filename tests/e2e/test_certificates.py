@@ -15,8 +15,6 @@ from machines.lab import Lab, Measured, until
 from machines.nspawn import Host
 from machines.probe import Probe, now
 
-pytestmark = pytest.mark.e2e
-
 REAL = bool(os.environ.get("KUBERNETES"))
 PERIOD = 1800 if REAL else 240
 """Seconds that a certificate lives. It begins five minutes in the past, and a third of all that is left when it is time.

@@ -22,8 +22,6 @@ from servers.provisioned_consul import ask as ask_consul
 
 from kube_provision_core.folder.encryption import Stage
 
-pytestmark = pytest.mark.e2e
-
 WHOLE = {"consul-prod", "m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1", "w-prod-2"}
 NODES = WHOLE - {"consul-prod"}
 SERVICES = ("kube-provision-consul", "kube-provision-proxy", "kube-provision-follower", "containerd", "kubelet")

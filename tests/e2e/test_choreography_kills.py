@@ -13,8 +13,6 @@ from machines.nspawn import Host
 
 from kube_provision_node.runner import STAGES
 
-pytestmark = pytest.mark.e2e
-
 RUNNER = "kube-provision.service"
 SERVICES = ("kube-provision-consul", "kube-provision-proxy", "kube-provision-follower", "containerd", "kubelet")
 FAULTS = "/var/lib/kubeadm-faults"

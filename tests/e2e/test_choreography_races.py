@@ -14,8 +14,6 @@ from kube_provision_core import Boot, Cluster, Node
 from kube_provision_core import config as configuration
 from kube_provision_core.engine.session import Session, open_session
 
-pytestmark = pytest.mark.e2e
-
 SITE = Path(__file__).parents[1] / "machines/site"
 LIMIT = 300.0
 

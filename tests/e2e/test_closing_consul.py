@@ -6,12 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from servers.consul import ConsulServer
 
 from .conftest import Run, Site
-
-pytestmark = pytest.mark.e2e
 
 NODES = ["m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1"]
 

@@ -10,7 +10,7 @@ from machines.losing import lose, whole
 from machines.network import PREFIX
 from servers.provisioned_consul import ask
 
-pytestmark = [pytest.mark.e2e, pytest.mark.night]
+pytestmark = pytest.mark.night
 
 ADDRESSES = {f"m-prod-{number}": f"{PREFIX}.{100 + number}" for number in range(1, 4)}
 NODES = {*ADDRESSES, "w-prod-1", "w-prod-2"}

@@ -13,8 +13,6 @@ from kube_provision_consul.seed import new_seed
 
 from .conftest import Site
 
-pytestmark = pytest.mark.e2e
-
 NODES = ["m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1"]
 
 

@@ -27,8 +27,6 @@ from kube_provision_core.datasources.vmware import GuestInfo
 
 from .conftest import Site, next_network, until
 
-pytestmark = pytest.mark.e2e
-
 HOOK = Path(__file__).parents[1] / "crash"
 WISH = os.environ.get("WALK", "")
 RUN_LIMIT = 300.0

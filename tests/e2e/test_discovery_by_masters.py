@@ -11,8 +11,6 @@ from machines.lab import Lab, Measured, until
 from machines.losing import AWAY, MANIFEST, lose, whole
 from machines.nspawn import Host
 
-pytestmark = pytest.mark.e2e
-
 NODES = {"m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1", "w-prod-2"}
 RECOVERY = 300.0
 MAY = (

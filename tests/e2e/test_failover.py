@@ -13,8 +13,6 @@ from machines.lab import Lab, Measured, until
 from machines.losing import AWAY, LIMIT, MANIFEST, QUIET, addresses, lose, probing, served, upstream, whole
 from machines.probe import Probe, now
 
-pytestmark = pytest.mark.e2e
-
 RECOVERY = 180.0
 """Seconds within which a cluster is whole again once what was taken away is back."""
 TIMER = "/etc/systemd/system/kube-provision-record.timer.d/often.conf"

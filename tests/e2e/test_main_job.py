@@ -11,13 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from servers.simulator import FINISHED, STATUS_KEY
 
 from .conftest import Site, finish, interrupt, until
-
-pytestmark = pytest.mark.e2e
 
 WHOLE = ["consul-prod", "m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1", "w-prod-2", "w-prod-3"]
 

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from machines.lab import DUAL_STACK, Lab, until
 
-pytestmark = pytest.mark.e2e
-
 LIMIT = 300.0
 """Seconds. Masters look every two minutes whether all of the cluster's DNS runs on one node."""
 PODS, SERVICES = (networks.split(",") for networks in DUAL_STACK.values())

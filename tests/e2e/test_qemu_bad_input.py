@@ -21,8 +21,6 @@ from servers.qemu import end_processes
 from kube_provision_core.folder.store import Folder
 from kube_provision_qemu import processes
 
-pytestmark = pytest.mark.e2e
-
 PROGRAM = Path(sys.executable).with_name("kube-provision")
 BAD_REQUEST, TROUBLE, PARTLY = 2, 3, 4
 

@@ -19,7 +19,7 @@ from machines.lab import Run
 from machines.template import IMAGES as BAKED_IMAGES
 from machines.template import BakedTemplate, baked_template
 
-pytestmark = [pytest.mark.e2e, pytest.mark.night]
+pytestmark = pytest.mark.night
 
 SERVER, MASTER = "consul-home", "m-home-1"
 MACHINES = (SERVER, MASTER)

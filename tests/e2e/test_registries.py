@@ -28,8 +28,6 @@ from kube_provision_core import Role
 from kube_provision_core.config import load
 from kube_provision_core.engine.session import open_session
 
-pytestmark = pytest.mark.e2e
-
 IMAGES = ("team/app:1", "hub-cache/library/nginx:1.27", "quay-cache/team/app:2")
 SECRETS = (PASSWORD.encode(), base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()))
 """As it is written, and as it travels."""

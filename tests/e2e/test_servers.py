@@ -8,7 +8,7 @@ import pytest
 from machines.lab import Lab, until
 from servers.provisioned_consul import ask
 
-pytestmark = [pytest.mark.e2e, pytest.mark.night]
+pytestmark = pytest.mark.night
 
 SERVERS = {"consul-prod", "consul-prod-2", "consul-prod-3"}
 LIMIT = 180.0

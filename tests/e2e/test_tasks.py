@@ -20,8 +20,6 @@ from kube_provision_core import REBOOT_REQUIRED, BootFragment, File, Machine, No
 from kube_provision_core.boot.tasks import Answer, Sealed, make, read_answer, seal
 from kube_provision_core.boot.tasks.upgrade import system
 
-pytestmark = pytest.mark.e2e
-
 WORKERS = ("w-prod-1", "w-prod-2")
 LIMIT = 60.0
 SECRET = "hush-4pV9tQ2mXw"

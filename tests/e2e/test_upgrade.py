@@ -26,8 +26,6 @@ from servers import programs
 from kube_provision_core import REBOOT_REQUIRED, ControlPlaneError
 from kube_provision_core.folder.x509 import KeyPair
 
-pytestmark = pytest.mark.e2e
-
 REAL = bool(os.environ.get("KUBERNETES"))
 LIMIT = 420.0
 """Seconds for one node, on a machine that is shared with others."""

@@ -11,7 +11,7 @@ import pytest
 from machines.lab import Lab, until
 from machines.nspawn import Host
 
-pytestmark = [pytest.mark.e2e, pytest.mark.night]
+pytestmark = pytest.mark.night
 
 FAULTS = "/var/lib/kubeadm-faults"
 CUTS = (("m-prod-1", "etcd"), ("m-prod-1", "upload-config"), ("m-prod-2", "kube-apiserver"))

@@ -15,8 +15,6 @@ from machines.vcenter import VCenterLab
 
 from kube_provision_core import GuestInfo
 
-pytestmark = pytest.mark.e2e
-
 NODES = {"m-prod-1", "m-prod-2", "m-prod-3", "w-prod-1", "w-prod-2"}
 
 READY_LIMIT = 120.0

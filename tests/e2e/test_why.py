@@ -12,8 +12,6 @@ from servers.simulator import FINISHED, STATUS_KEY
 
 from .conftest import Site
 
-pytestmark = pytest.mark.e2e
-
 NAMES = ("consul-prod", "m-prod-1", "w-prod-1")
 EXPIRED = {
     "stage": "join",

@@ -22,8 +22,6 @@ from kube_provision_core.backup.reader import check_backup
 from kube_provision_core.cli import main
 from kube_provision_core.folder.store import Folder
 
-pytestmark = pytest.mark.integration
-
 ROOT = Path(__file__).parents[2]
 MASTER = {"m-prod-1": "127.63.9.1"}
 KEY = pyrage.x25519.Identity.generate()

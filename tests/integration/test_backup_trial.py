@@ -23,8 +23,6 @@ from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.contract.errors import BackupError
 from kube_provision_core.folder.store import Folder
 
-pytestmark = pytest.mark.integration
-
 ADDRESS = "127.63.8.1"
 OBJECTS = 40
 NOW = datetime(2026, 11, 29, tzinfo=UTC)

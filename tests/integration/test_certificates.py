@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from servers.control_plane import ControlPlaneServer
 from servers.living_masters import LivingMasters
 
 from kube_provision_core.cluster.certificates import Certificate, shown_by
 from kube_provision_core.folder.pki import Pki, create_pki
 from kube_provision_core.testing import cluster_of
-
-pytestmark = pytest.mark.integration
 
 MASTERS = {"m-prod-1": "127.67.0.1", "m-prod-2": "127.67.0.2"}
 DAY = timedelta(days=1)

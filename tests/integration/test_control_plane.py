@@ -37,8 +37,6 @@ from kube_provision_core.folder.pki import Pki, create_certificate_key, create_p
 from kube_provision_core.folder.x509 import sign_client, sign_server
 from kube_provision_core.testing import cluster_of
 
-pytestmark = pytest.mark.integration
-
 FIRST, SECOND, NOBODY = "127.62.0.1", "127.62.0.2", "127.62.0.9"
 HOUR = timedelta(hours=1)
 

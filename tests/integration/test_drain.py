@@ -15,8 +15,6 @@ from kube_provision_core.cluster.cordon import CORDONED, Purpose
 from kube_provision_core.cluster.drain import Drain
 from kube_provision_core.folder.pki import Pki
 
-pytestmark = pytest.mark.integration
-
 FIRST = "127.62.1.1"
 DNS = {"k8s-app": "kube-dns"}
 

@@ -17,8 +17,6 @@ from kube_provision_core.cluster.elsewhere import who_answers
 from kube_provision_core.folder.kubeconfig import API_PORT
 from kube_provision_core.folder.pki import Pki, create_pki
 
-pytestmark = pytest.mark.integration
-
 HERE, SILENT, NOBODY = "127.64.31.1", "127.64.31.2", "127.64.31.3"
 
 

@@ -23,8 +23,6 @@ from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.contract.machines import Cluster, Endpoint, Power, Role, Stamp, Vm
 from kube_provision_core.folder.pki import Pki, create_pki
 
-pytestmark = pytest.mark.integration
-
 MASTERS = {"m-1": "127.63.0.1", "m-2": "127.63.0.2", "m-3": "127.63.0.3"}
 
 

@@ -25,8 +25,6 @@ from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.folder.pki import Pki
 from kube_provision_core.folder.x509 import sign_server
 
-pytestmark = pytest.mark.integration
-
 ADDRESS, FALSE = "127.63.7.1", "127.63.7.2"
 
 Answer = Callable[[BaseHTTPRequestHandler], None]

@@ -20,8 +20,6 @@ from machines.real.fetch import Upstream, fetch
 from machines.real.registry import INDEXES, MANIFESTS
 from machines.repository import KUBERNETES, Mirror
 
-pytestmark = pytest.mark.integration
-
 ADDRESS = "127.0.96.1"
 MINOR = KUBERNETES.strip("/").rpartition("/")[2]
 NEWEST = f"{MINOR}.10"

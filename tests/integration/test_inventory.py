@@ -15,8 +15,6 @@ from kube_provision_core.folder.pki import Pki
 from kube_provision_core.support.collecting import Collection
 from kube_provision_core.support.known import Known
 
-pytestmark = pytest.mark.integration
-
 ADDRESS = "127.62.7.1"
 SECRET = "hush-hunter2"
 

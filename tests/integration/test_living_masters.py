@@ -21,8 +21,6 @@ from kube_provision_core.folder.pki import create_pki
 from kube_provision_core.folder.store import Folder
 from kube_provision_core.testing import cluster_of
 
-pytestmark = pytest.mark.integration
-
 TESTS = Path(__file__).parents[1]
 MASTERS = {f"m-prod-{index}": f"127.64.0.{index}" for index in (1, 2, 3)}
 

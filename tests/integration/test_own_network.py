@@ -7,8 +7,6 @@ import socket
 import pytest
 from servers.own_network import outside, own_network
 
-pytestmark = pytest.mark.integration
-
 ADDRESS = ("127.62.9.1", 6443)
 
 

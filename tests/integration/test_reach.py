@@ -14,8 +14,6 @@ from servers.qemu import end_processes
 
 from kube_provision_core.cli import main
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture
 def config(tmp_path: Path) -> Iterator[list[str]]:

@@ -17,8 +17,6 @@ from servers.registry import Registry, registry
 from kube_provision_core.boot import container_runtime, registries
 from kube_provision_core.config.core import CoreConfig
 
-pytestmark = pytest.mark.integration
-
 NATIVE = '\n[plugins."io.containerd.grpc.v1.cri".containerd]\n  snapshotter = "native"\n'
 """The usual one needs a file system that a folder of a test need not have."""
 

@@ -12,8 +12,6 @@ from servers.chromium import Tab, chromium
 from kube_provision_core.cli.ending import ending
 from kube_provision_core.cli.page.rendering import page
 
-pytestmark = pytest.mark.integration
-
 PLACES = """(() => [...document.querySelectorAll("h1, h2, summary, dd, .badge, .who b, .took, td, footer")]
   .filter(it => it.checkVisibility()).map(it => it.getBoundingClientRect())
   .filter(box => box.width < 1 || box.height < 1 || box.left < 0 || box.right > innerWidth + 1).length)()"""

@@ -14,8 +14,6 @@ from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.folder.pki import create_pki
 
-pytestmark = pytest.mark.integration
-
 ADDRESS = "127.64.34.1"
 NAMES = ("a", "b", "c")
 PKI = create_pki("prod")

@@ -26,8 +26,6 @@ from servers.simulator import (
     build_environment,
 )
 
-pytestmark = pytest.mark.integration
-
 RACKS = Category("racks", ["rack"], types=["HostSystem"])
 Collector = vmodl.query.PropertyCollector
 

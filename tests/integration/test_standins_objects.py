@@ -19,8 +19,6 @@ from servers.refusals import RefusedError
 from kube_provision_core.folder.pki import Pki
 from kube_provision_core.folder.x509 import KeyPair, sign_client
 
-pytestmark = pytest.mark.integration
-
 ADDRESS = "127.63.10.1"
 NODES, CONFIG_MAPS = "/api/v1/nodes", "/api/v1/namespaces/kube-system/configmaps"
 WRITES = 40

@@ -16,8 +16,6 @@ from kube_provision_core import File
 from kube_provision_core.boot.tasks import read_answer
 from kube_provision_core.folder.pki import create_pki
 
-pytestmark = pytest.mark.integration
-
 SECRET = "hush-4pV9tQ2mXw"
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs")
 CONTAINED = (*NOBODY, "unshare", "--user", "--map-root-user")

@@ -19,8 +19,6 @@ from kube_provision_core.cluster.settings import Setting, unread
 from kube_provision_core.config.core import CoreConfig
 from kube_provision_core.contract.packages import Packages
 
-pytestmark = pytest.mark.integration
-
 V = "1.37.0"
 IMAGES = {name: f"registry.k8s.io/{name}:v{V}" for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")}
 IMAGES |= {"etcd": "registry.k8s.io/etcd:3.6.8-0"}

@@ -15,8 +15,6 @@ from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.contract.errors import ControlPlaneError
 from kube_provision_core.folder.pki import Pki
 
-pytestmark = pytest.mark.integration
-
 FIRST, SECOND = "127.62.2.1", "127.62.2.2"
 
 

@@ -10,8 +10,6 @@ from machines.image import image
 from machines.network import Network
 from machines.nspawn import Host
 
-pytestmark = pytest.mark.e2e
-
 WRITES = "#cloud-config\nruncmd: [[sh, -c, 'echo {} >/media/channel/status.json; echo first >>/var/boots']]\n"
 
 

@@ -10,8 +10,6 @@ import pytest
 import yaml
 from servers.wheels import ROOT, environment, succeed, wheel
 
-pytestmark = pytest.mark.integration
-
 EXAMPLE = ROOT / "examples/plugin"
 CONFIG = """\
 name: prod

@@ -15,8 +15,6 @@ from servers.wheels import ROOT, projects, succeed, wheel
 
 from release.versions import said
 
-pytestmark = pytest.mark.integration
-
 PROGRAMS = Path(sys.executable).parent
 WANTED = {"kube-provision-vsphere", "kube-provision-ubuntu", "kube-provision-consul"}
 PLUGIN = "kube-provision-site"

@@ -15,8 +15,6 @@ import pytest
 from servers.debian import require
 from servers.wheels import ROOT, environment, install, run, succeed, uninstall, wheel
 
-pytestmark = pytest.mark.integration
-
 KINDS = {"target": "target", "os": "os", "apt": "os", "dnf": "os", "discovery": "discovery", "extension": "extension"}
 """By what each is called here; a system of a family is called like that."""
 CONFIG = """\

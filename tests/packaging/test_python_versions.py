@@ -12,8 +12,6 @@ import pytest
 from machines.image import TRIXIE, image
 from servers.wheels import ROOT, distribution, projects, succeed, uv, wheel
 
-pytestmark = pytest.mark.integration
-
 VERSION = "3.13"
 ROOMS = (
     *("folder", "node", "public_api", "registry"),

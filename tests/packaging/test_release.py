@@ -16,8 +16,6 @@ from release.build import build
 from release.projects import CORE, Project, projects
 from release.versions import pin, said
 
-pytestmark = pytest.mark.integration
-
 PROJECTS = projects()
 each_project = pytest.mark.parametrize("project", PROJECTS, ids=lambda project: str(project.name))
 

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from servers.wheels import distribution, environment, install, projects, run, succeed, wheel
 
-pytestmark = pytest.mark.integration
-
 PROJECTS = projects()
 PASSWORD = {"KUBE_PROVISION_VCENTER_PASSWORD": "secret"}
 CONFIG = """\

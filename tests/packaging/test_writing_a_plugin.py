@@ -19,8 +19,6 @@ from typing import Any
 import pytest
 from servers.wheels import ROOT, wheel
 
-pytestmark = pytest.mark.integration
-
 PAGE = ROOT / "docs/writing-a-plugin.md"
 OURS = (ROOT, ROOT / "plugins/debian", ROOT / "plugins/ubuntu", ROOT / "plugins/consul")
 MARK = "@@@ block"

@@ -24,7 +24,7 @@ from kube_provision_core.engine.plan import DestroyVm
 from kube_provision_core.engine.report import Report
 from kube_provision_core.engine.verb import Options
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("look_often")]
+pytestmark = pytest.mark.usefixtures("look_often")
 
 FINISHED = NodeStatus(Stage.FINISH, "done")
 NAMES = ("consul-prod", "m-prod-1", "w-prod-1")

@@ -27,7 +27,7 @@ from kube_provision_core.engine.plan import Action
 from kube_provision_core.engine.session import Session
 from kube_provision_core.engine.watch import Watcher
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("look_often")]
+pytestmark = pytest.mark.usefixtures("look_often")
 
 ADDRESSES = {"m-prod-1": "127.64.11.1", "w-prod-1": "127.64.11.2"}
 ONE = {"masters": 1, "workers": 1}

@@ -15,8 +15,6 @@ from servers.folder_server import folder_server
 from kube_provision_centos.driver import CentOS
 from kube_provision_core import DnfConfig, Packages, Repository, Role
 
-pytestmark = pytest.mark.integration
-
 OTHERS = (
     "conntrack-tools",
     "ethtool",

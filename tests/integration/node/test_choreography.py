@@ -13,8 +13,6 @@ import pytest
 from servers.consul_agents import eventually
 from servers.nodes import Lab, ended
 
-pytestmark = pytest.mark.integration
-
 RACES = 100
 
 

@@ -28,8 +28,6 @@ from kube_provision_core import DnfConfig, NodeStatus, Repository, Role
 from kube_provision_core.folder.pki import Pki, create_pki
 from kube_provision_debian.driver import Debian
 
-pytestmark = pytest.mark.integration
-
 RUN = """
 import pathlib, sys
 from kube_provision_node import runner

@@ -12,8 +12,6 @@ from kube_provision_core.cluster.api import ControlPlane
 from kube_provision_core.folder.pki import Pki
 from kube_provision_node import etcd
 
-pytestmark = pytest.mark.integration
-
 MASTERS = {"m-1": "127.66.0.1", "m-2": "127.66.0.2", "m-3": "127.66.0.3"}
 LATE = "127.66.0.4"
 

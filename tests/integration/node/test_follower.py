@@ -18,8 +18,6 @@ from servers.consul_agents import ConsulAgent, eventually
 from servers.nodes import put, with_discovery
 from servers.process import ServerProcess
 
-pytestmark = pytest.mark.integration
-
 
 class Master(socketserver.ThreadingTCPServer):
     """An API server as far as a TCP proxy can tell: it says its own address."""

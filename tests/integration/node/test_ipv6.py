@@ -13,8 +13,6 @@ from kube_provision_node.ipv6 import NoAddressError, address_beside
 from kube_provision_node.kubeadm import Kubeadm
 from kube_provision_node.settings import Places
 
-pytestmark = pytest.mark.integration
-
 OWN = "10.0.0.11"
 LASTS = ("valid_lft", "600", "preferred_lft", "600")
 Give = Callable[..., None]

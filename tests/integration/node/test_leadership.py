@@ -14,8 +14,6 @@ from kube_provision_core.folder.pki import Pki
 from kube_provision_node import leadership
 from kube_provision_node.etcd import EtcdError
 
-pytestmark = pytest.mark.integration
-
 MASTERS = {"m-1": "127.68.0.1", "m-2": "127.68.0.2", "m-3": "127.68.0.3"}
 LATE = "127.68.0.4"
 

@@ -13,8 +13,6 @@ import pytest
 from servers.debian import require
 from servers.nodes import put
 
-pytestmark = pytest.mark.integration
-
 SECRET = "the-private-key"
 USER_DATA = f"#cloud-config\nwrite_files:\n- path: /nowhere\n  content: {SECRET}\nruncmd:\n- echo {SECRET}\n"
 

@@ -22,8 +22,6 @@ from kube_provision_core.folder.store import Folder
 from kube_provision_core.state import entries, prune, push, rotate, verify
 from kube_provision_core.state.stores import store_of
 
-pytestmark = pytest.mark.integration
-
 BUCKET = "team-state"
 
 

@@ -25,7 +25,7 @@ from kube_provision_core.folder.store import Folder
 from kube_provision_core.verbs.backup import Made, backup
 from kube_provision_core.verbs.verify import verify
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("look_often")]
+pytestmark = pytest.mark.usefixtures("look_often")
 
 MASTER = {"m-prod-1": "127.64.11.1"}
 ONE = {"masters": 1, "workers": 0}

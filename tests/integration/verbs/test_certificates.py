@@ -12,7 +12,7 @@ from servers.control_plane import ControlPlaneServer
 from kube_provision_core.engine.facts import Facts
 from kube_provision_core.verbs.certificates import certificates, warnings
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("look_often")]
+pytestmark = pytest.mark.usefixtures("look_often")
 
 ADDRESS = "127.68.0.1"
 ONE = {"masters": 1, "workers": 0}

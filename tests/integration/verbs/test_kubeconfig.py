@@ -22,7 +22,7 @@ from kube_provision_core.folder.kubeconfig import Access, Server
 from kube_provision_core.folder.pki import create_pki
 from kube_provision_core.verbs.kubeconfig import Made, Wish, kubeconfig
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("look_often")]
+pytestmark = pytest.mark.usefixtures("look_often")
 
 FIRST, SECOND, SITES = "127.68.1.1", "127.68.1.2", "127.68.1.3"
 TWO = {"masters": 2, "workers": 0}

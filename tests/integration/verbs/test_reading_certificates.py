@@ -23,7 +23,7 @@ from kube_provision_core.verbs import giving, read_certificates
 from kube_provision_core.verbs.certificates import CertificateRow, certificates
 from kube_provision_node.validity import KUBECONFIGS, KUBELET, LEAVES
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("look_often")]
+pytestmark = pytest.mark.usefixtures("look_often")
 
 SIZE = {"masters": 2, "workers": 0}
 MASTERS = ("m-prod-1", "m-prod-2")

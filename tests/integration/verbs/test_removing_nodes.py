@@ -20,8 +20,6 @@ from kube_provision_core.engine.executor import Event, State
 from kube_provision_core.engine.wish import Draining
 from kube_provision_core.verbs.why import explain
 
-pytestmark = pytest.mark.integration
-
 MASTERS = {"m-prod-1": "127.64.9.1", "m-prod-2": "127.64.9.2", "m-prod-3": "127.64.9.3"}
 SIZE = {"masters": 3, "workers": 1}
 

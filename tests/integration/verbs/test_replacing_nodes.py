@@ -19,7 +19,7 @@ from kube_provision_core.engine.report import Report
 from kube_provision_core.engine.verb import Options
 from kube_provision_core.engine.wish import Draining, Rolling
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("look_often")]
+pytestmark = pytest.mark.usefixtures("look_often")
 
 SIZE = {"masters": 1, "workers": 3}
 ADDRESSES = {"m-prod-1": "127.64.8.1", **{f"w-prod-{index}": f"127.64.8.1{index}" for index in (1, 2, 3)}}

@@ -43,7 +43,7 @@ from kube_provision_core.verbs import registering, run
 from kube_provision_core.verbs.restore import RESTORE
 from kube_provision_node.restore import Receiver, Snapshot
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("look_often")]
+pytestmark = pytest.mark.usefixtures("look_often")
 
 ADDRESSES = {"m-prod-1": "127.64.23.1", "w-prod-1": "127.64.23.2", "consul-prod": "127.64.23.3"}
 ONE = {"masters": 1, "workers": 1}

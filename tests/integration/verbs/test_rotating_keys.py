@@ -26,7 +26,7 @@ from kube_provision_core.folder.encryption import Encryption, Stage
 from kube_provision_core.verbs import rotate, run
 from kube_provision_core.verbs.rotate import ROTATE
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("look_often")]
+pytestmark = pytest.mark.usefixtures("look_often")
 
 MASTERS = {"m-prod-1": "127.64.33.1", "m-prod-2": "127.64.33.2"}
 SIZE: dict[str, Any] = {"masters": 2, "workers": 0, "encryption_at_rest": True}

@@ -24,7 +24,7 @@ from kube_provision_core.engine.wish import Rolling
 from kube_provision_core.verbs import run, upgrade, upgrade_system
 from kube_provision_core.verbs.upgrade import UPGRADE
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("look_often", "harmless")]
+pytestmark = pytest.mark.usefixtures("look_often", "harmless")
 
 MASTERS, WORKERS = {"m-prod-1": "127.64.12.1"}, {"w-prod-1": "127.64.12.2", "w-prod-2": "127.64.12.3"}
 ALL = {**MASTERS, **WORKERS}
