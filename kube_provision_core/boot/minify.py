@@ -5,21 +5,32 @@ Comments and docstrings go, annotations of functions, and all of an indent but o
 
 from __future__ import annotations
 
-import io
 import re
-import tokenize
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
 from itertools import pairwise
-from tokenize import COMMENT, DEDENT, INDENT, NAME, NEWLINE, NL, STRING, TokenError, TokenInfo, generate_tokens
 
 HEADER = "# Shortened for delivery: comments and docstrings are in the distribution that brought this file."
 
-_PLAIN_TEXT = re.compile(r"[rRuU]?['\"]")
-"""How a text begins that does nothing where it stands alone; a formatted one may do something."""
 _READS_ANNOTATIONS = re.compile(r"\b(?:singledispatch\w*|get_type_hints|get_annotations|__annotations__|signature)\b")
-_FORMATTED = {getattr(tokenize, f"FSTRING_{end}", -1): step for end, step in (("START", 1), ("END", -1))}
-"""Since Python 3.12 a formatted text is many tokens."""
+_TEXT_OR_COMMENT = re.compile(
+    r"""
+    \#[^\n]*
+    | [fFtT][rR]? (?>('{3}|"{3}|['"]))
+      (?> [^\\'"{]+ | \\. | \{\{ | \{(?:[^{}'"]|'[^']*'|"[^"]*"|\{[^{}]*\})*\} | ['"{] )*? \1
+    | (?>('{3}|"{3}|['"])) (?> [^\\'"]+ | \\. | ['"] )*? \2
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+"""Formatted texts are apart: since Python 3.12 what they have in braces may hold the very quotes around it."""
+_INNERMOST = re.compile(r"\([^()\[\]{}]*\)|\[[^()\[\]{}]*\]|\{[^()\[\]{}]*\}|\\\n\s*")
+"""A bracket without another in it, or the end of a line that goes on in the next."""
+_LEFT_OVER = re.compile(r"""['"()\[\]{}]""")
+_PART = re.compile("\0(\\d+)\0")
+_ALONE = re.compile("[rRuU]?\0(\\d+)\0")
+_FUNCTION = re.compile("((?:async\\s+)?def\\s+\\w+\\s*\0(\\d+)\0)(?:\\s*->[^:]*[^:\\s])?")
+_ANNOTATION = re.compile(r"(\blambda\b(?:\blambda\b[^:]*:|[^:])*?:)|([(,*]\s*\w+)\s*:[^,=)]*[^,=)\s]")
+"""Or the parameters of a lambda: what is behind their colon is none."""
 
 
 @lru_cache(maxsize=64)
@@ -27,113 +38,84 @@ def minify(source: str) -> str:
     """The same program in fewer words; everything else stays as it is written. What is no Python stays whole.
 
     A program that asks for annotations keeps them. What is left without a line says why: the `__init__.py` of a package does
-    so for all of it. Read as tokens: comments are among them, and a tree takes longer.
+    so for all of it. Read without a tokenizer or a tree, which take several times as long: a part that may hold anything,
+    a text or a bracket, is a number among `parts` while all around it is looked at, so that a statement is a line.
     """
+    parts: list[str] = []
     try:
-        tokens = list(generate_tokens(io.StringIO(source).readline))
-    except (SyntaxError, TokenError):
+        statements = [*_statements(_folded(source, parts))]
+    except ValueError:
         return source
-    lines = dict(enumerate(source.split("\n"), 1))
-    lines |= {row: lines[row][:column] for row, column in _comments(tokens)}
-    docstrings, code = _parted(tokens)
-    for row, begin, end in [] if _READS_ANNOTATIONS.search(source) else sorted(_annotations(code), reverse=True):
-        lines[row] = lines[row][:begin] + lines[row][end:]
-    lines |= {row: "" for text in docstrings for row in range(text.start[0], text.end[0] + 1)}
-    lines |= {indent.start[0]: "..." for indent in _emptied(code)}
-    spanning = [token for token in code if token.start[0] != token.end[0] or token.type in _FORMATTED]
-    inside = {row for token in spanning for row in range(token.start[0], token.end[0])}
-    depths, texts = dict(_depths(tokens)), set(_within_texts(spanning))
-    lines |= {row: " " * depths.get(row, 0) + line.lstrip() for row, line in lines.items() if row not in texts}
-    body = [line if row in inside else line.rstrip() for row, line in lines.items() if row in inside or line.strip()]
-    return "\n".join(body or [HEADER]) + "\n"
+    kept = [(depth, statement) for depth, statement in statements if not _is_docstring(statement, parts)]
+    if not _READS_ANNOTATIONS.search(source):
+        kept = [(depth, _without_annotations(statement, parts)) for depth, statement in kept]
+    return _unfolded("\n".join([*_lines(kept)] or [HEADER]), parts) + "\n"
 
 
-def _comments(tokens: Iterable[TokenInfo]) -> Iterator[tuple[int, int]]:
-    """Line and column of each; the first line may name the interpreter instead."""
-    found = (token for token in tokens if token.type == COMMENT)
-    return (token.start for token in found if not (token.start == (1, 0) and token.string.startswith("#!")))
+def _folded(source: str, parts: list[str]) -> str:
+    """The program without comments, and with numbers for its parts. Parts are in parts, as brackets are."""
+    if "\0" in source:
+        raise ValueError
+    text = _TEXT_OR_COMMENT.sub(partial(_text_folded, parts), source)
+    found = 1
+    while found:
+        text, found = _INNERMOST.subn(partial(_bracket_folded, parts), text)
+    if _LEFT_OVER.search(text):
+        raise ValueError
+    return text
 
 
-def _parted(tokens: Iterable[TokenInfo]) -> tuple[list[TokenInfo], list[TokenInfo]]:
-    """Texts that are a statement of their own, and all that a program does."""
-    docstrings: list[TokenInfo] = []
-    code: list[TokenInfo] = []
-    before = NEWLINE
-    for token, after in pairwise(token for token in tokens if token.type not in (COMMENT, NL)):
-        alone = token.type == STRING and before in (NEWLINE, INDENT, DEDENT) and after.type == NEWLINE
-        (docstrings if alone and _PLAIN_TEXT.match(token.string) else code).append(token)
-        before = token.type
-    return docstrings, code
+def _text_folded(parts: list[str], found: re.Match[str]) -> str:
+    """Nothing of a comment, though the first line may name the interpreter."""
+    text = found[0]
+    return "" if text[0] == "#" and not (found.start() == 0 and text.startswith("#!")) else _numbered(parts, text)
 
 
-def _emptied(code: Iterable[TokenInfo]) -> Iterator[TokenInfo]:
-    """Indents of blocks in which nothing is left, though Python wants something in them."""
-    for token, after in pairwise(token for token in code if token.type != NEWLINE):
-        if (token.type, after.type) == (INDENT, DEDENT):
-            yield token
+def _bracket_folded(parts: list[str], found: re.Match[str]) -> str:
+    """Its lines may begin anywhere."""
+    return _numbered(parts, re.sub(r"\s*\n\s*", "\n", found[0]))
 
 
-def _depths(tokens: Iterable[TokenInfo]) -> Iterator[tuple[int, int]]:
-    """Each line on which a statement begins, and in how many blocks it stands; all other lines may begin anywhere."""
-    depth, begins = 0, True
-    for token in tokens:
-        if token.type in (INDENT, DEDENT):
-            depth += 1 if token.type == INDENT else -1
-        elif token.type == NEWLINE:
-            begins = True
-        elif begins and token.type not in (COMMENT, NL):
-            yield token.start[0], depth
-            begins = False
+def _numbered(parts: list[str], part: str) -> str:
+    parts.append(part)
+    return f"\0{len(parts) - 1}\0"
 
 
-def _within_texts(spanning: Iterable[TokenInfo]) -> Iterator[int]:
-    """Lines that begin in the midst of a text. Given are tokens of several lines, and the ends of formatted texts."""
-    formatted: list[int] = []
-    for token in spanning:
-        step = _FORMATTED.get(token.type, 0)
-        if step == 1:
-            formatted.append(token.start[0])
-        begin = formatted.pop() if step == -1 else token.start[0]
-        yield from range(begin + 1, token.end[0] + 1)
+def _unfolded(text: str, parts: list[str]) -> str:
+    return _PART.sub(lambda found: _unfolded(parts[int(found[1])], parts), text)
 
 
-def _annotations(code: Sequence[TokenInfo]) -> Iterator[tuple[int, int, int]]:
-    """Line, and columns from and to which a function says of what type something is."""
-    for at, token in enumerate(code):
-        if token.type == NAME and token.string == "def" and code[at + 2].string == "(":
-            yield from _of_function(code, at + 2)
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Each, and in how many blocks it stands. A ValueError: in none that there is."""
+    columns, opens = [0], False
+    for line in text.split("\n"):
+        if statement := line.strip():
+            column = len(line) - len(line.lstrip(" \t"))
+            if opens:
+                columns.append(column)
+            del columns[columns.index(column) + 1 :]
+            opens = statement.endswith(":")
+            yield len(columns) - 1, statement
 
 
-def _of_function(code: Sequence[TokenInfo], opening: int) -> Iterator[tuple[int, int, int]]:
-    """Those of the function whose parameters begin there. One over several lines stays."""
-    depth, lambdas, at = 0, list[int](), opening
-    while True:
-        token, after = code[at], code[at + 1]
-        depth += (token.string in {*"([{"}) - (token.string in {*")]}"})
-        if depth == 0:
-            break
-        if token.string == "lambda":
-            lambdas.append(depth)
-        elif token.string == ":" and lambdas[-1:] == [depth]:
-            lambdas.pop()
-        named = token.type == NAME and code[at - 1].string in ("(", ",", "*", "**")
-        if depth == 1 and named and not lambdas and after.string == ":":
-            yield from _cut(token, code[_end(code, at + 2, {",", "=", ")"}) - 1])
-        at += 1
-    if code[at + 1].string == "->":
-        yield from _cut(code[at], code[_end(code, at + 2, {":"}) - 1])
+def _is_docstring(statement: str, parts: list[str]) -> bool:
+    """Whether it is a text that does nothing; a formatted one may do something."""
+    alone = _ALONE.fullmatch(statement)
+    return alone is not None and parts[int(alone[1])].startswith(("'", '"'))
 
 
-def _end(code: Sequence[TokenInfo], at: int, ends: set[str]) -> int:
-    """Where one of these stands that is in no bracket that opens after `at`."""
-    depth = 0
-    while depth or code[at].string not in ends:
-        depth += code[at].string in {*"([{"}
-        depth -= code[at].string in {*")]}"}
-        at += 1
-    return at
+def _without_annotations(statement: str, parts: list[str]) -> str:
+    function = _FUNCTION.match(statement)
+    if not function:
+        return statement
+    parameters = int(function[2])
+    parts[parameters] = _ANNOTATION.sub(r"\1\2", parts[parameters])
+    return function[1] + statement[function.end() :]
 
 
-def _cut(before: TokenInfo, last: TokenInfo) -> Iterator[tuple[int, int, int]]:
-    if before.end[0] == last.end[0]:
-        yield before.end[0], before.end[1], last.end[1]
+def _lines(statements: Iterable[tuple[int, str]]) -> Iterator[str]:
+    """Python wants something in a block in which nothing is left."""
+    for (depth, statement), (after, _) in pairwise([*statements, (0, "")]):
+        yield " " * depth + statement
+        if statement.endswith(":") and after <= depth:
+            yield " " * (depth + 1) + "..."

@@ -87,6 +87,9 @@ if x:
         ("class A:\n    x: int = 1\n    def f(self, y: 'A | None' = None): return {y: 1}\n", ""),
         ("def f(\n    a: int,\n    b,  # why\n) -> None:\n    if a:\n        return (b,\n            a)\n", ""),
         (TEXTS, TEXTS.replace("        y", " y").replace("        z", " z")),
+        ("def f(a=lambda x=lambda y: y, z=1: z, b: int = 1): ...\n", "def f(a=lambda x=lambda y: y, z=1: z, b = 1): ...\n"),
+        ("def f(\n    a: dict[\n        str, int\n    ] = {},\n) -> (\n    None\n): ...\n", "def f(\na = {},\n): ...\n"),
+        ("if a and \\\n        b:\n    x = 1\n", "if a and \\\nb:\n x = 1\n"),
     ],
 )
 def test_annotations_of_functions_go_and_indents_are_one_column(source: str, shorter: str) -> None:
@@ -104,5 +107,12 @@ def test_a_text_keeps_its_spaces() -> None:
     assert minify('x = """a  \n\n  b  """  # why\n') == 'x = """a  \n\n  b  """\n'
 
 
-def test_what_is_no_python_stays_as_it_is() -> None:
-    assert minify("def (:\n") == "def (:\n"
+def test_a_formatted_text_may_hold_the_quotes_around_it_since_python_3_12() -> None:
+    assert minify("""x = f"{"#".join(y)} {{ {z:>{3}}" # why\n""") == """x = f"{"#".join(y)} {{ {z:>{3}}"\n"""
+
+
+@pytest.mark.parametrize(
+    "source", ["def (:\n", "x = 'a # b\n", '"""a # b\n', "f(]  # why\n", "if x:\n        y\n    z\n", "\0001\0 # b"]
+)
+def test_what_is_no_python_stays_as_it_is(source: str) -> None:
+    assert minify(source) == source
