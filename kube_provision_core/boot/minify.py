@@ -16,21 +16,23 @@ _READS_ANNOTATIONS = re.compile(r"\b(?:singledispatch\w*|get_type_hints|get_anno
 _TEXT_OR_COMMENT = re.compile(
     r"""
     \#[^\n]*
-    | [fFtT][rR]? (?>('{3}|"{3}|['"]))
+    | (?<!\w)(?:[fFtT][rR]?|[rR][fFtT]) (?>('{3}|"{3}|['"]))
       (?> [^\\'"{]+ | \\. | \{\{ | \{(?:[^{}'"]|'[^']*'|"[^"]*"|\{[^{}]*\})*\} | ['"{] )*? \1
     | (?>('{3}|"{3}|['"])) (?> [^\\'"]+ | \\. | ['"] )*? \2
     """,
     re.DOTALL | re.VERBOSE,
 )
 """Formatted texts are apart: since Python 3.12 what they have in braces may hold the very quotes around it."""
-_INNERMOST = re.compile(r"\([^()\[\]{}]*\)|\[[^()\[\]{}]*\]|\{[^()\[\]{}]*\}|\\\n\s*")
+_INNERMOST = re.compile(r"\([^()\[\]{}]*\)|\[[^()\[\]{}]*\]|\{[^()\[\]{}]*\}|\\\n[ \t]*(?=\S)")
 """A bracket without another in it, or the end of a line that goes on in the next."""
-_LEFT_OVER = re.compile(r"""['"()\[\]{}]""")
+_LEFT_OVER = re.compile(r"""['"()\[\]{}\\]""")
 _PART = re.compile("\0(\\d+)\0")
 _ALONE = re.compile("[rRuU]?\0(\\d+)\0")
 _FUNCTION = re.compile("((?:async\\s+)?def\\s+\\w+\\s*\0(\\d+)\0)(?:\\s*->[^:]*[^:\\s])?")
 _ANNOTATION = re.compile(r"(\blambda\b(?:\blambda\b[^:]*:|[^:])*?:)|([(,*]\s*\w+)\s*:[^,=)]*[^,=)\s]")
 """Or the parameters of a lambda: what is behind their colon is none."""
+_COMPARES = re.compile("[!<>=]=")
+"""Where the sign of a default may be another one's half."""
 
 
 @lru_cache(maxsize=64)
@@ -91,11 +93,17 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
     for line in text.split("\n"):
         if statement := line.strip():
             column = len(line) - len(line.lstrip(" \t"))
+            if not line.startswith(statement, column):  # Python counts anew behind a form feed
+                raise ValueError
+            if opens and column <= columns[-1]:
+                raise ValueError
             if opens:
                 columns.append(column)
             del columns[columns.index(column) + 1 :]
             opens = statement.endswith(":")
             yield len(columns) - 1, statement
+    if opens:
+        raise ValueError
 
 
 def _is_docstring(statement: str, parts: list[str]) -> bool:
@@ -106,9 +114,8 @@ def _is_docstring(statement: str, parts: list[str]) -> bool:
 
 def _without_annotations(statement: str, parts: list[str]) -> str:
     function = _FUNCTION.match(statement)
-    if not function:
+    if not function or _COMPARES.search(parts[parameters := int(function[2])]):
         return statement
-    parameters = int(function[2])
     parts[parameters] = _ANNOTATION.sub(r"\1\2", parts[parameters])
     return function[1] + statement[function.end() :]
 

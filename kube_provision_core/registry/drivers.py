@@ -58,6 +58,8 @@ def _faults(cls: object) -> Iterator[str]:
     config = getattr(cls, "Config", None)
     if not (isinstance(config, type) and issubclass(config, DriverConfig)):
         yield f"{cls.__name__}.Config must be a subclass of DriverConfig"
+    elif objection := _objection(config):
+        yield f"{cls.__name__}.Config is refused by pydantic: {objection}"
     version = getattr(cls, "api_version", API_VERSION)
     if version != API_VERSION:
         yield (
@@ -65,6 +67,15 @@ def _faults(cls: object) -> Iterator[str]:
             "upgrade the older one"
         )
     yield from hook_faults(cls)
+
+
+def _objection(config: type[DriverConfig]) -> str:
+    """A model is built when it first validates: what is wrong with how it is written is told before. Empty if nothing is."""
+    try:
+        config.model_rebuild()
+    except Exception as error:  # noqa: BLE001 - a boundary: a plugin's model may be written in any way
+        return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    return ""
 
 
 def hook_faults(cls: type[Any]) -> Iterator[str]:

@@ -106,7 +106,7 @@ class Client:
             )
         if answer.status != _OK:
             return []
-        with suppress(LookupError, TypeError, ValueError):
+        with suppress(LookupError, RecursionError, TypeError, ValueError):
             return [right for right, told in zip(rights, answer.json(), strict=True) if not told["Allow"]]
         return []
 
@@ -228,8 +228,8 @@ class Client:
     def _understood(self, answer: Answer, parse: Callable[[Any], T]) -> T:
         try:
             return parse(answer.json())
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise DiscoveryError(f"{self._where} cannot answer: what it says is not Consul's: {_line(answer)}") from error
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:  # and it may hold a secret
+            raise DiscoveryError(f"{self._where} cannot answer: what it says is not Consul's") from error
 
 
 def _text(answer: Answer) -> str:

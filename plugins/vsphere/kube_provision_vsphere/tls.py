@@ -71,7 +71,7 @@ def _untrusted(address: tuple[str, int], error: ssl.SSLCertVerificationError) ->
 
 
 def blind() -> ssl.SSLContext:
-    """For reading a certificate only: nothing secret is sent over such a connection."""
+    """Judges no certificate: for reading one, and where its fingerprint is compared before anything is sent."""
     blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     blind.check_hostname = False
     blind.verify_mode = ssl.CERT_NONE

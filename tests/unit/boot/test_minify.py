@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 
 import kube_provision_consul
+import kube_provision_kubernetes
 import kube_provision_node
 from kube_provision_core.boot.minify import HEADER, minify
 
 PROGRAMS = [
     *Path(*kube_provision_node.__path__).glob("*.py"),
     *(Path(kube_provision_consul.__file__).parent / "node").glob("*.py"),
+    *(Path(kube_provision_kubernetes.__file__).parent / "node").glob("*.py"),
 ]
+OF_OTHERS = sorted(Path(ast.__file__).parent.glob("*.py"))[::5]
+"""Some of the standard library, which nobody has written with us in mind."""
 
 
 def without_docstrings(source: str) -> str:
@@ -23,7 +27,7 @@ def without_docstrings(source: str) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
             node.annotation = None
-        elif isinstance(node, ast.FunctionDef):
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node.returns = None
         body = getattr(node, "body", None)
         if isinstance(body, list):
@@ -37,6 +41,32 @@ def test_every_program_of_a_node_stays_the_program_that_it_is(program: Path) -> 
     source = program.read_text()
     assert without_docstrings(minify(source)) == without_docstrings(source)
     assert len(minify(source)) < len(source)
+
+
+@pytest.mark.parametrize("program", OF_OTHERS, ids=lambda path: path.name)
+def test_programs_of_others_do_too(program: Path) -> None:
+    source = program.read_text()
+    assert without_docstrings(minify(source)) == without_docstrings(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(a: b >= c, d: e != f = 1): ...\n",
+        "def f(a: b == c, d: int = 2): ...\n",
+        "if a:\n    y\n\f    z\n",
+        "if x:\n\f    y\n",
+        "if x:\n    y\n\\\n\n    z\n",
+        "x = 1 \\\n\n-y\n",
+        "'doc' \\\n\nx = 1\n",
+        'def f():\n    x = not"{"\n    y = "}"\n',
+        "x = rf\"{'#'.join(y)}\" r'#'  # why\n",
+        "x = 1 if y else(2)\n\n\f\ndef f(a, /, *, b: int): pass\n",
+        "match x:\n    case {'a': 1}:\n        y\n    case [1, *_]:\n        z\n",
+    ],
+)
+def test_what_is_written_oddly_stays_what_it_is(source: str) -> None:
+    assert without_docstrings(minify(source)) == without_docstrings(source)
 
 
 def test_what_holds_nothing_else_says_what_has_become_of_its_words() -> None:
@@ -112,7 +142,18 @@ def test_a_formatted_text_may_hold_the_quotes_around_it_since_python_3_12() -> N
 
 
 @pytest.mark.parametrize(
-    "source", ["def (:\n", "x = 'a # b\n", '"""a # b\n', "f(]  # why\n", "if x:\n        y\n    z\n", "\0001\0 # b"]
+    "source",
+    [
+        "def (:\n",
+        "x = 'a # b\n",
+        '"""a # b\n',
+        "f(]  # why\n",
+        "if x:\n        y\n    z\n",
+        "\0001\0 # b",
+        "if x:\ny\n",
+        "if x:\n",
+        "x = 1\n\\\n",
+    ],
 )
 def test_what_is_no_python_stays_as_it_is(source: str) -> None:
     assert minify(source) == source

@@ -178,6 +178,39 @@ def test_a_driver_without_a_configuration_model_is_refused(install: Install) -> 
     assert "Config must be a subclass of DriverConfig" in refusal("target", "moon")
 
 
+@pytest.mark.parametrize(
+    ("fields", "objection"),
+    [
+        ("x: str = option('x', help='X.')\n    @field_validator('z')\n    def check(cls, v): return v", "PydanticUserError"),
+        ("x: Token = option(help='X.')", "PydanticSchemaGenerationError"),
+        ("x: 'Absent' = option(help='X.')", "PydanticUndefinedAnnotation"),
+    ],
+)
+def test_a_configuration_model_that_pydantic_refuses_is_told_in_a_line(
+    install: Install, fields: str, objection: str
+) -> None:
+    source = f"""\
+from pydantic import field_validator
+from kube_provision_core import DriverConfig, option
+
+class Token: ...
+
+class Config(DriverConfig):
+    {fields}
+
+class Driver:
+    pass
+
+Driver.Config = Config
+"""
+    install("kp-moon", "target", "moon", source=source)
+    text = refusal("target", "moon")
+    assert f"Config is refused by pydantic: {objection}: " in text
+    assert "\n" not in text
+    (row,) = (it for it in plugins.installed(try_out) if it.distribution == "kp-moon")
+    assert row.problem == text
+
+
 def test_another_version_of_the_contract_is_refused_with_both_numbers(install: Install) -> None:
     install("kp-moon", "target", "moon", body="api_version = 7")
     text = refusal("target", "moon")

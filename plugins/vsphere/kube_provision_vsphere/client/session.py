@@ -54,7 +54,7 @@ class Session:
     def __init__(
         self, address: tuple[str, int], username: str, password: str, trust: Callable[[], ssl.SSLContext], threads: int
     ) -> None:
-        """`trust` is called once, at the first call; `threads` is how many connections are kept."""
+        """`trust` is called by whatever connects; `threads` is how many connections are kept."""
         self.address, self._username, self._password = address, username, password
         self.trust, self.threads = trust, threads
         self._lock = Lock()
