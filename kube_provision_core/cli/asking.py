@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import Input
+from .input import Input
 from .output import write_told
 from .talk import note
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..engine.session import Session
     from ..verbs.asking import Told
     from ..verbs.run import User
-    from .options import Input
+    from .input import Input
 
 PAUSE = 20.0
 """Seconds between two questions: as long as one takes, so that runs of other hosts, which wait for nobody, find

@@ -21,7 +21,7 @@ from .ending import Ending, ending
 
 if TYPE_CHECKING:
     from ..engine.report import Report
-    from .options import Input
+    from .input import Input
 
 MARK = b"# HELP kube_provision_run_"
 """What a file of ours begins with: another one is not replaced."""

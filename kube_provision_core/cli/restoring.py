@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .input import Input
 from .opening import Opening
-from .options import Input
 from .program import Subcommand
 from .talk import note
 

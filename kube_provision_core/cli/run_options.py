@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..engine.identity import Identity
     from ..engine.verb import Verb
     from ..engine.wish import Wish
-    from .options import Input
+    from .input import Input
     from .progress import Progress
 
 TELLING = ("progress", "report", "metrics")

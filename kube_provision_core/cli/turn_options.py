@@ -36,13 +36,13 @@ _DRAINING = (
 )
 
 
-def _drained(drain: bool, seconds: int, force: bool) -> Draining | None:
+def _drained(drain: bool, drain_timeout: int, force: bool) -> Draining | None:
     """None where nothing is drained."""
     from ..engine.wish import Draining
 
     if not drain and (option := given_among(("drain_timeout", "force"))):
         raise click.UsageError(f"{option} says how nodes are drained, and --no-drain that they are not: one of the two.")
-    return Draining(seconds, force) if drain else None
+    return Draining(drain_timeout, force) if drain else None
 
 
 draining = gathering("draining", _DRAINING, DRAINING, _drained)
@@ -79,10 +79,10 @@ _ROLLING = (
 )
 
 
-def _rolled(*said: Any) -> Rolling:
+def _rolled(**said: Any) -> Rolling:
     from ..engine.wish import Rolling
 
-    return Rolling(*said)
+    return Rolling(**said)
 
 
 rolling = gathering("rolling", _ROLLING, ROLLING, _rolled)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ..input import Input
 from ..opening import Opening, opening
-from ..options import FilePath, Input, configuration, wait_timeout
+from ..options import FilePath, configuration, wait_timeout
 from ..program import subcommand
 from ..restoring import backed_up
 from ..run_options import Runner, runs

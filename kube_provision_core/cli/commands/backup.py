@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..input import Input
 from ..interrupt import leaving
 from ..opening import Opening, naming, opening, read_passphrase
-from ..options import FilePath, Input, configuration, given_among, output, state
+from ..options import FilePath, configuration, given_among, output, state
 from ..output import columns, emit, plain
 from ..program import subcommand
 from ..talk import note

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, again, configuration, given_among
+from ..input import Input
+from ..options import again, configuration, given_among
 from ..program import subcommand
 from ..run_options import Runner, runs
 

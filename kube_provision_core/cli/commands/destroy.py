@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from ..options import Input, configuration, given_among, nodes, pool, yes
+from ..input import Input
+from ..options import configuration, given_among, nodes, pool, yes
 from ..program import subcommand
 from ..run_options import Runner, runs
 from ..turn_options import DRAINING, draining

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, given_among, output, state
+from ..input import Input
+from ..options import configuration, given_among, output, state
 from ..output import emit, plain, table
 from ..program import subcommand
 from ..run_options import TELLING, Runner, progress

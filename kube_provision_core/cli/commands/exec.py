@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..asking import ask
-from ..options import Input, configuration, state
+from ..input import Input
+from ..options import configuration, state
 from ..program import subcommand
 from ..run_options import progress
 

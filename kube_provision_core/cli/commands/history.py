@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..ending import Ending
-from ..options import Input, configuration, output, state
+from ..input import Input
+from ..options import configuration, output, state
 from ..output import columns, emit, plain
 from ..program import subcommand
 from ..talk import note, one_line

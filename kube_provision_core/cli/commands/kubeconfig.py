@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import Input, configuration, given_among, state
+from ..input import Input
+from ..options import configuration, given_among, state
 from ..output import write
 from ..program import subcommand
 from ..talk import note

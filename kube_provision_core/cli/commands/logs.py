@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..asking import ask
-from ..options import Input, configuration, given_among, state
+from ..input import Input
+from ..options import configuration, given_among, state
 from ..program import subcommand
 from ..run_options import TELLING, progress
 

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from ...verbs import NAMES
+from ..input import Input
 from ..opening import OPENING, Opening, opening
-from ..options import FilePath, Input, again, configuration, drifted, given_among, nodes, output, pool, state, wait
+from ..options import FilePath, again, configuration, drifted, given_among, nodes, output, pool, state, wait
 from ..program import subcommand
 from ..restoring import Restoring, abandon_old, backed_up
 from ..turn_options import DRAINING, MASTERS_ONLY, ROLLING, UPGRADING, draining, rolling, upgrading

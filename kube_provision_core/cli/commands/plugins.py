@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from ..options import FilePath, Input, configuration, output
+from ..input import Input
+from ..options import FilePath, configuration, output
 from ..output import emit, plain, table, write
 from ..program import SUMMARIES, Subgroup
 from ..talk import say

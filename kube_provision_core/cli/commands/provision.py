@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..options import Input, configuration, wait, wait_timeout
+from ..input import Input
+from ..options import configuration, wait, wait_timeout
 from ..program import Default, subcommand
 from ..run_options import Runner, runs
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..options import FilePath, Input, configuration, output, state
+from ..input import Input
+from ..options import FilePath, configuration, output, state
 from ..output import emit, table
 from ..program import subcommand
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from ..options import Input, configuration, drifted, pool, wait_timeout, yes
+from ..input import Input
+from ..options import configuration, drifted, pool, wait_timeout, yes
 from ..program import subcommand
 from ..run_options import Runner, runs
 from ..turn_options import draining, rolling

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ..input import Input
 from ..opening import Opening, opening
-from ..options import FilePath, Input, configuration, wait_timeout, yes
+from ..options import FilePath, configuration, wait_timeout, yes
 from ..program import subcommand
 from ..restoring import Restoring, abandon_old, backed_up, masters_only
 from ..run_options import Runner, runs

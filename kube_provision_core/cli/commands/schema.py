@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..options import Input, configuration
+from ..input import Input
+from ..options import configuration
 from ..output import emit
 from ..program import subcommand
 

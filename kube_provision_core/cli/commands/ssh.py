@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..asking import interruptible
-from ..options import Input, configuration, state
+from ..input import Input
+from ..options import configuration, state
 from ..program import subcommand
 from ..run_options import progress
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import STATE, FilePath, Input, gathering, output, state
+from ..input import Input
+from ..options import STATE, FilePath, gathering, output, state
 from ..output import columns, emit, plain, table
 from ..program import SUMMARIES, Subgroup
 from ..talk import note
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
     from ...state import SealedState
 
 
-def _said(*said: Any) -> SealedState:
+def _said(**said: Any) -> SealedState:
     from ..state_option import Said
 
-    return Said(*said).store()
+    return Said(*said.values()).store()
 
 
 _store = gathering("state", STATE.values(), STATE, _said)

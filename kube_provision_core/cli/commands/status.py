@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..options import Input, configuration, output, pool, state
+from ..input import Input
+from ..options import configuration, output, pool, state
 from ..output import columns, emit, plain, table
 from ..program import subcommand
 from ..talk import one_line

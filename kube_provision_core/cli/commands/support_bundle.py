@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FilePath, Input, configuration, state
+from ..input import Input
+from ..options import FilePath, configuration, state
 from ..output import write
 from ..program import subcommand
 from ..run_options import progress

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..options import Input, configuration, pool
+from ..input import Input
+from ..options import configuration, pool
 from ..program import subcommand
 from ..run_options import Runner, runs
 from ..turn_options import draining, rolling, upgrading

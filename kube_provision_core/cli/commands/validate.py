@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..options import Input, configuration, output
+from ..input import Input
+from ..options import configuration, output
 from ..output import emit, table
 from ..program import subcommand
 from ..talk import complain

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Input, configuration, output, state
+from ..input import Input
+from ..options import configuration, output, state
 from ..output import columns, emit, plain
 from ..program import subcommand
 from ..talk import one_line

@@ -12,7 +12,7 @@ import pytest
 
 from kube_provision_core import TargetError
 from kube_provision_core.cli.commands import provision
-from kube_provision_core.cli.options import Input
+from kube_provision_core.cli.input import Input
 from kube_provision_core.cli.program import SUMMARIES, program
 
 

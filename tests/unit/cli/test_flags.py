@@ -13,7 +13,8 @@ import click
 import pytest
 
 from kube_provision_core.cli.flags import brought
-from kube_provision_core.cli.options import Input, configuration
+from kube_provision_core.cli.input import Input
+from kube_provision_core.cli.options import configuration
 from kube_provision_core.cli.program import SUMMARIES
 
 SITE = Path(__file__).with_name("flag_site")
