@@ -74,7 +74,8 @@ def _objection(config: type[DriverConfig]) -> str:
     try:
         config.model_rebuild()
     except Exception as error:  # noqa: BLE001 - a boundary: a plugin's model may be written in any way
-        return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        told, *_ = [*str(error).splitlines(), ""]
+        return f"{type(error).__name__}: {told}"
     return ""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,9 +15,7 @@ from servers.consul_agents import ConsulAgent, eventually
 
 from kube_provision_consul.access import Right
 from kube_provision_consul.client import Client, Entry, LeaderlessError
-from kube_provision_consul.endpoint import BadInputError, ConsulEndpoint, DeniedError, Tls
-from kube_provision_consul.node.closed import pem
-from kube_provision_consul.seed import Seed, new_seed
+from kube_provision_consul.endpoint import BadInputError, ConsulEndpoint, DeniedError
 from kube_provision_core import DiscoveryError, Endpoint
 
 pytestmark = pytest.mark.integration
@@ -261,67 +258,6 @@ def test_who_breaks_off_is_told(given: bytes, line: str) -> None:
         server.hangs_up = True
         with pytest.raises(DiscoveryError, match=rf"cannot be reached: {line}.*Check that it runs"):
             client.write("a", "b")
-
-
-@pytest.mark.parametrize(
-    ("given", "line"),
-    [
-        (b"", "refuses this host .*demands a client certificate"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak TLS there"),
-    ],
-    ids=["hangs up", "plain HTTP"],
-)
-def test_who_does_not_speak_tls_is_told(given: bytes, line: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(given)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        to = over_tls(listener)
-        with closing(Client(to)) as client, pytest.raises(DiscoveryError, match=line):
-            client.read("a")
-        thread.join(20)
-
-
-def test_who_is_silent_at_the_beginning_of_tls_is_given_up() -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as silent,
-        closing(Client(over_tls(silent), timeout=0.3)) as client,
-        pytest.raises(DiscoveryError, match=r"cannot be reached: .*timed out"),
-    ):
-        client.read("a")
-
-
-def over_tls(listener: socket.socket) -> ConsulEndpoint:
-    tls = Tls(pem("CERTIFICATE", Seed(new_seed()).authority))
-    return ConsulEndpoint((Endpoint(*listener.getsockname()),), "dc1", TOKEN, tls)
-
-
-def test_who_drips_is_given_up_in_time() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def drip() -> None:
-            connection, _ = listener.accept()
-            with connection, suppress(OSError):
-                connection.sendall(answer("200 OK", "t" * 1000)[:-1000])
-                while True:
-                    connection.sendall(b"t")
-                    time.sleep(0.05)
-
-        thread = threading.Thread(target=drip, daemon=True)
-        thread.start()
-        began = time.monotonic()
-        to = ConsulEndpoint((Endpoint(*listener.getsockname()),), "dc1")
-        with closing(Client(to, timeout=0.5)) as client, pytest.raises(DiscoveryError, match="cannot be reached: timed out"):
-            client.read("a")
-        assert time.monotonic() - began < 10
-        thread.join(20)
-        assert not thread.is_alive(), "what is left unread is not waited for"
 
 
 def test_who_floods_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
