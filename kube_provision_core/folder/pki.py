@@ -175,7 +175,7 @@ def create_certificate_key() -> str:
 
 @lru_cache(maxsize=16)
 def _public_of(private: bytes) -> bytes:
-    """The public key of a private one, PEM as we write it. Finding out that an RSA key is whole takes 30 ms."""
+    """The public key of a private one, PEM as we write it."""
     return public_pem(load_key(private).public_key())
 
 

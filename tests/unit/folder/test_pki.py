@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -169,18 +170,40 @@ def test_a_key_that_kubeadm_refuses_is_found(pki: Pki) -> None:
     assert Pki({**pki.files, "ca.key": key}).damaged() == ("ca.key",)
 
 
-@pytest.mark.parametrize("number", ["p", "q", "d", "dmp1", "dmq1", "iqmp"])
+@pytest.mark.parametrize("number", ["n", "e", "d", "p", "q", "dmp1", "dmq1", "iqmp"])
 def test_a_signing_key_with_a_damaged_number_is_found(pki: Pki, number: str) -> None:
+    numbers = signing_numbers(pki)
+    numbers[number] ^= 1 << numbers[number].bit_length() // 2
+    assert Pki({**pki.files, "sa.key": rsa_pem(numbers)}).damaged() == ("sa.key",)
+
+
+@pytest.mark.parametrize("one", ["p", "q"])
+def test_a_signing_key_without_two_factors_is_none(pki: Pki, one: str) -> None:
+    numbers = signing_numbers(pki)
+    numbers |= {"p": numbers["n"], "q": numbers["n"], one: 1}
+    assert Pki({**pki.files, "sa.key": rsa_pem(numbers)}).damaged() == ("sa.key",)
+
+
+def signing_numbers(pki: Pki) -> dict[str, int]:
+    """In the order of RFC 8017, A.1.2."""
     key = load_pem_private_key(pki.files["sa.key"], None)
     assert isinstance(key, rsa.RSAPrivateKey)
-    value = getattr(key.private_numbers(), number)
-    size = (value.bit_length() + 7) // 8
-    whole = key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    damaged = whole.replace(value.to_bytes(size), (value ^ 1 << 200).to_bytes(size))
-    assert damaged != whole
-    body = base64.encodebytes(damaged).decode()
-    pem = f"-----BEGIN RSA PRIVATE KEY-----\n{body}-----END RSA PRIVATE KEY-----\n".encode()
-    assert Pki({**pki.files, "sa.key": pem}).damaged() == ("sa.key",)
+    private, public = key.private_numbers(), key.public_key().public_numbers()
+    names = ("d", "p", "q", "dmp1", "dmq1", "iqmp")
+    return {"n": public.n, "e": public.e} | {name: getattr(private, name) for name in names}
+
+
+def rsa_pem(numbers: Mapping[str, int]) -> bytes:
+    """RFC 8017's RSAPrivateKey, whatever it is good for."""
+    content = b"".join(der(2, number.to_bytes(number.bit_length() // 8 + 1)) for number in (0, *numbers.values()))
+    body = base64.encodebytes(der(0x30, content)).decode()
+    return f"-----BEGIN RSA PRIVATE KEY-----\n{body}-----END RSA PRIVATE KEY-----\n".encode()
+
+
+def der(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    long = size.to_bytes((size.bit_length() + 7) // 8)
+    return bytes([tag, *(long if size < 0x80 else (0x80 + len(long), *long))]) + content
 
 
 def test_no_repr_shows_a_secret(pki: Pki) -> None:
