@@ -13,6 +13,9 @@ HOSTS := $(patsubst %,tests/e2e/test_%.py,\
 # What fails beside others is run once more, alone, and told both times.
 AGAIN = PYTHONPATH=tests $(BIN)/python -m again
 
+# What the tests start anew a thousand times is compiled once, as it is for whoever has installed it.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Counted branch by branch: each has to be seen by these.
 PLANNERS := $(foreach layer,unit integration,tests/$(layer)/verbs tests/$(layer)/engine)
 

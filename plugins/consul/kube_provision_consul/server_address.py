@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from kube_provision_core import check_node_network, without_credentials
 
-_FORM = re.compile(r"(?:(?P<scheme>https?)://)?(?P<host>[^/:\[\]]+)(?::(?P<port>[0-9]+))?/?")
+_FORM = re.compile(r"(?:(?P<scheme>https?)://)?(?P<host>[^/:?#\[\]]+)(?::(?P<port>[0-9]+))?/?")
 _leads_nowhere_or_lets_in = without_credentials("a token stands in consul_token")
 
 

@@ -121,6 +121,8 @@ def test_with_a_ca_consul_is_asked_over_https_unless_plain_http_is_said(
         ("http://10.0.0.4?token=a-token-of-mine", "a token stands in consul_token"),
         ("10.0.0.4?token=a-token-of-mine", "a token stands in consul_token"),
         ("http://10.0.0.4/v1", "names no Consul server"),
+        ("h?x", "names no Consul server"),
+        ("https://consul.example.org#8501", "names no Consul server"),
         ("ftp://10.0.0.4", "names no Consul server"),
         ("10.0.0.4:99999", "port that is no number"),
         ("[fd00::1]:8500", "an IPv4 address or a DNS name is wanted"),
