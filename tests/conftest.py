@@ -1,11 +1,14 @@
 """What every test may use."""
 
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from kube_provision_core.folder.pki import Pki, create_pki
+from kube_provision_core.folder.x509 import create_signing_key
 
 pytest_plugins = ["pytester"]
 
@@ -26,6 +29,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if TESTS in item.path.parents and (layer := LAYERS.get(item.path.relative_to(TESTS).parts[0])):
             item.add_marker(layer)
+
+
+_SIGNING_KEYS: list[tuple[bytes, bytes]] = []
+
+
+@pytest.fixture(autouse=True)
+def signing_keys() -> Iterator[None]:
+    """Each cluster of a test has one of its own, of those made for tests before: to make one takes longer than most."""
+    turn = count()
+
+    def next_one() -> tuple[bytes, bytes]:
+        place = next(turn)
+        while place >= len(_SIGNING_KEYS):
+            _SIGNING_KEYS.append(create_signing_key())
+        return _SIGNING_KEYS[place]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kube_provision_core.folder.pki.create_signing_key", next_one)
+        yield
 
 
 @pytest.fixture
