@@ -28,6 +28,8 @@ _JOURNAL = ("journalctl", "--no-pager", "--quiet", "--output", "short-iso")
 _CURSOR = re.compile(rb"^-- cursor: (\S+)\n?\Z", re.MULTILINE)
 _BESIDE = 30
 """Seconds for what is done about a program that is ended."""
+_KILLED_AFTER = 5
+"""Seconds more for one that does not heed that it is to end."""
 TOO_LONG = (124, 137)
 """Exit codes of one that was, as `timeout` has them."""
 
@@ -78,7 +80,7 @@ def journal(*units: str, lines: int) -> str:
 
 
 def _within(seconds: int, *command: str) -> str:
-    return f"timeout --kill-after=5 {seconds} {shlex.join(command)}"
+    return f"timeout --kill-after={_KILLED_AFTER} {seconds} {shlex.join(command)}"
 
 
 def _of(units: Sequence[str]) -> Iterator[str]:

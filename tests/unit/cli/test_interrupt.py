@@ -205,7 +205,7 @@ class TestOfARun:
 
     def test_the_second_one_leaves_what_runs_and_the_report_has_its_time(self, start: Start) -> None:
         """And no more: here the target does not let go of the session."""
-        process = start("leaving", *self.WORDS, before="interrupt.REPORT_TIME = 10")
+        process = start("leaving", *self.WORDS, before="interrupt.REPORT_TIME = 4")
         hear(process, "asked")
         press(process)
         hear(process, "stopping")

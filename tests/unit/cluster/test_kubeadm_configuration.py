@@ -59,7 +59,7 @@ def test_what_is_not_said_is_not_known(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["networking: {podSubnet: x}x\n", "a: 2024-99-99\nnetworking: {podSubnet: x}\n", "[" * 5000]
+    "text", ["networking: {podSubnet: x}x\n", "a: 2024-99-99\nnetworking: {podSubnet: x}\n", "[" * 1000]
 )
 def test_what_is_no_yaml_says_nothing(text: str) -> None:
     found = KubeadmConfiguration(text)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -108,7 +109,8 @@ def kubelet(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Kubelet]
 
 @pytest.fixture
 def pods(tmp_path: Path, kubelet: Kubelet) -> StaticPods:
-    return StaticPods(Places(tmp_path))
+    """They are looked at again more often than once a second, and not before the program of before had time to go."""
+    return StaticPods(Places(tmp_path), sleep=lambda seconds: time.sleep(seconds / 4))
 
 
 def test_a_pod_is_started_anew_and_serves_what_is_on_the_disk(kubelet: Kubelet, pods: StaticPods) -> None:
@@ -132,8 +134,8 @@ def test_one_that_still_runs_as_it_did_is_not_healthy(
     pods.restart(kubelet.pod, "1", LIMIT)
     kubelet.heeds = False
     monkeypatch.setattr("kube_provision_node.static_pods._TOLERANCE", 0.0)
-    with pytest.raises(PodError, match=rf"{kubelet.name} is not healthy 3 s after .*: it has not been started again yet"):
-        pods.restart(kubelet.pod, "2", 3)
+    with pytest.raises(PodError, match=rf"{kubelet.name} is not healthy 1 s after .*: it has not been started again yet"):
+        pods.restart(kubelet.pod, "2", 1)
 
 
 def test_one_that_serves_another_certificate_is_not_healthy(kubelet: Kubelet, pods: StaticPods) -> None:

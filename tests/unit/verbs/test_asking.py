@@ -141,7 +141,10 @@ def test_whoever_stops_waiting_leaves_nothing_for_the_machine(site: Site) -> Non
     assert site.world.tasks == {}
 
 
-def test_what_takes_too_long_tells_what_it_has_and_keeps_nothing_else_from_being_asked(site: Site, living: Member) -> None:
+def test_what_takes_too_long_tells_what_it_has_and_keeps_nothing_else_from_being_asked(
+    site: Site, living: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kube_provision_core.verbs.asking._KILLED_AFTER", 1)
     switched_off = {name: replace(vm, power=Power.OFF) for name, vm in site.world.vms.items() if name != NAME}
     site.world.vms.update(switched_off)
     programs = {"hang": "trap '' TERM; echo one; sleep 3600", "next": "echo two"}
