@@ -8,7 +8,6 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion
 
-from release.build import build
 from release.projects import projects
 from release.versions import faults, set_version, tag_faults
 
@@ -30,6 +29,8 @@ def main() -> None:
 def _build(tag: str, folder: Path) -> None:
     if found := [*faults(), *tag_faults(tag)]:
         _refuse("\n".join(found))
+    from release.build import build  # what judges bills of materials takes seconds to import
+
     build(projects(), folder)
 
 
