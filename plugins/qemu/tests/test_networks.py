@@ -13,7 +13,7 @@ from servers.qemu import CLUSTER, boot, node
 
 from kube_provision_core import BootError, ConfigError, NetworkCard, Role
 from kube_provision_core.config import load
-from kube_provision_qemu import addresses, command, files, power, processes, qmp, record, wire
+from kube_provision_qemu import addresses, checks, command, files, power, processes, qmp, record, wire
 from kube_provision_qemu.driver import Qemu
 from kube_provision_qemu.emulator import Emulator
 from kube_provision_qemu.places import Places
@@ -139,7 +139,10 @@ def test_what_is_wrong_is_told_at_its_line(tmp_path: Path, networks: Any, lines:
     assert caught.value.problems == tuple(f"{document}:{line}" for line in lines.split("\n"))
 
 
-def test_addresses_that_are_too_few_or_given_twice_are_told(make_driver: MakeDriver) -> None:
+def test_addresses_that_are_too_few_or_given_twice_are_told(
+    make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "SPACE_PER_MACHINE", 0)
     driver = make_driver(networks=NETWORKS)
     nodes = [node("w-home-1"), *(node(f"w-home-{n}", index=n) for n in range(3, 10)), node("m-home-1", Role.MASTER)]
     few, twice = driver.preflight([(one, boot(one)) for one in nodes])

@@ -82,9 +82,9 @@ Stuck.deliver_task = hookimpl(deliver)
 
 DEAF = """
 def look(self, cluster):
-    say("asked")
     mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock
     lock(mutex)
+    threading.Timer(0.5, say, ("asked",)).start()
     lock(mutex)
 Stuck.list_vms = hookimpl(look)
 """
@@ -205,7 +205,7 @@ class TestOfARun:
 
     def test_the_second_one_leaves_what_runs_and_the_report_has_its_time(self, start: Start) -> None:
         """And no more: here the target does not let go of the session."""
-        process = start("leaving", *self.WORDS, before="interrupt.REPORT_TIME = 4")
+        process = start("leaving", *self.WORDS, before="interrupt.REPORT_TIME = 10")
         hear(process, "asked")
         press(process)
         hear(process, "stopping")
