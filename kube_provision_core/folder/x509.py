@@ -105,14 +105,16 @@ def load_key(pem: bytes) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
 
 
 def _belong_together(numbers: rsa.RSAPrivateNumbers) -> bool:
-    """What Go checks of a key before it is used. Proving that the factors are primes, too, would take 30 ms of every run: a
-    number that was changed shows without."""
+    """Whether they fit each other. Proving that the factors are primes, too, would take 30 ms of every run: a number that
+    was changed shows without."""
     p, q, d, public = numbers.p, numbers.q, numbers.d, numbers.public_numbers
     return (
-        min(p, q) > 1
+        min(p, q, public.e) > 1
         and p * q == public.n
+        and d < public.n
         and all(d * public.e % (prime - 1) == 1 for prime in (p, q))
         and (numbers.dmp1, numbers.dmq1) == (d % (p - 1), d % (q - 1))
+        and numbers.iqmp < p
         and numbers.iqmp * q % p == 1
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -45,10 +47,30 @@ def test_one_whose_guard_was_killed_too_goes_with_the_next_one(tmp_path: Path) -
         folder, group = process.stdout.readline().split()
         os.killpg(int(group), signal.SIGKILL)
         process.kill()
+    await_nobody(folder)
     assert (Path(folder) / "snapshot.db").read_text() == "secret"
     os.utime(folder, (LONG_AGO, LONG_AGO))
     with scratch():
         assert not Path(folder).exists()
+
+
+def await_nobody(folder: str) -> None:
+    """Whoever was killed holds it until it has ended, and is not ours to wait for."""
+    descriptor, deadline = os.open(folder, os.O_RDONLY), time.monotonic() + 60
+    try:
+        while not _is_free(descriptor):
+            assert time.monotonic() < deadline, "somebody holds it still"
+            time.sleep(0.05)
+    finally:
+        os.close(descriptor)
+
+
+def _is_free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def test_one_that_is_used_stays_and_so_does_what_is_not_ours(tmp_path: Path) -> None:

@@ -184,6 +184,15 @@ def test_a_signing_key_without_two_factors_is_none(pki: Pki, one: str) -> None:
     assert Pki({**pki.files, "sa.key": rsa_pem(numbers)}).damaged() == ("sa.key",)
 
 
+def test_numbers_that_openssl_reduces_are_none_of_a_key(pki: Pki) -> None:
+    numbers = signing_numbers(pki)
+    for larger in (
+        {"iqmp": numbers["iqmp"] + numbers["p"]},
+        {"d": numbers["d"] + numbers["n"] - numbers["p"] - numbers["q"] + 1},
+    ):
+        assert Pki({**pki.files, "sa.key": rsa_pem(numbers | larger)}).damaged() == ("sa.key",)
+
+
 def signing_numbers(pki: Pki) -> dict[str, int]:
     """In the order of RFC 8017, A.1.2."""
     key = load_pem_private_key(pki.files["sa.key"], None)
