@@ -69,8 +69,10 @@ class Machines:
     def look(
         self, ids: Collection[str], known: Collection[Sighting] = (), settled: Collection[Sighting] = ()
     ) -> list[Sighting]:
-        """State of all these machines: one call. What identifies those that are `known` or `settled` is not read again, nor
-        what the guest tools of `settled` ones report: an answer about a thousand machines takes its time."""
+        """State of all these machines: one call. Of those that are `known` is not asked again what identifies them, nor of
+        `settled` ones what guest tools report: an answer about a thousand machines takes its time. It is short where nobody
+        is asked for more, since vCenter reads of all objects in a call what is asked of any of them (its reference of
+        PropertySpec)."""
         before = {one.id: one for one in (*known, *settled)}
         found = retrieve(
             self._session,
