@@ -43,13 +43,9 @@ def checks(suite: type[Any]) -> set[str]:
     return {name for name in dir(suite) if name.startswith("test_") and getattr(suite, name)}
 
 
-SHORT = 2.0
-"""Seconds that a check waits for what its bug never does."""
-
-
 def planted_suites(kind: str, *, whole: bool = False) -> Iterator[tuple[str, type[Any]]]:
     """One for each bug, with the check that must find it alone; `whole`: with all checks."""
     suite = module(kind).Suite
     for name, bug in bugs(kind):
         others = {} if whole else dict.fromkeys(checks(suite) - {bug.__dict__["fails"]})
-        yield f"Test{name}", type(f"Test{name}", (suite,), {"Driver": bug, "patience": SHORT, **others})
+        yield f"Test{name}", type(f"Test{name}", (suite,), {"Driver": bug, **others})

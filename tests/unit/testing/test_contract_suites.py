@@ -48,10 +48,7 @@ def test_a_driver_that_keeps_its_promises_passes_every_check(pytester: pytest.Py
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_planted_bug_fails_the_check_that_names_it(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    monkeypatch.setattr("kube_provision_core.testing.discovery_client._PROMPT", 3.0)  # what is late is never
+def test_each_planted_bug_fails_the_check_that_names_it(pytester: pytest.Pytester, kind: str) -> None:
     outcomes = run(pytester, f"globals().update(module({kind!r}).FIXTURES)\nglobals().update(planted_suites({kind!r}))\n")
     found = {suite for suite, said in outcomes.items() if any(text.startswith("failed") for text in said.values())}
     missed = {name: outcomes.get(f"Test{name}", "no such check") for name, _ in bugs(kind) if f"Test{name}" not in found}

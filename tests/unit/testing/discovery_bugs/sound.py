@@ -14,12 +14,11 @@ FIXTURES = {}
 
 class Suite(DiscoveryContract):
     Driver = Sound
-    patience = 5.0
 
     @pytest.fixture(autouse=True)
     def _soon(self, monkeypatch):
         """What a folder tells it tells at once: nobody needs the time that a service across a network may take."""
-        monkeypatch.setattr("kube_provision_core.testing.discovery_client._SOON", self.patience)
+        monkeypatch.setattr("kube_provision_core.testing.discovery_client._SOON", 5.0)
 
     @pytest.fixture
     def make_driver(self, tmp_path):
