@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
 from kube_provision_core.backup.scratch import scratch
+from kube_provision_core.contract.kept_files import wait_for_lock
 
 LONG_AGO = 1_000_000_000
 KILLED = """
@@ -56,21 +55,11 @@ def test_one_whose_guard_was_killed_too_goes_with_the_next_one(tmp_path: Path) -
 
 def await_nobody(folder: str) -> None:
     """Whoever was killed holds it until it has ended, and is not ours to wait for."""
-    descriptor, deadline = os.open(folder, os.O_RDONLY), time.monotonic() + 60
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        while not _is_free(descriptor):
-            assert time.monotonic() < deadline, "somebody holds it still"
-            time.sleep(0.05)
+        wait_for_lock(descriptor, folder, timeout=60)
     finally:
         os.close(descriptor)
-
-
-def _is_free(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def test_one_that_is_used_stays_and_so_does_what_is_not_ours(tmp_path: Path) -> None:
